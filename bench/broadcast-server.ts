@@ -1,0 +1,18 @@
+/** What people write without a gateway: a Node `ws` server that sends what is posted to it to every socket. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { WebSocketServer } from 'ws'
+
+const server = createServer((request, response) => {
+  const chunks: Buffer[] = []
+  request.on('data', (chunk: Buffer) => chunks.push(chunk))
+  request.on('end', () => {
+    const data = Buffer.concat(chunks).toString()
+    for (const socket of sockets.clients) socket.send(data)
+    response.end('{}')
+  })
+})
+server.keepAliveTimeout = 60_000 // a burst may take longer than the default of 5 s
+const sockets = new WebSocketServer({ server, perMessageDeflate: false })
+server.listen(0, '127.0.0.1', () => process.send!({ port: (server.address() as AddressInfo).port }))
+process.on('disconnect', () => process.exit())

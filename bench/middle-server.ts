@@ -1,0 +1,50 @@
+/**
+ * What people use instead of framegate: a small server with `ws` that asks the handler with `undici`, one request for
+ * each message, in order for each socket. middle-server.ts <the handler's unix socket>
+ */
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { Pool } from 'undici'
+import { WebSocketServer, type RawData, type WebSocket } from 'ws'
+
+const pool = new Pool('http://handler', { socketPath: process.argv[2]!, connections: 64 })
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false })
+
+server.on('connection', (socket, request) => {
+  const connection = { id: randomUUID(), path: request.url!, host: request.headers.host!, address: request.socket.remoteAddress! }
+  let number = 0
+  let last = Promise.resolve()
+  socket.on('message', (data, isBinary) => {
+    const event = ++number
+    last = last.then(() => forward(socket, connection, event, data, isBinary)).catch(() => socket.close(1011))
+  })
+})
+
+type Connection = { id: string, path: string, host: string, address: string }
+
+async function forward (socket: WebSocket, connection: Connection, number: number, data: RawData, isBinary: boolean): Promise<void> {
+  const answer = await pool.request({
+    method: 'POST',
+    path: connection.path,
+    headers: {
+      host: connection.host,
+      'x-forwarded-for': connection.address,
+      'content-type': isBinary ? 'application/octet-stream' : 'text/plain; charset=utf-8',
+      'ce-specversion': '1.0',
+      'ce-type': 'framegate.message',
+      'ce-source': '/middle-server',
+      'ce-id': `${connection.id}/${number}`,
+      'ce-connectionid': connection.id,
+      'ce-eventnumber': String(number),
+      'ce-time': new Date().toISOString()
+    },
+    body: data as Buffer
+  })
+  socket.send(await answer.body.text())
+}
+
+server.on('listening', () => process.send!({ port: (server.address() as AddressInfo).port }))
+
+// The idle section asks for its memory without garbage.
+process.on('SIGUSR2', () => globalThis.gc?.())
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,64 @@
+import { parseArgs } from 'node:util'
+import { Failure } from './processes.ts'
+
+export type Options = {
+  /** Names of the sections to run, in order. */
+  only: string[]
+  /** How many sockets send at once; one cell of the table for each. */
+  sockets: number[]
+  /** Of one round, after the warm-up. */
+  seconds: number
+  rounds: number
+  /** How many sockets are held for their memory. */
+  idle: number
+  json: boolean
+  help: boolean
+}
+
+export const HELP = `npm run bench -- [options]
+  --only=frames,idle,push   sections to run (all)
+  --sockets=1,64,512   sockets that send at once
+  --seconds=3          of one round, after 1 s of warm-up
+  --rounds=3           of which the median counts
+  --idle=5000          sockets that are held for their memory
+  --json               for machines: every row with the figures of its rounds`
+
+/** Reads the command line. Throws a Failure that says what was expected. */
+export function readOptions (args: string[], sections: string[]): Options {
+  const values = parse(args)
+  const only = values.only.split(',')
+  for (const name of only) {
+    if (name !== '' && !sections.includes(name)) throw new Failure(`--only=${name}: expected some of ${sections.join(',')}`)
+  }
+  return {
+    only: only[0] === '' ? sections : only,
+    sockets: values.sockets.split(',').map((text) => number('sockets', text, 1, 10000)),
+    // The classic recipe keeps some 13 KB for each frame until its socket closes: a long round would take all memory.
+    seconds: number('seconds', values.seconds, 0.1, 20),
+    rounds: number('rounds', values.rounds, 1, 100),
+    idle: number('idle', values.idle, 1, 100000),
+    json: values.json,
+    help: values.help
+  }
+}
+
+function parse (args: string[]) {
+  const text = (value: string) => ({ type: 'string', default: value } as const)
+  const flag = { type: 'boolean', default: false } as const
+  try {
+    return parseArgs({
+      args,
+      options: {
+        only: text(''), sockets: text('1,64,512'), seconds: text('3'), rounds: text('3'), idle: text('5000'), json: flag, help: flag
+      }
+    }).values
+  } catch (error) {
+    throw new Failure(`${(error as Error).message}\n${HELP}`)
+  }
+}
+
+function number (name: string, text: string, least: number, most: number): number {
+  const value = Number(text)
+  if (text === '' || !(value >= least && value <= most)) throw new Failure(`--${name}=${text}: expected a number from ${least} to ${most}`)
+  return value
+}

@@ -1,0 +1,72 @@
+/** Pushes to all subscribers of a topic, beside a Node `ws` server that sends to all its sockets. */
+import type { ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+import { startTopicGateway } from './gateways.ts'
+import type { Options } from './options.ts'
+import { processorTime } from './proc.ts'
+import { message, startNode, stop } from './processes.ts'
+import type { Pushed, Pushes } from './push-client.ts'
+import type { Row } from './table.ts'
+
+type Peer = { key: 'framegate' | 'middle', pid: number, port: number, target: Pushes['target'], path: string }
+
+/** Sockets, and how many pushes are under way at once. */
+const CELLS = [[1000, 1], [1000, 100], [10000, 1], [10000, 20]] as const
+const FROM = ['127.0.0.2', '127.0.0.3']
+
+type Cell = Record<'deliveries' | 'p50' | 'p99' | 'server' | 'client', Row['rounds']>
+
+export async function measurePush (options: Options): Promise<Row[]> {
+  const gateway = await startTopicGateway()
+  const node = startNode('the Node ws server', join(import.meta.dirname, 'broadcast-server.ts'))
+  const { port } = await message<{ port: number }>(node)
+  const peers: Peer[] = [
+    { key: 'framegate', pid: gateway.pid, port: gateway.port, target: { socketPath: gateway.controlSocket }, path: '/topics/bench' },
+    { key: 'middle', pid: node.pid!, port, target: { port }, path: '/' }
+  ]
+  const rows: Row[] = []
+  for (const [sockets, burst] of CELLS) rows.push(...await measureCell(peers, sockets, burst, options))
+  await Promise.all([gateway.stop(), stop(node as ChildProcess)])
+  return rows
+}
+
+async function measureCell (peers: Peer[], sockets: number, burst: number, options: Options): Promise<Row[]> {
+  const cell: Cell = { deliveries: {}, p50: {}, p99: {}, server: {}, client: {} }
+  for (let round = 0; round < options.rounds; round++) {
+    for (const peer of peers) {
+      const before = processorTime(peer.pid)
+      const result = await push(peer, sockets, burst, options.seconds)
+      const values = {
+        deliveries: result.deliveries / result.seconds,
+        p50: result.p50,
+        p99: result.p99,
+        server: (processorTime(peer.pid) - before) / result.deliveries,
+        client: result.processorTime / 1e4 / result.seconds
+      }
+      for (const [name, value] of Object.entries(values)) (cell[name as keyof Cell][peer.key] ??= []).push(value)
+    }
+  }
+  return rowsOf(cell, sockets, burst)
+}
+
+async function push (peer: Peer, sockets: number, burst: number, seconds: number): Promise<Pushed> {
+  const task: Pushes = { port: peer.port, sockets, seconds, burst, target: peer.target, path: peer.path, from: FROM }
+  const client = startNode('the push client', join(import.meta.dirname, 'push-client.ts'), [JSON.stringify(task)])
+  const result = await message<Pushed>(client)
+  await stop(client)
+  return result
+}
+
+/** The column (a) is the Node `ws` server here. */
+function rowsOf (cell: Cell, sockets: number, burst: number): Row[] {
+  const what = burst === 1 ? 'one push after the other' : `${burst} pushes at once`
+  const section = `push to ${sockets.toLocaleString('en')} sockets, ${what}; (a) is Node ws`
+  const latency = burst === 1 && sockets === 1000 ? { limit: 2000 } : {}
+  return [
+    { section, figure: 'deliveries/s', rounds: cell.deliveries, digits: 0, atLeast: { middle: burst === 1 ? 1 : 5 } },
+    { section, figure: 'from publish to arrival, p50, µs', rounds: cell.p50, digits: 0, ...latency },
+    { section, figure: 'from publish to arrival, p99, µs', rounds: cell.p99, digits: 0 },
+    { section, figure: 'processor time of the server, µs a delivery', rounds: cell.server, digits: 2 },
+    { section, figure: 'processor time of the client, % of a core', rounds: cell.client, digits: 0, noRatio: true }
+  ]
+}

@@ -1,0 +1,72 @@
+import { NAMES, type Key } from './gateways.ts'
+
+/** One line of the table. */
+export type Row = {
+  section: string
+  figure: string
+  /** One value a round; the table shows the median. */
+  rounds: Partial<Record<Key, number[]>>
+  /** Behind the point. */
+  digits: number
+  /** Goals: what framegate's value divided by the other's is to be. */
+  atLeast?: Partial<Record<Key, number>> | undefined
+  atMost?: Partial<Record<Key, number>> | undefined
+  /** Goal: what framegate's value itself is to be at the most. */
+  limit?: number
+  /** The figure is not the gateways' own, so that a ratio would say nothing. */
+  noRatio?: boolean
+}
+
+const OTHERS = ['middle', 'capture'] as const
+const LETTERS = { framegate: '', middle: '(a)', capture: '(b)' } as const
+
+export function median (values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/** The median of each round's ratio: what slowed a round down slowed both. */
+export function ratio (row: Row, other: Key): number | undefined {
+  const { framegate, [other]: others } = row.rounds
+  if (!framegate || !others || row.noRatio) return undefined
+  return median(framegate.map((value, round) => value / others[round]!))
+}
+
+/** The whole table. */
+export function toMarkdown (rows: Row[]): string {
+  const lines = rows.map((row, i) => [
+    row.section === rows[i - 1]?.section ? '' : row.section,
+    row.figure,
+    ...Object.keys(NAMES).map((key) => value(row, key as Key)),
+    ...OTHERS.map((other) => ratio(row, other)?.toFixed(2) ?? ''),
+    goalOf(row)
+  ])
+  const head = ['', 'median of the rounds', ...Object.values(NAMES), 'framegate / (a)', 'framegate / (b)', 'goal']
+  const rule = ['---', '---', ...Object.keys(NAMES).map(() => '---:'), '---:', '---:', '---']
+  return [head, rule, ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+function value (row: Row, key: Key): string {
+  const values = row.rounds[key]
+  if (!values) return ''
+  return median(values).toLocaleString('en', { minimumFractionDigits: row.digits, maximumFractionDigits: row.digits })
+}
+
+function goalOf (row: Row): string {
+  const goals: string[] = []
+  let met = true
+  for (const other of OTHERS) {
+    const least = row.atLeast?.[other]
+    const most = row.atMost?.[other]
+    const is = ratio(row, other)
+    if (least !== undefined) goals.push(`≥ ${least} × ${LETTERS[other]}`)
+    if (most !== undefined) goals.push(`≤ ${most} × ${LETTERS[other]}`)
+    if (is !== undefined && (is < (least ?? -Infinity) || is > (most ?? Infinity))) met = false
+  }
+  if (row.limit !== undefined) {
+    goals.push(`≤ ${row.limit.toLocaleString('en')}`)
+    met &&= median(row.rounds.framegate!) <= row.limit
+  }
+  return goals.length === 0 ? '' : `${goals.join(', ')}: ${met ? 'met' : 'missed'}`
+}

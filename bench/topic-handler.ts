@@ -1,0 +1,9 @@
+/** The handler of the push section: every socket subscribes to one topic. HANDLER_LISTEN=unix:/path says where it listens. */
+import Fastify from 'fastify'
+import websocket from '../handler/websocket.ts'
+
+const app = Fastify()
+await app.register(websocket)
+app.ws('/ws/echo', { open: (_request, reply) => { reply.subscribe('bench') } })
+await app.listen({ path: process.env.HANDLER_LISTEN!.replace('unix:', '') })
+process.on('disconnect', () => process.exit())

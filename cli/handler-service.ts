@@ -1,0 +1,14 @@
+// The shipped handler by itself, as in its container: kept running, and started again after an edit.
+import { dirname } from 'node:path'
+import { foreground, say } from './foreground.ts'
+import { Handler, handlerCommand } from './handler.ts'
+
+const project = dirname(import.meta.dirname)
+
+await foreground(async (stop) => {
+  const handler = new Handler(handlerCommand(project, process.env), `${project}/handler`, say)
+  await Promise.race([handler.start(), stop.asked])
+  await stop.asked
+  await Promise.race([handler.stop(), stop.askedAgain])
+  await handler.stop([])
+})

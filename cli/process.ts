@@ -1,0 +1,73 @@
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export type Command = {
+  command: string
+  args: string[]
+  env: NodeJS.ProcessEnv
+}
+
+export type Child = {
+  pid: number | undefined
+  /** Resolves with how it ended, such as `exit code 1`; never rejects. */
+  ended: Promise<string>
+  /** Resolves as soon as a line of its output starts with the text that was asked for. */
+  said: (start: string) => Promise<void>
+  stop: (steps: StopStep[]) => Promise<void>
+}
+
+export type StopStep = { signal: NodeJS.Signals, wait: number }
+
+/**
+ * Starts a program that ends when this process ends, however that happens: the kernel sends it SIGTERM.
+ * It leads a process group of its own, so that Ctrl-C reaches this process alone and the order of ending is ours.
+ */
+export function startChild ({ command, args, env }: Command): Child {
+  const stdio: StdioOptions = ['ignore', 'pipe', 'inherit']
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', command, ...args], { env, stdio, detached: true })
+  const ended = howItEnds(child)
+  const lines = createInterface({ input: child.stdout! })
+  lines.on('line', (line) => process.stdout.write(line + '\n'))
+
+  return {
+    pid: child.pid,
+    ended,
+    said: (start) => new Promise((resolve) => {
+      lines.on('line', (line) => line.startsWith(start) && resolve())
+    }),
+    stop: (steps) => stop(child, ended, steps),
+  }
+}
+
+function howItEnds (child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('exit', (code, signal) => resolve(signal ? `signal ${signal}` : `exit code ${code}`))
+  })
+}
+
+async function stop (child: ChildProcess, ended: Promise<string>, steps: StopStep[]): Promise<void> {
+  for (const { signal, wait } of steps) {
+    child.kill(signal)
+    if (await within(wait, ended)) return
+  }
+  killGroup(child)
+  await ended
+}
+
+function killGroup (child: ChildProcess): void {
+  try {
+    if (child.pid) process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // The group has gone in the meantime.
+  }
+}
+
+async function within (milliseconds: number, event: Promise<unknown>): Promise<boolean> {
+  const timer = new AbortController()
+  const late = sleep(milliseconds, false, { signal: timer.signal }).catch(() => false)
+  const inTime = await Promise.race([event.then(() => true), late])
+  timer.abort()
+  return inTime
+}

@@ -1,0 +1,68 @@
+import { dirname, resolve } from 'node:path'
+import { Failure } from './failure.ts'
+import { foreground, say, type Stop } from './foreground.ts'
+import { checkNginx, configure, nginxCommand, waitForGateway, type Settings } from './gateway.ts'
+import { Handler, handlerCommand } from './handler.ts'
+import { startChild, type Child, type StopStep } from './process.ts'
+import { checkPort, takeRunDirectory } from './run-directory.ts'
+
+/** nginx takes no more sockets, closes those it has with 1001 and delivers their close events; then it leaves with what is left. */
+const NGINX_GRACE: StopStep[] = [{ signal: 'SIGQUIT', wait: 10_000 }, { signal: 'SIGTERM', wait: 3_000 }]
+
+type Running = { handler?: Handler, nginx?: Child }
+
+/** Runs gateway and handler in the foreground until `stop` is asked for. Rejects with a Failure when they cannot run. */
+async function start (project: string, environment: NodeJS.ProcessEnv, stop: Stop): Promise<void> {
+  const env: NodeJS.ProcessEnv = { ...environment, PATH: `${environment.PATH ?? ''}:/usr/sbin:/sbin` }
+  const directory = await takeRunDirectory(resolve(env.RUN_DIR || `${project}/run`))
+  const running: Running = {}
+  try {
+    await Promise.race([run(project, directory.path, env, running), stop.asked])
+  } finally {
+    await Promise.race([endInOrder(running), stop.askedAgain])
+    await Promise.all([running.nginx?.stop([]), running.handler?.stop([])])
+    directory.release()
+  }
+}
+
+async function run (project: string, directory: string, env: NodeJS.ProcessEnv, running: Running): Promise<never> {
+  const settings = configure(project, directory, env)
+  await checkPort(settings.PORT, 'PORT')
+  const nginx = nginxCommand(directory, env)
+  checkNginx(nginx)
+
+  if (!env.HANDLER_URL) {
+    running.handler = new Handler(handlerCommand(project, handlerEnvironment(settings, env)), `${project}/handler`, say)
+    await running.handler.start()
+  }
+  running.nginx = startChild(nginx)
+  await waitForGateway(settings.CONTROL_SOCKET, running.nginx.ended)
+  tellWhere(settings, running.handler !== undefined)
+  throw new Failure(`nginx ended (${await running.nginx.ended}), so everything stops`)
+}
+
+function handlerEnvironment (settings: Settings, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return {
+    ...env,
+    HANDLER_LISTEN: settings.HANDLER_URL[0]!.replace('http://', ''),
+    CONTROL_SOCKET: settings.CONTROL_SOCKET,
+    MAX_MESSAGE_BYTES: String(settings.MAX_MESSAGE_BYTES),
+  }
+}
+
+function tellWhere ({ PORT, SOCKET_PATH, HANDLER_URL, CONTROL_SOCKET }: Settings, shipped: boolean): void {
+  say(`page     http://localhost:${PORT}/`)
+  say(`sockets  ws://localhost:${PORT}${SOCKET_PATH}`)
+  say(`handler  ${HANDLER_URL.join(', ')}${shipped ? ' (handler/, started here)' : ''}`)
+  say(`control  ${CONTROL_SOCKET}`)
+  say('Ctrl-C stops it')
+}
+
+/** The handler goes last: nginx tells it which sockets have closed. */
+async function endInOrder ({ nginx, handler }: Running): Promise<void> {
+  await nginx?.stop(NGINX_GRACE)
+  await handler?.stop()
+}
+
+const project = dirname(import.meta.dirname)
+await foreground((stop) => start(project, process.env, stop))

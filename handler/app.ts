@@ -1,0 +1,29 @@
+import formbody from '@fastify/formbody'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Config } from './config.ts'
+import chat from './routes/chat.ts'
+import echo from './routes/echo.ts'
+import form from './routes/form.ts'
+import time from './routes/time.ts'
+import websocket from './websocket.ts'
+
+/** Room for what a browser may send along with the handshake; nginx lets as much through. */
+const MAX_HEADER_BYTES = 65536
+
+/** Builds the app with all its routes; it does not listen. Add a route of your own in routes/, and register it here. */
+export async function build(config: Pick<Config, 'logLevel' | 'maxMessageBytes'>): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: { level: config.logLevel },
+    bodyLimit: config.maxMessageBytes,
+    // The gateway is the only one to talk to: what it says of the client's address, host and protocol is true.
+    trustProxy: true,
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+  })
+  await app.register(formbody)
+  await app.register(websocket)
+  await app.register(echo)
+  await app.register(time)
+  await app.register(form)
+  await app.register(chat)
+  return app
+}

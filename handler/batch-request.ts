@@ -1,0 +1,142 @@
+import { EventEmitter } from 'node:events'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import type { EventResponse } from './batch-response.ts'
+
+/** One event of a batch, as it stands in the batch's JSON. */
+export interface BatchEvent {
+  path: string
+  headers: Record<string, string>
+  body?: string
+  body_base64?: string
+}
+
+/**
+ * The request of one event in a batch: what Fastify and its plugins read of an http.IncomingMessage.
+ *
+ * It is a Readable only for those who treat it as one. The stream's state, which costs more than a whole event,
+ * is made when somebody first looks at it; a route of `app.ws` takes the frame and never does.
+ */
+export class EventRequest {
+  readonly method = 'POST'
+  readonly httpVersion = '1.1'
+  readonly httpVersionMajor = 1
+  readonly httpVersionMinor = 1
+  readonly complete = true
+  url: string
+  headers: IncomingHttpHeaders
+  aborted = false
+  response!: EventResponse
+  readonly #connection: Socket
+  #socket: EventSocket | undefined
+  #body: string | Buffer | undefined
+  #streaming = false
+
+  constructor(event: BatchEvent, connection: Socket) {
+    this.url = event.path
+    this.headers = event.headers
+    this.#connection = connection
+    if (event.body !== undefined) this.#body = event.body
+    else if (event.body_base64 !== undefined) this.#body = Buffer.from(event.body_base64, 'base64')
+    if (this.#body !== undefined) this.headers['content-length'] = String(Buffer.byteLength(this.#body))
+  }
+
+  get rawHeaders(): string[] {
+    return Object.entries(this.headers).flatMap(([name, value]) => [name, String(value)])
+  }
+
+  get trailers(): Record<string, never> {
+    return {}
+  }
+
+  get rawTrailers(): string[] {
+    return []
+  }
+
+  get socket(): Socket {
+    this.#socket ??= new EventSocket(this.#connection, this)
+    return this.#socket as unknown as Socket
+  }
+
+  get connection(): Socket {
+    return this.socket
+  }
+
+  setTimeout(): this {
+    return this
+  }
+
+  /** The whole frame, without any stream; undefined when it was taken, or is being read as a stream. */
+  takeFrame(): string | Buffer | undefined {
+    if (this.#streaming) return undefined
+    const frame = this.#body ?? ''
+    this.#body = undefined
+    return frame
+  }
+
+  /** The batch's connection is lost: what an http.IncomingMessage does then. Who listens has made it a stream. */
+  abort(): void {
+    this.aborted = true
+    if (!this.#streaming) return
+    this.emit('aborted')
+    this.destroy()
+  }
+
+  /** The answer is complete: what is left of the body is of no interest, as in node:http. */
+  finish(): void {
+    if (this.#streaming) this.resume()
+  }
+
+  forwardTimeout(): void {
+    this.#socket?.emit('timeout')
+  }
+
+  _read(): void {
+    if (this.#body !== undefined && this.#body.length > 0) this.push(this.#body)
+    this.#body = undefined
+    this.push(null)
+  }
+
+  get _readableState(): unknown {
+    this.#streaming = true
+    Readable.call(this as unknown as Readable)
+    return this._readableState
+  }
+
+  set _readableState(value: unknown) {
+    Object.defineProperty(this, '_readableState', { value, writable: true })
+  }
+}
+export interface EventRequest extends Omit<Readable, 'setTimeout'> {}
+Object.setPrototypeOf(EventRequest.prototype, Readable.prototype)
+
+/** What an event sees of the batch's connection. Its listeners, and its end, are the event's own. */
+class EventSocket extends EventEmitter {
+  readonly #connection: Socket
+  readonly #request: EventRequest
+
+  constructor(connection: Socket, request: EventRequest) {
+    super()
+    this.#connection = connection
+    this.#request = request
+  }
+
+  get remoteAddress(): string | undefined { return this.#connection.remoteAddress }
+  get remotePort(): number | undefined { return this.#connection.remotePort }
+  get remoteFamily(): string | undefined { return this.#connection.remoteFamily }
+  get localAddress(): string | undefined { return this.#connection.localAddress }
+  get localPort(): number | undefined { return this.#connection.localPort }
+  get encrypted(): boolean { return 'encrypted' in this.#connection }
+  get destroyed(): boolean { return this.#request.aborted || this.#connection.destroyed }
+  get readable(): boolean { return !this.destroyed }
+  get writable(): boolean { return !this.destroyed }
+  setTimeout(): this { return this }
+  setKeepAlive(): this { return this }
+  setNoDelay(): this { return this }
+
+  destroy(): this {
+    this.#request.response.destroy()
+    return this
+  }
+}

@@ -1,0 +1,201 @@
+import { isUtf8 } from 'node:buffer'
+import { validateHeaderName, validateHeaderValue, type OutgoingHttpHeader, type OutgoingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
+import { Writable } from 'node:stream'
+import type { EventRequest } from './batch-request.ts'
+import { isText } from './headers.ts'
+
+/** Where the answers of a batch's events go. */
+export interface EventSink {
+  /** An event's line of the answer, without its line break. */
+  line(json: string, response: EventResponse): void
+  /** The event's answer broke off; it gets no line. */
+  lost(response: EventResponse): void
+}
+
+/** Headers of the one connection to the gateway, which say nothing about an event. */
+const HOP_BY_HOP = new Set(['content-length', 'connection', 'keep-alive', 'transfer-encoding', 'date', 'trailer'])
+
+/**
+ * The response of one event in a batch: what Fastify and its plugins use of an http.ServerResponse.
+ * As with EventRequest the stream's state is made only for those who look at it: `end(body)` does not.
+ */
+export class EventResponse {
+  statusCode = 200
+  statusMessage = ''
+  headersSent = false
+  sendDate = false
+  shouldKeepAlive = true
+  readonly req: EventRequest
+  readonly #sink: EventSink
+  readonly #headers: Record<string, OutgoingHttpHeader> = Object.create(null)
+  #chunks: Buffer[] | undefined
+  #ended = false
+  #settled = false
+  #streaming = false
+
+  constructor(request: EventRequest, sink: EventSink) {
+    this.req = request
+    request.response = this
+    this.#sink = sink
+  }
+
+  get socket(): Socket { return this.req.socket }
+  get connection(): Socket { return this.req.socket }
+  get finished(): boolean { return this.#ended }
+  get writableEnded(): boolean { return this.#ended }
+  get settled(): boolean { return this.#settled }
+
+  setHeader(name: string, value: OutgoingHttpHeader): this {
+    if (this.headersSent) throw headersSent('set')
+    check(name, value)
+    this.#headers[name.toLowerCase()] = value
+    return this
+  }
+
+  appendHeader(name: string, value: string | string[]): this {
+    const present = this.getHeader(name)
+    return this.setHeader(name, present === undefined ? value : [present, value].flat().map(String))
+  }
+
+  setHeaders(headers: Headers | Map<string, OutgoingHttpHeader>): this {
+    for (const [name, value] of headers) this.setHeader(name, value)
+    return this
+  }
+
+  getHeader(name: string): OutgoingHttpHeader | undefined { return this.#headers[name.toLowerCase()] }
+  getHeaders(): OutgoingHttpHeaders { return { ...this.#headers } }
+  getHeaderNames(): string[] { return Object.keys(this.#headers) }
+  hasHeader(name: string): boolean { return name.toLowerCase() in this.#headers }
+
+  removeHeader(name: string): void {
+    if (this.headersSent) throw headersSent('remove')
+    delete this.#headers[name.toLowerCase()]
+  }
+
+  writeHead(status: number, reason?: string | OutgoingHttpHeaders, headers?: OutgoingHttpHeaders): this {
+    if (this.headersSent) throw headersSent('write')
+    const given = typeof reason === 'string' ? headers : reason
+    for (const name in given) if (given[name] !== undefined) check(name, given[name])
+    for (const name in given) if (given[name] !== undefined) this.#headers[name.toLowerCase()] = given[name]
+    this.statusCode = status
+    this.headersSent = true
+    return this
+  }
+
+  flushHeaders(): void { this.headersSent = true }
+  writeContinue(): void {}
+  writeProcessing(): void {}
+  writeEarlyHints(): void {}
+  addTrailers(): void {}
+  setTimeout(): this { return this }
+
+  end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+    const plain = chunk === undefined || chunk === null || typeof chunk === 'string' || Buffer.isBuffer(chunk)
+    if (this.#streaming || !plain || typeof encoding === 'string' || typeof callback === 'function') {
+      Writable.prototype.end.call(this as unknown as Writable, chunk, encoding as BufferEncoding, callback as () => void)
+      this.#ended = true
+      return this
+    }
+    if (this.#ended) return this
+    this.#ended = true
+    this.#settle(chunk ?? '')
+    return this
+  }
+
+  /** Breaks the answer off. As in node:http the error is not the response's to emit. */
+  destroy(): this {
+    Writable.prototype.destroy.call(this as unknown as Writable)
+    return this
+  }
+
+  /** Tells those who listen; called by the batch in a later tick, as a socket would. */
+  finish(): void {
+    if (!this.#streaming) {
+      this.emit('finish')
+      this.emit('close')
+    }
+    this.req.finish()
+  }
+
+  /** The batch's connection is lost before this event was answered. */
+  abort(): void {
+    this.req.abort()
+    this.destroy()
+  }
+
+  _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.headersSent = true
+    this.#chunks ??= []
+    this.#chunks.push(chunk)
+    done()
+  }
+
+  _final(done: () => void): void {
+    if (!this.#settled) this.#settle(Buffer.concat(this.#chunks ?? []))
+    done()
+  }
+
+  _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    if (!this.#settled) {
+      this.#settled = true
+      this.#sink.lost(this)
+    }
+    done(error)
+  }
+
+  get _writableState(): unknown {
+    this.#streaming = true
+    Writable.call(this as unknown as Writable)
+    if (this.#ended) (this as unknown as Writable).end()
+    return this._writableState
+  }
+
+  set _writableState(value: unknown) {
+    Object.defineProperty(this, '_writableState', { value, writable: true })
+  }
+
+  #settle(body: string | Buffer): void {
+    this.headersSent = true
+    this.#settled = true
+    const id = JSON.stringify(this.req.headers['ce-id'])
+    this.#sink.line(`{"id":${id},"status":${this.statusCode},"headers":${this.#headersJson()}${this.#bodyJson(body)}}`, this)
+  }
+
+  #headersJson(): string {
+    let json = ''
+    for (const name in this.#headers) {
+      if (HOP_BY_HOP.has(name)) continue
+      json += `${json === '' ? '' : ','}"${name}":${headerJson(name, this.#headers[name]!)}`
+    }
+    return `{${json}}`
+  }
+
+  #bodyJson(body: string | Buffer): string {
+    if (body.length === 0 || this.statusCode === 204 || this.statusCode === 304) return ''
+    const type = this.#headers['content-type']
+    const text = isText(type) || type === 'application/vnd.framegate.effects+json'
+    if (text && typeof body === 'string') return `,"body":${JSON.stringify(body.toWellFormed())}`
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body
+    if (text && isUtf8(bytes)) return `,"body":${JSON.stringify(bytes.toString())}`
+    return `,"body_base64":"${bytes.toString('base64')}"`
+  }
+}
+export interface EventResponse extends Omit<Writable, 'end' | 'destroy' | 'writableEnded' | '_write' | '_final' | '_destroy'> {}
+Object.setPrototypeOf(EventResponse.prototype, Writable.prototype)
+
+function check(name: string, value: OutgoingHttpHeader): void {
+  validateHeaderName(name)
+  if (Array.isArray(value)) for (const one of value) validateHeaderValue(name, one)
+  else validateHeaderValue(name, value as string)
+}
+
+/** A value as the gateway would have read it: one string, but a list of cookies. */
+function headerJson(name: string, value: OutgoingHttpHeader): string {
+  if (name === 'set-cookie') return JSON.stringify([value].flat())
+  return JSON.stringify(Array.isArray(value) ? value.join(', ') : String(value))
+}
+
+function headersSent(verb: string): Error {
+  return Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), { code: 'ERR_HTTP_HEADERS_SENT' })
+}

@@ -1,0 +1,183 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyBaseLogger } from 'fastify'
+import { EventRequest, type BatchEvent } from './batch-request.ts'
+import { EventResponse, type EventSink } from './batch-response.ts'
+import { MediaType } from './headers.ts'
+import { refuse, turnAway } from './refusal.ts'
+
+const MAX_BATCH_BYTES = 64 * 1024 * 1024
+
+/** What a batch needs of the app it runs in; one that is closing runs no more events. */
+export interface BatchApp {
+  routing(request: IncomingMessage, response: ServerResponse): void
+  log: FastifyBaseLogger
+  closing(): boolean
+}
+
+/** Whether a request is a batch of events: `POST /` with exactly the batch's content type. */
+export function isBatch(request: IncomingMessage): boolean {
+  return request.headers['content-type'] === MediaType.batch && request.url === '/' && request.method === 'POST'
+}
+
+/**
+ * Answers a batch: every event runs through the app's routes as if it had come alone, and gets a line of the answer
+ * when it is done. A batch that cannot be read is answered with 400 or 413 as a whole, one that comes too late with 503,
+ * and none of it is run.
+ */
+export function answerBatch(app: BatchApp, request: IncomingMessage, response: ServerResponse): void {
+  readBody(request, (body) => {
+    if (app.closing()) return turnAway(response)
+    if (body === null) return refuse(response, 413, `a batch holds at most ${MAX_BATCH_BYTES} bytes`)
+    let events
+    try {
+      events = parseBatch(body)
+    } catch (error) {
+      return refuse(response, 400, (error as Error).message)
+    }
+    new Batch(app, request, response).run(events)
+  })
+}
+
+function readBody(request: IncomingMessage, done: (body: string | null) => void): void {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes <= MAX_BATCH_BYTES) chunks.push(chunk)
+    else chunks.length = 0
+  })
+  request.on('end', () => {
+    if (bytes > MAX_BATCH_BYTES) done(null)
+    else done((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString())
+  })
+}
+
+const SHAPE = 'a batch is a JSON array of {"path":"/…","headers":{"ce-id":"…",…},"body":"…" or "body_base64":"…"}, all strings'
+
+function parseBatch(body: string): BatchEvent[] {
+  let events: unknown
+  try {
+    events = JSON.parse(body)
+  } catch (error) {
+    throw new TypeError(`${SHAPE}: ${(error as Error).message}`)
+  }
+  if (!Array.isArray(events)) throw new TypeError(SHAPE)
+  for (let i = 0; i < events.length; i++) {
+    const fault = faultOf(events[i])
+    if (fault !== null) throw new TypeError(`${SHAPE}: event ${i} ${fault}`)
+  }
+  return events
+}
+
+function faultOf(event: Partial<Record<keyof BatchEvent, unknown>> | null): string | null {
+  if (typeof event !== 'object' || event === null) return 'is not an object'
+  const { path, headers, body, body_base64: base64 } = event
+  if (typeof path !== 'string' || path.charCodeAt(0) !== 47) return 'has no path that begins with /'
+  if (typeof headers !== 'object' || headers === null) return 'has no headers'
+  const values = headers as Record<string, unknown>
+  for (const name in values) if (typeof values[name] !== 'string') return `has a header ${name} that is no string`
+  if (values['ce-id'] === undefined) return 'has no header ce-id'
+  if (body !== undefined && typeof body !== 'string') return 'has a body that is no string'
+  if (base64 !== undefined && typeof base64 !== 'string') return 'has a body_base64 that is no string'
+  return null
+}
+
+/** One batch while it runs. */
+class Batch implements EventSink {
+  readonly #app: BatchApp
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #events: EventResponse[] = []
+  #waiting = 0
+  #started = false
+  #lines = ''
+  #finished: EventResponse[] = []
+  #flushing = false
+
+  constructor(app: BatchApp, request: IncomingMessage, response: ServerResponse) {
+    this.#app = app
+    this.#request = request
+    this.#response = response
+  }
+
+  run(events: BatchEvent[]): void {
+    this.#waiting = events.length
+    this.#request.socket.on('timeout', this.#timeout)
+    this.#response.on('close', this.#closed)
+    for (const event of events) this.#runEvent(event)
+    this.#started = true
+    if (this.#waiting === 0) this.#flush()
+    else if (this.#lines !== '') this.#flushSoon()
+  }
+
+  #runEvent(event: BatchEvent): void {
+    const request = new EventRequest(event, this.#request.socket)
+    const response = new EventResponse(request, this)
+    this.#events.push(response)
+    try {
+      this.#app.routing(request as unknown as IncomingMessage, response as unknown as ServerResponse)
+    } catch (error) {
+      // Alone this would end the process: Fastify throws when a synchronous handler's answer has a bad header.
+      this.#app.log.error({ err: error }, 'an event of a batch failed')
+      response.destroy()
+    }
+  }
+
+  line(json: string, response: EventResponse): void {
+    this.#lines += json + '\n'
+    this.#finished.push(response)
+    this.#settled()
+  }
+
+  lost(): void {
+    this.#settled()
+  }
+
+  #settled(): void {
+    this.#waiting--
+    if (this.#started && !this.#flushing) this.#flushSoon()
+  }
+
+  /** Events whose handlers waited for promises only are all done when the check phase comes: one write for them. */
+  #flushSoon(): void {
+    this.#flushing = true
+    setImmediate(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#flushing = false
+    const lines = this.#lines
+    const finished = this.#finished
+    this.#lines = ''
+    this.#finished = []
+    if (!this.#response.destroyed) {
+      if (this.#waiting > 0) this.#write(lines)
+      else this.#end(lines)
+    }
+    for (const response of finished) response.finish()
+  }
+
+  #write(lines: string): void {
+    if (!this.#response.headersSent) this.#response.writeHead(200, { 'content-type': MediaType.lines })
+    if (lines !== '') this.#response.write(lines)
+  }
+
+  #end(lines: string): void {
+    if (this.#response.headersSent) {
+      this.#response.end(lines)
+      return
+    }
+    const headers = { 'content-type': MediaType.lines, 'content-length': Buffer.byteLength(lines) }
+    this.#response.writeHead(200, headers).end(lines)
+  }
+
+  readonly #timeout = (): void => {
+    for (const event of this.#events) if (!event.settled) event.req.forwardTimeout()
+  }
+
+  readonly #closed = (): void => {
+    this.#request.socket.removeListener('timeout', this.#timeout)
+    if (this.#response.writableFinished) return
+    for (const event of this.#events) if (!event.settled) event.abort()
+  }
+}

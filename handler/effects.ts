@@ -1,0 +1,142 @@
+import { isUtf8 } from 'node:buffer'
+import { checkClose, closeHeader } from './close.ts'
+import { EffectHeader, encode, encodeListItem } from './headers.ts'
+
+/*
+ * The effects document, `application/vnd.framegate.effects+json`: {"effects":[…]}, carried out in order.
+ * A frame is always a JSON string, its bytes as text or as base64; never nested JSON.
+ *
+ *   {"send":{"text":"…"}}  or  {"send":{"base64":"…"}}               a text or a binary frame to this connection
+ *   {"publish":{"topic":"…","text":"…" or "base64":"…"}}             a frame to all subscribers of a topic,
+ *   {"publish":{"topic":"…","text":"…","except":"self"}}             without this connection
+ *   {"subscribe":["…"]}  {"unsubscribe":["…"]}                       topics of this connection
+ *   {"state":"…"}                                                    kept with the connection; "" removes it
+ *   {"user":"…"}                                                     names the connection's user
+ *   {"close":{"code":4001,"reason":"…"}}                             always the last one
+ */
+type FrameData = { text: string } | { base64: string }
+type Effect =
+  | { send: FrameData }
+  | { publish: { topic: string, except?: 'self' } & FrameData }
+  | { subscribe: string[] }
+  | { unsubscribe: string[] }
+  | { state: string }
+  | { user: string }
+interface CloseEffect { code: number, reason: string }
+
+/** What a frame can be made of: a string is a text frame, bytes are a binary one, anything else is sent as JSON. */
+export type Data = string | Uint8Array | ArrayBuffer | number | boolean | null | object
+
+const MAX_NAME_BYTES = 255
+const MAX_STATE_BYTES = 4096
+const MAX_HEADER_BYTES = 2048
+
+/** The effects of one answer, in the order they were asked for. */
+export class Effects {
+  readonly #list: Effect[] = []
+  #close: CloseEffect | null = null
+  #needsDocument = false
+
+  get closes(): boolean {
+    return this.#close !== null
+  }
+
+  subscribe(topics: string[]): void {
+    this.#list.push({ subscribe: topics.map(checkTopic) })
+  }
+
+  unsubscribe(topics: string[]): void {
+    this.#list.push({ unsubscribe: topics.map(checkTopic) })
+  }
+
+  publish(topic: string, data: Data, except?: 'self'): void {
+    if (except !== undefined && except !== 'self') throw new TypeError(`except can only be 'self', got ${String(except)}`)
+    this.#list.push({ publish: { topic: checkTopic(topic), ...frameOf(data), except } })
+    this.#needsDocument = true
+  }
+
+  frame(data: Data): void {
+    this.#list.push({ send: frameOf(data) })
+    this.#needsDocument = true
+  }
+
+  close(code: number, reason: string): void {
+    checkClose(code, reason)
+    this.#close = { code, reason: reason.toWellFormed() }
+  }
+
+  state(value: string | null): void {
+    if (value !== null && typeof value !== 'string') {
+      throw new TypeError(`state must be a string or null, got ${typeof value}`)
+    }
+    const state = (value ?? '').toWellFormed()
+    const bytes = Buffer.byteLength(state)
+    if (bytes > MAX_STATE_BYTES) throw new RangeError(`state must be at most ${MAX_STATE_BYTES} bytes of UTF-8, got ${bytes}`)
+    this.#list.push({ state })
+  }
+
+  user(name: string): void {
+    this.#list.push({ user: checkName(name, 'user') })
+  }
+
+  /** The effects as headers, or null when they need a document: frames, publications, or more than 2 KB. */
+  toHeaders(): Record<string, string> | null {
+    if (this.#needsDocument) return null
+    const headers: Record<string, string> = {}
+    const topics = new Map<string, boolean>()
+    for (const effect of this.#list) {
+      if ('subscribe' in effect) for (const topic of effect.subscribe) topics.set(topic, true)
+      if ('unsubscribe' in effect) for (const topic of effect.unsubscribe) topics.set(topic, false)
+      if ('state' in effect) headers[EffectHeader.state] = encode(effect.state)
+      if ('user' in effect) headers[EffectHeader.user] = encode(effect.user)
+    }
+    for (const [topic, wanted] of topics) {
+      const name = wanted ? EffectHeader.subscribe : EffectHeader.unsubscribe
+      headers[name] = headers[name] === undefined ? encodeListItem(topic) : `${headers[name]}, ${encodeListItem(topic)}`
+    }
+    if (this.#close) headers[EffectHeader.close] = closeHeader(this.#close.code, this.#close.reason)
+    let bytes = 0
+    for (const name in headers) bytes += name.length + headers[name]!.length
+    return bytes > MAX_HEADER_BYTES ? null : headers
+  }
+
+  /** The effects document. The answer's body, if it is a frame, goes out after all frames and before a close. */
+  toDocument(body: FrameData | null): string {
+    const effects: (Effect | { close: CloseEffect })[] = [...this.#list]
+    if (body) effects.push({ send: body })
+    if (this.#close) effects.push({ close: this.#close })
+    return JSON.stringify({ effects })
+  }
+}
+
+/**
+ * The frame that data makes.
+ * @throws {TypeError} for undefined, a function or a symbol, which JSON cannot hold
+ */
+export function frameOf(data: Data): FrameData {
+  if (typeof data === 'string') return { text: data.toWellFormed() }
+  if (ArrayBuffer.isView(data)) return { base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') }
+  if (data instanceof ArrayBuffer) return { base64: Buffer.from(data).toString('base64') }
+  const json = JSON.stringify(data)
+  if (json === undefined) throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
+  return { text: json.toWellFormed() }
+}
+
+/** The frame that an answer's body makes, as the gateway would read it from the body itself. */
+export function frameOfBody(body: string | Buffer, text: boolean): FrameData {
+  if (typeof body === 'string') return text ? frameOf(body) : frameOf(Buffer.from(body))
+  return text && isUtf8(body) ? { text: body.toString() } : frameOf(body)
+}
+
+function checkTopic(topic: string): string {
+  return checkName(topic, 'topic')
+}
+
+function checkName(value: string, what: string): string {
+  if (typeof value !== 'string') throw new TypeError(`${what} must be a string, got ${typeof value}`)
+  const bytes = Buffer.byteLength(value)
+  if (bytes === 0 || bytes > MAX_NAME_BYTES) {
+    throw new RangeError(`${what} must be 1 to ${MAX_NAME_BYTES} bytes of UTF-8, got ${bytes}`)
+  }
+  return value.toWellFormed()
+}

@@ -1,0 +1,79 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import { answerBatch, isBatch, type BatchApp } from './batch.ts'
+import { EventHeader } from './headers.ts'
+import { turnAway } from './refusal.ts'
+
+/** How long connections that are kept alive may bring requests, and be told to go elsewhere, before idle ones close. */
+const LAST_CALL_MS = 100
+
+/**
+ * Stands before a server's own request listener, below Fastify's hooks: a batch under an authentication hook would be
+ * refused as a whole, where each of its events can be asked. Once the app closes, events that still arrive are
+ * answered with 503 and `retry-after: 0`, which tells the gateway that nothing was done and it may try again.
+ */
+class Gate {
+  readonly #app: FastifyInstance
+  readonly #batchApp: BatchApp
+  readonly #servers = new Set<Server>()
+  readonly #open = new Set<ServerResponse>()
+  #closed: Promise<void> | undefined
+
+  constructor(app: FastifyInstance) {
+    this.#app = app
+    this.#batchApp = { routing: app.routing, log: app.log, closing: () => this.#closed !== undefined }
+  }
+
+  /** Puts itself before the request listeners that the server has. */
+  guard(server: Server): void {
+    if (this.#servers.has(server)) return
+    this.#servers.add(server)
+    const listeners = server.listeners('request')
+    server.removeAllListeners('request')
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      this.#track(response)
+      if (isBatch(request)) answerBatch(this.#batchApp, request, response)
+      else if (this.#closed && isEvent(request)) this.#turnAway(request, response)
+      else for (const listener of listeners) listener.call(server, request, response)
+    })
+  }
+
+  /** Turns events away from now on. Resolves when those that were on their way have been told. */
+  close(): Promise<void> {
+    this.#closed ??= this.#lastCall()
+    return this.#closed
+  }
+
+  async #lastCall(): Promise<void> {
+    for (const response of this.#open) if (!response.headersSent) response.setHeader('connection', 'close')
+    if (this.#app.server.listening) await delay(LAST_CALL_MS)
+  }
+
+  #track(response: ServerResponse): void {
+    this.#open.add(response)
+    response.once('close', () => {
+      this.#open.delete(response)
+      // server.close() closes only the connections that are idle when it is called.
+      if (this.#closed) for (const server of this.#servers) if (!server.listening) server.closeIdleConnections()
+    })
+  }
+
+  /** Waits for the whole request: a connection that closes over unread bytes may lose the answer too. */
+  #turnAway(request: IncomingMessage, response: ServerResponse): void {
+    request.resume()
+    request.on('end', () => turnAway(response))
+  }
+}
+
+/** The gate of the app's server: one, in however many parts of the app the plugin is registered. */
+export function gateOf(app: FastifyInstance): Gate {
+  let gate = gates.get(app.server)
+  if (!gate) gates.set(app.server, gate = new Gate(app))
+  return gate
+}
+const gates = new WeakMap<Server, Gate>()
+
+function isEvent(request: IncomingMessage): boolean {
+  return request.headers[EventHeader.type] !== undefined
+}

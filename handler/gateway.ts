@@ -1,0 +1,216 @@
+import type { Data } from './effects.ts'
+import { GatewayClient, type Ask, type GatewayOptions } from './gateway-client.ts'
+import { GatewayError, errorOf, type Problem } from './gateway-errors.ts'
+
+export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway-errors.ts'
+export type { GatewayOptions }
+
+/** How many sockets took a frame, and how many refused it because their outbox was full. */
+export interface Counts {
+  delivered: number
+  dropped: number
+}
+
+/** What the gateway knows of an open socket. Times are seconds. */
+export interface ConnectionFacts {
+  id: string
+  user?: string
+  address: string
+  path: string
+  topics: string[]
+  /** RFC 3339 */
+  opened: string
+  age: number
+  idle: number
+  /** Bytes that wait to be sent. */
+  outbox: number
+}
+
+export interface Page {
+  limit?: number | undefined
+  cursor?: string | undefined
+}
+
+export interface ConnectionPage {
+  connections: ConnectionFacts[]
+  /** How many there are on all pages. */
+  count: number
+  /** Begins the next page; absent on the last. */
+  cursor?: string
+}
+
+export interface TopicCount {
+  topic: string
+  count: number
+}
+
+export interface TopicPage extends ConnectionPage {
+  topic: string
+}
+
+export interface GatewayStatus {
+  node: string
+  workers: number
+  missing_links: number
+  connections: number
+}
+
+export interface SendOptions {
+  /** A request that comes again with the same key within 60 s gets the first answer, and delivers nothing twice. */
+  idempotencyKey?: string | undefined
+}
+
+export interface PushOptions extends SendOptions {
+  /** The id of a connection that does not get it. */
+  except?: string | undefined
+}
+
+/** One push of a batch. */
+export type BatchItem =
+  | { send: string, data: Data }
+  | { publish: string, data: Data, except?: string | undefined }
+  | { user: string, data: Data, except?: string | undefined }
+  | { broadcast: true, data: Data, except?: string | undefined }
+
+/**
+ * Pushes to open sockets, and tells who is there. A string is sent as a text frame, bytes as a binary one, anything
+ * else as JSON. What is awaited before the next call arrives in that order.
+ *
+ * Every method rejects with a GatewayError: GoneError, SlowReaderError (of `send` alone) and UnreachableError are its kinds.
+ */
+export class Gateway {
+  readonly #client: GatewayClient
+
+  constructor(options: GatewayOptions = {}) {
+    this.#client = new GatewayClient(options, process.env)
+  }
+
+  /** One frame to one connection. */
+  send(id: string, data: Data, options: SendOptions = {}): Promise<Counts> {
+    return this.#push(pathOf('connections', id), data, options)
+  }
+
+  /** A frame to all subscribers of a topic. */
+  publish(topic: string, data: Data, options: PushOptions = {}): Promise<Counts> {
+    return this.#push(pathOf('topics', topic), data, options)
+  }
+
+  /** A frame to all connections of a user. */
+  user(name: string, data: Data, options: PushOptions = {}): Promise<Counts> {
+    return this.#push(pathOf('users', name), data, options)
+  }
+
+  /** A frame to every connection. */
+  broadcast(data: Data, options: PushOptions = {}): Promise<Counts> {
+    return this.#push('/broadcast', data, options)
+  }
+
+  /** Many pushes in one request, at most 1,000. Answers stand in the order of the items: counts, or an error. */
+  async batch(items: readonly BatchItem[], { idempotencyKey }: SendOptions = {}): Promise<Array<Counts | GatewayError>> {
+    const body = JSON.stringify(items.map(batchElement))
+    const ask: Ask = { method: 'POST', path: '/batch', body, type: 'application/json', idempotencyKey }
+    const answers: Array<{ status: number, body: Counts & Problem }> = await this.#client.json(ask)
+    return answers.map(({ status, body }) => status === 200 ? body : errorOf({ ...body, status }))
+  }
+
+  /** Closes a socket, after what waits to be sent to it. The code is 1000 or 3000 to 4999. */
+  async close(id: string, code = 1000, reason = ''): Promise<void> {
+    await this.#client.json({ method: 'DELETE', path: withQuery(pathOf('connections', id), { code, reason: reason || undefined }) })
+  }
+
+  async connection(id: string): Promise<ConnectionFacts> {
+    return this.#get(pathOf('connections', id))
+  }
+
+  /** A page of connections, in the order of their ids: 100 of them unless `limit` says else, at most 1,000. */
+  async connections({ limit, cursor }: Page = {}): Promise<ConnectionPage> {
+    return this.#get(withQuery('/connections', { limit, cursor }))
+  }
+
+  /**
+   * Every connection, or every subscriber of a topic, fetched by the page of `limit`:
+   * `for await (const { id } of gateway.everyConnection())`.
+   */
+  async * everyConnection({ topic, limit = 1000 }: { topic?: string, limit?: number } = {}): AsyncGenerator<ConnectionFacts, void, undefined> {
+    let cursor: string | undefined
+    do {
+      const page: ConnectionPage = await (topic === undefined ? this.connections({ limit, cursor }) : this.topic(topic, { limit, cursor }))
+      yield * page.connections
+      cursor = page.cursor
+    } while (cursor !== undefined)
+  }
+
+  /** The topics that have subscribers. */
+  async topics(): Promise<TopicCount[]> {
+    return (await this.#get<{ topics: TopicCount[] }>('/topics')).topics
+  }
+
+  /** Who subscribes to a topic: a page, as `connections` has it. */
+  async topic(name: string, { limit, cursor }: Page = {}): Promise<TopicPage> {
+    return this.#get(withQuery(pathOf('topics', name), { limit, cursor }))
+  }
+
+  /** Subscribes a connection; rejects with 409 when it has MAX_TOPICS topics. */
+  async subscribe(topic: string, id: string): Promise<void> {
+    await this.#client.json({ method: 'PUT', path: pathOf('topics', topic, 'connections', id) })
+  }
+
+  async unsubscribe(topic: string, id: string): Promise<void> {
+    await this.#client.json({ method: 'DELETE', path: pathOf('topics', topic, 'connections', id) })
+  }
+
+  async status(): Promise<GatewayStatus> {
+    return this.#get('/status')
+  }
+
+  /** Ends the connections that are kept for the next request. The app does so when it closes. */
+  end(): void {
+    this.#client.close()
+  }
+
+  #get<T>(path: string): Promise<T> {
+    return this.#client.json({ method: 'GET', path })
+  }
+
+  async #push(path: string, data: Data, { except, idempotencyKey }: PushOptions): Promise<Counts> {
+    return this.#client.json({ method: 'POST', path: withQuery(path, { except }), ...contentOf(data), idempotencyKey })
+  }
+}
+
+type Content = { body: string | Uint8Array, type: string }
+
+function contentOf(data: Data): Content {
+  if (typeof data === 'string') return { body: data.toWellFormed(), type: 'text/plain; charset=utf-8' }
+  if (ArrayBuffer.isView(data)) return bytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  if (data instanceof ArrayBuffer) return bytes(new Uint8Array(data))
+  const body = JSON.stringify(data)
+  if (body === undefined) throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
+  return { body, type: 'application/json' }
+}
+
+function bytes(body: Uint8Array): Content {
+  return { body, type: 'application/octet-stream' }
+}
+
+function batchElement(item: BatchItem): object {
+  const { body } = contentOf(item.data)
+  return { method: 'POST', path: batchPath(item), ...(typeof body === 'string' ? { text: body } : { base64: Buffer.from(body).toString('base64') }) }
+}
+
+function batchPath(item: BatchItem): string {
+  if ('send' in item) return pathOf('connections', item.send)
+  const path = 'publish' in item ? pathOf('topics', item.publish) : 'user' in item ? pathOf('users', item.user) : '/broadcast'
+  return withQuery(path, { except: item.except })
+}
+
+function pathOf(...segments: string[]): string {
+  return segments.map((segment) => {
+    if (typeof segment !== 'string' || segment === '') throw new TypeError('an id and a name are strings that are not empty')
+    return `/${encodeURIComponent(segment.toWellFormed())}`
+  }).join('')
+}
+
+function withQuery(path: string, query: Record<string, string | number | undefined>): string {
+  const pairs = Object.entries(query).filter(([, value]) => value !== undefined)
+  return pairs.length === 0 ? path : `${path}?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(value!)}`).join('&')}`
+}

@@ -1,0 +1,75 @@
+/**
+ * Every name that goes over the wire between gateway and handler, once, and how values are written in them.
+ * docs/protocol.md explains each; a test compares the two lists.
+ */
+
+/** Facts about the event, gateway to handler. */
+export const EventHeader = {
+  specversion: 'ce-specversion',
+  type: 'ce-type',
+  source: 'ce-source',
+  id: 'ce-id',
+  time: 'ce-time',
+  connectionId: 'ce-connectionid',
+  number: 'ce-eventnumber',
+  state: 'ce-state',
+  closeCode: 'ce-closecode',
+  closeReason: 'ce-closereason',
+  duration: 'ce-duration',
+} as const
+
+/** What the answer does besides being a frame, handler to gateway. */
+export const EffectHeader = {
+  subscribe: 'ws-subscribe',
+  unsubscribe: 'ws-unsubscribe',
+  close: 'ws-close',
+  state: 'ws-state',
+  user: 'ws-user',
+  text: 'ws-text',
+  batch: 'ws-batch',
+} as const
+
+/** Values of `ce-type`. */
+export const EventType = {
+  open: 'framegate.open',
+  message: 'framegate.message',
+  close: 'framegate.close',
+} as const
+
+/** Media types of our own. */
+export const MediaType = {
+  effects: 'application/vnd.framegate.effects+json',
+  batch: 'application/vnd.framegate.batch+json',
+  lines: 'application/x-ndjson',
+} as const
+
+const UNSAFE = /[^\x21\x23\x24\x26-\x7e]+/gu
+const UNSAFE_IN_LIST = /[^\x21\x23\x24\x26-\x2b\x2d-\x7e]+/gu
+
+/**
+ * Percent-encodes a header value: space, `"`, `%` and everything outside printable ASCII, as UTF-8.
+ * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3132-http-header-values
+ */
+export function encode(value: string): string {
+  return value.toWellFormed().replace(UNSAFE, encodeURIComponent)
+}
+
+/** As `encode`, for values that stand in a comma-separated list: the comma is encoded too. */
+export function encodeListItem(value: string): string {
+  return value.toWellFormed().replace(UNSAFE_IN_LIST, encodeURIComponent)
+}
+
+/** Reads what `encode` wrote. A value that is not well-formed is returned as it came. */
+export function decode(value: string): string {
+  if (!value.includes('%')) return value
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
+}
+
+/** Whether a body of this content type is a text frame (`text/*`, `application/json` and `application/*+json`) or a binary one. */
+export function isText(contentType: unknown): boolean {
+  return typeof contentType === 'string' && /^\s*(?:text\/|application\/(?:json|[\w.-]+\+json)\s*(?:;|$))/i.test(contentType)
+}

@@ -1,0 +1,15 @@
+import { STATUS_CODES, type ServerResponse } from 'node:http'
+
+/** Answers a request that never reached a route with an error, in the form of Fastify's own. */
+export function refuse(response: ServerResponse, status: number, message: string): void {
+  const body = JSON.stringify({ statusCode: status, error: STATUS_CODES[status], message })
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) })
+  response.end(body)
+}
+
+/** Answers that nothing was done, and that the gateway may send it again over another connection. */
+export function turnAway(response: ServerResponse): void {
+  response.setHeader('retry-after', '0')
+  response.setHeader('connection', 'close')
+  refuse(response, 503, 'the handler is closing')
+}

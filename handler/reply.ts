@@ -1,0 +1,145 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Close, parseCloseHeader } from './close.ts'
+import { Effects, frameOfBody, type Data } from './effects.ts'
+import { readEvent, readState } from './event.ts'
+import { EffectHeader, MediaType, isText } from './headers.ts'
+
+/** What an answer can do besides being a frame. All of it works in hooks too, and in routes made without `app.ws`. */
+export interface ReplyEffects {
+  /** Subscribes this connection to topics. */
+  subscribe(...topics: string[]): this
+  unsubscribe(...topics: string[]): this
+  /** Sends a frame to all subscribers of a topic; with `except: 'self'` not to this connection. */
+  publish(topic: string, data: Data, options?: { except?: 'self' }): this
+  /** Sends a frame of its own to this connection, before the one that the answer's body is. */
+  frame(data: Data): this
+  /** Closes the socket after the answer: 1000 or 3000-4999, and a reason of at most 123 bytes. */
+  close(code?: number, reason?: string): this
+  /** At most 4096 bytes that the gateway keeps with the connection and sends along with every event; null removes it. */
+  state: string | null
+  /** Names the connection's user. Null until it is set in this answer. */
+  user: string | null
+}
+
+const collected = new WeakMap<FastifyReply, Effects>()
+const assigned = new WeakMap<FastifyReply, { state?: string | null, user?: string | null }>()
+
+function effectsOf(reply: FastifyReply): Effects {
+  let effects = collected.get(reply)
+  if (!effects) collected.set(reply, effects = new Effects())
+  return effects
+}
+
+/** Adds `request.event` and the effects to every request and reply of the app. */
+export function decorate(app: FastifyInstance): void {
+  app.decorateRequest('event', {
+    getter(this: FastifyRequest) {
+      const value = readEvent(this.raw.headers)
+      Object.defineProperty(this, 'event', { value })
+      return value
+    },
+  })
+  app.decorateReply('subscribe', function (this: FastifyReply, ...topics: string[]) {
+    effectsOf(this).subscribe(topics)
+    return this
+  })
+  app.decorateReply('unsubscribe', function (this: FastifyReply, ...topics: string[]) {
+    effectsOf(this).unsubscribe(topics)
+    return this
+  })
+  app.decorateReply('publish', function (this: FastifyReply, topic: string, data: Data, options?: { except?: 'self' }) {
+    effectsOf(this).publish(topic, data, options?.except)
+    return this
+  })
+  app.decorateReply('frame', function (this: FastifyReply, data: Data) {
+    effectsOf(this).frame(data)
+    return this
+  })
+  app.decorateReply('close', function (this: FastifyReply, code: number = 1000, reason: string = '') {
+    effectsOf(this).close(code, reason)
+    return this
+  })
+  decorateValues(app)
+}
+
+function decorateValues(app: FastifyInstance): void {
+  app.decorateReply('state', {
+    getter(this: FastifyReply) {
+      const state = assigned.get(this)?.state
+      return state === undefined ? readState(this.request.raw.headers) : state
+    },
+    setter(this: FastifyReply, state: string | null) {
+      effectsOf(this).state(state)
+      assigned.set(this, { ...assigned.get(this), state: state === '' ? null : state })
+    },
+  })
+  app.decorateReply('user', {
+    getter(this: FastifyReply) {
+      return assigned.get(this)?.user ?? null
+    },
+    setter(this: FastifyReply, user: string | null) {
+      effectsOf(this).user(user as string)
+      assigned.set(this, { ...assigned.get(this), user })
+    },
+  })
+}
+
+/**
+ * The onSend hook that puts the effects into the answer: as headers, or as a document with the body in it.
+ * It comes last of a route's hooks, so the body is what the client is to get.
+ */
+export function sendEffects(
+  request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: Error | null, payload?: unknown) => void,
+): void {
+  const effects = collected.get(reply)
+  if (effects === undefined || isRefusal(request, reply, effects)) return done(null, payload)
+  const thrown = reply.getHeader(EffectHeader.close)
+  if (typeof thrown === 'string') {
+    const { code, reason } = parseCloseHeader(thrown)
+    effects.close(code, reason)
+  }
+  const headers = effects.toHeaders()
+  if (headers) {
+    reply.headers(headers)
+    done(null, payload)
+  } else if (payload === undefined || payload === null || typeof payload === 'string' || Buffer.isBuffer(payload)) {
+    done(null, document(reply, effects, payload ?? ''))
+  } else {
+    readPayload(reply, payload).then((body) => done(null, document(reply, effects, body)), done)
+  }
+}
+
+/** The onError hook that keeps the code of a thrown Close, also when the app's own error handler drops headers. */
+export function keepCloseCode(_request: FastifyRequest, reply: FastifyReply, error: unknown, done: () => void): void {
+  if (error instanceof Close) reply.headers(error.headers)
+  done()
+}
+
+/** An open that fails is an HTTP answer to the client: there is no connection for effects to work on. */
+function isRefusal(request: FastifyRequest, reply: FastifyReply, effects: Effects): boolean {
+  return isError(reply) && request.event?.type === 'open' && !effects.closes && !reply.hasHeader(EffectHeader.close)
+}
+
+function isError(reply: FastifyReply): boolean {
+  return reply.statusCode < 200 || reply.statusCode > 299
+}
+
+function document(reply: FastifyReply, effects: Effects, body: string | Buffer): string {
+  const noFrame = body.length === 0 || (isError(reply) && effects.closes)
+  const frame = noFrame ? null : frameOfBody(body, isText(reply.getHeader('content-type')))
+  if (reply.statusCode === 204) reply.code(200)
+  reply.removeHeader(EffectHeader.close).header('content-type', MediaType.effects)
+  return effects.toDocument(frame)
+}
+
+/** The whole of a stream or a Response. */
+async function readPayload(reply: FastifyReply, payload: unknown): Promise<Buffer> {
+  if (payload instanceof Response) {
+    reply.code(payload.status)
+    payload.headers.forEach((value, name) => reply.header(name, value))
+    return Buffer.from(await payload.arrayBuffer())
+  }
+  const chunks: Buffer[] = []
+  for await (const chunk of payload as AsyncIterable<Uint8Array | string>) chunks.push(Buffer.from(chunk as string))
+  return Buffer.concat(chunks)
+}

@@ -1,0 +1,81 @@
+import type {
+  ContextConfigDefault, FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, FastifyTypeProvider,
+  FastifyTypeProviderDefault, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault,
+  RouteGenericInterface, RouteShorthandOptions,
+} from 'fastify'
+import type { SocketEvent } from './event.ts'
+
+/** One JSON schema for each direction; `params`, `querystring` and `headers` as on any Fastify route. */
+export interface SocketSchema {
+  params?: unknown
+  querystring?: unknown
+  headers?: unknown
+  /** Of a text frame's JSON. Without it the handler gets the frame as it is: a string, or a Buffer if it is binary. */
+  message?: unknown
+  /** Of what `message` returns. */
+  reply?: unknown
+}
+
+type Validated<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['validator']
+type Serialized<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['serializer']
+type Answer<T> = T | void | Promise<T | void>
+
+/** `request.body` of a message: what the schema says, or the frame itself. */
+type Message<Provider extends FastifyTypeProvider, Schema extends SocketSchema> =
+  Schema extends { message: infer M extends object } ? Validated<Provider, M> : string | Buffer
+
+type SocketRequest<
+  Body, Schema extends SocketSchema, Provider extends FastifyTypeProvider, Server extends RawServerBase,
+  Request extends RawRequestDefaultExpression<Server>, Logger extends FastifyBaseLogger
+> = FastifyRequest<{
+  Params: Validated<Provider, Schema['params']>
+  Querystring: Validated<Provider, Schema['querystring']>
+  Headers: Validated<Provider, Schema['headers']>
+  Body: Body
+}, Server, Request, {}, Provider, ContextConfigDefault, Logger> & { event: SocketEvent }
+
+type SocketReply<
+  Server extends RawServerBase, Request extends RawRequestDefaultExpression<Server>, Reply extends RawReplyDefaultExpression<Server>
+> = FastifyReply<RouteGenericInterface, Server, Request, Reply>
+
+/** The options of a Fastify route, hooks among them; each holds for all three events. */
+type CommonOptions<
+  Provider extends FastifyTypeProvider, Server extends RawServerBase, Request extends RawRequestDefaultExpression<Server>,
+  Reply extends RawReplyDefaultExpression<Server>, Logger extends FastifyBaseLogger
+> = Omit<
+  RouteShorthandOptions<Server, Request, Reply, RouteGenericInterface, ContextConfigDefault, {}, Provider, Logger>,
+  'schema' | 'exposeHeadRoute'
+>
+
+/** What `app.ws` takes. An event without a handler does nothing, but a message without one is a 404. */
+export type SocketRoute<
+  Schema extends SocketSchema = SocketSchema,
+  Provider extends FastifyTypeProvider = FastifyTypeProviderDefault,
+  Server extends RawServerBase = RawServerDefault,
+  Request extends RawRequestDefaultExpression<Server> = RawRequestDefaultExpression<Server>,
+  Reply extends RawReplyDefaultExpression<Server> = RawReplyDefaultExpression<Server>,
+  Logger extends FastifyBaseLogger = FastifyBaseLogger
+> = CommonOptions<Provider, Server, Request, Reply, Logger> & {
+  schema?: Schema
+
+  /** The handshake. What it returns is the first frame; an error it throws refuses the socket. */
+  open?(
+    this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
+    request: SocketRequest<unknown, Schema, Provider, Server, Request, Logger>,
+    reply: SocketReply<Server, Request, Reply>,
+  ): unknown
+
+  /** A frame. What it returns is the frame that answers it; when it returns nothing, nothing is sent. */
+  message?(
+    this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
+    request: SocketRequest<Message<Provider, Schema>, Schema, Provider, Server, Request, Logger>,
+    reply: SocketReply<Server, Request, Reply>,
+  ): Answer<Serialized<Provider, Schema['reply']>>
+
+  /** The socket has closed. May come more than once, then with the same `request.event.id`. */
+  close?(
+    this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
+    request: SocketRequest<unknown, Schema, Provider, Server, Request, Logger>,
+    reply: SocketReply<Server, Request, Reply>,
+  ): unknown
+}

@@ -1,0 +1,112 @@
+-- lua5.1 lua/configure.lua <project> <run>
+-- Checks the environment and writes what nginx starts from: <run>/nginx/ (links to nginx/*.conf and the few
+-- generated files), <run>/settings.json and the folders of sockets. Both arguments are absolute paths.
+-- A value that is refused gives one line on stderr, and exit status 1.
+
+local project, run = arg[1], arg[2]
+package.path = project .. "/lua/?.lua;" .. package.path
+
+local Config = require "framegate.config"
+local Generated = require "framegate.generated"
+local cjson = require "cjson"
+
+local function fail(lines)
+  for _, line in ipairs(lines) do
+    io.stderr:write("framegate: ", line, "\n")
+  end
+  os.exit(1)
+end
+
+local function quoted(path)
+  return "'" .. path:gsub("'", "'\\''") .. "'"
+end
+
+local function shell(command)
+  if os.execute(command) ~= 0 then
+    fail { "could not prepare " .. run .. ": this failed: " .. command }
+  end
+end
+
+local function output(command)
+  local pipe = io.popen(command)
+  local text = pipe:read("*a")
+  pipe:close()
+  return (text:gsub("%s+$", ""))
+end
+
+local function write(path, text)
+  local temporary = path .. ".new"
+  local file, err = io.open(temporary, "w")
+  if not file then
+    fail { "could not write " .. err }
+  end
+  file:write(text)
+  file:close()
+  assert(os.rename(temporary, path))
+end
+
+local settings, problems = Config.read(os.getenv, run)
+if not settings then
+  fail(problems)
+end
+if #(run .. "/internal/dispatch.sock") > 107 then
+  fail { run .. ": a unix socket's path may have 107 bytes at most (unix(7)): choose a shorter RUN_DIR" }
+end
+if run:find("[%s;{}\"'$\\]") or project:find("[%s;{}\"'$\\]") then
+  fail { "nginx cannot take a path with spaces, quotes or any of ; { } $ in it: " .. project .. ", " .. run }
+end
+
+-- The workers' own port: a free one, kept while this gateway runs, so that workers of before and after a reload meet.
+local function mesh_port()
+  local pid = (io.open(run .. "/nginx.pid") or io.popen("true")):read("*l")
+  local kept = io.open(run .. "/settings.json")
+  local before = kept and cjson.decode(kept:read("*a")).mesh_port
+  if before and pid and io.open("/proc/" .. pid .. "/stat") then
+    return before
+  end
+  local taken = {}
+  for _, table_name in ipairs { "tcp", "tcp6" } do
+    local file = io.open("/proc/net/" .. table_name)
+    for port in (file and file:read("*a") or ""):gmatch(":(%x%x%x%x) ") do
+      taken[tonumber(port, 16)] = true
+    end
+  end
+  local random = io.open("/dev/urandom", "rb")
+  local port
+  repeat
+    local a, b = random:read(2):byte(1, 2)
+    port = 10000 + (a * 256 + b) % 20000     -- below the ports that the kernel gives to clients
+  until not taken[port]
+  return port
+end
+settings.mesh_port = mesh_port()
+
+local files, missing = Generated.files(settings, {
+  run = run,
+  is_root = output("id -u") == "0",
+  user = output("id -un"),
+  open_files = tonumber(output("ulimit -Hn")) or 1048576,
+  mesh_port = settings.mesh_port,
+  has_ipv6 = io.open("/proc/net/if_inet6") ~= nil,
+  exists = function(path) return io.open(path) ~= nil end,
+})
+if not files then
+  fail(missing)
+end
+
+local function in_run(command)
+  shell((command:gsub("RUN", function() return quoted(run) end):gsub("PROJECT", function() return quoted(project) end)))
+end
+
+in_run "mkdir -p RUN/nginx/generated RUN/internal RUN/handler RUN/temp"
+in_run "chmod 0700 RUN/internal"
+in_run "mkdir -p -m 0750 RUN/control"
+in_run "ln -sfn PROJECT/lua RUN/lua"
+in_run "ln -sfn PROJECT/site RUN/site"
+in_run "ln -sfn PROJECT/nginx/locations.d RUN/nginx/locations.d"
+in_run "ln -sf PROJECT/nginx/*.conf RUN/nginx/"
+for name, text in pairs(files) do
+  write(run .. "/nginx/generated/" .. name, "# Written by lua/configure.lua from the environment: changes are lost.\n" .. text)
+end
+write(run .. "/settings.json", cjson.encode(settings))
+in_run "chmod 0600 RUN/settings.json"     -- it holds CONTROL_TOKEN

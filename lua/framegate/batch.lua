@@ -1,0 +1,119 @@
+-- Many events in one request: `POST /` with a JSON array, answered with one line of JSON for each as it finishes.
+-- docs/protocol.md has the form.
+
+local cjson = require "cjson.safe"
+local Answer = require "framegate.answer"
+local Config = require "framegate.config"
+local Event = require "framegate.event"
+
+local concat, find, sub = table.concat, string.find, string.sub
+
+local Batch = {}
+
+local HEAD = "POST / HTTP/1.1\r\nhost: framegate\r\ncontent-type: application/vnd.framegate.batch+json\r\ncontent-length: "
+
+local function fail_all(self, open, failure)
+  for _, event in pairs(open) do
+    self.dispatch.answered(event, Answer.failed(failure))
+  end
+end
+
+-- Headers are texts or lists, the body is bytes. Returns whether the line could be read so.
+local function make_sound(answer)
+  answer.headers = answer.headers == nil and {} or answer.headers
+  if type(answer.headers) ~= "table" then
+    return false
+  end
+  for name, value in pairs(answer.headers) do
+    if type(value) == "number" then
+      answer.headers[name] = tostring(value)
+    elseif type(value) ~= "string" and type(value) ~= "table" then
+      return false
+    end
+  end
+  if answer.body_base64 ~= nil then
+    answer.body = type(answer.body_base64) == "string" and ngx.decode_base64(answer.body_base64)
+  elseif answer.body == nil then
+    answer.body = ""
+  end
+  return type(answer.body) == "string"
+end
+
+local function take_line(self, open, line)
+  local answer = cjson.decode(line)
+  local event = type(answer) == "table" and open[answer.id]
+  if not event or type(answer.status) ~= "number" then
+    return
+  end
+  open[answer.id] = nil
+  if not make_sound(answer) then
+    return self.dispatch.answered(event, Answer.failed("malformed"))
+  end
+  if answer.status == 503 and answer.headers["retry-after"] then
+    local retry_after = tonumber(answer.headers["retry-after"])
+    answer = Answer.failed("closing")
+    answer.retry_after = retry_after
+  end
+  self.dispatch.answered(event, answer)
+end
+
+-- The answers of a batch, one line each, as they finish. What has no line when the answer ends was lost.
+local function read_lines(self, response, open)
+  local deadline = self.started + Config.HANDLER_TIMEOUT
+  local rest = ""
+  while true do
+    self:limit_reading(deadline - ngx.now())
+    local piece, err = response:next_piece()
+    if not piece then
+      if err then
+        self:disconnect()
+      else
+        self:finish(response)
+      end
+      return fail_all(self, open, err == "timeout" and "timeout" or "lost")
+    end
+    rest = rest .. piece
+    local position = 1
+    while true do
+      local last = find(rest, "\n", position, true)
+      if not last then
+        break
+      end
+      take_line(self, open, sub(rest, position, last - 1))
+      position = last + 1
+    end
+    rest = sub(rest, position)
+  end
+end
+
+--- Sends events in one request and hands on their answers as they come.
+---@param self Lane
+---@param events Event[]
+function Batch.carry(self, events)
+  local elements, open = {}, {}
+  for i, event in ipairs(events) do
+    elements[i], open[event.id] = Event.to_json(event), event
+  end
+  local body = "[" .. concat(elements, ",") .. "]"
+  local response, failure = self:exchange({ HEAD, #body, "\r\n\r\n", body })
+  if not response then
+    return fail_all(self, open, failure)
+  end
+  failure = Answer.failure_of(response, self.is_direct)
+  if response.status == 200 and not failure then
+    read_lines(self, response, open)
+    return self:limit_reading(Config.HANDLER_TIMEOUT)
+  end
+  response:read_body()
+  self:finish(response)
+  if not failure and response.status < 500 then
+    -- This handler does not take batches (any more): its events go one by one.
+    for _, event in pairs(open) do
+      self.dispatch.unbatch(event)
+    end
+    return
+  end
+  fail_all(self, open, failure or "lost")
+end
+
+return Batch

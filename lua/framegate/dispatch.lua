@@ -1,0 +1,250 @@
+-- Takes events of all sockets of this worker to the handler, over lanes (lane.lua).
+--
+-- An event takes a free lane at once. While lanes are busy, events that may travel in a batch gather, and the next lane
+-- that is free takes all of them in one request: lanes.lua says when that is.
+--
+-- While no handler can be reached, one lane tries and everything else waits, up to HANDLER_WAIT.
+
+local Answer = require "framegate.answer"
+local Config = require "framegate.config"
+local Lanes = require "framegate.lanes"
+local Registry = require "framegate.registry"
+local Waiting = require "framegate.waiting"
+
+local now = ngx.now
+
+local Dispatch = {}
+
+local PROBE_SECONDS = 0.1
+local CLOSE_SECONDS = 300
+local MAX_WAITING_CLOSES = 10000
+
+local outstanding = 0                                   -- events that were submitted and have not ended
+local closes = 0                                        -- close events that are not delivered yet
+local is_away = false                                   -- no handler could be reached when last tried
+local is_probing = false
+local is_pacing = false
+local is_leaving = false
+local on_left                                           -- called when nothing is left to do
+
+local function send(lane, events)
+  for _, event in ipairs(events) do
+    event.attempts, event.is_answered = event.attempts + 1, false
+  end
+  Lanes.carry(lane, events)
+end
+
+local function probe()
+  if is_probing or Waiting.for_lane() == 0 then
+    return
+  end
+  local lane = Lanes.take(Dispatch)
+  if lane then
+    is_probing = true
+    send(lane, { Waiting.take_any() })
+  end
+end
+
+local pace
+
+local function pump()
+  if is_away then
+    return pace()
+  end
+  while Waiting.has_single() do
+    local lane = Lanes.take(Dispatch)
+    if not lane then
+      return pace()
+    end
+    send(lane, { Waiting.take_single() })
+  end
+  while Waiting.has_batch() do
+    local lane = not Lanes.are_busy() and Lanes.take(Dispatch)
+    if not lane then
+      return pace()
+    end
+    send(lane, Waiting.take_batch())
+  end
+end
+
+local function has_waited_long(event)
+  return now() - event.since > (event.kind == "close" and CLOSE_SECONDS or Config.HANDLER_WAIT)
+end
+
+local function give_up_waiting(event)
+  Dispatch.give_up(event, Answer.failed("unavailable"))
+end
+
+-- Runs while something waits: opens lanes beside slow ones, tries again, gives up.
+local function pacemaker()
+  while Waiting.count() > 0 do
+    if is_away then
+      ngx.sleep(PROBE_SECONDS)
+      Waiting.expire(has_waited_long, give_up_waiting)
+      Waiting.take_due()
+      probe()
+    else
+      ngx.sleep(Lanes.FRESH_SECONDS)
+      Waiting.take_due()
+      pump()
+    end
+  end
+  is_pacing = false
+  Dispatch.settle()
+end
+
+function pace()
+  if is_pacing then
+    return
+  end
+  is_pacing = true
+  local ok, err = ngx.timer.at(0, function()
+    local done, failure = xpcall(pacemaker, debug.traceback)
+    if not done then
+      is_pacing = false
+      ngx.log(ngx.ERR, "[gateway] the dispatch of events failed: ", failure)
+    end
+  end)
+  if not ok then
+    is_pacing = false
+    ngx.log(ngx.ERR, "[gateway] could not start a timer: ", err)
+  end
+end
+
+--- Takes an event to the handler. `event.connection:answered(event, answer)` is called once, from a lane.
+---@param event Event
+function Dispatch.submit(event)
+  event.since = now()
+  outstanding = outstanding + 1
+  if event.kind == "close" then
+    closes = closes + 1
+    if is_away and closes > MAX_WAITING_CLOSES then
+      return Dispatch.give_up(event, Answer.failed("unavailable"))
+    end
+  end
+  Waiting.add(event)
+  pump()
+end
+
+-- A defect in what one answer does must not cost the lane, and with it the answers of others.
+local function hand_over(event, answer)
+  if event.kind ~= "open" then
+    outstanding = outstanding - 1
+  end
+  local ok, err = xpcall(event.connection.answered, debug.traceback, event.connection, event, answer)
+  if not ok then
+    ngx.log(ngx.ERR, "[gateway] ", event.id, ": carrying out the answer failed: ", err)
+  end
+end
+
+--- An event ends without an answer.
+function Dispatch.give_up(event, answer)
+  local level = ngx.WARN
+  if event.kind == "close" then
+    closes = closes - 1
+    level = ngx.ERR
+  end
+  ngx.log(level, "[gateway] ", event.id, ": the ", event.kind, " event has no answer: ", answer.error.message)
+  hand_over(event, answer)
+end
+
+local function try_again(event, answer)
+  local backoff = event.attempts <= 1 and 0 or math.min(0.05 * 2 ^ (event.attempts - 2), 0.5)
+  local patience = event.kind == "close" and CLOSE_SECONDS or Config.HANDLER_WAIT
+  Waiting.add_later(event, math.min(now() + math.max(backoff, answer.retry_after or 0), event.since + patience))
+  pace()
+end
+
+local function may_try_again(event, failure)
+  if event.kind == "close" then
+    return closes <= MAX_WAITING_CLOSES and now() - event.since <= CLOSE_SECONDS
+  end
+  return (failure == "unavailable" or failure == "closing") and now() - event.since <= Config.HANDLER_WAIT
+end
+
+local function set_away(away, event)
+  is_probing = false
+  if away == is_away then
+    return
+  end
+  is_away = away
+  if away then
+    ngx.log(ngx.WARN, "[gateway] ", event.id, ": no handler can be reached at ", table.concat(Config.HANDLER_URL, ", "),
+      ": events wait up to ", Config.HANDLER_WAIT, " s")
+  else
+    ngx.log(ngx.WARN, "[gateway] ", event.id, ": a handler answers again")
+  end
+end
+
+--- A lane says what became of an event.
+---@param event Event
+---@param answer Answer
+function Dispatch.answered(event, answer)
+  local failure = answer.failure
+  event.is_answered = true
+  set_away(failure == "unavailable", event)
+  if not failure or failure == "refused" or failure == "malformed" then
+    if event.kind == "close" then
+      closes = closes - 1
+    end
+    return hand_over(event, answer)
+  end
+  if not may_try_again(event, failure) then
+    return Dispatch.give_up(event, answer)
+  end
+  if failure == "unavailable" then
+    Waiting.put_back(event)
+    return pace()
+  end
+  try_again(event, answer)
+end
+
+--- A lane met a handler that takes no batches: the event goes alone, and so do all that follow on its socket.
+---@param event Event
+function Dispatch.unbatch(event)
+  event.connection.takes_batches = false
+  Waiting.add(event)
+  pump()
+end
+
+-- A lane that waits would keep a worker alive that was told to go: when nothing is left to do, all end.
+local function settle()
+  if not is_leaving or Registry.count() > 0 or outstanding > 0 or Waiting.count() > 0 then
+    return
+  end
+  Lanes.stop()
+  on_left()
+end
+Dispatch.settle = settle
+
+--- The answer to an open was taken. The caller registers the connection, or refuses it, before anything else runs.
+function Dispatch.opened()
+  outstanding = outstanding - 1
+  if is_leaving then
+    ngx.timer.at(0, settle)
+  end
+end
+
+--- A lane is free.
+---@param lane Lane
+function Dispatch.free(lane)
+  Lanes.free(lane)
+  pump()
+  settle()
+end
+
+--- A lane has ended.
+---@param lane Lane
+function Dispatch.retire(lane)
+  Lanes.retire(lane)
+  pump()
+end
+
+--- The worker was told to go. Events are carried until the last socket has ended and its close event was answered.
+---@param done fun() called then
+function Dispatch.leave(done)
+  is_leaving, on_left = true, done
+  settle()
+end
+
+return Dispatch

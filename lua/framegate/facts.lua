@@ -1,0 +1,37 @@
+-- What others may know of a connection: nothing of it is secret.
+
+local Clock = require "framegate.clock"
+
+local Facts = {}
+
+--- The client's address, as nginx sees it or a trusted proxy reveals it.
+---@param connection Connection
+---@return string
+function Facts.address(connection)
+  return connection.handshake:match("\r\nx%-forwarded%-for: ([^\r]*)")
+end
+
+--- For the control API: times in seconds, `opened` as RFC 3339 has it, `outbox` in bytes. `topics` that are none may turn
+--- into an empty object on their way between workers: Json.array knows how to write them.
+---@param connection Connection
+---@return table
+function Facts.of(connection)
+  local topics = {}
+  for topic in pairs(connection.topics or {}) do
+    topics[#topics + 1] = topic
+  end
+  table.sort(topics)
+  return {
+    id = connection.id,
+    user = connection.user,
+    address = Facts.address(connection),
+    path = connection.path,
+    topics = topics,
+    opened = Clock.format(connection.opened),
+    age = math.floor(ngx.now() - connection.opened),
+    idle = math.floor(ngx.now() - connection.last_read),
+    outbox = connection.outbox.bytes,
+  }
+end
+
+return Facts

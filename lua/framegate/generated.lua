@@ -1,0 +1,129 @@
+-- The few nginx files that are made from settings: what nginx cannot read from a variable.
+
+local Generated = {}
+
+local MODULE_FOLDERS = { "/usr/lib/nginx/modules/", "/usr/lib64/nginx/modules/", "/usr/share/nginx/modules/" }
+local MODULES = {
+  { "ndk_http_module.so", "libnginx-mod-http-ndk" },
+  { "ngx_http_lua_module.so", "libnginx-mod-http-lua" },
+}
+
+local function lines(list)
+  return table.concat(list, "\n") .. "\n"
+end
+
+local function find_module(name, exists)
+  for _, folder in ipairs(MODULE_FOLDERS) do
+    if exists(folder .. name) then
+      return folder .. name
+    end
+  end
+end
+
+local function main_file(settings, machine)
+  local out, missing = {}, {}
+  for _, module in ipairs(MODULES) do
+    local path = find_module(module[1], machine.exists)
+    if path then
+      out[#out + 1] = "load_module " .. path .. ";"
+    else
+      missing[#missing + 1] = ("nginx's module %s is missing: run apt-get install %s"):format(module[1], module[2])
+    end
+  end
+  if machine.is_root then
+    out[#out + 1] = ("user %s;"):format(machine.user)
+  end
+  out[#out + 1] = ("worker_processes %s;"):format(settings.WORKERS)
+  -- Each socket is one open file; events on their way to the handler take two more.
+  out[#out + 1] = ("worker_rlimit_nofile %d;"):format(machine.open_files)
+  out[#out + 1] = ("pid %s/nginx.pid;"):format(machine.run)
+  return lines(out), missing
+end
+
+local function listen_file(settings, machine)
+  -- Dead peers are found by pings; the kernel's keep-alive is the second net (20 s, 4 probes).
+  local out = { ("listen %d so_keepalive=60s:20s:4;"):format(settings.PORT) }
+  if machine.has_ipv6 then
+    out[2] = ("listen [::]:%d so_keepalive=60s:20s:4;"):format(settings.PORT)
+  end
+  return lines(out)
+end
+
+local function control_file(settings, machine)
+  local out = { ("listen unix:%s;"):format(settings.CONTROL_SOCKET) }
+  if settings.CONTROL_PORT > 0 then
+    out[#out + 1] = ("listen %d;"):format(settings.CONTROL_PORT)
+    out[#out + 1] = machine.has_ipv6 and ("listen [::]:%d;"):format(settings.CONTROL_PORT) or nil
+  end
+  return lines(out)
+end
+
+local function trusted_file(settings)
+  local out = { "geo $realip_remote_addr $from_trusted_proxy {", "    default 0;" }
+  for _, network in ipairs(settings.TRUSTED_PROXIES) do
+    out[#out + 1] = ("    %s 1;"):format(network)
+  end
+  out[#out + 1] = "}"
+  for _, network in ipairs(settings.TRUSTED_PROXIES) do
+    out[#out + 1] = ("set_real_ip_from %s;"):format(network)
+  end
+  out[#out + 1] = "real_ip_header X-Forwarded-For;"
+  out[#out + 1] = "real_ip_recursive on;"
+  for _, pair in ipairs { { "proto", "$scheme" }, { "host", "$http_host" } } do
+    out[#out + 1] = ('map "$from_trusted_proxy:$http_x_forwarded_%s" $forwarded_%s {'):format(pair[1], pair[1])
+    out[#out + 1] = ("    ~^1:(?<trusted_%s>.+)$ $trusted_%s;"):format(pair[1], pair[1])
+    out[#out + 1] = ("    default %s;"):format(pair[2])
+    out[#out + 1] = "}"
+  end
+  return lines(out)
+end
+
+local function sockets_file(settings)
+  return lines {
+    ("location ^~ %s {"):format(settings.SOCKET_PATH),
+    "    include socket.conf;",
+    "}",
+  }
+end
+
+local function scheme(url)
+  return url:match("^(%a+)://")
+end
+
+-- The name that a TLS server is asked for; nginx would take the upstream block's.
+local function tls_name(url)
+  local host = url:match("^https://([^:/%[]+)")
+  return host and ("proxy_ssl_name %s;\n"):format(host) or ""
+end
+
+--- The files by name, or nil and what is missing on this machine.
+---@param settings table as Config.read returns it
+---@param machine { run: string, is_root: boolean, user: string, open_files: number, mesh_port: number,
+---  has_ipv6: boolean, exists: fun(path: string): boolean }
+---@return table<string, string>? files
+---@return string[]? missing
+function Generated.files(settings, machine)
+  local main, missing = main_file(settings, machine)
+  if #missing > 0 then
+    return nil, missing
+  end
+  local limit = settings.MAX_CONNECTIONS_PER_IP
+  return {
+    ["main.conf"] = main,
+    ["events.conf"] = ("worker_connections %d;\n"):format(math.min(settings.WORKER_CONNECTIONS, machine.open_files)),
+    ["trusted_proxies.conf"] = trusted_file(settings),
+    ["listen.conf"] = listen_file(settings, machine),
+    ["sockets.conf"] = sockets_file(settings),
+    ["limit_conn.conf"] = limit > 0 and ("limit_conn sockets_per_address %d;\n"):format(limit) or "",
+    ["site.conf"] = ("proxy_pass %s://site;\n"):format(scheme(settings.SITE_URL)) .. tls_name(settings.SITE_URL),
+    ["internal_listen.conf"] = ("listen unix:%s/internal/dispatch.sock;\n"):format(machine.run)
+      .. ("set $handler_scheme %s;\n"):format(scheme(settings.HANDLER_URL[1])) .. tls_name(settings.HANDLER_URL[1]),
+    ["handler_timeout.conf"] = ("proxy_read_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000)
+      .. ("proxy_send_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000),
+    ["control_listen.conf"] = control_file(settings, machine),
+    ["mesh_listen.conf"] = ("listen 127.0.0.1:%d reuseport;\n"):format(machine.mesh_port),
+    ["site_listen.conf"] = ("listen unix:%s/internal/site.sock;\n"):format(machine.run),
+  }
+end
+
+return Generated

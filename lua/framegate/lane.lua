@@ -1,0 +1,235 @@
+-- A lane carries events to the handler: a light thread outside every client's request, with one kept-alive
+-- connection to nginx's internal server. dispatch.lua decides what it carries.
+--
+-- A lane's timer keeps the memory of every connection it made, so it hands over to a new one now and then.
+
+local semaphore = require "ngx.semaphore"
+local Answer = require "framegate.answer"
+local Batch = require "framegate.batch"
+local Config = require "framegate.config"
+local Event = require "framegate.event"
+local HttpResponse = require "framegate.http_response"
+local Upstream = require "framegate.upstream"
+
+local now = ngx.now
+
+---@class Lane
+---@field started number? when its request began; nil while it is idle
+local Lane = {}
+Lane.__index = Lane
+
+local REQUESTS = 1000         -- before it hands over
+local CONNECTIONS = 50        -- likewise
+local IDLE_SECONDS = 60
+local CONNECT_MS, SEND_MS = 2000, 10000
+
+---@param dispatch table with `free(lane)`, `retire(lane)` and `answered(event, answer)`
+---@return Lane
+function Lane.new(dispatch)
+  return setmetatable({ dispatch = dispatch, semaphore = semaphore.new() }, Lane)
+end
+
+--- Gives the lane its next events. One that takes batches may come with others.
+---@param events Event[]
+function Lane:carry(events)
+  self.events, self.started = events, now()
+  self.semaphore:post()
+end
+
+--- How long the next reads of the answer may take.
+---@param seconds number
+function Lane:limit_reading(seconds)
+  if self.socket then
+    self.socket:settimeouts(CONNECT_MS, SEND_MS, math.max(seconds, 0.001) * 1000)
+  end
+end
+
+--- Ends the lane if it is idle.
+function Lane:stop()
+  self.is_stopped = true
+  self.semaphore:post()
+end
+
+local is_internal_server_gone = false
+
+--- The gateway stops: nothing listens any more, the internal server neither. What is still to be said, most of all the
+--- close events, goes straight to the handler.
+function Lane.go_direct()
+  is_internal_server_gone = true
+end
+
+local function connect_to_handler(socket)
+  local address, tls_name = Upstream.next("handler")
+  if not address then
+    return nil, "no address is known"
+  end
+  local ok, err = socket:connect(address[1], address[2])
+  if ok and tls_name then
+    ok, err = socket:sslhandshake(nil, tls_name, false)
+  end
+  return ok, err
+end
+
+local function connect(self)
+  if self.socket then
+    return self.socket
+  end
+  local socket = self.parked or ngx.socket.tcp()
+  self.parked, self.is_direct = nil, is_internal_server_gone
+  socket:settimeouts(CONNECT_MS, SEND_MS, Config.HANDLER_TIMEOUT * 1000)
+  local ok, err
+  if self.is_direct then
+    ok, err = connect_to_handler(socket)
+  else
+    ok, err = socket:connect("unix:" .. Config.run .. "/internal/dispatch.sock")
+  end
+  if not ok then
+    return nil, err
+  end
+  self.socket = socket
+  if socket:getreusedtimes() == 0 then
+    self.connections = self.connections + 1
+  end
+  return socket
+end
+
+-- While the lane waits its connection stands in ngx_lua's pool, which notices when the other side closes it.
+local function park(self)
+  if self.socket then
+    self.socket:setkeepalive(IDLE_SECONDS * 1000, 1024)
+    self.parked, self.socket = self.socket, nil
+  end
+end
+
+function Lane:disconnect()
+  if self.socket then
+    self.socket:close()
+    self.socket = nil
+  end
+end
+
+-- A connection that was idle may have been closed by a worker that is going away. It has not read the request then:
+-- writing fails, or reading ends in a reset because bytes were left unread. Both are safe to repeat.
+--- Sends a request and reads the head of its answer.
+---@param request string|table pieces of it
+---@return HttpResponse?
+---@return string? failure as Answer names it
+function Lane:exchange(request)
+  for attempt = 1, 3 do
+    local socket, err = connect(self)
+    if not socket then
+      return nil, "unavailable", err
+    end
+    if socket:send(request) then
+      local response, is_untouched
+      response, err, is_untouched = HttpResponse.read(socket)
+      if response then
+        return response
+      end
+      self:disconnect()
+      if err == "timeout" then
+        return nil, "timeout"
+      end
+      if not (is_untouched and err == "connection reset by peer") or attempt == 3 then
+        return nil, "lost", err
+      end
+    else
+      self:disconnect()
+    end
+  end
+  return nil, "unavailable"
+end
+
+--- The response was read: the connection is kept if another request may follow.
+---@param response HttpResponse
+function Lane:finish(response)
+  if not response:is_reusable() then
+    self:disconnect()
+  end
+end
+
+local function carry_one(self, event)
+  local response, failure = self:exchange(Event.to_request(event))
+  if not response then
+    return self.dispatch.answered(event, Answer.failed(failure))
+  end
+  failure = Answer.failure_of(response, self.is_direct)
+  local body, err = response:read_body()
+  if not body then
+    self:disconnect()
+    failure = failure or (err == "timeout" and "timeout" or "lost")
+  else
+    self:finish(response)
+  end
+  if failure then
+    local answer = Answer.failed(failure)
+    answer.retry_after = tonumber(response.headers["retry-after"])
+    return self.dispatch.answered(event, answer)
+  end
+  self.dispatch.answered(event, { status = response.status, headers = response.headers, body = body })
+end
+
+local function next_events(self)
+  while not self.events do
+    park(self)
+    local woken = self.semaphore:wait(IDLE_SECONDS)
+    if self.is_stopped and not self.events then
+      return nil
+    end
+    if not woken and not self.events then
+      return nil
+    end
+  end
+  local events = self.events
+  self.events = nil
+  return events
+end
+
+local function carry_events(self, events)
+  if #events == 1 then
+    carry_one(self, events[1])
+  else
+    Batch.carry(self, events)
+  end
+end
+
+local function work(self)
+  for request = 1, REQUESTS do
+    local events = next_events(self)
+    if not events then
+      return
+    end
+    self.carried = events
+    carry_events(self, events)
+    self.started, self.carried = nil, nil
+    if request == REQUESTS or self.connections >= CONNECTIONS then
+      return      -- a lane that ends must not be offered as free
+    end
+    self.dispatch.free(self)
+  end
+end
+
+-- A defect must cost neither the lane nor the events it holds.
+local function run(_, self)
+  self.connections = 0
+  local ok, err = xpcall(work, debug.traceback, self)
+  self:disconnect()
+  if not ok then
+    ngx.log(ngx.ERR, "[gateway] a lane failed: ", err)
+    for _, event in ipairs(self.carried or {}) do
+      if not event.is_answered then
+        self.dispatch.answered(event, Answer.failed("lost"))
+      end
+    end
+  end
+  self.dispatch.retire(self)
+end
+
+--- Starts the lane's thread. Works in a worker that is going away, too: its delay is 0.
+---@return boolean? ok
+---@return string? err of ngx.timer.at
+function Lane:start()
+  return ngx.timer.at(0, run, self)
+end
+
+return Lane

@@ -1,0 +1,111 @@
+-- What waits to be sent to one socket. Everything that a socket sends passes here, and one writer takes it.
+
+local semaphore = require "ngx.semaphore"
+local build_frame = require("resty.websocket.protocol").build_frame
+local CloseCode = require "framegate.close_code"
+local Frame = require "framegate.frame"
+
+---@class Outbox
+---@field bytes integer that wait or are being written
+---@field is_closed boolean? nothing more is taken
+---@field last_ping number when the peer was last pinged, in seconds
+---@field frames string[]? that wait
+local Outbox = {}
+Outbox.__index = Outbox
+
+---@return Outbox
+function Outbox.new()
+  return setmetatable({ count = 0, bytes = 0, last_ping = 0, semaphore = semaphore.new() }, Outbox)
+end
+
+--- A frame as it goes over the wire: built once, however many sockets get it.
+---@param payload string
+---@param is_text boolean
+---@return string
+function Outbox.build(payload, is_text)
+  return build_frame(true, is_text and Frame.TEXT or Frame.BINARY, #payload, payload, false)
+end
+
+---@param frame string whole, as build gives it
+---@return boolean taken false when the outbox is closed
+function Outbox:push(frame)
+  if self.is_closed then
+    return false
+  end
+  local count = self.count + 1
+  if count == 1 then
+    self.frames = { frame }
+  else
+    self.frames[count] = frame
+  end
+  self.count, self.bytes = count, self.bytes + #frame
+  self:wake()
+  return true
+end
+
+--- Takes one message.
+---@param payload string
+---@param is_text boolean
+---@return boolean taken
+function Outbox:send(payload, is_text)
+  return self:push(Outbox.build(payload, is_text))
+end
+
+---@param payload string of the ping, at most 125 bytes
+function Outbox:pong(payload)
+  return self:push(build_frame(true, Frame.PONG, #payload, payload, false))
+end
+
+---@param time number now, in seconds
+function Outbox:ping(time)
+  self.last_ping = time
+  return self:push(build_frame(true, Frame.PING, 0, "", false))
+end
+
+--- Takes a close frame and nothing after it.
+---@param code integer? none for an empty close frame
+---@param reason string?
+---@return boolean taken
+function Outbox:close(code, reason)
+  local payload = CloseCode.payload(code, reason)
+  local taken = self:push(build_frame(true, Frame.CLOSE, #payload, payload, false))
+  self.is_closed = true
+  return taken
+end
+
+--- Ends the writer, whatever still waits: the peer is gone.
+function Outbox:abandon()
+  self.is_closed, self.is_abandoned = true, true
+  self:wake()
+end
+
+--- Everything that waits, oldest first. The caller says `sent` when it is written.
+---@return string[]? frames nil when nothing waits
+function Outbox:take()
+  if self.count == 0 then
+    return nil
+  end
+  local frames = self.frames
+  self.frames, self.count = nil, 0
+  return frames
+end
+
+---@param bytes integer
+function Outbox:sent(bytes)
+  self.bytes = self.bytes - bytes
+end
+
+--- Waits until something is there, or `seconds` have passed. A tail call: a waiting socket keeps no frame for it.
+---@param seconds number
+function Outbox:wait(seconds)
+  return self.semaphore:wait(seconds)
+end
+
+--- Wakes the writer if it waits: a semaphore's count is below 0 then.
+function Outbox:wake()
+  if self.semaphore:count() < 0 then
+    self.semaphore:post()
+  end
+end
+
+return Outbox

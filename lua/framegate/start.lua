@@ -1,0 +1,72 @@
+-- What nginx runs before the first request: once in the master, then in every worker.
+
+-- Debian's package calls the vendored library nginx.websocket.*; everybody else calls it resty.websocket.*.
+for _, name in ipairs { "protocol", "server" } do
+  package.preload["resty.websocket." .. name] = function() return require("nginx.websocket." .. name) end
+end
+
+local CloseCode = require "framegate.close_code"
+local Config = require "framegate.config"
+local Census    -- loaded by the master, when there is shared memory
+
+local Start = {}
+
+--- Loads everything, so that a mistake in any file is found by `nginx -t` and by a reload.
+function Start.master()
+  local run = ngx.config.prefix():gsub("/$", "")
+  Config.run = run
+  Config.load(run)
+  Census = require "framegate.census"
+  Census.found()
+  require "framegate.accept"
+  require "framegate.control_server"
+  require "framegate.refusal"
+  require "framegate.site"
+  require "framegate.upstream"
+end
+
+-- Over which the sockets of a gateway that stops are closed.
+local STOP_SECONDS = 1
+local SUCCESSOR_SECONDS = 5
+
+-- A reload has started younger workers, with a later configuration; a stop has not.
+local function close_sockets()
+  local Drain = require "framegate.drain"
+  if Census.is_last_configuration() then
+    require("framegate.lane").go_direct()
+    Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops" }, STOP_SECONDS)
+  elseif Config.DRAIN_SECONDS > 0 then
+    Drain.begin({ code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded" }, Config.DRAIN_SECONDS)
+  end
+end
+
+-- A request of the control API may still wait for the other workers.
+local function end_links()
+  while require("framegate.bus").is_busy() do
+    ngx.sleep(0.02)
+  end
+  require("framegate.mesh").stop()
+  Census.leave()
+end
+
+-- A timer far in the future fires early, with `premature`, when the worker is told to go. Its sockets live on after a
+-- reload; when the last has ended, so do the lanes and links, which would keep the process alive.
+local function watch_for_the_end()
+  local Dispatch, Mesh = require "framegate.dispatch", require "framegate.mesh"
+  ngx.timer.at(365 * 86400, function()
+    Mesh.begin_to_leave()
+    Census.await_successor(SUCCESSOR_SECONDS)
+    close_sockets()
+    Dispatch.leave(function() ngx.timer.at(0, end_links) end)
+  end)
+end
+
+function Start.worker()
+  require("framegate.garbage").start()
+  Census.join(require("framegate.push").farewell)
+  require("framegate.upstream").start()
+  require("framegate.bus").start(require "framegate.operations")
+  watch_for_the_end()
+end
+
+return Start

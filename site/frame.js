@@ -1,0 +1,73 @@
+/** Describes what a frame holds, for people: its type, its size, and a text to look at. */
+
+const PREVIEW_BYTES = 96
+const PREVIEW_CHARACTERS = 4_000
+const numbers = new Intl.NumberFormat('en')
+const encoder = new TextEncoder()
+
+/**
+ * @param {string | ArrayBuffer} data
+ * @param {{ columns: number }} layout bytes in a row of the hex preview
+ * @returns {{ type: string, text: string, more: string, failed: boolean }}
+ */
+export function describe (data, { columns }) {
+  if (typeof data !== 'string') return describeBinary(new Uint8Array(data), columns)
+  const json = parseJson(data)
+  const full = json === undefined ? data : JSON.stringify(json, null, 2)
+  return {
+    type: `${json === undefined ? 'text' : 'text, JSON'}, ${size(byteLength(data))}`,
+    text: full.slice(0, PREVIEW_CHARACTERS),
+    more: rest(full.length - PREVIEW_CHARACTERS, 'character'),
+    failed: json?.statusCode >= 400
+  }
+}
+
+function describeBinary (bytes, columns) {
+  return {
+    type: `binary, ${size(bytes.length)}`,
+    text: hexDump(bytes.subarray(0, PREVIEW_BYTES), columns),
+    more: rest(bytes.length - PREVIEW_BYTES, 'byte'),
+    failed: false
+  }
+}
+
+/** Only objects and arrays count: the text `42` is JSON as well, but nobody means it so. */
+function parseJson (text) {
+  if (!/^\s*[{[]/.test(text)) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // It only looked like JSON: shown as the text that it is.
+  }
+}
+
+function hexDump (bytes, columns) {
+  const rows = []
+  for (let start = 0; start < bytes.length; start += columns) {
+    const row = [...bytes.subarray(start, start + columns)]
+    const hex = row.map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
+    const ascii = row.map((byte) => byte > 31 && byte < 127 ? String.fromCharCode(byte) : '.').join('')
+    rows.push(`${hex.padEnd(columns * 3 - 1)}  ${ascii}`)
+  }
+  return rows.join('\n')
+}
+
+/** @param {string} text */
+export function byteLength (text) {
+  return encoder.encode(text).length
+}
+
+function size (bytes) {
+  if (bytes < 1024) return `${bytes} B`
+  const [value, unit] = bytes < 1024 ** 2 ? [bytes / 1024, 'KiB'] : [bytes / 1024 ** 2, 'MiB']
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${unit}`
+}
+
+/** @param {number} amount @param {string} one @param {string} [many] */
+export function count (amount, one, many = `${one}s`) {
+  return `${numbers.format(amount)} ${amount === 1 ? one : many}`
+}
+
+function rest (amount, noun) {
+  return amount > 0 ? `… and ${count(amount, `more ${noun}`)}` : ''
+}

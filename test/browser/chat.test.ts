@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict'
+import { request } from 'node:http'
+import { test, type TestContext } from 'node:test'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
+import chat from '../../handler/routes/chat.ts'
+import { hueOf, initialsOf } from '../../site/avatar.js'
+import { People } from '../../site/people.js'
+import { roomNamed } from '../../site/rooms.js'
+import { startApp } from '../support/app.ts'
+import { startGateway, type Gateway } from '../support/gateway.ts'
+import { launchBrowser, openPage, type OpenedPage } from './browser.ts'
+import { Clock } from './fake.ts'
+
+const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }
+
+type EnterOptions = BrowserContextOptions & { room?: string }
+type Enter = (t: TestContext, name: string, options?: EnterOptions) => Promise<OpenedPage>
+
+test('the chat, in a browser and through the gateway', async (t) => {
+  const [gateway, browser] = await Promise.all([startChat(t), launchBrowser(t)])
+  const enter: Enter = (t, name, options) => enterChat(t, browser, gateway, name, options)
+
+  await t.test('two people see each other come, speak and go', (t) => talk(t, enter))
+  await t.test('a name that will not do is asked for again, kindly', (t) => asksAgain(t, browser, gateway))
+  await t.test('two tabs of one person are one person', (t) => sharesTabs(t, enter))
+  await t.test('a page that is loaded again is back without leaving', (t) => comesBack(t, enter))
+  await t.test('rooms are apart, and a link leads into one', (t) => changesRooms(t, enter))
+  await t.test('what somebody pushes to the room from outside is shown', (t) => showsPush(t, enter, gateway))
+  await t.test('360 pixels are wide enough, and the keyboard is enough', (t) => fitsPhone(t, enter))
+})
+
+test('typing over the rate gets a kind notice, and every message arrives', async (t) => {
+  const [gateway, browser] = await Promise.all([startChat(t, { MESSAGE_RATE: '1' }), launchBrowser(t)])
+  const { page: ada, problems } = await enterChat(t, browser, gateway, 'Ada')
+  for (const text of ['one', 'two', 'three']) await type(ada, text)
+  await shows(ada.getByRole('status'), 'That was quick! Your message goes out by itself in a second.')
+  await shows(ada.locator('.message.own.pending'), 'three')
+  await shows(said(ada), 'three')
+  assert.deepEqual(await words(said(ada)), ['one', 'two', 'three'])
+  await ada.locator('#notice:empty').waitFor({ state: 'attached' })
+  assert.deepEqual(problems, [])
+})
+
+test('after a restart of the gateway everybody is back, and nothing typed in between is lost', async (t) => {
+  const [gateway, browser] = await Promise.all([startChat(t), launchBrowser(t)])
+  const { page: ada } = await enterChat(t, browser, gateway, 'Ada')
+  const { page: grace } = await enterChat(t, browser, gateway, 'Grace')
+  await gateway.stop()
+  for (const page of [ada, grace]) await shows(page.locator('.banner'), 'No connection.')
+  await shows(ada.locator('.notice'), 'The connection is lost.')
+  await type(ada, 'Is this thing on?')
+  await shows(ada.locator('.message.own.pending'), 'Is this thing on?')
+  await startChat(t, { PORT: String(gateway.port) })
+  for (const page of [ada, grace]) {
+    await shows(page.locator('.notice'), 'You are back.')
+    await page.locator('.banner').waitFor({ state: 'hidden' })
+    await shows(page.locator('#people-count'), '2')
+    assert.deepEqual(await people(page), ['Ada', 'Grace'])
+  }
+  await shows(said(ada), 'Is this thing on?')
+  await type(ada, 'It is.')
+  await shows(heard(grace), 'It is.')
+})
+
+test('without a list of people the chat goes on, and says so', async (t) => {
+  const [gateway, browser] = await Promise.all([startGateway(t, { handler: false }), launchBrowser(t)])
+  await startApp(t, gateway.handlerSocket, {
+    routes (app) {
+      t.mock.method(app.gateway, 'topic', async () => { throw new Error('ENOENT') })
+      app.register(chat)
+    },
+  })
+  const { page: ada } = await enterChat(t, browser, gateway, 'Ada')
+  const { page: grace } = await enterChat(t, browser, gateway, 'Grace')
+  await shows(grace.locator('#people-unknown'), 'the list cannot be had right now')
+  await type(ada, 'hello')
+  await shows(heard(grace), 'hello')
+  assert.deepEqual(await people(grace), ['Ada', 'Grace'])
+})
+
+test('people: who comes back in time has not left', () => {
+  const { people, clock, told } = buildPeople()
+  people.welcome([{ id: '1', name: 'Ada' }])
+  people.add({ id: '2', name: 'Grace' })
+  people.remove({ id: '2' })
+  assert.deepEqual(people.list.map(({ name, here }) => [name, here]), [['Ada', true], ['Grace', false]])
+  clock.advance(3_999)
+  people.add({ id: '3', name: 'Grace' })
+  clock.advance(4_000)
+  people.remove({ id: '3' })
+  clock.advance(4_000)
+  assert.deepEqual(told, ['Grace joined', 'Grace left'])
+  assert.deepEqual(people.list.map(({ name }) => name), ['Ada'])
+})
+
+test('people: a list that is older than a leave does not bring anybody back, and one after a break tells who has gone', () => {
+  const { people, clock, told } = buildPeople()
+  people.add({ id: '2', name: 'Grace' })
+  people.remove({ id: '1' })
+  people.welcome([{ id: '1', name: 'Ada' }])
+  assert.deepEqual(people.list.map(({ name }) => name), ['Grace'])
+  people.lose()
+  clock.advance(60_000)
+  people.welcome([{ id: '5', name: 'Cy' }])
+  clock.advance(4_000)
+  assert.deepEqual(told, ['Grace joined', 'Grace left'])
+  assert.equal(clock.pending, 0)
+})
+
+test('a name makes initials and a colour, a text the name of a room', () => {
+  assert.deepEqual(['Ada Lovelace', 'bob', 'zoë de la Cruz', '👩‍🚀', 'ab.cd', ' '].map(initialsOf), ['AL', 'B', 'ZC', '👩‍🚀', 'AC', '?'])
+  assert.equal(hueOf('Ada'), hueOf('Ada'))
+  assert.ok(new Set(['Ada', 'Adb', 'Adc', 'Bob'].map(hueOf)).size === 4)
+  assert.deepEqual(['Tea Kitchen', '#Café!', '../x', '%', 'x'.repeat(40)].map(roomNamed), ['tea-kitchen', 'café', 'x', '', 'x'.repeat(32)])
+})
+
+async function talk (t: TestContext, enter: Enter) {
+  const { page: ada, problems } = await enter(t, 'Ada Lovelace')
+  await shows(ada.locator('.notice'), 'You are in lobby, the first one.')
+  const { page: grace, problems: others } = await enter(t, 'Grace')
+  await shows(grace.locator('.notice'), 'You are in lobby, with Ada Lovelace.')
+  await shows(ada.locator('.notice'), 'Grace joined')
+  for (const page of [ada, grace]) assert.deepEqual(await people(page), ['Ada Lovelace', 'Grace'])
+  assert.equal(await ada.locator('.person .avatar').first().textContent(), 'AL')
+  await type(ada, '<img src=x onerror=alert(1)>')
+  await shows(heard(grace), 'Ada Lovelace', '<img src=x onerror=alert(1)>')
+  await type(grace, 'Nice try, שלום')
+  await shows(heard(ada), 'Grace', 'Nice try, שלום')
+  await shows(said(ada), '<img src=x')
+  assert.match(await heard(ada).locator('time').getAttribute('datetime') ?? '', /^\d{4}-\d\d-\d\dT/)
+  await grace.context().close()
+  await shows(ada.locator('.notice'), 'Grace left')
+  assert.deepEqual(await people(ada), ['Ada Lovelace'])
+  assert.deepEqual([...problems, ...others], [])
+}
+
+async function asksAgain (t: TestContext, browser: Browser, gateway: Gateway) {
+  const { page, problems } = await openPage(t, browser, `${gateway.url}/chat.html#door`)
+  await nameField(page).evaluate((name) => name.removeAttribute('maxlength')) // As a page of somebody else might.
+  for (const [name, answer] of [['', 'Please choose a name first.'], ['\u200b', 'a name that others can see'], ['x'.repeat(33), 'of 1 to 32 characters']] as const) {
+    await knock(page, name)
+    await shows(page.getByRole('alert'), answer)
+    assert.equal(await nameField(page).inputValue(), name)
+  }
+  await knock(page, 'x'.repeat(32))
+  await shows(page.locator('.notice'), 'You are in door')
+  await page.getByRole('button', { name: 'Change your name' }).click()
+  await knock(page, 'Ada')
+  await shows(page.locator('#me'), 'Ada')
+  assert.deepEqual(problems, [])
+}
+
+async function sharesTabs (t: TestContext, enter: Enter) {
+  const { page: ada, problems } = await enter(t, 'Ada', { room: '#tabs' })
+  const { page: grace } = await enter(t, 'Grace', { room: '#tabs' })
+  const second = await ada.context().newPage()
+  await second.goto(ada.url())
+  assert.equal(await nameField(second).inputValue(), 'Ada', 'the browser remembers the name')
+  await knock(second, 'Ada')
+  await shows(second.locator('.notice'), 'Somebody called Ada was here before you.')
+  await shows(grace.locator('.person'), 'Ada', '2 tabs')
+  await type(second, 'from the second')
+  await shows(said(ada), 'from the second')
+  await shows(heard(grace), 'from the second')
+  await second.close()
+  await grace.locator('.person', { hasText: '2 tabs' }).waitFor({ state: 'detached' })
+  assert.deepEqual(await people(grace), ['Ada', 'Grace'])
+  assert.deepEqual(await notices(grace), ['You are in tabs, with Ada.'])
+  assert.deepEqual(problems, [])
+}
+
+async function comesBack (t: TestContext, enter: Enter) {
+  const { page: ada, problems } = await enter(t, 'Ada', { room: '#again' })
+  const { page: grace } = await enter(t, 'Grace', { room: '#again' })
+  await ada.reload()
+  await shows(ada.locator('.notice'), 'You are in again, with Grace.')
+  await type(ada, 'me again')
+  await shows(heard(grace), 'me again')
+  assert.deepEqual(await notices(grace), ['You are in again, with Ada.'])
+  assert.deepEqual(problems, [])
+}
+
+async function changesRooms (t: TestContext, enter: Enter) {
+  const { page: ada, problems } = await enter(t, 'Ada')
+  const { page: grace } = await enter(t, 'Grace', { room: '#knitting-tea' })
+  await type(ada, 'only for the lobby')
+  await ada.getByLabel('Another room').fill('Knitting & Tea')
+  await ada.getByLabel('Another room').press('Enter')
+  await shows(ada.locator('.notice'), 'You are in knitting-tea, with Grace.')
+  assert.equal(new URL(ada.url()).hash, '#knitting-tea')
+  await type(ada, 'for the knitters')
+  await shows(heard(grace), 'for the knitters')
+  assert.deepEqual(await words(heard(grace)), ['for the knitters'])
+  await ada.getByRole('link', { name: 'lobby' }).click()
+  await shows(ada.locator('.notice'), 'You are in lobby, the first one.')
+  await shows(grace.locator('.notice'), 'Ada left')
+  assert.deepEqual(problems, [])
+}
+
+async function showsPush (t: TestContext, enter: Enter, gateway: Gateway) {
+  const { page: ada, problems } = await enter(t, 'Ada')
+  for (const text of ['The kettle boils at noon.', '{"text":"And the cake is ready."}']) await publish(gateway, 'chat:lobby', text)
+  await shows(ada.locator('.announcement').nth(0), 'The kettle boils at noon.')
+  await shows(ada.locator('.announcement').nth(1), /^And the cake is ready\.$/)
+  assert.deepEqual(problems, [])
+}
+
+async function fitsPhone (t: TestContext, enter: Enter) {
+  const { page: ada, problems } = await enter(t, 'W'.repeat(32), { ...PHONE, room: `#${'w'.repeat(32)}` })
+  await type(ada, 'x'.repeat(1_900))
+  await shows(said(ada), 'x'.repeat(1_900))
+  assert.equal(await ada.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0)
+  assert.equal(await ada.locator('#scroll').evaluate((log) => log.scrollWidth - log.clientWidth), 0)
+  for (const key of ['2', 'Shift+Enter', '3', 'Enter']) await ada.keyboard.press(key)
+  await shows(said(ada), '2\n3')
+  assert.deepEqual(problems, [])
+}
+
+function startChat (t: TestContext, env: Record<string, string> = {}) {
+  return startGateway(t, { env: (run) => ({ CONTROL_SOCKET: `${run}/control/control.sock`, HANDLER_LOG_LEVEL: 'silent', ...env }) })
+}
+
+async function enterChat (t: TestContext, browser: Browser, gateway: Gateway, name: string, { room = '', ...context }: EnterOptions = {}) {
+  const opened = await openPage(t, browser, `${gateway.url}/chat.html${room}`, context)
+  await knock(opened.page, name)
+  await shows(opened.page.locator('.notice'), 'You are in')
+  return opened
+}
+
+async function knock (page: Page, name: string) {
+  await nameField(page).fill(name)
+  await page.getByRole('button', { name: 'Join the chat' }).click()
+}
+
+async function type (page: Page, text: string) {
+  await page.getByLabel('Message', { exact: true }).fill(text)
+  await page.getByRole('button', { name: 'Send' }).click()
+}
+
+async function publish ({ run }: Gateway, topic: string, text: string) {
+  await new Promise((resolve, reject) => {
+    request({ socketPath: `${run}/control/control.sock`, method: 'POST', path: `/topics/${encodeURIComponent(topic)}` }, resolve).on('error', reject).end(text)
+  })
+}
+
+const nameField = (page: Page): Locator => page.getByRole('textbox', { name: 'Your name' })
+const said = (page: Page): Locator => page.locator('.message.own:not(.pending)')
+const heard = (page: Page): Locator => page.locator('.message:not(.own)')
+const words = (messages: Locator) => messages.locator('.words').allTextContents()
+const notices = (page: Page) => page.locator('.notice').allTextContents()
+const people = (page: Page) => page.locator('.person bdi').allTextContents()
+
+/** Waits until one of the elements holds all of these texts. */
+async function shows (locator: Locator, ...texts: (string | RegExp)[]) {
+  await texts.reduce((found, hasText) => found.filter({ hasText }), locator).first().waitFor()
+}
+
+function buildPeople () {
+  const clock = new Clock()
+  const told: string[] = []
+  const people = new People({
+    clock, changed: () => {}, joined: (name) => told.push(`${name} joined`), left: (name) => told.push(`${name} left`),
+  })
+  return { people, clock, told }
+}

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { freePort } from '../support/gateway.ts'
+import { copyOfProject, folder, run, startFramegate } from './framegate.ts'
+
+/** A folder for the front of PATH with one program in it. */
+function program (t: TestContext, name: string, script: string): string {
+  const path = folder(t)
+  writeFileSync(join(path, name), `#!/bin/sh\n${script}\n`)
+  chmodSync(join(path, name), 0o755)
+  return `${path}:${process.env.PATH}`
+}
+
+test('a port that is taken', async (t) => {
+  const other = createServer().listen(0)
+  await once(other, 'listening')
+  t.after(() => other.close())
+  const { port } = other.address() as { port: number }
+
+  const framegate = await startFramegate(t, { PORT: String(port) })
+  assert.equal(await framegate.ended, 1)
+  assert.deepEqual(framegate.lines(), [`framegate: port ${port} is in use: stop what listens there or set PORT`])
+})
+
+test('bad values, one line for each', async (t) => {
+  const framegate = await startFramegate(t, { PORT: 'abc', MAX_MESSAGE_BYTES: 'huge' })
+  assert.equal(await framegate.ended, 1)
+  assert.equal(framegate.lines().length, 2, framegate.output())
+  assert.match(framegate.output(), /^framegate: PORT=abc: expected /m)
+  assert.match(framegate.output(), /^framegate: MAX_MESSAGE_BYTES=huge: expected /m)
+})
+
+test('a second start in the same run directory', async (t) => {
+  const first = await startFramegate(t)
+  await first.said('Ctrl-C stops it')
+  const second = await startFramegate(t, { RUN_DIR: first.runDirectory })
+  assert.equal(await second.ended, 1)
+  assert.deepEqual(second.lines(), [
+    `framegate: it already runs in ${first.runDirectory} (pid ${first.process.pid}): stop it, or set RUN_DIR`,
+  ])
+})
+
+test('an nginx whose Lua module cannot be loaded', async (t) => {
+  const reason = 'dlopen() "/usr/lib/nginx/modules/ngx_http_lua_module.so" failed (no such file)'
+  const framegate = await startFramegate(t, { PATH: program(t, 'nginx', `echo 'nginx: [emerg] ${reason}' >&2; exit 1`) })
+  assert.equal(await framegate.ended, 1)
+  assert.deepEqual(framegate.lines(), [`framegate: nginx has no Lua module, run sh cli/setup.sh (${reason})`])
+})
+
+test('a machine without the Lua interpreter', async (t) => {
+  const framegate = await startFramegate(t, { PATH: folder(t) })
+  assert.equal(await framegate.ended, 1)
+  assert.deepEqual(framegate.lines(), ['framegate: lua5.1 is missing: run sh cli/setup.sh'])
+})
+
+test('a location of the user that nginx does not understand', async (t) => {
+  const copy = copyOfProject(t)
+  writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'lokation / { }\n')
+  const framegate = run(t, process.execPath, [join(copy, 'cli/start.ts')], { PORT: String(await freePort()) })
+  assert.equal(await framegate.ended, 1)
+  assert.equal(framegate.lines().length, 1, framegate.output())
+  assert.match(framegate.output(), /^framegate: nginx refuses its configuration: unknown directive "lokation" in .*mine\.conf:1/)
+})
+
+test('a handler that cannot start', async (t) => {
+  const copy = copyOfProject(t)
+  writeFileSync(join(copy, 'handler/server.ts'), "console.error('handler: no'); process.exit(1)\n")
+  const framegate = run(t, process.execPath, [join(copy, 'cli/start.ts')], { PORT: String(await freePort()) })
+  assert.equal(await framegate.ended, 1)
+  assert.deepEqual(framegate.lines(), ['handler: no', 'framegate: the handler did not start (exit code 1)'])
+})
+
+test('set-up with a Node that is too old', async (t) => {
+  const setup = run(t, 'sh', ['cli/setup.sh'], { PATH: program(t, 'node', 'echo v18.19.0') })
+  assert.equal(await setup.ended, 1)
+  assert.deepEqual(setup.lines(), ['framegate: Node v18.19.0 is too old: install Node 20 or newer'])
+})
+
+test('set-up has nothing to say when all is there', async (t) => {
+  const setup = run(t, 'sh', ['cli/setup.sh'])
+  assert.equal(await setup.ended, 0)
+  assert.equal(setup.output(), '')
+})
+
+test('packages that only root can install', async (t) => {
+  const path = program(t, 'id', 'echo 1000')
+  const setup = run(t, 'sh', ['cli/packages.sh'], { PATH: `${program(t, 'dpkg-query', 'exit 1').split(':')[0]}:${path}` })
+  assert.equal(await setup.ended, 1)
+  assert.deepEqual(setup.lines(), [
+    'framegate: packages are missing, run: sudo apt-get install -y --no-install-recommends ' +
+    'nginx libnginx-mod-http-lua lua-cjson lua5.1 lua-nginx-dns',
+  ])
+})
+
+test('another version of the vendored library, or other bits under a known version', async (t) => {
+  const apt = program(t, 'apt-get', `
+    mkdir -p deb/DEBIAN
+    printf 'Package: lua-nginx-websocket\\nVersion: %s\\nArchitecture: all\\nMaintainer: A <a@example.org>\\nDescription: a\\n' "$TEST_VERSION" >deb/DEBIAN/control
+    dpkg-deb --build deb package.deb >/dev/null`)
+
+  const unknown = run(t, 'sh', ['cli/vendor.sh', folder(t)], { PATH: apt, TEST_VERSION: '9.99-1' })
+  assert.equal(await unknown.ended, 1)
+  assert.deepEqual(unknown.lines(), [
+    'framegate: lua-nginx-websocket 9.99-1 is not a version that framegate knows (0.08-1 0.13-1): run it with docker compose',
+  ])
+
+  const other = run(t, 'sh', ['cli/vendor.sh', folder(t)], { PATH: apt, TEST_VERSION: '0.13-1' })
+  assert.equal(await other.ended, 1)
+  assert.match(other.output(), /^framegate: lua-nginx-websocket 0\.13-1 has the sha256 [0-9a-f]{64}, which is not Debian's: .*\n$/)
+})

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { open, type Client } from '../support/client.ts'
+import { askSocket, freePort } from '../support/gateway.ts'
+import { until } from '../support/wait.ts'
+import { copyOfProject, isListening, processesOf, run, startFramegate } from './framegate.ts'
+
+const READY = 'Ctrl-C stops it'
+
+function openSocket (port: number): Promise<Client> {
+  return open(`ws://127.0.0.1:${port}/ws/echo`)
+}
+
+test('it says where everything listens, and all of that answers', async (t) => {
+  const framegate = await startFramegate(t)
+  await framegate.said(READY)
+  const { port, runDirectory } = framegate
+  const control = `${runDirectory}/control/control.sock`
+
+  assert.match(framegate.output(), new RegExp(`framegate: page +http://localhost:${port}/$`, 'm'))
+  assert.match(framegate.output(), new RegExp(`framegate: sockets +ws://localhost:${port}/ws/$`, 'm'))
+  assert.match(framegate.output(), new RegExp(`framegate: handler +http://unix:${runDirectory}/handler/handler.sock `, 'm'))
+  assert.match(framegate.output(), new RegExp(`framegate: control +${control}$`, 'm'))
+
+  const page = await fetch(`http://127.0.0.1:${port}/`)
+  assert.equal(page.status, 200)
+  assert.match(await page.text(), /<html/)
+
+  const socket = await openSocket(port)
+  assert.equal(await socket.ask('hello'), 'hello')
+  socket.socket.terminate()
+
+  assert.equal((await askSocket('/healthz', control)).status, 200)
+})
+
+test('Ctrl-C ends all of it, open sockets too', async (t) => {
+  const framegate = await startFramegate(t)
+  await framegate.said(READY)
+  const socket = await openSocket(framegate.port)
+
+  framegate.process.kill('SIGINT')
+  assert.equal(await framegate.ended, 0)
+  await socket.closed
+  assert.equal(await isListening(framegate.port), false)
+  assert.deepEqual(processesOf(framegate.runDirectory), [])
+  for (const file of ['framegate.pid', 'control/control.sock']) {
+    assert.equal(existsSync(join(framegate.runDirectory, file)), false, file)
+  }
+})
+
+test('Ctrl-C while it starts, and twice, ends all of it as well', async (t) => {
+  const framegate = await startFramegate(t)
+  await framegate.said('handler: listening')
+  framegate.process.kill('SIGINT')
+  framegate.process.kill('SIGINT')
+  assert.equal(await framegate.ended, 0)
+  assert.deepEqual(processesOf(framegate.runDirectory), [])
+})
+
+test('what a killed start leaves behind does not hinder the next one', async (t) => {
+  const first = await startFramegate(t)
+  await first.said(READY)
+  first.process.kill('SIGKILL')
+  await first.ended
+  await until('nginx and handler are gone', () => processesOf(first.runDirectory).length === 0)
+
+  const { port, runDirectory } = first
+  const second = await startFramegate(t, { PORT: String(port), RUN_DIR: runDirectory })
+  await second.said(READY)
+})
+
+test('a killed nginx ends it with one line, and its socket files do not hinder the next start', async (t) => {
+  const first = await startFramegate(t)
+  await first.said(READY)
+  const [nginx] = processesOf(first.runDirectory, 'nginx: master')
+  process.kill(nginx!, 'SIGKILL')
+
+  assert.equal(await first.ended, 1)
+  assert.match(first.lines().at(-1)!, /^framegate: nginx ended \(signal SIGKILL\), so everything stops$/)
+  assert.deepEqual(processesOf(first.runDirectory), [])
+  assert.ok(existsSync(join(first.runDirectory, 'control/control.sock')))
+
+  const second = await startFramegate(t, { RUN_DIR: first.runDirectory })
+  await second.said(READY)
+})
+
+test('a killed handler comes back', async (t) => {
+  const framegate = await startFramegate(t)
+  await framegate.said(READY)
+  const [handler] = processesOf(framegate.runDirectory, 'handler/server.ts')
+  process.kill(handler!, 'SIGKILL')
+  await framegate.said('framegate: the handler ended (signal SIGKILL) and starts again in 100 ms')
+
+  const socket = await openSocket(framegate.port)
+  assert.equal(await socket.ask('still here?'), 'still here?')
+  socket.socket.terminate()
+})
+
+test('an edit of the handler starts it again, and a mistake in it is waited out', async (t) => {
+  const copy = copyOfProject(t)
+  const port = await freePort()
+  const framegate = run(t, process.execPath, [join(copy, 'cli/start.ts')], { PORT: String(port) })
+  await framegate.said(READY)
+  const socket = await openSocket(port)
+  const route = join(copy, 'handler/routes/echo.ts')
+  const original = readFileSync(route, 'utf8')
+
+  writeFileSync(route, '(((')
+  await framegate.said('echo.ts was edited, the handler starts again')
+  await framegate.said('the handler ended (exit code 1) and starts again in')
+  writeFileSync(route, original.replace('return request.body', 'return `edited: ${request.body}`'))
+  assert.equal(await socket.ask('hello'), 'edited: hello')
+  socket.socket.terminate()
+})

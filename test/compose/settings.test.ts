@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { project } from '../support/gateway.ts'
+
+const VARIABLES = `
+  package.path = "lua/?.lua;" .. package.path
+  for _, variable in ipairs(require("framegate.config").variables) do print(variable[1]) end`
+
+test('docker-compose.yml hands every variable of the gateway on', () => {
+  const { stdout } = spawnSync('lua5.1', ['-e', VARIABLES], { cwd: project, encoding: 'utf8' })
+  const known = stdout.trim().split('\n').filter((name) => name !== 'CONTROL_SOCKET')
+  assert.ok(known.length > 5)
+
+  const gateway = readFileSync(join(project, 'docker-compose.yml'), 'utf8').split(/^ {2}(?=\w)/m)[1]!
+  const handedOn = [...gateway.matchAll(/^ {6}([A-Z_]+): /gm)].map((match) => match[1])
+  assert.deepEqual(handedOn.sort(), known.sort())
+})

@@ -1,0 +1,221 @@
+// The variables of docs/operating.md are those that are read, with these defaults; each is checked, and each is used.
+import assert from 'node:assert/strict'
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { readConfig } from '../../handler/config.ts'
+import { freePort, project } from '../support/gateway.ts'
+
+/** For each variable of the gateway: values that are refused, and values that are good and not the default. */
+const GATEWAY: Record<string, { bad: string[], good: string[] }> = {
+  PORT: { bad: ['0', '65536', 'http', '80 '], good: [] },
+  SOCKET_PATH: { bad: ['ws', '/ws', '/', '//', '/a b/', '/ws/;'], good: ['/live/', '/a/b-c.d/'] },
+  HANDLER_URL: { bad: ['handler:3000', 'http://a/path', 'http://a,b', ',', 'ws://a'], good: ['https://127.0.0.1:4000', 'http://a:1,http://b:2'] },
+  SITE_URL: { bad: ['example.com', 'http://a:0', 'http://a;'], good: ['https://example.com', 'http://unix:/nowhere.sock'] },
+  CONTROL_SOCKET: { bad: ['control.sock', '/a b.sock', '/a;b.sock', `/${'a'.repeat(107)}`], good: [] },
+  WORKERS: { bad: ['0', '129', 'many'], good: ['3', '1', '128'] },
+  WORKER_CONNECTIONS: { bad: ['63', '1000001', '1k'], good: ['64', '1000', '1000000'] },
+  MAX_CONNECTIONS_PER_IP: { bad: ['-1', 'none', '65536'], good: ['5', 'off', '0', '65535'] },
+  TRUSTED_PROXIES: { bad: ['10.0.0.0/33', 'proxy', '999.0.0.1', '10.0.0.0/', ','], good: ['10.0.0.0/8, fd00::/8 ::1', '0.0.0.0/0,::/0'] },
+  ALLOWED_ORIGINS: { bad: ['example.com', 'https://a/b', 'null'], good: ['https://*.example.com', '*'] },
+  MAX_MESSAGE_BYTES: { bad: ['0', '2g', '1.5m', 'huge'], good: ['65536', '1', '1073741824'] },
+  MESSAGE_TIMEOUT: { bad: ['0', '25h', '5 s'], good: ['5m', '100ms', '24h'] },
+  PING_INTERVAL: { bad: ['0', 'often', '60s'], good: ['500ms', '59.9'] },
+  IDLE_TIMEOUT: { bad: ['100ms', '-5', '25h'], good: ['30s', '24h'] },
+  HANDLER_TIMEOUT: { bad: ['0', '30sec'], good: ['1500ms', '24h'] },
+  HANDLER_WAIT: { bad: ['-1', 'off'], good: ['0', '24h'] },
+  HANDLER_CONCURRENCY: { bad: ['0', '4097'], good: ['1', '4096'] },
+  OUTBOX_BYTES: { bad: ['1023', '2g', '0'], good: ['1k', '1g'] },
+  DRAIN_SECONDS: { bad: ['-1', 'slowly'], good: ['30', 'off', '24h'] },
+  MAX_TOPICS: { bad: ['0', '10001', 'many'], good: ['5', '10000'] },
+  MESSAGE_RATE: { bad: ['fast', '-1', '0.001'], good: ['1', '0.5', 'off'] },
+  CONTROL_PORT: { bad: ['65536', 'http'], good: ['18081'] },
+  CONTROL_TOKEN: { bad: ['short', 'with spaces in between it'], good: ['0123456789abcdef'] },
+}
+
+/** What a variable needs beside it. */
+const BESIDE: Record<string, Record<string, string>> = {
+  CONTROL_PORT: { CONTROL_TOKEN: '0123456789abcdef' },
+  CONTROL_TOKEN: { CONTROL_PORT: '18081' },
+}
+
+const HANDLER: Record<string, string[]> = {
+  HANDLER_LISTEN: ['3000', 'unix:relative.sock', 'a:b'],
+  HANDLER_LOG_LEVEL: ['loud', 'WARN'],
+  MAX_MESSAGE_BYTES: ['0', '-1', 'huge'],
+}
+
+type Row = { name: string, value: string, words: string }
+
+/** The table of docs/operating.md; the value is empty where it says "none". */
+function documented (): Row[] {
+  const lines = readFileSync(join(project, 'docs/operating.md'), 'utf8').split('\n')
+  const first = lines.indexOf('| variable | default | what it does |')
+  assert.ok(first > 0, 'docs/operating.md has the table')
+  const rows = lines.slice(first + 2, lines.findIndex((line, i) => i > first && !line.startsWith('|')))
+  return rows.map((line) => {
+    const [, name, value, words] = /^\| `([A-Z_]+)` \| (?:none|`([^`|]+)`) \| ([^|]+) \|$/.exec(line) ?? []
+    assert.ok(name && words, `a row of the table: ${line}`)
+    return { name, value: value ?? '', words }
+  })
+}
+
+const LIST_SETTINGS = `
+  package.path = "lua/?.lua;" .. package.path
+  local Config = require "framegate.config"
+  local cjson = require "cjson"
+  local names = {}
+  for i, variable in ipairs(Config.variables) do names[i] = variable[1] end
+  local settings, problems = Config.read(os.getenv, "/run/framegate")
+  print(cjson.encode { names = names, settings = settings, problems = problems })`
+
+/** What the gateway makes of these variables, without writing anything. */
+function readGateway (env: Record<string, string>): { names: string[], settings?: Record<string, unknown>, problems?: string[] } {
+  const { stdout, stderr } = spawnSync('lua5.1', ['-e', LIST_SETTINGS], { cwd: project, encoding: 'utf8', env: { PATH: process.env.PATH, ...env } })
+  assert.equal(stderr, '')
+  return JSON.parse(stdout)
+}
+
+const gatewayNames = readGateway({}).names
+
+/** Names that the TypeScript of handler and command takes from the environment. */
+function readInTypeScript (): string[] {
+  const files = globSync(['handler/**/*.ts', 'cli/**/*.ts'], { cwd: project })
+  const names = files.flatMap((file) => [...read(file).matchAll(/\benv(?:ironment)?\.([A-Z][A-Z_]+)/g)].map((match) => match[1]!))
+  return [...new Set(names)].filter((name) => name !== 'PATH')
+}
+
+function read (file: string): string {
+  return readFileSync(join(project, file), 'utf8')
+}
+
+function runDirectory (t: TestContext): string {
+  const run = mkdtempSync(join(tmpdir(), 'framegate-'))
+  t.after(() => rmSync(run, { recursive: true, force: true }))
+  return run
+}
+
+function configure (run: string, env: Record<string, string>): SpawnSyncReturns<string> {
+  return spawnSync('lua5.1', [join(project, 'lua/configure.lua'), project, run], { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } })
+}
+
+function checkNginx (run: string): void {
+  const { status, stderr } = spawnSync('nginx', ['-t', '-p', `${run}/`, '-c', 'nginx/nginx.conf'], {
+    encoding: 'utf8', env: { PATH: `${process.env.PATH}:/usr/sbin` },
+  })
+  assert.equal(status, 0, stderr)
+  assert.doesNotMatch(stderr, /\[(emerg|alert|crit|error)\]/)
+}
+
+test('docs/operating.md names every variable that is read, and no other', () => {
+  const expected = new Set([...gatewayNames, ...readInTypeScript()])
+  assert.ok(expected.has('RUN_DIR') && expected.has('HANDLER_LISTEN'))
+  const names = documented().map(({ name }) => name)
+  assert.deepEqual(names.toSorted(), [...expected].sort())
+})
+
+test('the defaults of docs/operating.md are those of the code', () => {
+  const defaults = Object.fromEntries(documented().map(({ name, value }) => [name, value.replace('RUN_DIR', '/run/framegate')]))
+  for (const name of gatewayNames) {
+    const { settings, problems } = readGateway({ [name]: defaults[name]! })
+    assert.deepEqual(problems, undefined)
+    assert.deepEqual(settings, readGateway({}).settings, name)
+    const isNone = ['{}', '[]', '""'].includes(JSON.stringify(settings![name]))
+    assert.equal(defaults[name] === '', isNone, `${name} has "none" as its default when it is empty`)
+  }
+  assert.deepEqual(readConfig(defaults), readConfig({}))
+  assert.match(read('cli/start.ts'), new RegExp(`env\\.RUN_DIR \\|\\| \`\\$\\{project\\}/${defaults.RUN_DIR}\``))
+})
+
+test('this file tries every variable', () => {
+  assert.deepEqual(Object.keys(GATEWAY).sort(), gatewayNames.toSorted())
+  const inHandler = [...read('handler/config.ts').matchAll(/\benv\.([A-Z_]+)/g)].map((match) => match[1])
+  assert.deepEqual(Object.keys(HANDLER).sort(), inHandler.sort())
+})
+
+for (const [name, { bad }] of Object.entries(GATEWAY)) {
+  test(`the gateway refuses a wrong ${name} by name`, (t) => {
+    const run = runDirectory(t)
+    for (const value of bad) {
+      const { status, stdout, stderr } = configure(run, { ...BESIDE[name], [name]: value })
+      assert.equal(status, 1, `${name}=${value} is refused`)
+      assert.equal(stdout, '')
+      const lines = stderr.split('\n').filter(Boolean)
+      assert.equal(lines.length, 1, stderr)
+      assert.match(lines[0]!, new RegExp(`^framegate: ${name}=.*: expected \\S.+`))
+      assert.doesNotMatch(stderr, /traceback|\.lua:\d+|\bnil\b/)
+    }
+  })
+}
+
+for (const [name, values] of Object.entries(HANDLER)) {
+  test(`the handler refuses a wrong ${name} by name`, () => {
+    for (const value of values) {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [join(project, 'handler/server.ts')], {
+        encoding: 'utf8', timeout: 20_000, env: { PATH: process.env.PATH, [name]: value },
+      })
+      assert.equal(status, 1, `${name}=${value} is refused: ${stdout}${stderr}`)
+      assert.match(stderr, new RegExp(`^handler: ${name}=${value}: expected \\S.+\\n$`))
+    }
+  })
+}
+
+test('a run directory that nginx cannot use is refused in one line', (t) => {
+  const run = runDirectory(t)
+  const long = configure(`${run}/${'a'.repeat(100)}`, {})
+  assert.equal(long.status, 1)
+  assert.match(long.stderr, /^framegate: .*RUN_DIR\n$/)
+  for (const name of ['with space', 'a;b', 'a{b', 'a$b', "a'b", 'a"b']) {
+    const { status, stderr } = configure(`${run}/${name}`, {})
+    assert.equal(status, 1, name)
+    assert.match(stderr, /^framegate: nginx cannot take a path with .*\n$/)
+  }
+})
+
+test('wrong values are all told, a line each', (t) => {
+  const bad = Object.fromEntries(Object.entries(GATEWAY).map(([name, { bad }]) => [name, bad[0]!]))
+  const { status, stderr } = configure(runDirectory(t), bad)
+  assert.equal(status, 1)
+  const names = stderr.split('\n').filter(Boolean).map((line) => /^framegate: ([A-Z_]+)=/.exec(line)?.[1])
+  assert.deepEqual(names, gatewayNames)
+})
+
+test('every variable is used', () => {
+  const files = globSync('lua/framegate/*.lua', { cwd: project }).filter((file) => !file.endsWith('/config.lua'))
+  const code = files.map(read).join('\n')
+  for (const name of gatewayNames) assert.match(code, new RegExp(`\\b(?:Config|settings)\\.${name}\\b`), name)
+  const handler = globSync('handler/**/*.ts', { cwd: project }).filter((file) => !file.endsWith('/config.ts')).map(read).join('\n')
+  for (const field of Object.keys(readConfig({}))) assert.match(handler, new RegExp(`\\bconfig\\.${field}\\b|\\b${field}\\b.*config`), field)
+})
+
+test('every variable with a value of its own at once: nginx takes it', async (t) => {
+  const run = runDirectory(t)
+  const env = Object.fromEntries(Object.entries(GATEWAY).map(([name, { good }]) => [name, good[0] ?? '']))
+  env.PORT = String(await freePort())
+  env.CONTROL_SOCKET = `${run}/control/other.sock`
+  const { status, stderr } = configure(run, env)
+  assert.equal(status, 0, stderr)
+  const settings = JSON.parse(readFileSync(`${run}/settings.json`, 'utf8'))
+  const defaults = readGateway({}).settings!
+  for (const name of gatewayNames) assert.notDeepEqual(settings[name], defaults[name], name)
+  checkNginx(run)
+})
+
+test('the defaults, and each good value by itself: nginx takes it', async (t) => {
+  const port = String(await freePort())
+  const run = runDirectory(t)
+  for (const [name, value] of [['WORKERS', ''], ...Object.entries(GATEWAY).flatMap(([name, { good }]) => good.map((value) => [name, value]))]) {
+    const { status, stderr } = configure(run, { PORT: port, ...BESIDE[name!], [name!]: value! })
+    assert.equal(status, 0, `${name}=${value}: ${stderr}`)
+    checkNginx(run)
+  }
+})
+
+test('gateway and handler read MAX_MESSAGE_BYTES alike: Docker Compose hands the same value to both', () => {
+  for (const value of ['65536', '64k', '2M', '1g']) {
+    const { settings } = readGateway({ MAX_MESSAGE_BYTES: value })
+    assert.equal(readConfig({ MAX_MESSAGE_BYTES: value }).maxMessageBytes, settings!.MAX_MESSAGE_BYTES, value)
+  }
+})

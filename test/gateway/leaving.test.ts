@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { open } from '../support/client.ts'
+import { startGateway } from '../support/gateway.ts'
+import { startProbeHandler } from '../support/probe-handler.ts'
+import { until } from '../support/wait.ts'
+
+test('a stop: every socket gets 1001, every close event reaches the handler, the port is free', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { MAX_CONNECTIONS_PER_IP: 'off' } })
+  const handler = await startProbeHandler(t, gateway.handlerSocket)
+  const clients = []
+  for (let i = 0; i < 20; i++) {
+    clients.push(...await Promise.all(Array.from({ length: 100 }, () => open(`${gateway.ws}/ws/echo`))))
+  }
+  const began = performance.now()
+  await gateway.quit()
+  assert.ok(performance.now() - began < 10_000, 'within the time that npm start and Docker give it')
+  const closes = await Promise.all(clients.map((client) => client.closed))
+  assert.deepEqual([...new Set(closes.map(({ code }) => code))], [1001])
+  const events = handler.events.filter((event) => event.type === 'framegate.close')
+  assert.equal(events.length, 2000)
+  assert.equal(new Set(events.map((event) => event.id)).size, 2000)
+  assert.deepEqual([...new Set(events.map((event) => event.headers['ce-closecode']))], ['1001'])
+  await assert.rejects(new Promise((resolve, reject) => connect(gateway.port, '127.0.0.1', () => resolve(0)).on('error', reject)))
+})
+
+test('a reload leaves sockets alone, and sends on what they say', async (t) => {
+  const gateway = await startGateway(t, { handler: false })
+  const handler = await startProbeHandler(t, gateway.handlerSocket)
+  const clients = await Promise.all(Array.from({ length: 20 }, () => open(`${gateway.ws}/ws/echo`)))
+  for (let i = 0; i < 3; i++) {
+    await gateway.reload()
+    for (const client of clients) assert.equal(await client.ask(`after reload ${i}`), `after reload ${i}`)
+  }
+  await Promise.all(clients.map((client) => client.close()))
+  await until('old workers have ended', () => gateway.workers().length === 2, 20_000)
+  assert.equal(handler.events.filter((event) => event.type === 'framegate.close').length, 20)
+})
+
+test('DRAIN_SECONDS: after a reload old sockets are closed with 1012, spread, each after its event in flight', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { DRAIN_SECONDS: '1s' } })
+  const waiting: Array<() => void> = []
+  await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
+    if (event.type !== 'framegate.message') return void response.writeHead(204).end()
+    waiting.push(() => response.writeHead(200, { 'content-type': 'text/plain' }).end(event.body))
+  })
+  const clients = await Promise.all(Array.from({ length: 20 }, () => open(`${gateway.ws}/ws/echo`)))
+  clients[0]!.socket.send('in flight')
+  await until('the event is in flight', () => waiting.length === 1)
+  const began = performance.now()
+  await gateway.reload()
+  const times = await Promise.all(clients.slice(1).map(async (client) => {
+    assert.equal((await client.closed).code, 1012)
+    return performance.now() - began
+  }))
+  assert.ok(Math.max(...times) - Math.min(...times) > 400, 'not all at once')
+  assert.equal(clients[0]!.socket.readyState, 1, 'the one with an event in flight is still open')
+  waiting[0]!()
+  assert.equal(await clients[0]!.next(), 'in flight')
+  assert.equal((await clients[0]!.closed).code, 1012)
+})

@@ -1,0 +1,47 @@
+-- Puts the little of `ngx` in place that the pure modules use, so that they run without nginx. `now` stands still until a
+-- spec sets it; `shared` holds what the shared dictionaries hold.
+
+local Stub = { now = 0, shared = { gateway = { node = "node" } } }
+
+local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+local function sextet(bits)
+  local value = tonumber(bits .. ("0"):rep(6 - #bits), 2)
+  return ALPHABET:sub(value + 1, value + 1)
+end
+
+local function to_bits(number, count)
+  local bits = {}
+  for i = count, 1, -1 do
+    bits[i] = number % 2
+    number = (number - number % 2) / 2
+  end
+  return table.concat(bits)
+end
+
+local function encode_base64(text)
+  local bits = text:gsub(".", function(character) return to_bits(character:byte(), 8) end)
+  return bits:gsub("%d%d?%d?%d?%d?%d?", sextet) .. ("="):rep((3 - #text % 3) % 3)
+end
+
+local function decode_base64(text)
+  if #text % 4 ~= 0 or not text:match("^[%w+/]*=?=?$") then
+    return nil
+  end
+  local bits = text:gsub("=", ""):gsub(".", function(character) return to_bits(ALPHABET:find(character, 1, true) - 1, 6) end)
+  bits = bits:sub(1, #bits - #bits % 8)
+  return (bits:gsub("%d%d%d%d%d%d%d%d", function(byte) return string.char(tonumber(byte, 2)) end))
+end
+
+local function dictionary(values)
+  return { get = function(_, name) return values[name] end }
+end
+
+rawset(_G, "ngx", {
+  shared = { gateway = dictionary(Stub.shared.gateway) },
+  now = function() return Stub.now end,
+  encode_base64 = encode_base64,
+  decode_base64 = decode_base64,
+})
+
+return Stub

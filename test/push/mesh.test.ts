@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { control, subscribers, topicGateway, type Counts } from '../support/topic-gateway.ts'
+import { until } from '../support/wait.ts'
+
+test('4 workers, 1,000 sockets, 1,000 publishes from four publishers: each frame once, each publisher’s in order', async (t) => {
+  const gateway = await topicGateway(t)
+  const all = await subscribers(gateway, 1000)
+  const workers = new Set(all.map(({ id }) => id.slice(0, 10)))
+  assert.equal(workers.size, 4, 'sockets are spread over all workers')
+  const received = all.map(({ client }) => {
+    const last = [-1, -1, -1, -1]
+    let count = 0
+    return new Promise<void>((resolve, reject) => {
+      client.socket.on('message', (data) => {
+        const [publisher, number] = data.toString().split(':').map(Number)
+        if (number !== last[publisher!]! + 1) reject(new Error(`publisher ${publisher}: ${number} after ${last[publisher!]}`))
+        last[publisher!] = number!
+        if (++count === 1000) resolve()
+      })
+    })
+  })
+  let delivered = 0
+  await Promise.all([0, 1, 2, 3].map(async (publisher) => {
+    for (let i = 0; i < 250; i++) {
+      const { status, json } = await control(gateway, 'POST', '/topics/news', `${publisher}:${i}`)
+      assert.equal(status, 200)
+      delivered += (json as Counts).delivered
+    }
+  }))
+  await Promise.all(received)
+  assert.equal(delivered, 1_000_000)
+  all.forEach(({ client }) => client.socket.terminate())
+})
+
+test('one id: 200 and the frame, or 410 in the same second in which the socket closed, from any worker', async (t) => {
+  const gateway = await topicGateway(t)
+  const all = await subscribers(gateway, 40)
+  for (const { client, id } of all) {
+    const next = client.next()
+    assert.deepEqual(await control(gateway, 'POST', `/connections/${id}`, `to ${id}`), { status: 200, json: { delivered: 1, dropped: 0 } })
+    assert.equal(await next, `to ${id}`)
+  }
+  for (const { client, id } of all) {
+    await client.close()
+    const began = performance.now()
+    await until('410', async () => (await control(gateway, 'POST', `/connections/${id}`, 'x')).status === 410)
+    assert.ok(performance.now() - began < 1000)
+  }
+  assert.equal((await control(gateway, 'POST', '/connections/none', 'x')).status, 410)
+})
+
+test('a worker killed in the middle: the others get everything, counts stay true, its successor is in the mesh at once', async (t) => {
+  const gateway = await topicGateway(t, { expect: [/exited on signal 9/, /Broken pipe/, /reset by peer/] })
+  const all = await subscribers(gateway, 200)
+  const pids = gateway.workers()
+  process.kill(pids[0]!, 'SIGKILL')
+  const lost = await until('its sockets are gone', () => {
+    const first = all.find(({ client }) => client.socket.readyState === 3)
+    const held = all.filter(({ id }) => first && id.startsWith(first.id.slice(0, 10)))
+    return held.length > 0 && held.every(({ client }) => client.socket.readyState === 3) && held.length
+  })
+  const left = all.filter(({ client }) => client.socket.readyState === 1)
+  for (let i = 0; i < 20; i++) {
+    const arrived = Promise.all(left.map(({ client }) => client.next()))
+    const { json } = await control(gateway, 'POST', '/topics/news', `n${i}`)
+    assert.equal((json as Counts).delivered, 200 - lost)
+    for (const message of await arrived) assert.equal(message, `n${i}`)
+  }
+  const began = performance.now()
+  await until('the new worker is linked', async () => {
+    const { json } = await control(gateway, 'GET', '/status')
+    return json.workers === 4 && json.missing_links === 0
+  })
+  assert.ok(performance.now() - began < 1000)
+  const fresh = await subscribers(gateway, 100)
+  const { json } = await control(gateway, 'POST', '/topics/news', 'all')
+  assert.equal((json as Counts).delivered, 200 - lost + 100)
+  ;[...left, ...fresh].forEach(({ client }) => client.socket.terminate())
+})
+
+test('a reload in the middle of pushing: nobody loses a frame, and sockets of old workers go on getting theirs', async (t) => {
+  const gateway = await topicGateway(t)
+  const old = await subscribers(gateway, 100)
+  const push = async (count: number, who: typeof old): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      const arrived = Promise.all(who.map(({ client }) => client.next()))
+      const { json } = await control(gateway, 'POST', '/topics/news', `n${i}`)
+      assert.equal((json as Counts).delivered, who.length)
+      for (const message of await arrived) assert.equal(message, `n${i}`)
+    }
+  }
+  const pushing = push(100, old)
+  await gateway.reload()
+  await pushing
+  const fresh = await subscribers(gateway, 100)
+  await push(20, [...old, ...fresh])
+  await gateway.reload()
+  const third = await subscribers(gateway, 50)
+  await push(20, [...old, ...fresh, ...third])
+  assert.equal(await old[0]!.client.ask('events go on'), 'events go on')
+  ;[...old, ...fresh, ...third].forEach(({ client }) => client.socket.terminate())
+  await until('old workers have ended', () => gateway.workers().length === 4, 20_000)
+})
+
+test('only who knows the secret joins the mesh', async (t) => {
+  const gateway = await topicGateway(t)
+  const { mesh_port: port } = JSON.parse(readFileSync(`${gateway.run}/settings.json`, 'utf8'))
+  const { connect } = await import('node:net')
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: mesh\r\n\r\nwrong-secret someone 99 0\n')
+  const answer = await new Promise<string>((resolve) => {
+    let text = ''
+    socket.on('data', (chunk) => { text += chunk }).on('close', () => resolve(text)).on('error', () => {})
+  })
+  assert.doesNotMatch(answer, /welcome/)
+  await until('the log says so', () => /does not know the secret/.test(gateway.log()))
+})

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Gateway } from '../../handler/gateway.ts'
+import { ask, controlSocket, joinMany, leave, pushGateway } from './support.ts'
+
+for (const workers of [2, 4]) {
+  test(`connections of ${workers} workers, page by page: each once, in the order of ids`, async (t) => {
+    const gateway = await pushGateway(t, { WORKERS: String(workers) })
+    const news = await joinMany(gateway, 'news', 230)
+    const other = await joinMany(gateway, 'other', 20)
+    const ids = [...news, ...other].map(({ id }) => id).sort()
+    assert.equal(new Set(ids.map((id) => id.slice(0, 10))).size, workers)
+
+    for (const limit of [1, 7, 50, 249, 250, 1000, undefined]) {
+      const found: string[] = []
+      let cursor: string | undefined
+      let pages = 0
+      do {
+        const query = [limit && `limit=${limit}`, cursor && `cursor=${cursor}`].filter(Boolean).join('&')
+        const { status, json } = await ask(gateway, 'GET', `/connections?${query}`)
+        assert.deepEqual([status, json.count], [200, 250])
+        found.push(...json.connections.map(({ id }: { id: string }) => id))
+        cursor = json.cursor
+        pages++
+      } while (cursor !== undefined)
+      assert.deepEqual(found, ids, `limit ${limit}`)
+      assert.equal(pages, Math.ceil(250 / (limit ?? 100)), 'no empty page')
+    }
+
+    assert.deepEqual((await ask(gateway, 'GET', '/topics')).json, { topics: [{ topic: 'news', count: 230 }, { topic: 'other', count: 20 }] })
+    const api = new Gateway({ url: `unix:${controlSocket(gateway)}` })
+    const members = news.map(({ id }) => id).sort()
+    for (const limit of [7, 30, 229, 230, 1000]) {
+      const page = await api.topic('news', { limit })
+      assert.deepEqual([page.topic, page.count, page.connections.length], ['news', 230, Math.min(limit, 230)])
+      const found: string[] = []
+      for await (const { id, topics } of api.everyConnection({ topic: 'news', limit })) {
+        assert.deepEqual(topics, ['news'])
+        found.push(id)
+      }
+      assert.deepEqual(found, members, `limit ${limit}`)
+    }
+    leave(...news, ...other)
+  })
+}
+
+test('pages go on while sockets come and go', async (t) => {
+  const gateway = await pushGateway(t)
+  const api = new Gateway({ url: `unix:${controlSocket(gateway)}` })
+  const before = await joinMany(gateway, 'news', 60)
+  const [leaves] = before.map(({ id }) => id).sort()
+  const seen: string[] = []
+  for await (const { id } of api.everyConnection({ limit: 10 })) {
+    if (seen.push(id) === 15) {
+      await before.find((member) => member.id === leaves)!.client.close()
+      before.push(...await joinMany(gateway, 'news', 5))
+    }
+  }
+  assert.equal(new Set(seen).size, seen.length)
+  assert.ok(before.slice(0, 60).every(({ id }) => seen.includes(id)))
+  leave(...before)
+})

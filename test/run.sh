@@ -1,0 +1,43 @@
+#!/bin/sh
+# npm test: the linter, Lua's unit tests, the compiler, then Node's tests, whose summary stands last.
+# npm test -- FILE...: only these, *_spec.lua or *.test.ts, or other arguments of node --test.
+set -eu
+cd "$(dirname -- "$0")/.."
+
+export PATH="$PWD/node_modules/.bin:$PATH"
+export LUA_PATH='lua/?.lua;lua/vendor/?.lua;test/lua/?.lua;;'
+failed=
+
+part() { # NAME COMMAND...
+  name=$1
+  shift
+  printf -- '-- %s\n' "$name"
+  "$@" || failed="$failed $name"
+}
+
+lua_tests() {
+  part busted busted --lua=luajit "$@"
+}
+
+# One file at a time: the gateway's tests measure times, and would measure their neighbours. A file that leaves something
+# open behind its tests must not hold everything up.
+node_tests() {
+  part node node --test --test-concurrency=1 --test-timeout=300000 --test-force-exit "$@"
+}
+
+if [ $# = 0 ]; then
+  part luacheck luacheck --quiet lua test/lua
+  lua_tests test/lua
+  part tsc tsc --noEmit
+  node_tests 'test/**/*.test.ts'
+else
+  case $* in
+    *.lua*) lua_tests "$@" ;;
+    *) node_tests "$@" ;;
+  esac
+fi
+
+if [ -n "$failed" ]; then
+  printf 'failed:%s\n' "$failed" >&2
+  exit 1
+fi

@@ -1,0 +1,154 @@
+/**
+ * A real gateway for a test: nginx from the project's own configuration, in a run directory of its own. Its log is
+ * read along; a line at error level that the test did not announce fails the test.
+ */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { until } from './wait.ts'
+
+export const project = join(import.meta.dirname, '..', '..')
+
+export type GatewayOptions = {
+  /** Variables of the gateway; a function is given the run directory. */
+  env?: Record<string, string> | ((run: string) => Record<string, string>)
+  /** nginx locations of the test's own, in place of nginx/locations.d/. */
+  locations?: string
+  /** Lines at error level that are expected. */
+  expect?: RegExp[]
+  /** Starts the shipped handler beside it. Without, HANDLER_URL is the test's own affair. */
+  handler?: boolean
+}
+
+export type Gateway = {
+  url: string
+  ws: string
+  port: number
+  run: string
+  pid: number
+  /** Where the gateway looks for the shipped handler. */
+  handlerSocket: string
+  log: () => string
+  reload: () => Promise<void>
+  stop: () => Promise<void>
+  /** Tells nginx to end gracefully, as `npm start` and Docker do, and waits until it has. */
+  quit: () => Promise<void>
+  workers: () => number[]
+}
+
+/** A port nobody listens on now. */
+export async function freePort (): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/** The processes whose parent is this one. */
+export function children (pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+}
+
+function exited (child: ChildProcess): Promise<void> {
+  return child.exitCode !== null || child.signalCode !== null
+    ? Promise.resolve()
+    : new Promise((resolve) => child.once('exit', () => resolve()))
+}
+
+/** Asks something of a server on a unix socket; the status and body of its answer. */
+export async function askSocket (path: string, socketPath: string): Promise<{ status: number, body: string }> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath, path, agent: false }, (response) => {
+      let body = ''
+      response.on('data', (chunk) => { body += chunk }).on('end', () => resolve({ status: response.statusCode!, body }))
+    }).on('error', reject).end()
+  })
+}
+
+export function configure (run: string, env: Record<string, string>): void {
+  execFileSync('lua5.1', [join(project, 'lua/configure.lua'), project, run], { env: { ...process.env, ...env }, stdio: 'pipe' })
+}
+
+function startHandler (run: string, env: Record<string, string>): { child: ChildProcess, ready: Promise<void> } {
+  const child = spawn(process.execPath, [join(project, 'handler/server.ts')], {
+    env: { ...process.env, CONTROL_SOCKET: `${run}/control/control.sock`, ...env, HANDLER_LISTEN: `unix:${run}/handler/handler.sock` },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  const ready = new Promise<void>((resolve, reject) => {
+    child.stdout!.on('data', (chunk: Buffer) => { if (chunk.includes('listening')) resolve() })
+    child.once('exit', (code) => reject(new Error(`the handler ended with ${code}`)))
+  })
+  return { child, ready }
+}
+
+function checkLog (log: string, expected: RegExp[]): void {
+  const bad = log.split('\n').filter((line) => /\[(error|crit|alert|emerg)\]/.test(line))
+    .filter((line) => !expected.some((pattern) => pattern.test(line)))
+  if (bad.length > 0) throw new Error(`nginx logged what was not expected:\n${bad.slice(0, 10).join('\n')}`)
+}
+
+/** Starts a gateway; `t.after` stops it and checks its log. */
+export async function startGateway (t: TestContext, options: GatewayOptions = {}): Promise<Gateway> {
+  const run = mkdtempSync(join(tmpdir(), 'framegate-'))
+  const port = await freePort()
+  const own = typeof options.env === 'function' ? options.env(run) : options.env
+  const env = { PORT: String(port), WORKERS: '2', ...own }
+  configure(run, env)
+  if (options.locations) {
+    rmSync(`${run}/nginx/locations.d`)
+    mkdirSync(`${run}/nginx/locations.d`)
+    writeFileSync(`${run}/nginx/locations.d/test.conf`, options.locations)
+  }
+  const handler = options.handler === false ? undefined : startHandler(run, env)
+  await handler?.ready
+  let log = ''
+  const nginx = spawn('nginx', ['-p', `${run}/`, '-c', 'nginx/nginx.conf', '-g', 'daemon off;'], {
+    stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
+  })
+  let isStopping = false // workers that end at once, in any order, break what they hold of one another
+  nginx.stderr.on('data', (chunk) => { if (!isStopping) log += chunk })
+  const stop = async (): Promise<void> => {
+    isStopping = true
+    nginx.kill('SIGTERM')
+    await exited(nginx)
+    handler?.child.kill('SIGTERM')
+    if (handler) await exited(handler.child)
+  }
+  t.after(async () => {
+    await stop()
+    rmSync(run, { recursive: true, force: true })
+    checkLog(log, options.expect ?? [])
+  })
+  await until(`the gateway answers\n${log}`, () => {
+    if (nginx.exitCode !== null) throw new Error(`nginx ended with ${nginx.exitCode}: ${log}`)
+    return askSocket('/healthz', `${run}/control/control.sock`).then((answer) => answer.status === 200, () => false)
+  })
+  return {
+    url: `http://127.0.0.1:${port}`,
+    ws: `ws://127.0.0.1:${port}`,
+    port,
+    run,
+    pid: nginx.pid!,
+    handlerSocket: `${run}/handler/handler.sock`,
+    log: () => log,
+    workers: () => children(nginx.pid!),
+    stop,
+    quit: async () => {
+      nginx.kill('SIGQUIT')
+      await exited(nginx)
+    },
+    reload: async () => {
+      const before = children(nginx.pid!)
+      nginx.kill('SIGHUP')
+      await until('new workers run', () => children(nginx.pid!).some((pid) => !before.includes(pid)))
+    }
+  }
+}
