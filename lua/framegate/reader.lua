@@ -92,11 +92,18 @@ local spare = {}
 
 local function on_timeout(self)
   local unfinished = self.unfinished
-  if unfinished and now() >= unfinished.deadline then
+  if unfinished and unfinished.ends_first then
     return self:close(CloseCode.POLICY_VIOLATION, ("a message must end within %g s"):format(Config.MESSAGE_TIMEOUT))
   end
   self.close_code, self.close_reason = CloseCode.ABNORMAL, ("nothing came for %g s"):format(Config.IDLE_TIMEOUT)
   self.outbox:close(CloseCode.GOING_AWAY, self.close_reason)
+end
+
+-- Which of the two times ends first is kept: nginx's timers go by another clock than ngx.now, and may be 1 ms early by it.
+local function await_rest(socket, unfinished)
+  local left = unfinished.deadline - now()
+  unfinished.ends_first = left <= Config.IDLE_TIMEOUT
+  set_timeout(socket, math.min(Config.IDLE_TIMEOUT, left))
 end
 
 -- Takes what was read. Returns whether reading is over.
@@ -109,7 +116,7 @@ local function work(self, socket, chunk)
   end
   if messages:is_unfinished() then
     self.unfinished = unfinished or { messages = messages, deadline = now() + Config.MESSAGE_TIMEOUT }
-    set_timeout(socket, math.min(Config.IDLE_TIMEOUT, self.unfinished.deadline - now()))
+    await_rest(socket, self.unfinished)
     return false
   end
   spare[#spare + 1] = messages

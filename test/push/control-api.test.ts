@@ -214,7 +214,10 @@ test('health and status', async (t) => {
   const gateway = await pushGateway(t, { WORKERS: '3' })
   const members = await joinMany(gateway, 'news', 7)
   assert.deepEqual((await ask(gateway, 'GET', '/healthz')).json, { status: 'ok' })
-  const { json } = await ask(gateway, 'GET', '/status')
+  const json = await until('the workers are linked', async () => {
+    const status = (await ask(gateway, 'GET', '/status')).json
+    return status.missing_links === 0 && status
+  })
   assert.deepEqual(json, { node: members[0]!.id.slice(0, 4), workers: 3, missing_links: 0, connections: 7 })
   leave(...members)
 })
