@@ -6,7 +6,7 @@ local Answer = require "framegate.answer"
 local Config = require "framegate.config"
 local Event = require "framegate.event"
 
-local concat, find, sub = table.concat, string.find, string.sub
+local byte, concat, gmatch, gsub, sub = string.byte, table.concat, string.gmatch, string.gsub, string.sub
 
 local Batch = {}
 
@@ -39,8 +39,7 @@ local function make_sound(answer)
   return type(answer.body) == "string"
 end
 
-local function take_line(self, open, line)
-  local answer = cjson.decode(line)
+local function take_answer(self, open, answer)
   local event = type(answer) == "table" and open[answer.id]
   if not event or type(answer.status) ~= "number" then
     return
@@ -57,10 +56,33 @@ local function take_line(self, open, line)
   self.dispatch.answered(event, answer)
 end
 
+-- Lines as one JSON array: lines are much alike, and LuaJIT would take long to make a string of each (see event.lua).
+local function take_lines(self, open, lines)
+  local answers = cjson.decode("[" .. gsub(lines, "\n", ",") .. "null]")
+  if answers then
+    for i = 1, #answers do
+      take_answer(self, open, answers[i])
+    end
+    return
+  end
+  for line in gmatch(lines, "[^\n]+") do
+    take_answer(self, open, cjson.decode(line))
+  end
+end
+
+-- Where the last whole line ends.
+local function end_of_lines(text)
+  local position = #text
+  while position > 0 and byte(text, position) ~= 10 do
+    position = position - 1
+  end
+  return position
+end
+
 -- The answers of a batch, one line each, as they finish. What has no line when the answer ends was lost.
 local function read_lines(self, response, open)
   local deadline = self.started + Config.HANDLER_TIMEOUT
-  local rest = ""
+  local parts = {}      -- of lines that have begun
   while true do
     self:limit_reading(deadline - ngx.now())
     local piece, err = response:next_piece()
@@ -72,17 +94,14 @@ local function read_lines(self, response, open)
       end
       return fail_all(self, open, err == "timeout" and "timeout" or "lost")
     end
-    rest = rest .. piece
-    local position = 1
-    while true do
-      local last = find(rest, "\n", position, true)
-      if not last then
-        break
-      end
-      take_line(self, open, sub(rest, position, last - 1))
-      position = last + 1
+    local last = end_of_lines(piece)
+    if last == 0 then
+      parts[#parts + 1] = piece
+    else
+      parts[#parts + 1] = sub(piece, 1, last - 1)
+      take_lines(self, open, concat(parts))
+      parts = { sub(piece, last + 1) }
     end
-    rest = sub(rest, position)
   end
 end
 
@@ -90,11 +109,13 @@ end
 ---@param self Lane
 ---@param events Event[]
 function Batch.carry(self, events)
-  local elements, open = {}, {}
-  for i, event in ipairs(events) do
-    elements[i], open[event.id] = Event.to_json(event), event
+  local pieces, open, count = { "[" }, {}, 1
+  for _, event in ipairs(events) do
+    count = Event.to_json(event, pieces, count) + 1
+    pieces[count], open[event.id] = ",", event
   end
-  local body = "[" .. concat(elements, ",") .. "]"
+  pieces[count] = "]"
+  local body = concat(pieces)
   local response, failure = self:exchange({ HEAD, #body, "\r\n\r\n", body })
   if not response then
     return fail_all(self, open, failure)

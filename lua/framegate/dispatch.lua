@@ -6,6 +6,7 @@
 -- While no handler can be reached, one lane tries and everything else waits, up to HANDLER_WAIT.
 
 local Answer = require "framegate.answer"
+local Background = require "framegate.background"
 local Config = require "framegate.config"
 local Lanes = require "framegate.lanes"
 local Registry = require "framegate.registry"
@@ -22,9 +23,7 @@ local MAX_WAITING_CLOSES = 10000
 local outstanding = 0                                   -- events that were submitted and have not ended
 local closes = 0                                        -- close events that are not delivered yet
 local is_away = false                                   -- no handler could be reached when last tried
-local is_probing = false
-local is_pacing = false
-local is_leaving = false
+local is_probing, is_pacing, is_leaving = false, false, false
 local on_left                                           -- called when nothing is left to do
 
 local function send(lane, events)
@@ -84,7 +83,7 @@ local function pacemaker()
       Waiting.take_due()
       probe()
     else
-      ngx.sleep(Lanes.FRESH_SECONDS)
+      ngx.sleep(Lanes.YOUNG_SECONDS)
       Waiting.take_due()
       pump()
     end
@@ -213,6 +212,7 @@ local function settle()
     return
   end
   Lanes.stop()
+  Background.stop()
   on_left()
 end
 Dispatch.settle = settle

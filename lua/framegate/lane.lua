@@ -5,6 +5,7 @@
 
 local semaphore = require "ngx.semaphore"
 local Answer = require "framegate.answer"
+local Background = require "framegate.background"
 local Batch = require "framegate.batch"
 local Config = require "framegate.config"
 local Event = require "framegate.event"
@@ -225,11 +226,18 @@ local function run(_, self)
   self.dispatch.retire(self)
 end
 
---- Starts the lane's thread. Works in a worker that is going away, too: its delay is 0.
----@return boolean? ok
----@return string? err of ngx.timer.at
+-- The events it was given are lost as if the connection had broken before they were sent.
+local function fail(self, err)
+  ngx.log(ngx.ERR, "[gateway] could not open a lane to the handler: ", err)
+  for _, event in ipairs(self.events or {}) do
+    self.dispatch.answered(event, Answer.failed("unavailable"))
+  end
+  self.dispatch.retire(self)
+end
+
+--- Starts the lane's thread.
 function Lane:start()
-  return ngx.timer.at(0, run, self)
+  Background.run(run, self, fail)
 end
 
 return Lane

@@ -1,6 +1,7 @@
 -- The lanes of this worker, and whether they are busy. A lane is fresh while its request is younger than FRESH_SECONDS;
--- FRESH_LANES of them are as much as a handler needs to be busy. A lane whose request is older does not count: the
--- handler is slow, not busy, and another lane is opened beside it, up to HANDLER_CONCURRENCY.
+-- FRESH_LANES of them are as much as a handler needs to be busy, and one is enough for as long as it may well answer the
+-- next moment, which is YOUNG_SECONDS: the fewer there are, the more events travel together. A lane whose request is older
+-- does not count: the handler is slow, not busy, and another lane is opened beside it, up to HANDLER_CONCURRENCY.
 
 local Config = require "framegate.config"
 local Lane = require "framegate.lane"
@@ -9,7 +10,8 @@ local Lanes = {}
 
 local FRESH_LANES = 2
 local FRESH_SECONDS = 0.010
-Lanes.FRESH_SECONDS = FRESH_SECONDS
+local YOUNG_SECONDS = 0.002
+Lanes.YOUNG_SECONDS = YOUNG_SECONDS
 
 local idle = {}
 local fresh = {}      -- lanes that carry something, and perhaps have for too long
@@ -18,12 +20,15 @@ local count = 0
 --- Whether events that may travel together should gather.
 ---@return boolean
 function Lanes.are_busy()
-  local limit, number = ngx.now() - FRESH_SECONDS, 0
+  local time, number = ngx.now(), 0
   for lane in pairs(fresh) do
-    if not lane.started or lane.started < limit then
-      fresh[lane] = nil
-    else
+    local age = lane.started and time - lane.started
+    if age and age < YOUNG_SECONDS then
+      return true
+    elseif age and age <= FRESH_SECONDS then
       number = number + 1
+    else
+      fresh[lane] = nil
     end
   end
   return number >= FRESH_LANES
@@ -41,11 +46,7 @@ function Lanes.take(dispatch)
     return nil
   end
   lane = Lane.new(dispatch)
-  local ok, err = lane:start()
-  if not ok then
-    ngx.log(ngx.ERR, "[gateway] could not open a lane to the handler: ", err)
-    return nil
-  end
+  lane:start()
   count = count + 1
   return lane
 end

@@ -63,6 +63,7 @@ end
 
 function Start.worker()
   require("framegate.garbage").start()
+  require("framegate.background").start()
   Census.join(require("framegate.push").farewell)
   require("framegate.upstream").start()
   require("framegate.bus").start(require "framegate.operations")

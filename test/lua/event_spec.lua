@@ -30,9 +30,20 @@ local function parse(request)
   return line, headers, body
 end
 
+local function request_of(event)
+  return table.concat(Event.to_request(event))
+end
+
+local function element_of(event)
+  local pieces = { "before" }
+  local count = Event.to_json(event, pieces, 1)
+  assert.are.equal(#pieces, count)
+  return table.concat(pieces, "", 2)
+end
+
 local function content_type_of(body, is_text, mode)
   local event = Event.message(connection { text_mode = mode }, body, is_text)
-  return Event.to_request(event):match("\r\ncontent%-type: ([^\r\n]+)\r\n")
+  return request_of(event):match("\r\ncontent%-type: ([^\r\n]+)\r\n")
 end
 
 before_each(function() Stub.now = TEN_O_CLOCK + 0.125 end)
@@ -50,7 +61,7 @@ end
 describe("an event", function()
   it("of opening", function()
     local event = Event.open(connection())
-    local line, headers, body = parse(Event.to_request(event))
+    local line, headers, body = parse(request_of(event))
     assert.are.equal("POST /ws/chat/lobby?lang=en HTTP/1.1", line)
     assert.are.same(with_headers { ["ce-type"] = "framegate.open", ["ce-id"] = "node-worker-secret/0", ["ce-eventnumber"] = "0",
       ["content-length"] = "0" }, headers)
@@ -64,7 +75,7 @@ describe("an event", function()
     local facts = connection { events = 7, state = "%7B%22a%22:1%7D" }
     local body = "\0\r\n\r\nany \255 bytes"
     local event = Event.message(facts, body, false)
-    local line, headers, sent = parse(Event.to_request(event))
+    local line, headers, sent = parse(request_of(event))
     assert.are.equal("POST /ws/chat/lobby?lang=en HTTP/1.1", line)
     assert.are.equal(body, sent)
     assert.are.same(with_headers { ["ce-type"] = "framegate.message", ["ce-id"] = "node-worker-secret/7", ["ce-eventnumber"] = "7",
@@ -74,7 +85,7 @@ describe("an event", function()
 
   it("of closing, whose id holds no number", function()
     local event = Event.close(connection { events = 3, state = "s" }, { code = 1001, reason = "going%20away", duration = 1234 })
-    local _, headers, body = parse(Event.to_request(event))
+    local _, headers, body = parse(request_of(event))
     assert.are.same(with_headers { ["ce-type"] = "framegate.close", ["ce-id"] = "node-worker-secret/close",
       ["ce-eventnumber"] = "3", ["ce-state"] = "s", ["ce-closecode"] = "1001", ["ce-closereason"] = "going%20away",
       ["ce-duration"] = "1234", ["content-length"] = "0" }, headers)
@@ -86,7 +97,7 @@ describe("an event", function()
     local facts = connection()
     facts.events = nil
     local event = Event.close(facts, { code = 1006, reason = "", duration = 0 })
-    local _, headers = parse(Event.to_request(event))
+    local _, headers = parse(request_of(event))
     assert.is_nil(headers["ce-eventnumber"])
     assert.are.equal("", headers["ce-closereason"])
   end)
@@ -103,9 +114,9 @@ describe("an event", function()
     local facts = connection { state = "before" }
     local event = Event.message(facts, "a", true)
     facts.state = "after"
-    assert.matches("ce%-state: before\r\n", Event.to_request(event))
+    assert.matches("ce%-state: before\r\n", request_of(event))
     facts.state = nil
-    assert.is_nil(Event.to_request(Event.message(facts, "a", true)):find("ce-state", 1, true))
+    assert.is_nil(request_of(Event.message(facts, "a", true)):find("ce-state", 1, true))
   end)
 
   it("tells the time, whole seconds and year's ends too", function()
@@ -114,7 +125,7 @@ describe("an event", function()
       [1798761599.5] = "2026-12-31T23:59:59.500Z", [1798761600.25] = "2027-01-01T00:00:00.250Z",
     } do
       Stub.now = time
-      assert.matches("ce%-time: " .. text:gsub("%p", "%%%0"), Event.to_request(Event.open(connection())))
+      assert.matches("ce%-time: " .. text:gsub("%p", "%%%0"), request_of(Event.open(connection())))
     end
   end)
 end)
@@ -124,7 +135,7 @@ it("tells the time to the millisecond", function()
   for milliseconds = 0, 999 do
     -- As ngx.now() makes it of whole seconds and milliseconds.
     Stub.now = TEN_O_CLOCK + milliseconds / 1000
-    local told = Event.to_request(Event.open(connection())):match("ce%-time: 2026%-11%-20T10:00:00%.(%d%d%d)Z\r\n")
+    local told = request_of(Event.open(connection())):match("ce%-time: 2026%-11%-20T10:00:00%.(%d%d%d)Z\r\n")
     if told ~= ("%03d"):format(milliseconds) then
       wrong = wrong + 1
     end
@@ -163,17 +174,17 @@ describe("the content type of a message", function()
   end)
 
   it("is not told of other events", function()
-    assert.is_nil(Event.to_request(Event.open(connection())):find("content-type", 1, true))
-    assert.is_nil(Event.to_request(Event.close(connection(), { code = 1000, reason = "", duration = 0 })):find("content-type", 1, true))
+    assert.is_nil(request_of(Event.open(connection())):find("content-type", 1, true))
+    assert.is_nil(request_of(Event.close(connection(), { code = 1000, reason = "", duration = 0 })):find("content-type", 1, true))
   end)
 end)
 
 describe("an event in a batch", function()
   -- Says the same as the event alone does, header by header.
   local function check(event)
-    local element, err = cjson.decode(Event.to_json(event))
+    local element, err = cjson.decode(element_of(event))
     assert.is_nil(err)
-    local _, headers, body = parse(Event.to_request(event))
+    local _, headers, body = parse(request_of(event))
     headers["content-length"] = nil
     assert.are.same(headers, element.headers)
     assert.are.equal(event.connection.path, element.path)
@@ -197,7 +208,7 @@ describe("an event in a batch", function()
     for _, body in ipairs { "", "plain", '{"a": [1, "\\u0041", "\\\\"], "a": 1.0}', '"', "\\", "</script>", "\r\n\t\b\f",
       "\226\128\168\226\128\169", "caf\195\169 \240\159\152\128", "\0", table.concat(every), '"},{"path":"/ws/other"' } do
       assert.are.equal(body, check(Event.message(connection(), body, true)).body)
-      assert.is_nil(Event.to_json(Event.message(connection(), body, true)):find("%c"), "control characters are escaped")
+      assert.is_nil(element_of(Event.message(connection(), body, true)):find("%c"), "control characters are escaped")
     end
   end)
 
@@ -229,13 +240,13 @@ describe("an event in a batch", function()
       expected[#expected + 1] = string.char(0xC0 + math.floor(code / 64), 0x80 + code % 64)
     end
     local facts = connection { handshake = "host: a\r\ncookie: " .. table.concat(all) .. "\r\n" }
-    local element = cjson.decode(Event.to_json(Event.open(facts)))
+    local element = cjson.decode(element_of(Event.open(facts)))
     assert.are.equal(table.concat(expected), element.headers.cookie)
     assert.are.equal("a", element.headers.host)
   end)
 
   it("has Latin-1 of the path in UTF-8 too", function()
-    local element = cjson.decode(Event.to_json(Event.open(connection { path = "/ws/caf\233?a=\"\\" })))
+    local element = cjson.decode(element_of(Event.open(connection { path = "/ws/caf\233?a=\"\\" })))
     assert.are.equal("/ws/caf\195\169?a=\"\\", element.path)
   end)
 
@@ -244,7 +255,7 @@ describe("an event in a batch", function()
     local first = Event.message(facts, "a", true)
     facts.state = "two"
     local second = Event.message(facts, "b", true)
-    local batch = cjson.decode("[" .. Event.to_json(first) .. "," .. Event.to_json(second) .. "," .. Event.to_json(first) .. "]")
+    local batch = cjson.decode("[" .. element_of(first) .. "," .. element_of(second) .. "," .. element_of(first) .. "]")
     assert.are.same(batch[1], batch[3])
     assert.are.same({ "one", "two" }, { batch[1].headers["ce-state"], batch[2].headers["ce-state"] })
     assert.are.same({ "0", "1" }, { batch[1].headers["ce-eventnumber"], batch[2].headers["ce-eventnumber"] })
