@@ -106,6 +106,7 @@ async function openSome (lane: number): Promise<void> {
 await Promise.all(Array.from({ length: AT_ONCE }, (_, lane) => openSome(lane)))
 await run(500)
 latencies.clear()
+process.send!('begin')
 const cpu = process.cpuUsage()
 const { rounds, elapsed } = await run(task.seconds * 1000)
 const { user, system } = process.cpuUsage(cpu)

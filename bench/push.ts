@@ -34,13 +34,12 @@ async function measureCell (peers: Peer[], sockets: number, burst: number, optio
   const cell: Cell = { deliveries: {}, p50: {}, p99: {}, server: {}, client: {} }
   for (let round = 0; round < options.rounds; round++) {
     for (const peer of peers) {
-      const before = processorTime(peer.pid)
-      const result = await push(peer, sockets, burst, options.seconds)
+      const { result, server } = await push(peer, sockets, burst, options.seconds)
       const values = {
         deliveries: result.deliveries / result.seconds,
         p50: result.p50,
         p99: result.p99,
-        server: (processorTime(peer.pid) - before) / result.deliveries,
+        server: server / result.deliveries,
         client: result.processorTime / 1e4 / result.seconds
       }
       for (const [name, value] of Object.entries(values)) (cell[name as keyof Cell][peer.key] ??= []).push(value)
@@ -49,12 +48,15 @@ async function measureCell (peers: Peer[], sockets: number, burst: number, optio
   return rowsOf(cell, sockets, burst)
 }
 
-async function push (peer: Peer, sockets: number, burst: number, seconds: number): Promise<Pushed> {
+async function push (peer: Peer, sockets: number, burst: number, seconds: number): Promise<{ result: Pushed, server: number }> {
   const task: Pushes = { port: peer.port, sockets, seconds, burst, target: peer.target, path: peer.path, from: FROM }
   const client = startNode('the push client', join(import.meta.dirname, 'push-client.ts'), [JSON.stringify(task)])
+  await message(client)
+  const before = processorTime(peer.pid)
   const result = await message<Pushed>(client)
+  const server = processorTime(peer.pid) - before
   await stop(client)
-  return result
+  return { result, server }
 }
 
 /** The column (a) is the Node `ws` server here. */

@@ -115,7 +115,7 @@ end
 
 local function send_message(self, payload, is_text)
   self.is_in_flight = true
-  Garbage.note_message()
+  Garbage.note_work()
   Dispatch.submit(Event.message(self, payload, is_text))
 end
 

@@ -1,5 +1,5 @@
 -- How eagerly LuaJIT's garbage is collected. Most of what a gateway holds is idle sockets, and garbage beside them should be
--- small; but while messages pass, each collection goes over all of them, so it is done less often.
+-- small; but while frames pass, each collection goes over all of them, so it is done less often.
 
 local Garbage = {}
 
@@ -8,15 +8,15 @@ local STEP = 400                             -- how fast one is done
 local CHECK_SECONDS = 5
 
 local is_busy = false
-local messages, seen = 0, 0
+local noted, seen = 0, 0
 
 local function set_pause(percent)
   collectgarbage("setpause", percent)
 end
 
 local function watch()
-  while messages ~= seen and not ngx.worker.exiting() do
-    seen = messages
+  while noted ~= seen and not ngx.worker.exiting() do
+    seen = noted
     ngx.sleep(CHECK_SECONDS)
   end
   is_busy = false
@@ -29,9 +29,9 @@ function Garbage.start()
   set_pause(IDLE_PAUSE)
 end
 
---- A message passes.
-function Garbage.note_message()
-  messages = messages + 1
+--- A message or a push passes.
+function Garbage.note_work()
+  noted = noted + 1
   if not is_busy then
     is_busy = true
     set_pause(BUSY_PAUSE)

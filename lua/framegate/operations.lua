@@ -2,6 +2,7 @@
 -- of a frame, and returns a result that can travel as JSON.
 
 local Facts = require "framegate.facts"
+local Garbage = require "framegate.garbage"
 local Registry = require "framegate.registry"
 
 local Operations = {}
@@ -9,6 +10,7 @@ local Operations = {}
 local GONE = { gone = true }
 
 local function deliver(connections, frame, except)
+  Garbage.note_work()
   local delivered, dropped = 0, 0
   for _, connection in connections do
     if connection.id ~= except and not connection.outbox.is_closed then

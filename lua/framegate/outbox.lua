@@ -5,11 +5,15 @@ local build_frame = require("resty.websocket.protocol").build_frame
 local CloseCode = require "framegate.close_code"
 local Frame = require "framegate.frame"
 
+local concat = table.concat
+
 ---@class Outbox
 ---@field bytes integer that wait or are being written
 ---@field is_closed boolean? nothing more is taken
 ---@field last_ping number when the peer was last pinged, in seconds
----@field frames string[]? that wait
+---@field count integer of frames that wait
+---@field first string? of the frames that wait: mostly there is no other
+---@field frames string[]? all that wait, when there are several
 local Outbox = {}
 Outbox.__index = Outbox
 
@@ -34,7 +38,9 @@ function Outbox:push(frame)
   end
   local count = self.count + 1
   if count == 1 then
-    self.frames = { frame }
+    self.first = frame
+  elseif count == 2 then
+    self.frames = { self.first, frame }
   else
     self.frames[count] = frame
   end
@@ -80,14 +86,15 @@ function Outbox:abandon()
 end
 
 --- Everything that waits, oldest first. The caller says `sent` when it is written.
----@return string[]? frames nil when nothing waits
+---@return string? bytes nil when nothing waits
 function Outbox:take()
-  if self.count == 0 then
+  local count = self.count
+  if count == 0 then
     return nil
   end
-  local frames = self.frames
-  self.frames, self.count = nil, 0
-  return frames
+  local bytes = count == 1 and self.first or concat(self.frames)
+  self.first, self.frames, self.count = nil, nil, 0
+  return bytes
 end
 
 ---@param bytes integer

@@ -5,7 +5,7 @@ local Config = require "framegate.config"
 local Reader = require "framegate.reader"
 local semaphore = require "ngx.semaphore"
 
-local concat, sub = table.concat, string.sub
+local sub = string.sub
 local now, traceback = ngx.now, debug.traceback
 local spawn, kill = ngx.thread.spawn, ngx.thread.kill
 
@@ -27,11 +27,10 @@ end
 
 local function write_waiting(self, socket)
   local outbox = self.outbox
-  local frames = outbox:take()
-  if not frames then
+  local data = outbox:take()
+  if not data then
     return true
   end
-  local data = frames[2] and concat(frames) or frames[1]
   local ok, err = write(socket, data)
   outbox:sent(#data)
   if ok then
