@@ -1,6 +1,7 @@
 import type { Data } from './effects.ts'
 import { GatewayClient, type Ask, type GatewayOptions } from './gateway-client.ts'
 import { GatewayError, errorOf, type Problem } from './gateway-errors.ts'
+import type { GatewayStatus } from './gateway-status.ts'
 
 export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway-errors.ts'
 export type { GatewayOptions }
@@ -9,6 +10,12 @@ export type { GatewayOptions }
 export interface Counts {
   delivered: number
   dropped: number
+}
+
+/** From clients, and to them. */
+export interface Traffic {
+  in: number
+  out: number
 }
 
 /** What the gateway knows of an open socket. Times are seconds. */
@@ -24,6 +31,10 @@ export interface ConnectionFacts {
   idle: number
   /** Bytes that wait to be sent. */
   outbox: number
+  /** Messages. */
+  frames: Traffic
+  /** Payload of the messages. */
+  bytes: Traffic
 }
 
 export interface Page {
@@ -48,12 +59,7 @@ export interface TopicPage extends ConnectionPage {
   topic: string
 }
 
-export interface GatewayStatus {
-  node: string
-  workers: number
-  missing_links: number
-  connections: number
-}
+export type { GatewayStatus, WorkerStatus } from './gateway-status.ts'
 
 export interface SendOptions {
   /** A request that comes again with the same key within 60 s gets the first answer, and delivers nothing twice. */
@@ -159,6 +165,7 @@ export class Gateway {
     await this.#client.json({ method: 'DELETE', path: pathOf('topics', topic, 'connections', id) })
   }
 
+  /** The gateway and its workers in a few numbers; what is counted is counted since the gateway started. */
   async status(): Promise<GatewayStatus> {
     return this.#get('/status')
   }

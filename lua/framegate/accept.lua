@@ -9,6 +9,8 @@ local Connection = require "framegate.connection"
 local Drain = require "framegate.drain"
 local Effects = require "framegate.effects"
 local Handshake = require "framegate.handshake"
+local Journal = require "framegate.journal"
+local Ledger = require "framegate.ledger"
 local Random = require "framegate.random"
 local Refusal = require "framegate.refusal"
 local Registry = require "framegate.registry"
@@ -69,7 +71,7 @@ local function check_room()
     has_told_that_full = true
     ngx.log(ngx.WARN, "[gateway] this worker holds ", Registry.count(), " sockets and takes no more: raise WORKER_CONNECTIONS or WORKERS")
   end
-  return { status = 503, message = "this gateway holds as many sockets as it can", headers = { ["Retry-After"] = 5 } }
+  return { cause = "full", status = 503, message = "this gateway holds as many sockets as it can", headers = { ["Retry-After"] = 5 } }
 end
 
 local function new_connection(headers)
@@ -90,6 +92,7 @@ local function check(headers)
     allowed_origins = Config.ALLOWED_ORIGINS,
   }
   if refusal and refusal.origin then
+    refusal.cause = "origin"
     ngx.log(ngx.WARN, "[gateway] ", refusal.message, " (ALLOWED_ORIGINS=", refusal.origin, ")")
   end
   return refusal
@@ -103,8 +106,16 @@ local function check_path()
   end
 end
 
+local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
+
+local function refuse(cause, refusal)
+  Journal.refused(cause)
+  return Refusal.send(refusal)
+end
+
 -- The handler said no: its answer is the client's answer.
-local function refuse(answer)
+local function pass_on(answer)
+  Journal.refused("handler")
   ngx.status = answer.status
   for name, value in pairs(answer.headers) do
     if not KEPT_BACK[name] and name:sub(1, 3) ~= "ws-" then
@@ -137,6 +148,7 @@ local function live(connection, event, effects)
   local answer = event.answer
   if answer.status < 200 or answer.status >= 300 then
     connection.is_refused = true
+    Journal.refused("handler")
     Census.forget(connection)
   end
   connection.takes_batches = answer.headers["ws-batch"] == "1"
@@ -144,13 +156,19 @@ local function live(connection, event, effects)
   connection:register()
   CarryOut.effects(connection, event, effects)
   if Drain.reason then
-    connection:close_in_turn(Drain.reason.code, Drain.reason.text)
+    connection:close_in_turn(Drain.reason.code, Drain.reason.text, Drain.reason.cause)
   end
   local socket, err = upgrade(answer)
   if not socket then
     ngx.log(ngx.INFO, "[gateway] ", connection.id, ": left before it was accepted: ", err)
     connection:finish()
+    if not connection.is_refused then
+      Journal.refused("left")
+    end
     return not ngx.headers_sent and Refusal.send { status = 400, message = "the handshake could not be completed" }
+  end
+  if not connection.is_refused then
+    Journal.opened(connection)
   end
   ngx.thread.spawn(Writer.run, connection, socket)
 end
@@ -159,7 +177,7 @@ end
 local function fail(connection, error)
   connection:register()
   connection:finish()
-  return Refusal.send(error)
+  return refuse(CAUSES[error.failure] or "error", error)
 end
 
 local function defect_of(answer, headers)
@@ -182,25 +200,26 @@ function Accept.run()
   local headers = ngx.req.get_headers(0)
   local refusal = check_path() or check(headers) or check_room()
   if refusal then
-    return Refusal.send(refusal)
+    return refuse(refusal.cause or "handshake", refusal)
   end
   local connection = new_connection(headers)
   local answer, event = connection:ask_to_open()
   if answer.failure then
-    local error = { status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
+    local error = { failure = answer.failure, status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
     if answer.failure == "lost" or answer.failure == "timeout" or answer.failure == "malformed" then
       return fail(connection, error)
     end
     Census.forget(connection)
-    return Refusal.send(error)
+    return refuse(CAUSES[error.failure] or "error", error)
   end
   local effects, err = Effects.read(answer)
   if not is_for_a_socket(answer, effects) then
     Census.forget(connection)
-    return refuse(answer)
+    return pass_on(answer)
   end
   err = err or defect_of(answer, headers)
   if err then
+    Ledger.rejected()
     ngx.log(ngx.ERR, "[gateway] ", connection.id, ": the answer to open cannot be carried out: ", err)
     return fail(connection, { status = 500, message = "the handler's answer cannot be carried out" })
   end

@@ -3,6 +3,7 @@
 local Answer = require "framegate.answer"
 local Census = require "framegate.census"
 local Effects = require "framegate.effects"
+local Ledger = require "framegate.ledger"
 local Percent = require "framegate.percent"
 local Push = require "framegate.push"
 local Registry = require "framegate.registry"
@@ -14,6 +15,7 @@ local function send_error(self, event, error)
 end
 
 local function report(self, event, err)
+  Ledger.rejected()
   ngx.log(ngx.ERR, "[gateway] ", event.id, ": the handler's answer cannot be carried out: ", err)
   send_error(self, event, { status = 502, name = "Bad Gateway", message = "the handler's answer cannot be carried out: " .. err })
 end
@@ -25,7 +27,7 @@ end
 
 local APPLY = {
   send = function(self, effect) self.outbox:send(effect.payload, effect.is_text) end,
-  close = function(self, effect) self:close(effect.code, effect.reason) end,
+  close = function(self, effect) self:close(effect.code, effect.reason, "handler") end,
   state = function(self, effect)
     self.state = effect.value ~= "" and Percent.encode(effect.value) or nil
     if is_registered(self) then

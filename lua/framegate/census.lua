@@ -2,22 +2,21 @@
 -- put in order: limit_conn forgets its sockets, and their close events are delivered by another worker.
 
 local cjson = require "cjson.safe"
-local ffi = require "ffi"
 local CloseCode = require "framegate.close_code"
+local Counters = require "framegate.counters"
 local Dispatch = require "framegate.dispatch"
 local Event = require "framegate.event"
 local Percent = require "framegate.percent"
+local Process = require "framegate.process"
 local Random = require "framegate.random"
-
-ffi.cdef "int kill(int pid, int sig);"
 
 local Census = {}
 
 local gateway, sockets = ngx.shared.gateway, ngx.shared.sockets
-local ESRCH = 3
 local worker_name, own_birth
 local configuration         -- the number of the configuration that this worker runs
 local is_full = false
+local WORKERS_KILLED = Counters.place "framegate_workers_killed_total"
 
 --- The name of this gateway; it survives a reload.
 ---@return string
@@ -59,10 +58,6 @@ function Census.forget(connection)
   is_full = false
 end
 
-local function is_dead(pid)
-  return ffi.C.kill(pid, 0) == -1 and ffi.errno() == ESRCH
-end
-
 local function farewell(remains, _, answer)
   Census.farewell(remains.id, answer)
   Census.forget(remains)
@@ -80,6 +75,7 @@ local function announce_end(id, record)
 end
 
 local function settle(name)
+  Counters.count(WORKERS_KILLED)
   gateway:incr("members", 1)
   gateway:incr("generation", 1)
   local prefix, count = Census.node() .. name, 0
@@ -99,7 +95,7 @@ local function look(premature)
   end
   for _, key in ipairs(gateway:get_keys(0)) do
     local pid = tonumber(key:match("^worker:(%d+)$"))
-    local name = pid and is_dead(pid) and gateway:get(key):match("^%S+")
+    local name = pid and Process.is_dead(pid) and gateway:get(key):match("^%S+")
     -- Whoever takes the name settles the matter; the others find nothing.
     if name and gateway:add("settled:" .. name, true, 3600) then
       gateway:delete(key)
@@ -111,11 +107,24 @@ end
 --- Runs in the master, before there are workers. What is there already has survived a reload.
 function Census.found()
   gateway:add("node", Random.name(4))
+  gateway:add("started", ngx.now())
   gateway:add("generation", 1)
   gateway:add("members", 0)
   configuration = gateway:incr("configurations", 1, 0)
   gateway:add("born", 0)
   gateway:add("secret", Random.name(32))
+end
+
+--- When the gateway started, and when the configuration that runs was loaded, in seconds.
+---@return { started: number, loaded: number, configuration: integer }
+function Census.times()
+  return { started = gateway:get("started"), loaded = gateway:get("loaded"), configuration = gateway:get("running") }
+end
+
+--- The number of the configuration that this worker runs.
+---@return integer
+function Census.configuration()
+  return configuration
 end
 
 --- What only the workers of this gateway know.
@@ -137,7 +146,7 @@ function Census.others()
   for _, key in ipairs(gateway:get_keys(0)) do
     local pid = tonumber(key:match("^worker:(%d+)$"))
     local name, born = (pid and gateway:get(key) or ""):match("^(%S+) (%d+)$")
-    if name and name ~= worker_name and not is_dead(pid) then
+    if name and name ~= worker_name and not Process.is_dead(pid) then
       others[#others + 1] = { name = name, born = tonumber(born), is_leaving = gateway:get("leaving:" .. name) == true }
     end
   end
@@ -157,7 +166,10 @@ function Census.join(carry_out)
   worker_name, own_birth = Random.name(6), gateway:incr("born", 1)
   gateway:set("worker:" .. ngx.worker.pid(), worker_name .. " " .. own_birth)
   gateway:incr("members", 1)
-  gateway:set("running", configuration)
+  if gateway:get("running") ~= configuration then
+    gateway:set("loaded", ngx.now())
+    gateway:set("running", configuration)
+  end
   ngx.timer.at(0, look)
   ngx.timer.every(10, look)
 end

@@ -9,11 +9,13 @@ local Config = require "framegate.config"
 local Dispatch = require "framegate.dispatch"
 local Event = require "framegate.event"
 local Garbage = require "framegate.garbage"
+local Inbox = require "framegate.inbox"
+local Journal = require "framegate.journal"
 local Outbox = require "framegate.outbox"
 local Percent = require "framegate.percent"
 local Push = require "framegate.push"
-local Queue = require "framegate.queue"
 local Registry = require "framegate.registry"
+local Traffic = require "framegate.traffic"
 local semaphore = require "ngx.semaphore"
 
 ---@class Connection
@@ -26,17 +28,16 @@ local semaphore = require "ngx.semaphore"
 ---@field takes_batches boolean
 ---@field text_mode string? text, json or form
 ---@field outbox Outbox
+---@field traffic Traffic
 ---@field rate number? frames a second that its address may send
 ---@field closes_on_overflow boolean? whether a push that finds no room closes it
 local Connection = {}
 Connection.__index = Connection
 
--- Messages that wait behind the one in flight. With more, the gateway stops reading: TCP is the back-pressure.
-local QUEUE_MESSAGES = 64
-
 ---@param facts { id: string, path: string, handshake: string }
 ---@return Connection
 function Connection.new(facts)
+  local traffic = Traffic.new()
   return setmetatable({
     id = facts.id,
     path = facts.path,
@@ -44,7 +45,8 @@ function Connection.new(facts)
     opened = ngx.now(),
     last_read = ngx.now(),
     events = 0,
-    outbox = Outbox.new(),
+    traffic = traffic,
+    outbox = Outbox.new(traffic),
   }, Connection)
 end
 
@@ -63,9 +65,7 @@ end
 
 --- Whether the queue or the outbox is so full that nothing more may be read.
 function Connection:is_full()
-  local queue = self.queue
-  return self.outbox.bytes > Config.OUTBOX_BYTES
-    or queue ~= nil and (queue:count() >= QUEUE_MESSAGES or queue.bytes >= Config.MAX_MESSAGE_BYTES)
+  return self.outbox.bytes > Config.OUTBOX_BYTES or Inbox.is_full(self)
 end
 
 --- A push. Only pushes are refused: answers always find room.
@@ -77,7 +77,7 @@ function Connection:offer(frame)
     return outbox:push(frame)
   end
   if self.closes_on_overflow then
-    self:close(CloseCode.TRY_AGAIN_LATER, "too slow to read what is sent")
+    self:close(CloseCode.TRY_AGAIN_LATER, "too slow to read what is sent", "overflow")
   end
   return false
 end
@@ -99,15 +99,6 @@ local function wake_reader(self)
   end
 end
 
--- The queue is there only while something waits in it: most sockets are idle.
-local function queue_of(self)
-  if not self.queue then
-    self.queue = Queue.new()
-    self.queue.bytes = 0
-  end
-  return self.queue
-end
-
 -- One event is in flight at a time, and the outbox must have room for its answer.
 local function may_send_event(self)
   return not self.is_in_flight and (self.outbox.bytes <= Config.OUTBOX_BYTES or self.has_ended)
@@ -126,26 +117,26 @@ function Connection:receive(payload, is_text)
   if not self.queue and may_send_event(self) then
     return send_message(self, payload, is_text)
   end
-  local queue = queue_of(self)
-  queue:push { payload = payload, is_text = is_text }
-  queue.bytes = queue.bytes + #payload
+  Inbox.add_message(self, payload, is_text)
   self:advance()
 end
 
 --- Closes behind the answers of what came before: the peer asked for it, or broke the protocol.
 ---@param code integer? nil for an empty close frame
 ---@param reason string?
-function Connection:close_in_turn(code, reason)
-  queue_of(self):push { is_close = true, code = code, reason = reason }
+---@param cause string of framegate_sockets_closed_total
+function Connection:close_in_turn(code, reason, cause)
+  Inbox.add_close(self, { code = code, reason = reason, cause = cause })
   self:advance()
 end
 
 --- Closes with this code, after what waits in the outbox.
 ---@param code integer?
 ---@param reason string?
-function Connection:close(code, reason)
+---@param cause string of framegate_sockets_closed_total
+function Connection:close(code, reason, cause)
   if self.outbox:close(code, reason) and not self.close_code then
-    self.close_code, self.close_reason = code or CloseCode.NO_STATUS, reason
+    self.close_code, self.close_reason, self.close_cause = code or CloseCode.NO_STATUS, reason, cause
   end
 end
 
@@ -159,30 +150,18 @@ local function announce_end(self)
   }))
 end
 
-local function take_next(self)
-  local queue = self.queue
-  local item = queue and queue:pop()
-  if queue and queue:count() == 0 then
-    self.queue = nil
-  end
-  if item and item.payload and self.queue then
-    queue.bytes = queue.bytes - #item.payload
-  end
-  return item
-end
-
 --- Sends the next event that waits, if it may go.
 function Connection:advance()
   if not may_send_event(self) then
     return
   end
-  local item = take_next(self)
+  local item = Inbox.take(self)
   if not item then
     if self.has_ended and not self.has_announced_end and not self.is_refused then
       announce_end(self)
     end
   elseif item.is_close then
-    self:close(item.code, item.reason)
+    self:close(item.code, item.reason, item.cause)
     self:advance()
   else
     send_message(self, item.payload, item.is_text)
@@ -228,7 +207,8 @@ end
 --- The socket is gone; the close event follows the answer to its last message.
 function Connection:finish()
   self.has_ended, self.ended = true, ngx.now()
-  self.outbox:abandon()
+  Journal.closed(self)
+  self.outbox:clear()
   Registry.remove(self)
   self:advance()
   Dispatch.settle()

@@ -2,13 +2,13 @@
 -- {method, segments, query, payload, content_type}, and an answer goes out as {status, body, type, headers}.
 
 local cjson = require "cjson.safe"
-local Census = require "framegate.census"
 local CloseCode = require "framegate.close_code"
 local Config = require "framegate.config"
 local Directory = require "framegate.directory"
-local Mesh = require "framegate.mesh"
+local Metrics = require "framegate.metrics"
 local Problem = require "framegate.problem"
 local Push = require "framegate.push"
+local Status = require "framegate.status"
 local Utf8 = require "framegate.utf8"
 
 local Control = {}
@@ -119,8 +119,11 @@ local function health()
 end
 
 local function status()
-  local mesh = Mesh.state()
-  return json { node = Census.node(), workers = mesh.linked + 1, missing_links = mesh.missing, connections = Directory.count() }
+  return Directory.answer(Status.read())
+end
+
+local function metrics()
+  return { status = 200, body = Metrics.read(), type = "text/plain; version=0.0.4; charset=utf-8" }
 end
 
 -- A segment in braces stands for any text.
@@ -134,6 +137,7 @@ local RESOURCES = {
   { { "broadcast" }, POST = broadcast },
   { { "healthz" }, GET = health },
   { { "status" }, GET = status },
+  { { "metrics" }, GET = metrics },
 }
 Control.resources = RESOURCES
 

@@ -108,11 +108,4 @@ function Directory.describe_topic(request)
     { { "connections", Json.array(connections, Directory.facts) } }))
 end
 
---- How many connections there are.
----@return integer
-function Directory.count()
-  local _, count = first_of(Bus.call_all("list", { after = "", limit = 0 }), 0)
-  return count
-end
-
 return Directory

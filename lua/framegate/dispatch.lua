@@ -8,7 +8,9 @@
 local Answer = require "framegate.answer"
 local Background = require "framegate.background"
 local Config = require "framegate.config"
+local Errand = require "framegate.errand"
 local Lanes = require "framegate.lanes"
+local Ledger = require "framegate.ledger"
 local Registry = require "framegate.registry"
 local Waiting = require "framegate.waiting"
 
@@ -23,13 +25,14 @@ local MAX_WAITING_CLOSES = 10000
 local outstanding = 0                                   -- events that were submitted and have not ended
 local closes = 0                                        -- close events that are not delivered yet
 local is_away = false                                   -- no handler could be reached when last tried
-local is_probing, is_pacing, is_leaving = false, false, false
+local is_probing, is_leaving = false, false
 local on_left                                           -- called when nothing is left to do
 
 local function send(lane, events)
   for _, event in ipairs(events) do
     event.attempts, event.is_answered = event.attempts + 1, false
   end
+  Ledger.sent(#events)
   Lanes.carry(lane, events)
 end
 
@@ -44,23 +47,23 @@ local function probe()
   end
 end
 
-local pace
+local pace      -- an errand
 
 local function pump()
   if is_away then
-    return pace()
+    return pace:begin()
   end
   while Waiting.has_single() do
     local lane = Lanes.take(Dispatch)
     if not lane then
-      return pace()
+      return pace:begin()
     end
     send(lane, { Waiting.take_single() })
   end
   while Waiting.has_batch() do
     local lane = not Lanes.are_busy() and Lanes.take(Dispatch)
     if not lane then
-      return pace()
+      return pace:begin()
     end
     send(lane, Waiting.take_batch())
   end
@@ -75,7 +78,7 @@ local function give_up_waiting(event)
 end
 
 -- Runs while something waits: opens lanes beside slow ones, tries again, gives up.
-local function pacemaker()
+pace = Errand.new("the dispatch of events", function()
   while Waiting.count() > 0 do
     if is_away then
       ngx.sleep(PROBE_SECONDS)
@@ -88,27 +91,8 @@ local function pacemaker()
       pump()
     end
   end
-  is_pacing = false
   Dispatch.settle()
-end
-
-function pace()
-  if is_pacing then
-    return
-  end
-  is_pacing = true
-  local ok, err = ngx.timer.at(0, function()
-    local done, failure = xpcall(pacemaker, debug.traceback)
-    if not done then
-      is_pacing = false
-      ngx.log(ngx.ERR, "[gateway] the dispatch of events failed: ", failure)
-    end
-  end)
-  if not ok then
-    is_pacing = false
-    ngx.log(ngx.ERR, "[gateway] could not start a timer: ", err)
-  end
-end
+end)
 
 --- Takes an event to the handler. `event.connection:answered(event, answer)` is called once, from a lane.
 ---@param event Event
@@ -127,6 +111,7 @@ end
 
 -- A defect in what one answer does must not cost the lane, and with it the answers of others.
 local function hand_over(event, answer)
+  Ledger.ended(event, answer)
   if event.kind ~= "open" then
     outstanding = outstanding - 1
   end
@@ -151,7 +136,7 @@ local function try_again(event, answer)
   local backoff = event.attempts <= 1 and 0 or math.min(0.05 * 2 ^ (event.attempts - 2), 0.5)
   local patience = event.kind == "close" and CLOSE_SECONDS or Config.HANDLER_WAIT
   Waiting.add_later(event, math.min(now() + math.max(backoff, answer.retry_after or 0), event.since + patience))
-  pace()
+  pace:begin()
 end
 
 local function may_try_again(event, failure)
@@ -191,9 +176,10 @@ function Dispatch.answered(event, answer)
   if not may_try_again(event, failure) then
     return Dispatch.give_up(event, answer)
   end
+  Ledger.retried(failure)
   if failure == "unavailable" then
     Waiting.put_back(event)
-    return pace()
+    return pace:begin()
   end
   try_again(event, answer)
 end

@@ -4,7 +4,7 @@
 local Registry = require "framegate.registry"
 
 ---@class Drain
----@field reason { code: integer, text: string }? why sockets are closed now; also those that open meanwhile
+---@field reason { code: integer, text: string, cause: string }? why sockets are closed now; also those that open meanwhile
 local Drain = {}
 
 local STEP_SECONDS = 0.05
@@ -14,7 +14,7 @@ local function close_some(ids, from, to, reason)
   for i = from, to do
     local connection = Registry.get(ids[i])
     if connection then
-      connection:close_in_turn(reason.code, reason.text)
+      connection:close_in_turn(reason.code, reason.text, reason.cause)
     end
   end
 end
@@ -35,7 +35,7 @@ local function drain(reason, seconds)
 end
 
 --- Begins to close every socket of this worker. Returns at once.
----@param reason { code: integer, text: string }
+---@param reason { code: integer, text: string, cause: string }
 ---@param seconds number over which the closing is spread
 function Drain.begin(reason, seconds)
   Drain.reason = reason

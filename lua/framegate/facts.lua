@@ -11,8 +11,8 @@ function Facts.address(connection)
   return connection.handshake:match("\r\nx%-forwarded%-for: ([^\r]*)")
 end
 
---- For the control API: times in seconds, `opened` as RFC 3339 has it, `outbox` in bytes. `topics` that are none may turn
---- into an empty object on their way between workers: Json.array knows how to write them.
+--- For the control API: times in seconds, `opened` as RFC 3339 has it, `outbox` in bytes, `bytes` those of payload. `topics`
+--- that are none may turn into an empty object on their way between workers: Json.array knows how to write them.
 ---@param connection Connection
 ---@return table
 function Facts.of(connection)
@@ -21,6 +21,7 @@ function Facts.of(connection)
     topics[#topics + 1] = topic
   end
   table.sort(topics)
+  local traffic = connection.traffic
   return {
     id = connection.id,
     user = connection.user,
@@ -31,6 +32,8 @@ function Facts.of(connection)
     age = math.floor(ngx.now() - connection.opened),
     idle = math.floor(ngx.now() - connection.last_read),
     outbox = connection.outbox.bytes,
+    frames = { ["in"] = traffic.frames_in, out = traffic.frames_out },
+    bytes = { ["in"] = traffic.bytes_in, out = traffic.bytes_out },
   }
 end
 

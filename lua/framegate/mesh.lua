@@ -187,6 +187,12 @@ function Mesh.stop()
   end
 end
 
+--- Whether this worker was told to go.
+---@return boolean
+function Mesh.is_leaving()
+  return is_leaving
+end
+
 --- How many other workers are linked, and how many should be.
 ---@return { linked: integer, missing: integer }
 function Mesh.state()

@@ -1,15 +1,26 @@
 -- What a worker does with its own sockets when it, or another worker, asks for it. Each function takes `args` and the bytes
 -- of a frame, and returns a result that can travel as JSON.
 
+local Counters = require "framegate.counters"
 local Facts = require "framegate.facts"
 local Garbage = require "framegate.garbage"
 local Registry = require "framegate.registry"
+local Worker = require "framegate.worker"
 
 local Operations = {}
 
 local GONE = { gone = true }
 
-local function deliver(connections, frame, except)
+local DELIVERED = Counters.place "framegate_pushes_delivered_total"
+local DROPPED = Counters.place "framegate_pushes_dropped_total"
+
+local function counted(kind, delivered, dropped)
+  Counters.count(DELIVERED[kind], delivered)
+  Counters.count(DROPPED[kind], dropped)
+  return { delivered = delivered, dropped = dropped }
+end
+
+local function deliver(kind, connections, frame, except)
   Garbage.note_work()
   local delivered, dropped = 0, 0
   for _, connection in connections do
@@ -21,7 +32,7 @@ local function deliver(connections, frame, except)
       end
     end
   end
-  return { delivered = delivered, dropped = dropped }
+  return counted(kind, delivered, dropped)
 end
 
 local function nobody() end
@@ -48,17 +59,17 @@ end
 
 --- A frame to all subscribers of a topic.
 function Operations.publish(args, frame)
-  return deliver(members(Registry.topic(args.topic)), frame, args.except)
+  return deliver("topic", members(Registry.topic(args.topic)), frame, args.except)
 end
 
 --- A frame to all connections of a user.
 function Operations.send_to_user(args, frame)
-  return deliver(members(Registry.user(args.user)), frame, args.except)
+  return deliver("user", members(Registry.user(args.user)), frame, args.except)
 end
 
 --- A frame to every connection.
 function Operations.broadcast(args, frame)
-  return deliver(everybody(), frame, args.except)
+  return deliver("broadcast", everybody(), frame, args.except)
 end
 
 --- A frame to one connection.
@@ -67,7 +78,8 @@ function Operations.send(args, frame)
   if not connection or connection.outbox.is_closed then
     return GONE
   end
-  return connection:offer(frame) and { delivered = 1, dropped = 0 } or { delivered = 0, dropped = 1 }
+  local taken = connection:offer(frame)
+  return counted("connection", taken and 1 or 0, taken and 0 or 1)
 end
 
 function Operations.close(args)
@@ -75,7 +87,7 @@ function Operations.close(args)
   if not connection then
     return GONE
   end
-  connection:close(args.code, args.reason)
+  connection:close(args.code, args.reason, "control")
   return { closed = true }
 end
 
@@ -132,6 +144,11 @@ end
 function Operations.list_topic(args)
   local group = Registry.topic(args.topic)
   return { connections = page(members(group), args), count = group and group.count or 0 }
+end
+
+--- The facts of this worker.
+function Operations.describe_worker()
+  return Worker.facts()
 end
 
 return Operations

@@ -4,6 +4,7 @@ local semaphore = require "ngx.semaphore"
 local build_frame = require("resty.websocket.protocol").build_frame
 local CloseCode = require "framegate.close_code"
 local Frame = require "framegate.frame"
+local Traffic = require "framegate.traffic"
 
 local concat = table.concat
 
@@ -17,9 +18,18 @@ local concat = table.concat
 local Outbox = {}
 Outbox.__index = Outbox
 
+local total = 0     -- bytes of all outboxes of this worker
+
+---@param traffic Traffic of the connection
 ---@return Outbox
-function Outbox.new()
-  return setmetatable({ count = 0, bytes = 0, last_ping = 0, semaphore = semaphore.new() }, Outbox)
+function Outbox.new(traffic)
+  return setmetatable({ count = 0, bytes = 0, last_ping = 0, semaphore = semaphore.new(), traffic = traffic }, Outbox)
+end
+
+--- What waits or is being written in all outboxes of this worker, in bytes.
+---@return integer
+function Outbox.total()
+  return total
 end
 
 --- A frame as it goes over the wire: built once, however many sockets get it.
@@ -30,9 +40,7 @@ function Outbox.build(payload, is_text)
   return build_frame(true, is_text and Frame.TEXT or Frame.BINARY, #payload, payload, false)
 end
 
----@param frame string whole, as build gives it
----@return boolean taken false when the outbox is closed
-function Outbox:push(frame)
+local function put(self, frame)
   if self.is_closed then
     return false
   end
@@ -45,8 +53,19 @@ function Outbox:push(frame)
     self.frames[count] = frame
   end
   self.count, self.bytes = count, self.bytes + #frame
+  total = total + #frame
   self:wake()
   return true
+end
+
+---@param frame string whole, as build gives it
+---@return boolean taken false when the outbox is closed
+function Outbox:push(frame)
+  local taken = put(self, frame)
+  if taken then
+    Traffic.sent(self.traffic, #frame)
+  end
+  return taken
 end
 
 --- Takes one message.
@@ -59,13 +78,13 @@ end
 
 ---@param payload string of the ping, at most 125 bytes
 function Outbox:pong(payload)
-  return self:push(build_frame(true, Frame.PONG, #payload, payload, false))
+  return put(self, build_frame(true, Frame.PONG, #payload, payload, false))
 end
 
 ---@param time number now, in seconds
 function Outbox:ping(time)
   self.last_ping = time
-  return self:push(build_frame(true, Frame.PING, 0, "", false))
+  return put(self, build_frame(true, Frame.PING, 0, "", false))
 end
 
 --- Takes a close frame and nothing after it.
@@ -74,7 +93,7 @@ end
 ---@return boolean taken
 function Outbox:close(code, reason)
   local payload = CloseCode.payload(code, reason)
-  local taken = self:push(build_frame(true, Frame.CLOSE, #payload, payload, false))
+  local taken = put(self, build_frame(true, Frame.CLOSE, #payload, payload, false))
   self.is_closed = true
   return taken
 end
@@ -83,6 +102,13 @@ end
 function Outbox:abandon()
   self.is_closed, self.is_abandoned = true, true
   self:wake()
+end
+
+--- The connection has ended: nothing waits any more.
+function Outbox:clear()
+  self:abandon()
+  self:take()
+  self:sent(self.bytes)
 end
 
 --- Everything that waits, oldest first. The caller says `sent` when it is written.
@@ -99,7 +125,7 @@ end
 
 ---@param bytes integer
 function Outbox:sent(bytes)
-  self.bytes = self.bytes - bytes
+  self.bytes, total = self.bytes - bytes, total - bytes
 end
 
 --- Waits until something is there, or `seconds` have passed. A tail call: a waiting socket keeps no frame for it.

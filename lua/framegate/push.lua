@@ -3,10 +3,15 @@
 
 local Bus = require "framegate.bus"
 local Census = require "framegate.census"
+local Counters = require "framegate.counters"
 local Effects = require "framegate.effects"
+local Ledger = require "framegate.ledger"
 local Outbox = require "framegate.outbox"
 
 local Push = {}
+
+local REQUESTED = Counters.place "framegate_pushes_total"
+local KINDS = { publish = "topic", send_to_user = "user", broadcast = "broadcast" }
 
 -- A connection's id begins with the names of its node (4) and its worker (6).
 local NODE, WORKER = 4, 6
@@ -54,6 +59,7 @@ end
 ---@return { delivered: integer, dropped: integer }? counts
 ---@return string? err "gone" or "timeout"
 function Push.send(id, payload, is_text)
+  Counters.count(REQUESTED.connection)
   return Push.ask(id, "send", {}, Outbox.build(payload, is_text))
 end
 
@@ -64,6 +70,7 @@ end
 ---@param is_text boolean
 ---@return { delivered: integer, dropped: integer } over all workers
 function Push.to_many(op, args, payload, is_text)
+  Counters.count(REQUESTED[KINDS[op]])
   return sum(Bus.call_all(op, args, Outbox.build(payload, is_text)))
 end
 
@@ -71,6 +78,7 @@ end
 ---@param effect { topic: string, payload: string, is_text: boolean, except_self: boolean? }
 ---@param id string of the connection whose event was answered
 function Push.publish_effect(effect, id)
+  Counters.count(REQUESTED.topic)
   Bus.tell_all("publish", { topic = effect.topic, except = effect.except_self and id or nil },
     Outbox.build(effect.payload, effect.is_text))
 end
@@ -84,6 +92,7 @@ function Push.farewell(id, answer)
   end
   local effects, err = Effects.read(answer)
   if not effects then
+    Ledger.rejected()
     ngx.log(ngx.ERR, "[gateway] ", id, ": the answer to close was not understood: ", err)
     return
   end

@@ -3,15 +3,18 @@
 
 local CloseCode = require "framegate.close_code"
 local Config = require "framegate.config"
+local Counters = require "framegate.counters"
 local Facts = require "framegate.facts"
 local Messages = require "framegate.message"
 local Rate = require "framegate.rate"
+local Traffic = require "framegate.traffic"
 
 local now, traceback = ngx.now, debug.traceback
 
 local Reader = {}
 
 local CHUNK = 65536
+local RATE_LIMITED = Counters.place "framegate_frames_rate_limited_total"
 local CLOSE_SECONDS = 2     -- for the answers of what came before a close frame
 
 local function set_timeout(socket, seconds)
@@ -35,21 +38,21 @@ local function await_end(socket)
 end
 
 -- Closes behind the answers of what came before, or after CLOSE_SECONDS without them.
-local function close_and_await(self, socket, code, reason)
+local function close_and_await(self, socket, code, reason, cause)
   self.is_over = true     -- nobody waits for what the peer may still say
-  self:close_in_turn(code, reason)
+  self:close_in_turn(code, reason, cause)
   await_end(socket)
-  self:close(code, reason)
+  self:close(code, reason, cause)
 end
 
 local function on_close(self, socket, payload)
   local code, reason, message = CloseCode.read(payload)
   if not code then
-    return close_and_await(self, socket, reason, message)
+    return close_and_await(self, socket, reason, message, "protocol")
   end
   if not self.outbox.is_closed then
-    self.close_code, self.close_reason = code, reason
-    close_and_await(self, socket, code ~= CloseCode.NO_STATUS and code or nil)
+    self.close_code, self.close_reason, self.close_cause = code, reason, "client"
+    close_and_await(self, socket, code ~= CloseCode.NO_STATUS and code or nil, nil, "client")
   end
 end
 
@@ -57,6 +60,7 @@ end
 local function is_too_fast(self)
   local seconds = self.rate and Rate.take(Facts.address(self), self.rate)
   if seconds then
+    Counters.count(RATE_LIMITED)
     self.outbox:send(('{"statusCode":429,"error":"Too Many Requests","message":"at most %g messages a second","retryAfter":%.3f}')
       :format(self.rate, seconds), true)
   end
@@ -68,6 +72,7 @@ local function take_messages(self, socket, messages)
   while true do
     local kind, payload, code = messages:next()
     if kind == "text" or kind == "binary" then
+      Traffic.received(self.traffic, #payload)
       if not self.outbox.is_closed and not is_too_fast(self) then
         self:receive(payload, kind == "text")
       end
@@ -79,7 +84,7 @@ local function take_messages(self, socket, messages)
       on_close(self, socket, payload)
       return true
     elseif kind == "error" then
-      close_and_await(self, socket, code, payload)
+      close_and_await(self, socket, code, payload, code == CloseCode.TOO_BIG and "too_large" or "protocol")
       return true
     elseif not kind then
       return false
@@ -93,8 +98,9 @@ local spare = {}
 local function on_timeout(self)
   local unfinished = self.unfinished
   if unfinished and unfinished.ends_first then
-    return self:close(CloseCode.POLICY_VIOLATION, ("a message must end within %g s"):format(Config.MESSAGE_TIMEOUT))
+    return self:close(CloseCode.POLICY_VIOLATION, ("a message must end within %g s"):format(Config.MESSAGE_TIMEOUT), "slow_message")
   end
+  self.close_cause = "idle"
   self.close_code, self.close_reason = CloseCode.ABNORMAL, ("nothing came for %g s"):format(Config.IDLE_TIMEOUT)
   self.outbox:close(CloseCode.GOING_AWAY, self.close_reason)
 end

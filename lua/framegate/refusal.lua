@@ -2,6 +2,7 @@
 
 local cjson = require "cjson.safe"
 local Config = require "framegate.config"
+local Journal = require "framegate.journal"
 
 local Refusal = {}
 
@@ -41,6 +42,7 @@ end
 
 --- One address has MAX_CONNECTIONS_PER_IP sockets.
 function Refusal.too_many_sockets()
+  Journal.refused("address")
   tell(ngx.var.remote_addr)
   return Refusal.send {
     status = 429,

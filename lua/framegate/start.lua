@@ -16,6 +16,7 @@ function Start.master()
   local run = ngx.config.prefix():gsub("/$", "")
   Config.run = run
   Config.load(run)
+  require("framegate.counters").found()
   Census = require "framegate.census"
   Census.found()
   require "framegate.accept"
@@ -34,9 +35,9 @@ local function close_sockets()
   local Drain = require "framegate.drain"
   if Census.is_last_configuration() then
     require("framegate.lane").go_direct()
-    Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops" }, STOP_SECONDS)
+    Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }, STOP_SECONDS)
   elseif Config.DRAIN_SECONDS > 0 then
-    Drain.begin({ code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded" }, Config.DRAIN_SECONDS)
+    Drain.begin({ code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded", cause = "reload" }, Config.DRAIN_SECONDS)
   end
 end
 
@@ -64,6 +65,7 @@ end
 function Start.worker()
   require("framegate.garbage").start()
   require("framegate.background").start()
+  require("framegate.counters").claim()
   Census.join(require("framegate.push").farewell)
   require("framegate.upstream").start()
   require("framegate.bus").start(require "framegate.operations")

@@ -31,6 +31,18 @@ test('the commands print what the page says, and the frames arrive', async (t) =
   assert.equal(await room.ada.ask('still Ada'), 'hello', 'and nothing besides')
 })
 
+const shape = (value: unknown): unknown => Array.isArray(value)
+  ? value.slice(0, 1).map(shape)
+  : value instanceof Object ? Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shape(member)])) : typeof value
+
+test('the status on the page has the members of a real one', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await open(`${gateway.ws}/ws/echo`)
+  const { json } = await control(gateway, 'GET', '/status')
+  assert.deepEqual(shape(json), shape(JSON.parse(blocks(section(CHAPTER, '### Status'), 'json')[0]!.text)))
+  client.socket.terminate()
+})
+
 test('the page has every resource of the gateway, with its methods, and no others', () => {
   const written = [...CODE.matchAll(/^ {2}\{ \{ (".+?") \}, (.*) \},$/gm)].flatMap(([, path, methods]) =>
     [...methods!.matchAll(/\b([A-Z]+) = /g)].map(([, method]) => `${method} /${path!.replaceAll('"', '').split(', ').join('/')}`))

@@ -47,7 +47,7 @@ test('facts of a connection, and of one that is gone', async (t) => {
   assert.equal(status, 200)
   assert.ok(Math.abs(Date.now() - Date.parse(json.opened)) < 10_000)
   const { opened, age, idle, ...facts } = json
-  assert.deepEqual(facts, { id, user: 'Jürgen', address: '127.0.0.1', path: '/ws/in/news?user=J%C3%BCrgen', topics: ['news'], outbox: 0 })
+  assert.deepEqual(facts, { id, user: 'Jürgen', address: '127.0.0.1', path: '/ws/in/news?user=J%C3%BCrgen', topics: ['news'], outbox: 0, frames: { in: 0, out: 1 }, bytes: { in: 0, out: 32 } })
   for (const seconds of [age, idle]) assert.ok(Number.isInteger(seconds) && seconds >= 0)
 
   await client.close()
@@ -135,7 +135,7 @@ test('what is too large, unknown or not taken', async (t) => {
   }
   const taken: Array<[string, string]> = [
     ['/connections', 'GET'], [`/connections/${id}`, 'DELETE, GET, POST'], ['/topics', 'GET'], ['/topics/news', 'GET, POST'],
-    [`/topics/news/connections/${id}`, 'DELETE, PUT'], ['/users/ann', 'POST'], ['/broadcast', 'POST'], ['/healthz', 'GET'], ['/status', 'GET'],
+    [`/topics/news/connections/${id}`, 'DELETE, PUT'], ['/users/ann', 'POST'], ['/broadcast', 'POST'], ['/healthz', 'GET'], ['/status', 'GET'], ['/metrics', 'GET'],
     ['/batch', 'POST'], ['/openapi.json', 'GET']
   ]
   for (const [path, allowed] of taken) {
@@ -200,7 +200,7 @@ test('over TCP only with the token', async (t) => {
     assert.equal(answer.headers['www-authenticate'], 'Bearer')
     assert.ok(!answer.body.includes(token))
   }
-  for (const path of ['/healthz', '/status', '/openapi.json', '/nothing']) assertProblem(await ask(gateway, 'GET', path, { port }), 401, /CONTROL_TOKEN/)
+  for (const path of ['/healthz', '/status', '/metrics', '/openapi.json', '/nothing']) assertProblem(await ask(gateway, 'GET', path, { port }), 401, /CONTROL_TOKEN/)
   for (const scheme of ['Bearer', 'bearer']) {
     const answer = await ask(gateway, 'POST', '/topics/news', { port, body: scheme, headers: { authorization: `${scheme} ${token}` } })
     assert.deepEqual([answer.status, answer.json], [200, { delivered: 1, dropped: 0 }])
@@ -218,6 +218,12 @@ test('health and status', async (t) => {
     const status = (await ask(gateway, 'GET', '/status')).json
     return status.missing_links === 0 && status
   })
-  assert.deepEqual(json, { node: members[0]!.id.slice(0, 4), workers: 3, missing_links: 0, connections: 7 })
+  const { workers, ...rest } = json
+  assert.deepEqual([rest.node, rest.connections, workers.length], [members[0]!.id.slice(0, 4), 7, 3])
+  for (const worker of workers) {
+    const held = members.filter(({ id }) => id.slice(4, 10) === worker.name)
+    assert.deepEqual([worker.connections, worker.is_leaving, worker.waiting], [held.length, false, 0])
+    assert.ok(gateway.workers().includes(worker.pid) && worker.memory > worker.lua_memory && worker.lua_memory > 100_000)
+  }
   leave(...members)
 })

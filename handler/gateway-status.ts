@@ -1,0 +1,45 @@
+import type { Traffic } from './gateway.ts'
+
+export interface WorkerStatus {
+  name: string
+  pid: number
+  configuration: number
+  /** It was told to go, and serves the sockets it has. */
+  is_leaving: boolean
+  connections: number
+  /** Bytes it occupies; what workers share is counted for each. */
+  memory: number
+  lua_memory: number
+  /** Connections to the handler. */
+  lanes: number
+  /** Events that wait for a lane, or to be sent again. */
+  waiting: number
+}
+
+/** The gateway in a few numbers. Memory is bytes, `uptime` seconds, points in time are RFC 3339. */
+export interface GatewayStatus {
+  node: string
+  version: string
+  started: string
+  uptime: number
+  /** The number of the configuration that runs; a reload raises it. */
+  configuration: number
+  loaded: string
+  connections: number
+  /** Links between workers that are missing now, counted at both ends. */
+  missing_links: number
+  workers: WorkerStatus[]
+  frames: Traffic
+  /** Payload of the frames. */
+  bytes: Traffic
+  pushes: { requests: number, delivered: number, dropped: number }
+  handler: {
+    /** Whether the last event that ended was answered; null before the first. */
+    is_up: boolean | null
+    /** Events that have ended, and those of them that no handler has answered. */
+    events: number
+    failures: number
+    /** Seconds; each bucket holds how many events took at most so long. */
+    latency: { sum: number, count: number, buckets: Array<[bound: number | '+Inf', count: number]> }
+  }
+}
