@@ -69,14 +69,19 @@ forbid_services() {
   fi
 }
 
+disable() { # SERVICE IS_NEW PACKAGE
+  if [ -n "$2" ] && installed "$3"; then
+    deb-systemd-helper disable "$1.service" >/dev/null 2>&1 || true
+    update-rc.d "$1" disable >/dev/null 2>&1 || true
+  fi
+}
+
 clean_up() {
   if [ -n "${policy:-}" ]; then
     rm -f "$policy"
   fi
-  if [ -n "${nginx_is_new:-}" ] && installed nginx-common; then
-    deb-systemd-helper disable nginx.service >/dev/null 2>&1 || true
-    update-rc.d nginx disable >/dev/null 2>&1 || true
-  fi
+  disable nginx "${nginx_is_new:-}" nginx-common
+  disable prometheus "${prometheus_is_new:-}" prometheus
   rm -rf "$scratch"
 }
 
@@ -85,7 +90,7 @@ command -v dpkg-query >/dev/null || die 'no apt here: run framegate on Debian or
 wanted=$(missing_packages $runtime)
 lacks_luajit=
 if [ "${1:-}" = --test ]; then
-  wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check chromium=chromium ps=procps)
+  wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check chromium=chromium ps=procps promtool=prometheus)
   command -v luajit >/dev/null || lacks_luajit=yes
 fi
 [ -n "$wanted$lacks_luajit" ] || exit 0
@@ -105,5 +110,6 @@ fi
 say "installing $wanted"
 forbid_services
 installed nginx-common || nginx_is_new=yes
+installed prometheus || prometheus_is_new=yes
 # shellcheck disable=SC2086
 install $wanted

@@ -39,7 +39,7 @@ function Ledger.ended(event, answer)
   count(ENDED[kind][failure or answer.status >= 400 and "error_status" or "answered"])
   observe(DURATION[kind], floor((time - event.since) * 1000 + 0.5) / 1000)     -- what ngx.now can tell
   Counters.note_end(time, failure ~= nil)
-  if kind == "close" and failure then
+  if kind == "close" and failure and failure ~= "malformed" then
     count(GIVEN_UP)
   end
 end
