@@ -1,7 +1,6 @@
 -- Which workers live and which sockets they hold, in shared memory, so that what a killed worker leaves behind is
 -- put in order: limit_conn forgets its sockets, and their close events are delivered by another worker.
 
-local cjson = require "cjson.safe"
 local CloseCode = require "framegate.close_code"
 local Counters = require "framegate.counters"
 local Dispatch = require "framegate.dispatch"
@@ -40,10 +39,10 @@ function Census.limit_key()
   return address .. gateway:get("generation")
 end
 
---- Keeps what a close event needs.
+--- Keeps what a close event needs. None of it but the handshake, which is last, holds the end of a line.
 ---@param connection Connection
 function Census.remember(connection)
-  local record = cjson.encode { connection.path, connection.handshake, connection.opened, connection.state }
+  local record = ("%.3f\n%s\n%s\n%s"):format(connection.opened, connection.state or "", connection.path, connection.handshake)
   local ok, err = sockets:safe_set(connection.id, record)
   if not ok and not is_full then
     is_full = true
@@ -65,12 +64,12 @@ end
 
 -- What is left of a socket whose worker was killed: enough to say that it is gone.
 local function announce_end(id, record)
-  local path, handshake, opened, state = unpack(cjson.decode(record), 1, 4)
-  local remains = { id = id, path = path, handshake = handshake, state = state, answered = farewell }
+  local opened, state, path, handshake = record:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
+  local remains = { id = id, path = path, handshake = handshake, state = state ~= "" and state or nil, answered = farewell }
   Dispatch.submit(Event.close(remains, {
     code = CloseCode.ABNORMAL,
     reason = Percent.encode("the worker that held the socket was killed"),
-    duration = math.floor((ngx.now() - opened) * 1000 + 0.5),
+    duration = math.floor((ngx.now() - tonumber(opened)) * 1000 + 0.5),
   }))
 end
 
