@@ -103,6 +103,7 @@ in_run "chmod 0700 RUN/internal"
 in_run "mkdir -p -m 0750 RUN/control"
 in_run "ln -sfn PROJECT/lua RUN/lua"
 in_run "ln -sfn PROJECT/site RUN/site"
+in_run "ln -sfn PROJECT/page RUN/page"
 in_run "ln -sfn PROJECT/nginx/locations.d RUN/nginx/locations.d"
 in_run "ln -sf PROJECT/nginx/*.conf RUN/nginx/"
 for name, text in pairs(files) do

@@ -32,7 +32,7 @@ Config.variables = {
   { "DRAIN_SECONDS", Parse.duration_or_off(DAY), 0 },
   { "MAX_TOPICS", Parse.integer(1, 10000), 100 },
   { "MESSAGE_RATE", Parse.rate, 0 },
-  { "CONTROL_PORT", Parse.port_or_off, 0 },
+  { "CONTROL_PORT", Parse.listen_or_off, "off" },
   { "CONTROL_TOKEN", Parse.token, "" },
 }
 
@@ -48,9 +48,9 @@ local function check_together(settings, problems)
     problems[#problems + 1] = "HANDLER_URL=" .. table.concat(settings.HANDLER_URL, ",") .. ": expected all http or all https"
   end
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
-  if port and token and port > 0 and token == "" then
-    problems[#problems + 1] = ("CONTROL_PORT=%d: expected CONTROL_TOKEN beside it"):format(port)
-  elseif port == 0 and token and token ~= "" then
+  if port and token and port ~= "off" and token == "" then
+    problems[#problems + 1] = ("CONTROL_PORT=%s: expected CONTROL_TOKEN beside it"):format(port)
+  elseif port == "off" and token and token ~= "" then
     problems[#problems + 1] = "CONTROL_TOKEN=…: expected CONTROL_PORT beside it"
   end
   if settings.PING_INTERVAL and settings.IDLE_TIMEOUT and settings.PING_INTERVAL >= settings.IDLE_TIMEOUT then

@@ -3,22 +3,13 @@
 local cjson = require "cjson.safe"
 local Config = require "framegate.config"
 local Control = require "framegate.control"
+local ControlAccess = require "framegate.control_access"
 local Idempotency = require "framegate.idempotency"
 local Problem = require "framegate.problem"
-local Secret = require "framegate.secret"
 
 local ControlServer = {}
 
 local MAX_BATCH = 1000
-
--- On the unix socket the folder is the guard.
-local function may_ask(headers)
-  if ngx.var.remote_addr == "unix:" then
-    return true
-  end
-  local token = (headers.authorization or ""):match("^[Bb]earer%s+(%S+)$")
-  return token ~= nil and Secret.is_same(token, Config.CONTROL_TOKEN)
-end
 
 local function read_body()
   ngx.req.read_body()
@@ -137,11 +128,25 @@ local function act(method, path, headers, body)
   }
 end
 
+local function refusal(headers)
+  return ControlAccess.refusal { method = ngx.req.get_method(), headers = headers, is_local = ngx.var.remote_addr == "unix:" }
+end
+
+--- Stands before the files of the page.
+function ControlServer.guard()
+  local refused = refusal(ngx.req.get_headers(0))
+  if refused then
+    respond(refused)
+    return ngx.exit(ngx.HTTP_OK)
+  end
+end
+
 --- Answers one request of the control API.
 function ControlServer.run()
   local headers = ngx.req.get_headers(0)
-  if not may_ask(headers) then
-    return respond(Problem.new(401, "send authorization: Bearer with the CONTROL_TOKEN", { ["WWW-Authenticate"] = "Bearer" }))
+  local refused = refusal(headers)
+  if refused then
+    return respond(refused)
   end
   local method, path, body = ngx.req.get_method(), ngx.var.request_uri, read_body()
   local key = headers["idempotency-key"]

@@ -51,9 +51,10 @@ end
 
 local function control_file(settings, machine)
   local out = { ("listen unix:%s;"):format(settings.CONTROL_SOCKET) }
-  if settings.CONTROL_PORT > 0 then
-    out[#out + 1] = ("listen %d;"):format(settings.CONTROL_PORT)
-    out[#out + 1] = machine.has_ipv6 and ("listen [::]:%d;"):format(settings.CONTROL_PORT) or nil
+  local where = settings.CONTROL_PORT
+  if where ~= "off" then
+    out[#out + 1] = ("listen %s;"):format(where)
+    out[#out + 1] = machine.has_ipv6 and not where:find(":") and ("listen [::]:%s;"):format(where) or nil
   end
   return lines(out)
 end

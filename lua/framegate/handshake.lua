@@ -1,9 +1,9 @@
 -- Whether a request may become a WebSocket (RFC 6455 sections 4.2.1 and 10.2). Pure: facts of the request
 -- in, a refusal or nil out.
 
-local Handshake = {}
+local Origin = require "framegate.origin"
 
-local DEFAULT_PORTS = { http = "80", ws = "80", https = "443", wss = "443" }
+local Handshake = {}
 
 local function first(value)
   return type(value) == "table" and value[1] or value
@@ -55,29 +55,6 @@ local function check_form(request)
   return check_key(headers)
 end
 
-local function split_origin(origin)
-  local scheme, authority = origin:match("^([%w+%.%-]+)://([^/]+)$")
-  if not scheme then
-    return nil
-  end
-  local host, port = authority:match("^(%[[^%]]+%]):?(%d*)$")
-  if not host then
-    host, port = authority:match("^([^:]+):?(%d*)$")
-  end
-  return scheme, host, port
-end
-
--- Host and port are compared with the default port of the origin's scheme filled in on both sides.
-local function is_same_host(origin, host_header)
-  local scheme, host, port = split_origin(origin)
-  local _, own_host, own_port = split_origin("any://" .. host_header:lower())
-  if not host or not own_host then
-    return false
-  end
-  local default = DEFAULT_PORTS[scheme] or ""
-  return host == own_host and (port ~= "" and port or default) == (own_port ~= "" and own_port or default)
-end
-
 local function is_listed(origin, allowed)
   for _, entry in ipairs(allowed) do
     local scheme, suffix = entry:match("^(%l+://)%*(%..+)$")
@@ -100,7 +77,7 @@ local function check_origin(request)
     return refusal(400, "Origin must appear once")
   end
   origin = origin:lower()
-  local allowed = origin ~= "null" and is_same_host(origin, request.host) or is_listed(origin, request.allowed_origins)
+  local allowed = origin ~= "null" and Origin.is_same_host(origin, request.host) or is_listed(origin, request.allowed_origins)
   if not allowed then
     local words = ("the origin %s is not allowed here: add it to ALLOWED_ORIGINS"):format(origin)
     local refused = refusal(403, words)

@@ -162,10 +162,20 @@ function Parse.rate(text)
   return value
 end
 
---- A port; `off` and 0 are none.
----@return integer?
-function Parse.port_or_off(text)
-  return Parse.limit(65535)(text)
+--- Where to listen besides: `9000` on all addresses, `127.0.0.1:9000` or `[::1]:9000` on one; `off` and 0 are nowhere.
+---@return string?
+function Parse.listen_or_off(text)
+  if text == "off" or text == "0" then
+    return "off"
+  end
+  local host, port = text:match("^(.+):(%d+)$")
+  local ipv6 = host and host:match("^%[([%x:%.]+)%]$")
+  local is_address = not host or is_ipv4(host) or ipv6 and ipv6:find(":") and Parse.network(ipv6)
+  port = tonumber(port or text:match("^%d+$"))
+  if not is_address or not port or port < 1 or port > 65535 then
+    return nil, "a port from 1 to 65535, an address and a port such as 127.0.0.1:9000 or [::1]:9000, or off"
+  end
+  return text
 end
 
 --- A secret that may stand in a header.

@@ -10,7 +10,7 @@ import { blocks, page, rows, section } from './markdown.ts'
 import { newsroom } from './newsroom.ts'
 
 const CHAPTER = section(page('docs/protocol.md'), '## The control API')
-const CODE = ['control', 'control_server', 'directory', 'idempotency', 'registry'].map((name) => page(`lua/framegate/${name}.lua`)).join('\n')
+const CODE = ['control', 'control_access', 'control_server', 'directory', 'idempotency', 'registry'].map((name) => page(`lua/framegate/${name}.lua`)).join('\n')
 
 test('the commands print what the page says, and the frames arrive', async (t) => {
   const port = await freePort()

@@ -24,7 +24,7 @@ local VALUES = {
   DRAIN_SECONDS = { "5m", 300, "-1" },
   MAX_TOPICS = { "1", 1, "0" },
   MESSAGE_RATE = { "0.5", 0.5, "fast" },
-  CONTROL_PORT = { "9000", 9000, "65536", { CONTROL_TOKEN = ("t"):rep(16) } },
+  CONTROL_PORT = { "127.0.0.1:9000", "127.0.0.1:9000", "65536", { CONTROL_TOKEN = ("t"):rep(16) } },
   CONTROL_TOKEN = { ("s"):rep(16), ("s"):rep(16), "short", { CONTROL_PORT = "9000" } },
 }
 
@@ -77,7 +77,7 @@ describe("the settings", function()
       DRAIN_SECONDS = 0,
       MAX_TOPICS = 100,
       MESSAGE_RATE = 0,
-      CONTROL_PORT = 0,
+      CONTROL_PORT = "off",
       CONTROL_TOKEN = "",
     }, read {})
   end)

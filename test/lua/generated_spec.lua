@@ -58,6 +58,14 @@ describe("the generated files", function()
       files({ PORT = "9000" })["listen.conf"])
     assert.are.equal("listen 9000 so_keepalive=60s:20s:4;\n", files({ PORT = "9000" }, { has_ipv6 = false })["listen.conf"])
     assert.are.equal("listen unix:/run/c.sock;\n", files({ CONTROL_SOCKET = "/run/c.sock" })["control_listen.conf"])
+    local token = ("t"):rep(16)
+    local function control(port, changes)
+      return files({ CONTROL_SOCKET = "/run/c.sock", CONTROL_PORT = port, CONTROL_TOKEN = token }, changes)["control_listen.conf"]
+    end
+    assert.are.equal("listen unix:/run/c.sock;\nlisten 9000;\nlisten [::]:9000;\n", control("9000"))
+    assert.are.equal("listen unix:/run/c.sock;\nlisten 9000;\n", control("9000", { has_ipv6 = false }))
+    assert.are.equal("listen unix:/run/c.sock;\nlisten 127.0.0.1:9000;\n", control("127.0.0.1:9000"))
+    assert.are.equal("listen unix:/run/c.sock;\nlisten [::1]:9000;\n", control("[::1]:9000"))
     assert.are.equal("location ^~ /live/ {\n    include socket.conf;\n}\n", files({ SOCKET_PATH = "/live/" })["sockets.conf"])
   end)
 

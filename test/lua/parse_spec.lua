@@ -127,6 +127,14 @@ it("an origin", function()
     "origins separated by commas")
 end)
 
+it("where to listen besides", function()
+  local good = same { "9000", "127.0.0.1:9000", "0.0.0.0:1", "[::1]:9000", "[::]:65535", "off" }
+  good["0"] = "off"
+  check(Parse.listen_or_off, good, { "65536", "http", ":9000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536",
+    "127.0.0.256:9000", "::1:9000", "[::1]9000", "[127.0.0.1]:9000", "[::1]", "[g]:1", "localhost:9000", "127.0.0.1 9000",
+    "127.0.0.1/8:9000", "-1", "9000;", "" }, "127.0.0.1:9000 or [::1]:9000, or off")
+end)
+
 it("a number of workers", function()
   check(Parse.workers, { ["auto"] = "auto", ["1"] = 1, ["128"] = 128 }, { "0", "129", "AUTO", "two", "-1", "1.5", "" },
     "auto or a whole number from 1 to 128")
