@@ -1,0 +1,64 @@
+/**
+ * Asks again and again while somebody looks: nothing is asked while the page is hidden, and a question that costs the
+ * gateway much is asked less often.
+ */
+
+const SHARE = 20 // A question that took a second is asked again after 20.
+
+/**
+ * @template T
+ * @typedef {object} Options
+ * @property {number} every milliseconds between an answer and the next question, at least
+ * @property {(signal: AbortSignal) => Promise<T>} ask
+ * @property {(answer: T) => void} show
+ * @property {(error: Error) => void} [fail]
+ */
+
+/** @template T */
+export class Watch {
+  #options
+  #timer
+  #running
+  #follow = () => {
+    if (document.hidden) this.#rest()
+    else if (!this.#running && !this.#timer) this.#turn()
+  }
+
+  /** @param {Options<T>} options */
+  constructor (options) {
+    this.#options = options
+  }
+
+  /** Asks now, and from now on; an answer that is still out counts no more. */
+  start () {
+    this.#rest()
+    document.addEventListener('visibilitychange', this.#follow)
+    this.#follow()
+  }
+
+  stop () {
+    document.removeEventListener('visibilitychange', this.#follow)
+    this.#rest()
+  }
+
+  #rest () {
+    clearTimeout(this.#timer)
+    this.#running?.abort()
+    this.#timer = this.#running = undefined
+  }
+
+  async #turn () {
+    const { every, ask, show, fail } = this.#options
+    const running = this.#running = new AbortController()
+    const began = performance.now()
+    const { answer, error } = await ask(running.signal).then((answer) => ({ answer }), (error) => ({ error }))
+    if (this.#running !== running) return
+    this.#running = undefined
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#turn()
+    }, Math.max(every, SHARE * (performance.now() - began)))
+    if (error) fail?.(error)
+    else show(answer)
+  }
+}
