@@ -136,7 +136,7 @@ export class Lists {
     const { table, tell } = this.#views[this.#view]
     const rows = sorted(this.#listing.rows, table.sortValue, table.sort.isDescending)
     const hidden = table.show(rows, this.#name)
-    setText($('list-note'), tell(this.#listing, this.#needle, this.#isDone))
+    setText($('list-note'), tell(this.#listing, this.#listing.needle, this.#isDone))
     setText($('more'), `Show more (${count(hidden)} are not shown)`)
     $('more').hidden = hidden === 0
     setText($(`${this.#view}-count`), count(this.#listing.count))
