@@ -36,9 +36,14 @@ export function showConnection (place, id) {
   fillFacts(find('[data-facts]'), [['Id', id, 'mono']])
   frameForm(find('[data-send]'), async (frame) => {
     await ask(path('connections', id), { method: 'POST', ...frame })
+    watch.start()
     return `Sent ${bytes(frame.size)}.`
   })
-  submitting(find('[data-close-form]'), () => close(id, find('[data-close-form]').elements))
+  submitting(find('[data-close-form]'), async () => {
+    const said = await close(id, find('[data-close-form]').elements)
+    watch.start()
+    return said
+  })
   watch.start()
   return watch
 }

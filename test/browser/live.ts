@@ -18,7 +18,7 @@ export async function startLive (t: TestContext, env: Record<string, string> = {
 
 /** The browser is asked for the token when it first comes, as a person would be. */
 export async function openLive (t: TestContext, browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
-  const opened = await openPage(t, await early(browser), url, { httpCredentials: { username: 'anybody', password: TOKEN }, ...options })
+  const opened = await openPage(t, browser, url, { httpCredentials: { username: 'anybody', password: TOKEN }, ...options })
   await shows(opened.page.locator('#state'), 'live')
   return opened
 }
@@ -33,9 +33,4 @@ export const fact = (page: Page, term: string): Locator => page.locator(`[data-f
 
 export async function overflow (page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-}
-
-async function early (browser: Browser): Promise<Browser> {
-  const { completeAnswers } = await import('./early.ts')
-  return { newContext: async (options: BrowserContextOptions) => { const context = await browser.newContext(options); await completeAnswers(context); return context } } as Browser
 }
