@@ -24,8 +24,7 @@ export class Readings {
   /**
    * @param {Status} status
    * @param {number} now milliseconds
-   * @returns {{ in: number?, out: number?, pushes: number?, events: number?, bytesIn: number?, bytesOut: number?, latency: (number?)[] }} each a second;
-   *   latency: the 50th, 95th and 99th percentile of the last minute in seconds
+   * @returns {Record<'in' | 'out' | 'pushes' | 'events', number | null> & { latency: Array<number | null> }} each a second; latency: the 50th, 95th and 99th percentile of the last minute in seconds
    */
   add (status, now) {
     if (this.#last && this.#last.status.started !== status.started) this.pause()
@@ -38,8 +37,6 @@ export class Readings {
       out: rate(({ frames }) => frames.out),
       pushes: rate(({ pushes }) => pushes.requests),
       events: rate(({ handler }) => handler.events),
-      bytesIn: rate(({ bytes }) => bytes.in),
-      bytesOut: rate(({ bytes }) => bytes.out),
       latency: [0.5, 0.95, 0.99].map((q) => quantile(q, status.handler.latency.buckets, oldest.buckets)),
     }
     this.#last = { status, now }

@@ -25,7 +25,7 @@ test('the live page', async (t) => {
   await t.test('of thousands of connections the first are listed, and a search finds all', (t) => boundsTheList(t, scene))
 })
 
-test('the page says that the gateway is away, and goes on when it is back', async (t) => {
+test('the page says that the gateway is away, goes on when it is back, and tells when the token is another', async (t) => {
   const [gateway, browser] = await Promise.all([startLive(t), launchBrowser(t)])
   const member = await join(gateway, 'news?user=before')
   const { page } = await openLive(t, browser, gateway.control)
@@ -35,13 +35,18 @@ test('the page says that the gateway is away, and goes on when it is back', asyn
   await shows(page.locator('#state'), 'no answer')
   await shows(rows(page), 'before')
   leave(member)
-  await startLive(t, { PORT: String(gateway.port), CONTROL_PORT: new URL(gateway.control).host })
+  const ports = { PORT: String(gateway.port), CONTROL_PORT: new URL(gateway.control).host }
+  const again = await startLive(t, ports)
   const later = await join(gateway, 'news?user=after')
   t.after(() => leave(later))
   await page.getByRole('alert').waitFor({ state: 'hidden' })
   await shows(page.locator('#state'), 'live')
   await shows(rows(page), 'after')
   assert.equal(await rows(page).count(), 1)
+  await again.stop()
+  await shows(page.getByRole('alert'), 'The gateway cannot be reached.')
+  await startLive(t, { ...ports, CONTROL_TOKEN: 'another-token-than-before' })
+  await shows(page.getByRole('alert'), 'The token is not accepted any more: sign in again.')
 })
 
 /** They leave after the test, and have left before the next one. */

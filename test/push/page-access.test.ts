@@ -28,7 +28,7 @@ test('over TCP nothing of the page is shown without the token, which a browser s
   for (const authorization of [basic(TOKEN), basic(TOKEN, ''), `Bearer ${TOKEN}`]) {
     for (const path of [...PAGE, '/status']) assert.equal((await ask(gateway, 'GET', path, { port, headers: { authorization } })).status, 200, path)
   }
-  assert.ok(!gateway.log().includes(TOKEN))
+  for (const secret of [TOKEN, basic(TOKEN).slice(6)]) assert.ok(!gateway.log().includes(secret))
 })
 
 test('the page may load nothing but itself, is kept nowhere and framed by nobody', async (t) => {
@@ -76,11 +76,11 @@ test('a page of another origin cannot use the credentials of a browser', async (
   assert.equal((await withBasic('GET', '/connections', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' })).status, 403)
   assert.equal((await withBasic('GET', '/', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' })).status, 200, 'a link leads to the page')
   assert.equal((await withBasic('GET', '/', { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' })).status, 200)
-  const own: Array<Record<string, string>> = [{ origin: `http://${host}` }, { origin: `http://${host}`, 'sec-fetch-site': 'same-origin' }]
+  const own: Array<Record<string, string>> = [{ origin: `http://${host}` }, { origin: 'https://ops.example', host: 'ops.example' }, { origin: `http://${host}`, 'sec-fetch-site': 'same-origin' }]
   for (const headers of own) assert.equal((await withBasic('POST', `/connections/${id}`, headers)).status, 200)
   const bearer = { authorization: `Bearer ${TOKEN}`, origin: 'http://evil.example' }
   assert.equal((await ask(gateway, 'POST', `/connections/${id}`, { port, headers: bearer })).status, 200, 'a page that knows the token is no thief')
-  assert.deepEqual([await client.next(), await client.next(), await client.next()], ['', '', ''])
+  for (let i = 0; i < own.length + 1; i++) assert.equal(await client.next(), '')
   assert.equal((await ask(gateway, 'POST', `/connections/${id}`, { body: 'last' })).status, 200, 'a program on the unix socket')
   assert.equal(await client.next(), 'last', 'and nothing besides')
   leave({ client, id })
