@@ -10,7 +10,11 @@ const POLL_EVERY = 20
 
 /** What lua/configure.lua made of the environment, as far as the start needs it. */
 export type Settings = {
-  PORT: number
+  /** The public ports for plain HTTP. */
+  ports: number[]
+  PORTS: number[]
+  TLS_CERTIFICATE: string
+  TLS_PORT: number
   CONTROL_SOCKET: string
   SOCKET_PATH: string
   HANDLER_URL: string[]

@@ -6,8 +6,10 @@
 local project, run = arg[1], arg[2]
 package.path = project .. "/lua/?.lua;" .. package.path
 
+local Certificate = require "framegate.certificate"
 local Config = require "framegate.config"
 local Generated = require "framegate.generated"
+local Ports = require "framegate.ports"
 local cjson = require "cjson"
 
 local function fail(lines)
@@ -56,6 +58,19 @@ if run:find("[%s;{}\"'$\\]") or project:find("[%s;{}\"'$\\]") then
   fail { "nginx cannot take a path with spaces, quotes or any of ; { } $ in it: " .. project .. ", " .. run }
 end
 
+local function in_run(command)
+  shell((command:gsub("RUN", function() return quoted(run) end):gsub("PROJECT", function() return quoted(project) end)))
+end
+
+in_run "mkdir -p RUN/nginx/generated RUN/internal RUN/handler RUN/temp"
+in_run "chmod 0700 RUN/internal"
+in_run "mkdir -p -m 0750 RUN/control"
+
+local refused = Certificate.check(settings, run)
+if refused then
+  fail { refused }
+end
+
 -- The workers' own port: a free one, kept while this gateway runs, so that workers of before and after a reload meet.
 local function mesh_port()
   local pid = (io.open(run .. "/nginx.pid") or io.popen("true")):read("*l")
@@ -80,6 +95,7 @@ local function mesh_port()
   return port
 end
 settings.mesh_port = mesh_port()
+settings.ports = Ports.plain(settings)
 
 local files, missing = Generated.files(settings, {
   run = run,
@@ -94,13 +110,6 @@ if not files then
   fail(missing)
 end
 
-local function in_run(command)
-  shell((command:gsub("RUN", function() return quoted(run) end):gsub("PROJECT", function() return quoted(project) end)))
-end
-
-in_run "mkdir -p RUN/nginx/generated RUN/internal RUN/handler RUN/temp"
-in_run "chmod 0700 RUN/internal"
-in_run "mkdir -p -m 0750 RUN/control"
 in_run "ln -sfn PROJECT/lua RUN/lua"
 in_run "ln -sfn PROJECT/site RUN/site"
 in_run "ln -sfn PROJECT/nginx/locations.d RUN/nginx/locations.d"

@@ -27,6 +27,7 @@ describe("the generated files", function()
       ["mesh_listen.conf"] = "listen 127.0.0.1:12345 reuseport;\n",
       ["events.conf"] = "worker_connections 16384;\n",
       ["listen.conf"] = "listen 8080 so_keepalive=60s:20s:4;\nlisten [::]:8080 so_keepalive=60s:20s:4;\n",
+      ["redirect.conf"] = "",
       ["sockets.conf"] = "location ^~ /ws/ {\n    include socket.conf;\n}\n",
       ["limit_conn.conf"] = "limit_conn sockets_per_address 100;\n",
       ["site.conf"] = "proxy_pass http://site;\n",
@@ -57,8 +58,21 @@ describe("the generated files", function()
     assert.are.equal("listen 9000 so_keepalive=60s:20s:4;\nlisten [::]:9000 so_keepalive=60s:20s:4;\n",
       files({ PORT = "9000" })["listen.conf"])
     assert.are.equal("listen 9000 so_keepalive=60s:20s:4;\n", files({ PORT = "9000" }, { has_ipv6 = false })["listen.conf"])
+    assert.are.equal("listen 80 so_keepalive=60s:20s:4;\nlisten 81 so_keepalive=60s:20s:4;\n",
+      files({ PORT = "9000", PORTS = "80,81" }, { has_ipv6 = false })["listen.conf"])
     assert.are.equal("listen unix:/run/c.sock;\n", files({ CONTROL_SOCKET = "/run/c.sock" })["control_listen.conf"])
     assert.are.equal("location ^~ /live/ {\n    include socket.conf;\n}\n", files({ SOCKET_PATH = "/live/" })["sockets.conf"])
+  end)
+
+  it("listen for TLS where there is a certificate, and redirect to it", function()
+    local tls = { TLS_CERTIFICATE = "/c.pem", TLS_CERTIFICATE_KEY = "/k.pem", TLS_REDIRECT = "on" }
+    local out = files(tls, { has_ipv6 = false })
+    assert.are.equal("listen 8080 so_keepalive=60s:20s:4;\nlisten 443 ssl so_keepalive=60s:20s:4;\n"
+      .. "ssl_certificate /c.pem;\nssl_certificate_key /k.pem;\ninclude tls.conf;\n", out["listen.conf"])
+    assert.are.equal("if ($is_to_redirect) {\n    return 308 https://$host$request_uri;\n}\n", out["redirect.conf"])
+    tls.TLS_PORT = "8443"
+    assert.matches("https://$host:8443$request_uri;", files(tls)["redirect.conf"], 1, true)
+    assert.matches("listen [::]:8443 ssl so_keepalive=60s:20s:4;", files(tls)["listen.conf"], 1, true)
   end)
 
   it("count the sockets of an address, or do not", function()
