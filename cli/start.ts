@@ -32,7 +32,7 @@ async function run (project: string, directory: string, env: NodeJS.ProcessEnv, 
   checkNginx(nginx)
 
   if (!env.HANDLER_URL) {
-    running.handler = new Handler(handlerCommand(project, handlerEnvironment(settings, env)), `${project}/handler`, say)
+    running.handler = new Handler({ ...handlerCommand(project, handlerEnvironment(settings, env)), account: settings.account }, `${project}/handler`, say)
     await running.handler.start()
   }
   running.nginx = startChild(nginx)
@@ -63,6 +63,7 @@ function tellWhere (settings: Settings, shipped: boolean): void {
   say(`sockets  ${all((s, port) => `ws${s}://localhost:${port}${SOCKET_PATH}`)}`)
   say(`handler  ${HANDLER_URL.join(', ')}${shipped ? ' (handler/, started here)' : ''}`)
   say(`control  ${CONTROL_SOCKET}`)
+  for (const note of settings.notes) say(note)
   say('Ctrl-C stops it')
 }
 

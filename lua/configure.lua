@@ -1,11 +1,13 @@
 -- lua5.1 lua/configure.lua <project> <run>
 -- Checks the environment and writes what nginx starts from: <run>/nginx/ (links to nginx/*.conf and the few
 -- generated files), <run>/settings.json and the folders of sockets. Both arguments are absolute paths.
--- A value that is refused gives one line on stderr, and exit status 1.
+-- A value that is refused gives one line on stderr, and exit status 1. What is good to know is printed, a line each.
 
 local project, run = arg[1], arg[2]
 package.path = project .. "/lua/?.lua;" .. package.path
 
+local Account = require "framegate.account"
+local Capacity = require "framegate.capacity"
 local Certificate = require "framegate.certificate"
 local Config = require "framegate.config"
 local Generated = require "framegate.generated"
@@ -97,19 +99,46 @@ end
 settings.mesh_port = mesh_port()
 settings.ports = Ports.plain(settings)
 
-local files, missing = Generated.files(settings, {
+local machine = {
+  project = project,
   run = run,
   is_root = output("id -u") == "0",
   user = output("id -un"),
+  group = output("id -gn"),
   open_files = tonumber(output("ulimit -Hn")) or 1048576,
+  processors = tonumber(output("getconf _NPROCESSORS_ONLN")),
   mesh_port = settings.mesh_port,
   has_ipv6 = io.open("/proc/net/if_inet6") ~= nil,
   exists = function(path) return io.open(path) ~= nil end,
-})
+  output = output,
+}
+if machine.open_files < Capacity.LEAST_FILES then
+  fail { ("the limit of open files is %d, expected at least %d: raise it with ulimit -n"):format(machine.open_files, Capacity.LEAST_FILES) }
+end
+machine.capacity = Capacity.of(settings, machine)
+settings.capacity = machine.capacity
+
+local unfit, note
+machine.account, unfit, note = Account.choose(settings, machine)
+if unfit then
+  fail { unfit }
+end
+settings.account = machine.account
+settings.notes = { Capacity.describe(machine.capacity), note }
+
+local files, missing = Generated.files(settings, machine)
 if not files then
   fail(missing)
 end
 
+if machine.is_root then
+  -- A folder that is its owner's already keeps the group that somebody may have given it.
+  local account = machine.account or { name = machine.user, group = machine.group }
+  for _, folder in ipairs { "internal", "handler", "temp", "control" } do
+    local path = quoted(run .. "/" .. folder)
+    shell(('[ "$(stat -c %%U %s)" = %s ] || chown %s:%s %s'):format(path, account.name, account.name, quoted(account.group), path))
+  end
+end
 in_run "ln -sfn PROJECT/lua RUN/lua"
 in_run "ln -sfn PROJECT/site RUN/site"
 in_run "ln -sfn PROJECT/nginx/locations.d RUN/nginx/locations.d"
@@ -119,3 +148,6 @@ for name, text in pairs(files) do
 end
 write(run .. "/settings.json", cjson.encode(settings))
 in_run "chmod 0600 RUN/settings.json"     -- it holds CONTROL_TOKEN
+for _, line in ipairs(settings.notes) do
+  print("framegate: " .. line)
+end

@@ -18,6 +18,7 @@ Config.variables = {
   { "TLS_CERTIFICATE_KEY", Parse.file, "" },
   { "TLS_PORT", Parse.integer(1, 65535), 443 },
   { "TLS_REDIRECT", Parse.switch, false },
+  { "USER_NAME", Parse.user, "" },
   { "SOCKET_PATH", Parse.path, "/ws/" },
   { "HANDLER_URL", Parse.list(Parse.url), function(run) return { "http://unix:" .. run .. "/handler/handler.sock" } end },
   { "SITE_URL", Parse.url, function(run) return "http://unix:" .. run .. "/internal/site.sock" end },

@@ -33,10 +33,10 @@ local function main_file(settings, machine)
     end
   end
   if machine.is_root then
-    out[#out + 1] = ("user %s;"):format(machine.user)
+    local account = machine.account or { name = machine.user, group = machine.group }
+    out[#out + 1] = ("user %s %s;"):format(account.name, account.group)
   end
   out[#out + 1] = ("worker_processes %s;"):format(settings.WORKERS)
-  -- Each socket is one open file; events on their way to the handler take two more.
   out[#out + 1] = ("worker_rlimit_nofile %d;"):format(machine.open_files)
   out[#out + 1] = ("pid %s/nginx.pid;"):format(machine.run)
   return lines(out), missing
@@ -119,8 +119,8 @@ end
 
 --- The files by name, or nil and what is missing on this machine.
 ---@param settings table as Config.read returns it
----@param machine { run: string, is_root: boolean, user: string, open_files: number, mesh_port: number,
----  has_ipv6: boolean, exists: fun(path: string): boolean }
+---@param machine { run: string, is_root: boolean, user: string, group: string, account: { name: string, group: string }?,
+---  open_files: number, capacity: { connections: integer }, mesh_port: number, has_ipv6: boolean, exists: fun(path: string): boolean }
 ---@return table<string, string>? files
 ---@return string[]? missing
 function Generated.files(settings, machine)
@@ -131,7 +131,7 @@ function Generated.files(settings, machine)
   local limit = settings.MAX_CONNECTIONS_PER_IP
   return {
     ["main.conf"] = main,
-    ["events.conf"] = ("worker_connections %d;\n"):format(math.min(settings.WORKER_CONNECTIONS, machine.open_files)),
+    ["events.conf"] = ("worker_connections %d;\n"):format(machine.capacity.connections),
     ["trusted_proxies.conf"] = trusted_file(settings),
     ["listen.conf"] = listen_file(settings, machine),
     ["redirect.conf"] = redirect_file(settings),

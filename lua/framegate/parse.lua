@@ -114,6 +114,15 @@ function Parse.file(text)
   return text
 end
 
+--- A login name, in the form that Debian's adduser allows.
+---@return string?
+function Parse.user(text)
+  if not text:match("^[%a_][%w_%.%-]*$") or #text > 32 then
+    return nil, "the name of a user, such as www-data"
+  end
+  return text
+end
+
 ---@return boolean?
 function Parse.switch(text)
   if text ~= "on" and text ~= "off" then

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { readConfig } from '../../handler/config.ts'
@@ -17,6 +17,7 @@ const GATEWAY: Record<string, { bad: string[], good: string[] }> = {
   TLS_CERTIFICATE_KEY: { bad: ['key.pem', '/a$b.pem'], good: [] },
   TLS_PORT: { bad: ['0', '65536', 'https'], good: [] },
   TLS_REDIRECT: { bad: ['yes', '1', 'ON'], good: ['on'] },
+  USER_NAME: { bad: ['no body', '-x', 'a;b', '1000'], good: [userInfo().username] },
   SOCKET_PATH: { bad: ['ws', '/ws', '/', '//', '/a b/', '/ws/;'], good: ['/live/', '/a/b-c.d/'] },
   HANDLER_URL: { bad: ['handler:3000', 'http://a/path', 'http://a,b', ',', 'ws://a'], good: ['https://127.0.0.1:4000', 'http://a:1,http://b:2'] },
   SITE_URL: { bad: ['example.com', 'http://a:0', 'http://a;'], good: ['https://example.com', 'http://unix:/nowhere.sock'] },

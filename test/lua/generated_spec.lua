@@ -6,7 +6,8 @@ local function settings(values)
 end
 
 local function machine(changes)
-  local facts = { run = "/run/framegate", is_root = false, user = "www", open_files = 1048576, mesh_port = 12345, has_ipv6 = true,
+  local facts = { run = "/run/framegate", is_root = false, user = "www", group = "www", open_files = 1048576,
+    capacity = { connections = 16384 }, mesh_port = 12345, has_ipv6 = true,
     exists = function(path) return path:find("^/usr/lib/nginx/modules/") ~= nil end }
   for name, value in pairs(changes or {}) do
     facts[name] = value
@@ -104,15 +105,17 @@ describe("the generated files", function()
     assert.matches("set_real_ip_from 10.0.0.0/8;\nset_real_ip_from ::1;\n", out, 1, true)
   end)
 
-  it("ask for as many connections as there can be open files", function()
-    local out = files({ WORKER_CONNECTIONS = "20000" }, { open_files = 1024 })
-    assert.are.equal("worker_connections 1024;\n", out["events.conf"])
+  it("ask for as many connections and files as there can be", function()
+    local out = files({}, { open_files = 1024, capacity = { connections = 989 } })
+    assert.are.equal("worker_connections 989;\n", out["events.conf"])
     assert.matches("worker_rlimit_nofile 1024;", out["main.conf"], 1, true)
-    assert.are.equal("worker_connections 20000;\n", files({ WORKER_CONNECTIONS = "20000" })["events.conf"])
   end)
 
   it("name the user of the workers only for root: nobody else can change it", function()
-    assert.matches("user root;\n", files({}, { is_root = true, user = "root" })["main.conf"], 1, true)
+    local root = { is_root = true, user = "root", group = "root" }
+    assert.matches("user root root;\n", files({}, root)["main.conf"], 1, true)
+    root.account = { name = "ada", group = "staff" }
+    assert.matches("user ada staff;\n", files({}, root)["main.conf"], 1, true)
     assert.is_nil(files()["main.conf"]:find("user", 1, true))
     assert.matches("worker_processes 3;", files({ WORKERS = "3" })["main.conf"], 1, true)
   end)
