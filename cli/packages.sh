@@ -85,7 +85,7 @@ clean_up() {
   rm -rf "$scratch"
 }
 
-command -v dpkg-query >/dev/null || die 'no apt here: run framegate on Debian or with docker compose'
+command -v dpkg-query >/dev/null || die 'no apt here: run framegate on Debian or Ubuntu, or with docker compose'
 # shellcheck disable=SC2086 # the lists are words on purpose
 wanted=$(missing_packages $runtime)
 lacks_luajit=
