@@ -111,6 +111,7 @@ local machine = {
   has_ipv6 = io.open("/proc/net/if_inet6") ~= nil,
   exists = function(path) return io.open(path) ~= nil end,
   output = output,
+  quoted = quoted,
 }
 if machine.open_files < Capacity.LEAST_FILES then
   fail { ("the limit of open files is %d, expected at least %d: raise it with ulimit -n"):format(machine.open_files, Capacity.LEAST_FILES) }

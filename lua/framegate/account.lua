@@ -18,15 +18,19 @@ local function default_of(machine)
   end
 end
 
--- The first path that this account cannot read or go through.
+-- The first path that this account cannot read or go through. The gateway's image has no handler, nor npm packages.
 local function obstacle(account, machine)
-  local project, run = machine.project, machine.run
-  local script = ("cd /; find %s/lua %s/nginx %s/site %s/handler ! -readable -print -quit 2>&1; [ -x %s ] || echo %s")
-    :format(project, project, project, project, run, run)
-  if machine.exists(project .. "/node_modules") then
-    script = script .. ("; [ -x %s/node_modules ] || echo %s/node_modules"):format(project, project)
+  local script = { "cd /" }
+  for _, folder in ipairs { "lua", "nginx", "site", "handler" } do
+    local path = machine.project .. "/" .. folder
+    script[#script + 1] = machine.exists(path) and ("find %s ! -readable -print -quit 2>&1"):format(machine.quoted(path)) or nil
   end
-  local said = machine.output(("setpriv --reuid=%s --regid='%s' --init-groups sh -c '%s'"):format(account.name, account.group, script))
+  for _, path in ipairs { machine.project .. "/node_modules", machine.run } do
+    local word = machine.quoted(path)
+    script[#script + 1] = machine.exists(path) and ("[ -x %s ] || echo %s"):format(word, word) or nil
+  end
+  local said = machine.output(("setpriv --reuid=%s --regid=%s --init-groups sh -c %s")
+    :format(account.name, machine.quoted(account.group), machine.quoted(table.concat(script, "; "))))
   if said == "" then
     return nil
   end
@@ -41,7 +45,7 @@ end
 --- Chooses the account of workers and handler.
 ---@param settings table as Config.read returns it
 ---@param machine { project: string, run: string, is_root: boolean, user: string, output: fun(command: string): string,
----  exists: fun(path: string): boolean } `project` and `run` have no characters that a shell takes for its own
+---  exists: fun(path: string): boolean, quoted: fun(word: string): string } `quoted` as a shell wants it
 ---@return Account? account nil when they run as whoever starts them
 ---@return string? problem one line that names the variable: the start is refused
 ---@return string? note one line for who starts it: they stay root, and why

@@ -6,6 +6,7 @@ local Certificate = {}
 -- As much of a server as makes nginx load both files; it opens no port.
 local CONFIGURATION = [[
 error_log stderr;
+pid temp/check.pid;
 events { }
 http {
     client_body_temp_path temp/check;
@@ -55,11 +56,11 @@ local function ask_nginx(settings, run)
   local said = pipe:read("*a")
   pipe:close()
   os.remove(path)
-  local line = said:match("%[emerg%] ([^\n]*)")
+  local line = said:match("%[emerg%] ([^\n]*)") -- in some versions with the process's id: 18#18:
   if not line then
     return nil
   end
-  local reason = line:match("::([^:()]+)%)") or line
+  local reason = line:match("::([^:()]+)%)") or line:gsub("^%d+#%d+: ", "")
   if line:find("mismatch", 1, true) then
     return problem(settings, "TLS_CERTIFICATE_KEY", "the key of TLS_CERTIFICATE", reason)
   end

@@ -4,6 +4,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { certificates } from '../support/certificates.ts'
 import { freePort, project } from '../support/gateway.ts'
 import { copyOfProject, folder, run, startFramegate } from './framegate.ts'
 
@@ -21,9 +22,13 @@ test('a port that is taken', async (t) => {
   t.after(() => other.close())
   const { port } = other.address() as { port: number }
 
-  const framegate = await startFramegate(t, { PORT: String(port) })
-  assert.equal(await framegate.ended, 1)
-  assert.deepEqual(framegate.lines(), [`framegate: port ${port} is in use: stop what listens there or set PORT`])
+  const { certificate, key } = certificates(t).make('site')
+  const tls = { TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key }
+  for (const env of [{ PORT: String(port) }, { PORTS: `${await freePort()} ${port}` }, { TLS_PORT: String(port), ...tls }]) {
+    const framegate = await startFramegate(t, env)
+    assert.equal(await framegate.ended, 1)
+    assert.deepEqual(framegate.lines(), [`framegate: port ${port} is in use: stop what listens there or set ${Object.keys(env)[0]}`])
+  }
 })
 
 test('bad values, one line for each', async (t) => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { certificates } from '../support/certificates.ts'
 import { open } from '../support/client.ts'
 import { children, freePort, project } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
@@ -11,7 +12,8 @@ import { copyOfProject, folder, processesOf, run, startFramegate } from './frame
 const READY = 'Ctrl-C stops it'
 const isRoot = process.getuid!() === 0
 const skip = isRoot ? false : 'only root can become another user'
-const isReadable = isRoot && spawnSync('setpriv', ['--reuid=www-data', '--regid=www-data', '--init-groups', 'test', '-r', `${project}/cli/start.ts`]).status === 0
+const AS_WWW_DATA = ['--reuid=www-data', '--regid=www-data', '--init-groups']
+const isReadable = isRoot && spawnSync('setpriv', [...AS_WWW_DATA, 'test', '-r', `${project}/cli/start.ts`]).status === 0
 
 function userOf (pid: number): number {
   return Number(/^Uid:\t\d+\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1])
@@ -75,6 +77,24 @@ test('a project that no other user can read: root stays root and says so, but no
   assert.match(framegate.output(), /^framegate: workers and handler run as root, because \S+ cannot read \S+\/lua: /m)
   const [handler] = processesOf(copy, 'handler/server.ts') as [number]
   assert.equal(userOf(handler), 0)
+})
+
+test('who is not root may use a certificate, and cannot become somebody else', {
+  skip: skip || (isReadable ? false : 'the project lies where www-data cannot read it'),
+}, (t) => {
+  const pki = certificates(t)
+  const { certificate, key } = pki.make('site')
+  const runDirectory = folder(t)
+  for (const path of [pki.folder, runDirectory]) chmodSync(path, 0o777)
+  const configure = (env: Record<string, string>): SpawnSyncReturns<string> => spawnSync('setpriv', [...AS_WWW_DATA,
+    'lua5.1', join(project, 'lua/configure.lua'), project, runDirectory], { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } })
+
+  assert.match(configure({ TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key }).stderr, /^framegate: TLS_CERTIFICATE_KEY=\S+: expected .*Permission denied/)
+  chmodSync(key, 0o644)
+  const { status, stderr } = configure({ TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key })
+  assert.equal(status, 0, stderr)
+  assert.equal(stderr, '')
+  assert.equal(configure({ USER_NAME: 'root' }).stderr, 'framegate: USER_NAME=root: expected a start as root: nobody else can become another user\n')
 })
 
 test('a USER_NAME that nobody has is refused in one line', { skip }, (t) => {

@@ -7,6 +7,7 @@ local function machine(facts)
     all[name] = value
   end
   all.exists = function() return true end
+  all.quoted = function(word) return "'" .. word .. "'" end
   all.output = function(command)
     local option, name = command:match("^id (%S+) %-%- (%S+)")
     if not option then
