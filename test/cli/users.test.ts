@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { certificates } from '../support/certificates.ts'
 import { open } from '../support/client.ts'
-import { children, freePort, project } from '../support/gateway.ts'
+import { askSocket, children, freePort, project } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
 import { copyOfProject, folder, processesOf, run, startFramegate } from './framegate.ts'
 
@@ -46,6 +46,7 @@ test('started as root, workers and handler run as another user; frames, pushes a
   const push = run(t, process.execPath, ['cli/bin.js', 'broadcast', 'from root'], { RUN_DIR: runDirectory })
   assert.equal(await push.ended, 0, push.output())
   assert.equal(await socket.next(), 'from root')
+  for (const path of ['/status', '/metrics']) assert.equal((await askSocket(path, `${runDirectory}/control/control.sock`)).status, 200, path)
   const page = await fetch(`http://127.0.0.1:${port}/`)
   assert.equal(page.status, 200)
   const chat = await open(`ws://127.0.0.1:${port}/ws/chat/hall`)

@@ -138,7 +138,8 @@ it("a file", function()
 end)
 
 it("a user's name", function()
-  check(Parse.user, same { "www-data", "_apt", "framegate", "ada.l" }, { "", "-x", "33", "a b", "a;b", "$(id)", "a\nb", ("a"):rep(33) }, "the name of a user")
+  check(Parse.user, same { "www-data", "_apt", "framegate", "ada.l" },
+    { "", "-x", "33", "a b", "a;b", "$(id)", "a\nb", ("a"):rep(33) }, "the name of a user")
 end)
 
 it("a switch", function()
