@@ -3,14 +3,22 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from './failure.ts'
-import type { Command } from './process.ts'
+import type { Account, Command } from './process.ts'
 
 const READY_WITHIN = 10_000
 const POLL_EVERY = 20
 
 /** What lua/configure.lua made of the environment, as far as the start needs it. */
 export type Settings = {
-  PORT: number
+  /** The public ports for plain HTTP. */
+  ports: number[]
+  PORTS: number[]
+  /** Under whom the handler runs; who starts it when there is none. */
+  account?: Account
+  /** Lines for who starts it. */
+  notes: string[]
+  TLS_CERTIFICATE: string
+  TLS_PORT: number
   CONTROL_SOCKET: string
   SOCKET_PATH: string
   HANDLER_URL: string[]
@@ -21,7 +29,7 @@ export type Settings = {
 export function configure (project: string, run: string, env: NodeJS.ProcessEnv): Settings {
   const { error, status } = spawnSync('lua5.1', [`${project}/lua/configure.lua`, project, run], {
     env,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'ignore', 'inherit'],
   })
   if (error) throw new Failure('lua5.1 is missing: run sh cli/setup.sh')
   if (status !== 0) throw new Failure()

@@ -85,12 +85,12 @@ clean_up() {
   rm -rf "$scratch"
 }
 
-command -v dpkg-query >/dev/null || die 'no apt here: run framegate on Debian or with docker compose'
+command -v dpkg-query >/dev/null || die 'no apt here: run framegate on Debian or Ubuntu, or with docker compose'
 # shellcheck disable=SC2086 # the lists are words on purpose
 wanted=$(missing_packages $runtime)
 lacks_luajit=
 if [ "${1:-}" = --test ]; then
-  wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check chromium=chromium ps=procps promtool=prometheus)
+  wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check chromium=chromium ps=procps promtool=prometheus openssl=openssl)
   command -v luajit >/dev/null || lacks_luajit=yes
 fi
 [ -n "$wanted$lacks_luajit" ] || exit 0

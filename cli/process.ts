@@ -2,10 +2,15 @@ import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+/** A user, and its own group. */
+export type Account = { name: string, group: string }
+
 export type Command = {
   command: string
   args: string[]
   env: NodeJS.ProcessEnv
+  /** Under whom it runs, if under another; only root can do that. */
+  account?: Account | undefined
 }
 
 export type Child = {
@@ -23,9 +28,10 @@ export type StopStep = { signal: NodeJS.Signals, wait: number }
  * Starts a program that ends when this process ends, however that happens: the kernel sends it SIGTERM.
  * It leads a process group of its own, so that Ctrl-C reaches this process alone and the order of ending is ours.
  */
-export function startChild ({ command, args, env }: Command): Child {
+export function startChild ({ command, args, env, account }: Command): Child {
   const stdio: StdioOptions = ['ignore', 'pipe', 'inherit']
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', command, ...args], { env, stdio, detached: true })
+  const identity = account ? ['--reuid', account.name, '--regid', account.group, '--init-groups'] : []
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...identity, command, ...args], { env, stdio, detached: true })
   const ended = howItEnds(child)
   const lines = createInterface({ input: child.stdout! })
   lines.on('line', (line) => process.stdout.write(line + '\n'))

@@ -27,12 +27,12 @@ async function start (project: string, environment: NodeJS.ProcessEnv, stop: Sto
 
 async function run (project: string, directory: string, env: NodeJS.ProcessEnv, running: Running): Promise<never> {
   const settings = configure(project, directory, env)
-  await checkPort(settings.PORT, 'PORT')
+  for (const { port, variable } of publicPorts(settings)) await checkPort(port, variable)
   const nginx = nginxCommand(directory, env)
   checkNginx(nginx)
 
   if (!env.HANDLER_URL) {
-    running.handler = new Handler(handlerCommand(project, handlerEnvironment(settings, env)), `${project}/handler`, say)
+    running.handler = new Handler({ ...handlerCommand(project, handlerEnvironment(settings, env)), account: settings.account }, `${project}/handler`, say)
     await running.handler.start()
   }
   running.nginx = startChild(nginx)
@@ -50,11 +50,20 @@ function handlerEnvironment (settings: Settings, env: NodeJS.ProcessEnv): NodeJS
   }
 }
 
-function tellWhere ({ PORT, SOCKET_PATH, HANDLER_URL, CONTROL_SOCKET }: Settings, shipped: boolean): void {
-  say(`page     http://localhost:${PORT}/`)
-  say(`sockets  ws://localhost:${PORT}${SOCKET_PATH}`)
+function publicPorts ({ ports, PORTS, TLS_CERTIFICATE, TLS_PORT }: Settings): Array<{ port: number, variable: string, secure: string }> {
+  const plain = ports.map((port) => ({ port, variable: PORTS.length > 0 ? 'PORTS' : 'PORT', secure: '' }))
+  return TLS_CERTIFICATE === '' ? plain : [...plain, { port: TLS_PORT, variable: 'TLS_PORT', secure: 's' }]
+}
+
+function tellWhere (settings: Settings, shipped: boolean): void {
+  const { SOCKET_PATH, HANDLER_URL, CONTROL_SOCKET } = settings
+  const all = (address: (secure: string, port: number) => string): string =>
+    publicPorts(settings).map(({ port, secure }) => address(secure, port)).join(', ')
+  say(`page     ${all((s, port) => `http${s}://localhost:${port}/`)}`)
+  say(`sockets  ${all((s, port) => `ws${s}://localhost:${port}${SOCKET_PATH}`)}`)
   say(`handler  ${HANDLER_URL.join(', ')}${shipped ? ' (handler/, started here)' : ''}`)
   say(`control  ${CONTROL_SOCKET}`)
+  for (const note of settings.notes) say(note)
   say('Ctrl-C stops it')
 }
 

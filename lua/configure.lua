@@ -1,13 +1,17 @@
 -- lua5.1 lua/configure.lua <project> <run>
 -- Checks the environment and writes what nginx starts from: <run>/nginx/ (links to nginx/*.conf and the few
 -- generated files), <run>/settings.json and the folders of sockets. Both arguments are absolute paths.
--- A value that is refused gives one line on stderr, and exit status 1.
+-- A value that is refused gives one line on stderr, and exit status 1. What is good to know is printed, a line each.
 
 local project, run = arg[1], arg[2]
 package.path = project .. "/lua/?.lua;" .. package.path
 
+local Account = require "framegate.account"
+local Capacity = require "framegate.capacity"
+local Certificate = require "framegate.certificate"
 local Config = require "framegate.config"
 local Generated = require "framegate.generated"
+local Ports = require "framegate.ports"
 local cjson = require "cjson"
 
 local function fail(lines)
@@ -56,6 +60,19 @@ if run:find("[%s;{}\"'$\\]") or project:find("[%s;{}\"'$\\]") then
   fail { "nginx cannot take a path with spaces, quotes or any of ; { } $ in it: " .. project .. ", " .. run }
 end
 
+local function in_run(command)
+  shell((command:gsub("RUN", function() return quoted(run) end):gsub("PROJECT", function() return quoted(project) end)))
+end
+
+in_run "mkdir -p RUN/nginx/generated RUN/internal RUN/handler RUN/temp"
+in_run "chmod 0700 RUN/internal"
+in_run "mkdir -p -m 0750 RUN/control"
+
+local refused = Certificate.check(settings, run)
+if refused then
+  fail { refused }
+end
+
 -- The workers' own port: a free one, kept while this gateway runs, so that workers of before and after a reload meet.
 local function mesh_port()
   local pid = (io.open(run .. "/nginx.pid") or io.popen("true")):read("*l")
@@ -80,27 +97,49 @@ local function mesh_port()
   return port
 end
 settings.mesh_port = mesh_port()
+settings.ports = Ports.plain(settings)
 
-local files, missing = Generated.files(settings, {
+local machine = {
+  project = project,
   run = run,
   is_root = output("id -u") == "0",
   user = output("id -un"),
+  group = output("id -gn"),
   open_files = tonumber(output("ulimit -Hn")) or 1048576,
+  processors = tonumber(output("getconf _NPROCESSORS_ONLN")),
   mesh_port = settings.mesh_port,
   has_ipv6 = io.open("/proc/net/if_inet6") ~= nil,
   exists = function(path) return io.open(path) ~= nil end,
-})
+  output = output,
+  quoted = quoted,
+}
+if machine.open_files < Capacity.LEAST_FILES then
+  fail { ("the limit of open files is %d, expected at least %d: raise it with ulimit -n"):format(machine.open_files, Capacity.LEAST_FILES) }
+end
+machine.capacity = Capacity.of(settings, machine)
+settings.capacity = machine.capacity
+
+local unfit, note
+machine.account, unfit, note = Account.choose(settings, machine)
+if unfit then
+  fail { unfit }
+end
+settings.account = machine.account
+settings.notes = { Capacity.describe(machine.capacity), note }
+
+local files, missing = Generated.files(settings, machine)
 if not files then
   fail(missing)
 end
 
-local function in_run(command)
-  shell((command:gsub("RUN", function() return quoted(run) end):gsub("PROJECT", function() return quoted(project) end)))
+if machine.is_root then
+  -- A folder that is its owner's already keeps the group that somebody may have given it.
+  local account = machine.account or { name = machine.user, group = machine.group }
+  for _, folder in ipairs { "internal", "handler", "temp", "control" } do
+    local path = quoted(run .. "/" .. folder)
+    shell(('[ "$(stat -c %%U %s)" = %s ] || chown %s:%s %s'):format(path, account.name, account.name, quoted(account.group), path))
+  end
 end
-
-in_run "mkdir -p RUN/nginx/generated RUN/internal RUN/handler RUN/temp"
-in_run "chmod 0700 RUN/internal"
-in_run "mkdir -p -m 0750 RUN/control"
 in_run "ln -sfn PROJECT/lua RUN/lua"
 in_run "ln -sfn PROJECT/site RUN/site"
 in_run "ln -sfn PROJECT/page RUN/page"
@@ -111,3 +150,6 @@ for name, text in pairs(files) do
 end
 write(run .. "/settings.json", cjson.encode(settings))
 in_run "chmod 0600 RUN/settings.json"     -- it holds CONTROL_TOKEN
+for _, line in ipairs(settings.notes) do
+  print("framegate: " .. line)
+end

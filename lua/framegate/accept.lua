@@ -2,6 +2,7 @@
 -- every request under SOCKET_PATH.
 
 local WebSocket = require "resty.websocket.server"
+local Capacity = require "framegate.capacity"
 local CarryOut = require "framegate.carry_out"
 local Census = require "framegate.census"
 local Config = require "framegate.config"
@@ -57,19 +58,16 @@ local function location_settings(connection)
   return connection
 end
 
--- A lane takes four of nginx's connections (its timer, and both ends to the internal server and on to the handler), listeners,
--- links and the site take some: without them no socket would be answered.
-local CONNECTIONS_OF_A_LANE, OTHERS = 4, 64
 local has_told_that_full = false
 
 local function check_room()
-  local total = Config.WORKER_CONNECTIONS
-  if Registry.count() < math.max(total / 2, total - CONNECTIONS_OF_A_LANE * Config.HANDLER_CONCURRENCY - OTHERS) then
+  if Registry.count() < Config.capacity.sockets then
     return nil
   end
   if not has_told_that_full then
     has_told_that_full = true
-    ngx.log(ngx.WARN, "[gateway] this worker holds ", Registry.count(), " sockets and takes no more: raise WORKER_CONNECTIONS or WORKERS")
+    local remedy = Capacity.remedy(Config.capacity)
+    ngx.log(ngx.WARN, "[gateway] this worker holds ", Registry.count(), " sockets and takes no more: raise ", remedy)
   end
   return { cause = "full", status = 503, message = "this gateway holds as many sockets as it can", headers = { ["Retry-After"] = 5 } }
 end

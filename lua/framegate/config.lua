@@ -3,6 +3,7 @@
 -- inside nginx `Config.load` takes that file, so a reload sees what was checked and nothing else.
 
 local Parse = require "framegate.parse"
+local Ports = require "framegate.ports"
 
 local Config = {}
 
@@ -12,6 +13,12 @@ local GIB = 1024 * 1024 * 1024
 -- A default that is a function is given the run directory.
 Config.variables = {
   { "PORT", Parse.integer(1, 65535), 8080 },
+  { "PORTS", Parse.list(Parse.integer(1, 65535)), {} },
+  { "TLS_CERTIFICATE", Parse.file, "" },
+  { "TLS_CERTIFICATE_KEY", Parse.file, "" },
+  { "TLS_PORT", Parse.integer(1, 65535), 443 },
+  { "TLS_REDIRECT", Parse.switch, false },
+  { "USER_NAME", Parse.user, "" },
   { "SOCKET_PATH", Parse.path, "/ws/" },
   { "HANDLER_URL", Parse.list(Parse.url), function(run) return { "http://unix:" .. run .. "/handler/handler.sock" } end },
   { "SITE_URL", Parse.url, function(run) return "http://unix:" .. run .. "/internal/site.sock" end },
@@ -39,7 +46,20 @@ Config.variables = {
 -- Never shown in a message.
 local SECRET = { CONTROL_TOKEN = true }
 
+local function check_tls(settings, problems)
+  local certificate, key = settings.TLS_CERTIFICATE, settings.TLS_CERTIFICATE_KEY
+  if certificate == "" and key and key ~= "" then
+    problems[#problems + 1] = "TLS_CERTIFICATE_KEY=" .. key .. ": expected TLS_CERTIFICATE beside it"
+  elseif key == "" and certificate and certificate ~= "" then
+    problems[#problems + 1] = "TLS_CERTIFICATE=" .. certificate .. ": expected TLS_CERTIFICATE_KEY beside it"
+  elseif certificate == "" and settings.TLS_REDIRECT then
+    problems[#problems + 1] = "TLS_REDIRECT=on: expected TLS_CERTIFICATE and TLS_CERTIFICATE_KEY beside it"
+  end
+end
+
 local function check_together(settings, problems)
+  check_tls(settings, problems)
+  Ports.check(settings, problems)
   local schemes = {}
   for _, url in ipairs(settings.HANDLER_URL or {}) do
     schemes[url:match("^%a+")] = true

@@ -1,5 +1,7 @@
 -- The few nginx files that are made from settings: what nginx cannot read from a variable.
 
+local Ports = require "framegate.ports"
+
 local Generated = {}
 
 local MODULE_FOLDERS = { "/usr/lib/nginx/modules/", "/usr/lib64/nginx/modules/", "/usr/share/nginx/modules/" }
@@ -31,22 +33,41 @@ local function main_file(settings, machine)
     end
   end
   if machine.is_root then
-    out[#out + 1] = ("user %s;"):format(machine.user)
+    local account = machine.account or { name = machine.user, group = machine.group }
+    out[#out + 1] = ("user %s %s;"):format(account.name, account.group)
   end
   out[#out + 1] = ("worker_processes %s;"):format(settings.WORKERS)
-  -- Each socket is one open file; events on their way to the handler take two more.
   out[#out + 1] = ("worker_rlimit_nofile %d;"):format(machine.open_files)
   out[#out + 1] = ("pid %s/nginx.pid;"):format(machine.run)
   return lines(out), missing
 end
 
 local function listen_file(settings, machine)
+  local out = {}
   -- Dead peers are found by pings; the kernel's keep-alive is the second net (20 s, 4 probes).
-  local out = { ("listen %d so_keepalive=60s:20s:4;"):format(settings.PORT) }
-  if machine.has_ipv6 then
-    out[2] = ("listen [::]:%d so_keepalive=60s:20s:4;"):format(settings.PORT)
+  local function listen(port, tls)
+    out[#out + 1] = ("listen %d%s so_keepalive=60s:20s:4;"):format(port, tls)
+    out[#out + 1] = machine.has_ipv6 and ("listen [::]:%d%s so_keepalive=60s:20s:4;"):format(port, tls) or nil
+  end
+  for _, port in ipairs(Ports.plain(settings)) do
+    listen(port, "")
+  end
+  if settings.TLS_CERTIFICATE ~= "" then
+    listen(settings.TLS_PORT, " ssl")
+    out[#out + 1] = ("ssl_certificate %s;"):format(settings.TLS_CERTIFICATE)
+    out[#out + 1] = ("ssl_certificate_key %s;"):format(settings.TLS_CERTIFICATE_KEY)
+    out[#out + 1] = "include tls.conf;"
   end
   return lines(out)
+end
+
+-- 308 keeps method and body (RFC 9110 section 15.4.9).
+local function redirect_file(settings)
+  if not settings.TLS_REDIRECT then
+    return ""
+  end
+  local port = settings.TLS_PORT == 443 and "" or ":" .. settings.TLS_PORT
+  return lines { "if ($is_to_redirect) {", ("    return 308 https://$host%s$request_uri;"):format(port), "}" }
 end
 
 local function control_file(settings, machine)
@@ -99,8 +120,8 @@ end
 
 --- The files by name, or nil and what is missing on this machine.
 ---@param settings table as Config.read returns it
----@param machine { run: string, is_root: boolean, user: string, open_files: number, mesh_port: number,
----  has_ipv6: boolean, exists: fun(path: string): boolean }
+---@param machine { run: string, is_root: boolean, user: string, group: string, account: { name: string, group: string }?,
+---  open_files: number, capacity: { connections: integer }, mesh_port: number, has_ipv6: boolean, exists: fun(path: string): boolean }
 ---@return table<string, string>? files
 ---@return string[]? missing
 function Generated.files(settings, machine)
@@ -111,9 +132,10 @@ function Generated.files(settings, machine)
   local limit = settings.MAX_CONNECTIONS_PER_IP
   return {
     ["main.conf"] = main,
-    ["events.conf"] = ("worker_connections %d;\n"):format(math.min(settings.WORKER_CONNECTIONS, machine.open_files)),
+    ["events.conf"] = ("worker_connections %d;\n"):format(machine.capacity.connections),
     ["trusted_proxies.conf"] = trusted_file(settings),
     ["listen.conf"] = listen_file(settings, machine),
+    ["redirect.conf"] = redirect_file(settings),
     ["sockets.conf"] = sockets_file(settings),
     ["limit_conn.conf"] = limit > 0 and ("limit_conn sockets_per_address %d;\n"):format(limit) or "",
     ["site.conf"] = ("proxy_pass %s://site;\n"):format(scheme(settings.SITE_URL)) .. tls_name(settings.SITE_URL),

@@ -42,7 +42,7 @@ function Lanes.take(dispatch)
   if lane then
     return lane
   end
-  if count >= Config.HANDLER_CONCURRENCY then
+  if count >= Config.capacity.lanes then
     return nil
   end
   lane = Lane.new(dispatch)

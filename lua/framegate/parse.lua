@@ -105,6 +105,32 @@ function Parse.socket_file(text)
   return text
 end
 
+--- An absolute path of a file that nginx reads; whether it is there is not looked at here.
+---@return string?
+function Parse.file(text)
+  if text:sub(1, 1) ~= "/" or text:find("[%s;{}\"'$\\]") then
+    return nil, "an absolute path without spaces, quotes or any of ; { } $"
+  end
+  return text
+end
+
+--- A login name, in the form that Debian's adduser allows.
+---@return string?
+function Parse.user(text)
+  if not text:match("^[%a_][%w_%.%-]*$") or #text > 32 then
+    return nil, "the name of a user, such as www-data"
+  end
+  return text
+end
+
+---@return boolean?
+function Parse.switch(text)
+  if text ~= "on" and text ~= "off" then
+    return nil, "on or off"
+  end
+  return text == "on"
+end
+
 --- `http://host[:port]`, `https://host[:port]`, `http://[ipv6]:port` or `http://unix:/path/to.sock`.
 ---@return string? url
 function Parse.url(text)

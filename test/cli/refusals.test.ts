@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { freePort } from '../support/gateway.ts'
+import { certificates } from '../support/certificates.ts'
+import { freePort, project } from '../support/gateway.ts'
 import { copyOfProject, folder, run, startFramegate } from './framegate.ts'
 
 /** A folder for the front of PATH with one program in it. */
@@ -21,9 +22,13 @@ test('a port that is taken', async (t) => {
   t.after(() => other.close())
   const { port } = other.address() as { port: number }
 
-  const framegate = await startFramegate(t, { PORT: String(port) })
-  assert.equal(await framegate.ended, 1)
-  assert.deepEqual(framegate.lines(), [`framegate: port ${port} is in use: stop what listens there or set PORT`])
+  const { certificate, key } = certificates(t).make('site')
+  const tls = { TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key }
+  for (const env of [{ PORT: String(port) }, { PORTS: `${await freePort()} ${port}` }, { TLS_PORT: String(port), ...tls }]) {
+    const framegate = await startFramegate(t, env)
+    assert.equal(await framegate.ended, 1)
+    assert.deepEqual(framegate.lines(), [`framegate: port ${port} is in use: stop what listens there or set ${Object.keys(env)[0]}`])
+  }
 })
 
 test('bad values, one line for each', async (t) => {
@@ -96,19 +101,32 @@ test('packages that only root can install', async (t) => {
   ])
 })
 
-test('another version of the vendored library, or other bits under a known version', async (t) => {
-  const apt = program(t, 'apt-get', `
-    mkdir -p deb/DEBIAN
-    printf 'Package: lua-nginx-websocket\\nVersion: %s\\nArchitecture: all\\nMaintainer: A <a@example.org>\\nDescription: a\\n' "$TEST_VERSION" >deb/DEBIAN/control
-    dpkg-deb --build deb package.deb >/dev/null`)
+/** An apt that downloads a package with this version number and these files. */
+function aptWith (t: TestContext, version: string, files: string): NodeJS.ProcessEnv {
+  return { PATH: program(t, 'apt-get', `
+    mkdir -p deb/DEBIAN deb/usr/share/lua/5.1 deb/usr/share/doc/lua-nginx-websocket
+    cp -R '${files}/.' deb/usr/share/lua/5.1/ && touch deb/usr/share/doc/lua-nginx-websocket/copyright
+    printf 'Package: lua-nginx-websocket\\nVersion: ${version}\\nArchitecture: all\\nMaintainer: A <a@example.org>\\nDescription: a\\n' >deb/DEBIAN/control
+    dpkg-deb --build deb package.deb >/dev/null`) }
+}
 
-  const unknown = run(t, 'sh', ['cli/vendor.sh', folder(t)], { PATH: apt, TEST_VERSION: '9.99-1' })
+test('another version of the vendored library, or other files under a known version', async (t) => {
+  const unknown = run(t, 'sh', ['cli/vendor.sh', folder(t)], aptWith(t, '9.99-1', folder(t)))
   assert.equal(await unknown.ended, 1)
   assert.deepEqual(unknown.lines(), [
-    'framegate: lua-nginx-websocket 9.99-1 is not a version that framegate knows (0.08-1 0.13-1): run it with docker compose',
+    'framegate: lua-nginx-websocket 9.99-1 is not a version that framegate knows (0.08 0.13): run it with docker compose',
   ])
 
-  const other = run(t, 'sh', ['cli/vendor.sh', folder(t)], { PATH: apt, TEST_VERSION: '0.13-1' })
+  const other = run(t, 'sh', ['cli/vendor.sh', folder(t)], aptWith(t, '0.13-1', folder(t)))
   assert.equal(await other.ended, 1)
-  assert.match(other.output(), /^framegate: lua-nginx-websocket 0\.13-1 has the sha256 [0-9a-f]{64}, which is not Debian's: .*\n$/)
+  assert.deepEqual(other.lines(), ['framegate: lua-nginx-websocket 0.13-1 does not hold the files of version 0.13: check your apt sources'])
+})
+
+test('the same files from another distribution’s build are taken', async (t) => {
+  const files = join(project, 'lua/vendor')
+  const [, version] = /_VERSION *= *'([\d.]+)'/.exec(readFileSync(join(files, 'nginx/websocket/server.lua'), 'utf8'))!
+  const target = folder(t)
+  const vendor = run(t, 'sh', ['cli/vendor.sh', target], aptWith(t, `${version}-1build1`, files))
+  assert.equal(await vendor.ended, 0, vendor.output())
+  assert.deepEqual(readFileSync(join(target, 'nginx/websocket/protocol.lua')), readFileSync(join(files, 'nginx/websocket/protocol.lua')))
 })

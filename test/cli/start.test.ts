@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { certificates } from '../support/certificates.ts'
 import { open, type Client } from '../support/client.ts'
 import { askSocket, freePort } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
@@ -33,6 +34,17 @@ test('it says where everything listens, and all of that answers', async (t) => {
   socket.socket.terminate()
 
   assert.equal((await askSocket('/healthz', control)).status, 200)
+})
+
+test('it names every public port', async (t) => {
+  const { certificate, key } = certificates(t).make('site')
+  const [first, second, tls] = [await freePort(), await freePort(), await freePort()]
+  const framegate = await startFramegate(t, {
+    PORTS: `${first},${second}`, TLS_PORT: String(tls), TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key,
+  })
+  await framegate.said(READY)
+  assert.match(framegate.output(), new RegExp(`framegate: page +http://localhost:${first}/, http://localhost:${second}/, https://localhost:${tls}/$`, 'm'))
+  assert.match(framegate.output(), new RegExp(`framegate: sockets +ws://localhost:${first}/ws/, ws://localhost:${second}/ws/, wss://localhost:${tls}/ws/$`, 'm'))
 })
 
 test('Ctrl-C ends all of it, open sockets too', async (t) => {

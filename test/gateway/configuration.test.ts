@@ -2,15 +2,22 @@
 import assert from 'node:assert/strict'
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { readConfig } from '../../handler/config.ts'
+import { certificates } from '../support/certificates.ts'
 import { freePort, project } from '../support/gateway.ts'
 
 /** For each variable of the gateway: values that are refused, and values that are good and not the default. */
 const GATEWAY: Record<string, { bad: string[], good: string[] }> = {
   PORT: { bad: ['0', '65536', 'http', '80 '], good: [] },
+  PORTS: { bad: ['0', '80,http', ','], good: [] },
+  TLS_CERTIFICATE: { bad: ['cert.pem', '/a b.pem', '/a;b.pem'], good: [] },
+  TLS_CERTIFICATE_KEY: { bad: ['key.pem', '/a$b.pem'], good: [] },
+  TLS_PORT: { bad: ['0', '65536', 'https'], good: [] },
+  TLS_REDIRECT: { bad: ['yes', '1', 'ON'], good: ['on'] },
+  USER_NAME: { bad: ['no body', '-x', 'a;b', '1000'], good: [userInfo().username] },
   SOCKET_PATH: { bad: ['ws', '/ws', '/', '//', '/a b/', '/ws/;'], good: ['/live/', '/a/b-c.d/'] },
   HANDLER_URL: { bad: ['handler:3000', 'http://a/path', 'http://a,b', ',', 'ws://a'], good: ['https://127.0.0.1:4000', 'http://a:1,http://b:2'] },
   SITE_URL: { bad: ['example.com', 'http://a:0', 'http://a;'], good: ['https://example.com', 'http://unix:/nowhere.sock'] },
@@ -39,6 +46,8 @@ const GATEWAY: Record<string, { bad: string[], good: string[] }> = {
 const BESIDE: Record<string, Record<string, string>> = {
   CONTROL_PORT: { CONTROL_TOKEN: '0123456789abcdef' },
   CONTROL_TOKEN: { CONTROL_PORT: '18081' },
+  TLS_CERTIFICATE: { TLS_CERTIFICATE_KEY: '/key.pem' },
+  TLS_CERTIFICATE_KEY: { TLS_CERTIFICATE: '/certificate.pem' },
 }
 
 const HANDLER: Record<string, string[]> = {
@@ -99,6 +108,13 @@ function runDirectory (t: TestContext): string {
 
 function configure (run: string, env: Record<string, string>): SpawnSyncReturns<string> {
   return spawnSync('lua5.1', [join(project, 'lua/configure.lua'), project, run], { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } })
+}
+
+/** Free ports, and files of TLS that nginx can use. */
+async function listenSomewhere (t: TestContext): Promise<Record<string, string>> {
+  const [PORT, first, second, TLS_PORT] = (await Promise.all([1, 2, 3, 4].map(freePort))).map(String) as [string, string, string, string]
+  const { certificate, key } = certificates(t).make('site')
+  return { PORT, PORTS: `${first},${second}`, TLS_PORT, TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key }
 }
 
 function checkNginx (run: string): void {
@@ -193,7 +209,7 @@ test('every variable is used', () => {
 test('every variable with a value of its own at once: nginx takes it', async (t) => {
   const run = runDirectory(t)
   const env = Object.fromEntries(Object.entries(GATEWAY).map(([name, { good }]) => [name, good[0] ?? '']))
-  env.PORT = String(await freePort())
+  Object.assign(env, await listenSomewhere(t))
   env.CONTROL_SOCKET = `${run}/control/other.sock`
   const { status, stderr } = configure(run, env)
   assert.equal(status, 0, stderr)
@@ -204,10 +220,10 @@ test('every variable with a value of its own at once: nginx takes it', async (t)
 })
 
 test('the defaults, and each good value by itself: nginx takes it', async (t) => {
-  const port = String(await freePort())
+  const somewhere = await listenSomewhere(t)
   const run = runDirectory(t)
   for (const [name, value] of [['WORKERS', ''], ...Object.entries(GATEWAY).flatMap(([name, { good }]) => good.map((value) => [name, value]))]) {
-    const { status, stderr } = configure(run, { PORT: port, ...BESIDE[name!], [name!]: value! })
+    const { status, stderr } = configure(run, { ...somewhere, PORTS: '', ...BESIDE[name!], [name!]: value! })
     assert.equal(status, 0, `${name}=${value}: ${stderr}`)
     checkNginx(run)
   }

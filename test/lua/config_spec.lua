@@ -1,9 +1,16 @@
 local cjson = require "cjson.safe"
 local Config = require "framegate.config"
+local Ports = require "framegate.ports"
 
 -- For each variable: a text that is not its default, what it is read as, and a text that is refused.
 local VALUES = {
   PORT = { "9000", 9000, "0" },
+  PORTS = { "80 8081,9000", { 80, 8081, 9000 }, "80,http" },
+  TLS_CERTIFICATE = { "/c.pem", "/c.pem", "c.pem", { TLS_CERTIFICATE_KEY = "/k.pem" } },
+  TLS_CERTIFICATE_KEY = { "/k.pem", "/k.pem", "/a b.pem", { TLS_CERTIFICATE = "/c.pem" } },
+  TLS_PORT = { "8443", 8443, "0" },
+  TLS_REDIRECT = { "on", true, "maybe", { TLS_CERTIFICATE = "/c.pem", TLS_CERTIFICATE_KEY = "/k.pem" } },
+  USER_NAME = { "www-data", "www-data", "no body" },
   SOCKET_PATH = { "/live/", "/live/", "live" },
   HANDLER_URL = { "http://a:1,http://b:2", { "http://a:1", "http://b:2" }, "http://a/path" },
   SITE_URL = { "https://example.com/", "https://example.com", "example.com" },
@@ -57,6 +64,12 @@ describe("the settings", function()
   it("have these defaults", function()
     assert.are.same({
       PORT = 8080,
+      PORTS = {},
+      TLS_CERTIFICATE = "",
+      TLS_CERTIFICATE_KEY = "",
+      TLS_PORT = 443,
+      TLS_REDIRECT = false,
+      USER_NAME = "",
       SOCKET_PATH = "/ws/",
       HANDLER_URL = { "http://unix:/run/framegate/handler/handler.sock" },
       SITE_URL = "http://unix:/run/framegate/internal/site.sock",
@@ -151,6 +164,24 @@ describe("settings that must fit together", function()
   it("are not compared when one of them is wrong by itself", function()
     assert.matches("^PING_INTERVAL=x:", problem { PING_INTERVAL = "x", IDLE_TIMEOUT = "1s" })
     assert.matches("^IDLE_TIMEOUT=x:", problem { PING_INTERVAL = "100", IDLE_TIMEOUT = "x" })
+  end)
+
+  it("a certificate has a key, and a redirect somewhere to go", function()
+    assert.matches("^TLS_CERTIFICATE=/c: expected TLS_CERTIFICATE_KEY", problem { TLS_CERTIFICATE = "/c" })
+    assert.matches("^TLS_CERTIFICATE_KEY=/k: expected TLS_CERTIFICATE ", problem { TLS_CERTIFICATE_KEY = "/k" })
+    assert.matches("^TLS_REDIRECT=on: expected TLS_CERTIFICATE", problem { TLS_REDIRECT = "on" })
+  end)
+
+  it("each port is used once; PORTS stands for PORT", function()
+    local tls = { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", TLS_PORT = "8080" }
+    assert.matches("^TLS_PORT=8080: expected another port than that of PORT$", problem(tls))
+    tls.PORTS = "80,81"
+    assert.are.same({ 80, 81 }, Ports.plain((read(tls))))
+    assert.are.same({ 8080 }, Ports.plain((read {})))
+    assert.matches("^PORTS=81: expected another port", problem { PORTS = "81,80,81" })
+    assert.matches("^CONTROL_PORT=443: expected .* of TLS_PORT$",
+      problem { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", CONTROL_PORT = "443", CONTROL_TOKEN = ("t"):rep(16) })
+    assert.is_table((read { TLS_PORT = "8080" }))
   end)
 
   it("handlers are all reached in the same way", function()

@@ -6,7 +6,8 @@ local function settings(values)
 end
 
 local function machine(changes)
-  local facts = { run = "/run/framegate", is_root = false, user = "www", open_files = 1048576, mesh_port = 12345, has_ipv6 = true,
+  local facts = { run = "/run/framegate", is_root = false, user = "www", group = "www", open_files = 1048576,
+    capacity = { connections = 16384 }, mesh_port = 12345, has_ipv6 = true,
     exists = function(path) return path:find("^/usr/lib/nginx/modules/") ~= nil end }
   for name, value in pairs(changes or {}) do
     facts[name] = value
@@ -27,6 +28,7 @@ describe("the generated files", function()
       ["mesh_listen.conf"] = "listen 127.0.0.1:12345 reuseport;\n",
       ["events.conf"] = "worker_connections 16384;\n",
       ["listen.conf"] = "listen 8080 so_keepalive=60s:20s:4;\nlisten [::]:8080 so_keepalive=60s:20s:4;\n",
+      ["redirect.conf"] = "",
       ["sockets.conf"] = "location ^~ /ws/ {\n    include socket.conf;\n}\n",
       ["limit_conn.conf"] = "limit_conn sockets_per_address 100;\n",
       ["site.conf"] = "proxy_pass http://site;\n",
@@ -57,6 +59,8 @@ describe("the generated files", function()
     assert.are.equal("listen 9000 so_keepalive=60s:20s:4;\nlisten [::]:9000 so_keepalive=60s:20s:4;\n",
       files({ PORT = "9000" })["listen.conf"])
     assert.are.equal("listen 9000 so_keepalive=60s:20s:4;\n", files({ PORT = "9000" }, { has_ipv6 = false })["listen.conf"])
+    assert.are.equal("listen 80 so_keepalive=60s:20s:4;\nlisten 81 so_keepalive=60s:20s:4;\n",
+      files({ PORT = "9000", PORTS = "80,81" }, { has_ipv6 = false })["listen.conf"])
     assert.are.equal("listen unix:/run/c.sock;\n", files({ CONTROL_SOCKET = "/run/c.sock" })["control_listen.conf"])
     local token = ("t"):rep(16)
     local function control(port, changes)
@@ -67,6 +71,17 @@ describe("the generated files", function()
     assert.are.equal("listen unix:/run/c.sock;\nlisten 127.0.0.1:9000;\n", control("127.0.0.1:9000"))
     assert.are.equal("listen unix:/run/c.sock;\nlisten [::1]:9000;\n", control("[::1]:9000"))
     assert.are.equal("location ^~ /live/ {\n    include socket.conf;\n}\n", files({ SOCKET_PATH = "/live/" })["sockets.conf"])
+  end)
+
+  it("listen for TLS where there is a certificate, and redirect to it", function()
+    local tls = { TLS_CERTIFICATE = "/c.pem", TLS_CERTIFICATE_KEY = "/k.pem", TLS_REDIRECT = "on" }
+    local out = files(tls, { has_ipv6 = false })
+    assert.are.equal("listen 8080 so_keepalive=60s:20s:4;\nlisten 443 ssl so_keepalive=60s:20s:4;\n"
+      .. "ssl_certificate /c.pem;\nssl_certificate_key /k.pem;\ninclude tls.conf;\n", out["listen.conf"])
+    assert.are.equal("if ($is_to_redirect) {\n    return 308 https://$host$request_uri;\n}\n", out["redirect.conf"])
+    tls.TLS_PORT = "8443"
+    assert.matches("https://$host:8443$request_uri;", files(tls)["redirect.conf"], 1, true)
+    assert.matches("listen [::]:8443 ssl so_keepalive=60s:20s:4;", files(tls)["listen.conf"], 1, true)
   end)
 
   it("count the sockets of an address, or do not", function()
@@ -98,15 +113,17 @@ describe("the generated files", function()
     assert.matches("set_real_ip_from 10.0.0.0/8;\nset_real_ip_from ::1;\n", out, 1, true)
   end)
 
-  it("ask for as many connections as there can be open files", function()
-    local out = files({ WORKER_CONNECTIONS = "20000" }, { open_files = 1024 })
-    assert.are.equal("worker_connections 1024;\n", out["events.conf"])
+  it("ask for as many connections and files as there can be", function()
+    local out = files({}, { open_files = 1024, capacity = { connections = 989 } })
+    assert.are.equal("worker_connections 989;\n", out["events.conf"])
     assert.matches("worker_rlimit_nofile 1024;", out["main.conf"], 1, true)
-    assert.are.equal("worker_connections 20000;\n", files({ WORKER_CONNECTIONS = "20000" })["events.conf"])
   end)
 
   it("name the user of the workers only for root: nobody else can change it", function()
-    assert.matches("user root;\n", files({}, { is_root = true, user = "root" })["main.conf"], 1, true)
+    local root = { is_root = true, user = "root", group = "root" }
+    assert.matches("user root root;\n", files({}, root)["main.conf"], 1, true)
+    root.account = { name = "ada", group = "staff" }
+    assert.matches("user ada staff;\n", files({}, root)["main.conf"], 1, true)
     assert.is_nil(files()["main.conf"]:find("user", 1, true))
     assert.matches("worker_processes 3;", files({ WORKERS = "3" })["main.conf"], 1, true)
   end)

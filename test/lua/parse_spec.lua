@@ -139,3 +139,17 @@ it("a number of workers", function()
   check(Parse.workers, { ["auto"] = "auto", ["1"] = 1, ["128"] = 128 }, { "0", "129", "AUTO", "two", "-1", "1.5", "" },
     "auto or a whole number from 1 to 128")
 end)
+
+it("a file", function()
+  check(Parse.file, same { "/c.pem", "/etc/letsencrypt/live/example.com/fullchain.pem" },
+    { "", "c.pem", "./c.pem", "~/c.pem", "/a b", "/a;b", "/a{b", "/a$b", "/a'b", '/a"b', "/a\\b", "/a\nb" }, "an absolute path")
+end)
+
+it("a user's name", function()
+  check(Parse.user, same { "www-data", "_apt", "framegate", "ada.l" },
+    { "", "-x", "33", "a b", "a;b", "$(id)", "a\nb", ("a"):rep(33) }, "the name of a user")
+end)
+
+it("a switch", function()
+  check(Parse.switch, { on = true, off = false }, { "", "ON", "1", "yes", "true" }, "on or off")
+end)
