@@ -28,8 +28,9 @@ function Ports.check(settings, problems)
   if settings.TLS_PORT and settings.TLS_CERTIFICATE ~= "" then
     take("TLS_PORT", settings.TLS_PORT)
   end
-  if settings.CONTROL_PORT and settings.CONTROL_PORT > 0 then
-    take("CONTROL_PORT", settings.CONTROL_PORT)
+  local control = tonumber(settings.CONTROL_PORT and settings.CONTROL_PORT:match("%d+$"))
+  if control then
+    take("CONTROL_PORT", control)
   end
 end
 
