@@ -59,11 +59,11 @@ function configure (run: string, env: Record<string, string>): void {
   }
 }
 
-/** framegate with a handler whose sockets all subscribe to one topic, for the push section. */
-export async function startTopicGateway (): Promise<Gateway & { controlSocket: string, stop: () => Promise<void> }> {
+/** framegate with a handler whose sockets all subscribe to one topic. */
+export async function startTopicGateway (env: Record<string, string> = {}): Promise<Gateway & { controlSocket: string, stop: () => Promise<void> }> {
   const run = temporary(mkdtempSync(join(tmpdir(), 'framegate-bench-')))
   const port = await freePort()
-  configure(run, { PORT: String(port), WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off' })
+  configure(run, { PORT: String(port), WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off', ...env })
   const socket = join(run, 'handler/handler.sock')
   const handler = startNode('the handler', join(import.meta.dirname, 'topic-handler.ts'), [], { HANDLER_LISTEN: `unix:${socket}` })
   await ready(handler, 'the handler', () => listens({ path: socket }))

@@ -1,20 +1,11 @@
 /** Idle sockets: what one of them costs in memory, in gateways that were just started. */
-import type { ChildProcess } from 'node:child_process'
-import { join } from 'node:path'
 import { startGateways, type Gateway } from './gateways.ts'
-import type { Hold } from './idle-holder.ts'
+import { checkOpenFiles, FIRST_SOCKETS, hold, release, settled } from './holding.ts'
 import type { Options } from './options.ts'
-import { memory, openFilesLimit, type Memory } from './proc.ts'
-import { Failure, message, startNode, stop } from './processes.ts'
+import type { Memory } from './proc.ts'
 import type { Row } from './table.ts'
 
-const GOAL_BYTES = 14 * 1024
-/** What code runs for the first sockets, and the memory it takes, is not theirs. */
-const FIRST_SOCKETS = 200
-const SETTLE_MS = 2000
-const SPARE_FILES = 500
-/** Each holder has an address of its own to connect from, so that ports suffice. */
-const SOCKETS_OF_A_HOLDER = 10000
+export const GOAL_BYTES = 14 * 1024
 
 export async function measureIdle (options: Options): Promise<Row[]> {
   checkOpenFiles(options.idle)
@@ -34,15 +25,6 @@ export async function measureIdle (options: Options): Promise<Row[]> {
   ]
 }
 
-function checkOpenFiles (sockets: number): void {
-  const limit = openFilesLimit()
-  const needed = sockets + SPARE_FILES
-  if (limit < needed) {
-    throw new Failure(`a process may have ${limit} open files, and ${sockets} idle sockets need ${needed}: ` +
-      `raise it with ulimit -Hn ${needed} as root, or say --idle=${Math.max(limit - SPARE_FILES, 1)}`)
-  }
-}
-
 async function measure (gateway: Gateway, sockets: number): Promise<{ before: Memory, after: Memory }> {
   await release(await hold(gateway, FIRST_SOCKETS))
   const before = await settled(gateway)
@@ -50,29 +32,4 @@ async function measure (gateway: Gateway, sockets: number): Promise<{ before: Me
   const after = await settled(gateway)
   await release(holders)
   return { before, after }
-}
-
-async function hold (gateway: Gateway, sockets: number): Promise<ChildProcess[]> {
-  const holders: ChildProcess[] = []
-  for (let first = 0; first < sockets; first += SOCKETS_OF_A_HOLDER) {
-    const task: Hold = { port: gateway.port, sockets: Math.min(sockets - first, SOCKETS_OF_A_HOLDER), from: `127.0.0.${holders.length + 2}` }
-    const holder = startNode('the holder of idle sockets', join(import.meta.dirname, 'idle-holder.ts'), [JSON.stringify(task)])
-    holders.push(holder)
-    await message(holder)
-  }
-  return holders
-}
-
-async function release (holders: ChildProcess[]): Promise<void> {
-  await Promise.all(holders.map(stop))
-}
-
-/** After the last close events. A Node server is asked for its garbage; nginx keeps what it has. */
-async function settled (gateway: Gateway): Promise<Memory> {
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
-  if (gateway.key === 'middle') {
-    gateway.child.kill('SIGUSR2')
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
-  }
-  return memory(gateway.pid)
 }

@@ -8,13 +8,15 @@ import { HELP, readOptions, type Options } from './options.ts'
 import { measureFrames } from './frames.ts'
 import { measureIdle } from './idle.ts'
 import { measurePush } from './push.ts'
+import { measureSubscribed } from './subscribed.ts'
 import { toMarkdown, type Row } from './table.ts'
 
 /** Each section measures one thing and gives its rows of the table. */
 const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   frames: measureFrames,
   idle: measureIdle,
-  push: measurePush
+  push: measurePush,
+  subscribed: measureSubscribed
 }
 
 async function main (): Promise<void> {

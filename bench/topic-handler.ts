@@ -1,4 +1,4 @@
-/** The handler of the push section: every socket subscribes to one topic. HANDLER_LISTEN=unix:/path says where it listens. */
+/** The handler of the sections push and subscribed: every socket subscribes to one topic. HANDLER_LISTEN=unix:/path says where it listens. */
 import Fastify from 'fastify'
 import websocket from '../handler/websocket.ts'
 
