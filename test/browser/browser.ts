@@ -34,7 +34,9 @@ export async function openPage (t: TestContext, browser: Browser, url: string, o
     if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text())
   })
   page.on('pageerror', (error) => problems.push(String(error)))
-  page.on('requestfailed', (request) => problems.push(`${request.url()} failed`))
+  page.on('requestfailed', (request) => { // What the page itself gave up is no problem.
+    if (request.failure()?.errorText !== 'net::ERR_ABORTED') problems.push(`${request.url()} failed`)
+  })
   page.on('response', (response) => {
     if (response.status() >= 400) problems.push(`${response.url()} answered ${response.status()}`)
   })
