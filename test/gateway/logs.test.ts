@@ -175,7 +175,7 @@ for (const level of ['error', 'warn', 'info']) {
     const log = gateway.log()
     const sockets = readFileSync(`${gateway.run}/sockets.log`, 'utf8')
     assert.match(log, /the site gave no answer to POST \/page: 502/)
-    assert.match(log, /\[gateway\] \w[\w-]{31}: the answer to open cannot be carried out/, 'lines carry the id of the connection')
+    assert.match(log, /\[gateway\] [\w-]{32}: the answer to open cannot be carried out/, 'lines carry the id of the connection')
     assert.match(sockets, /"path":"\/ws\/lost"/)
     for (const text of [log, sockets]) assert.deepEqual(text.split('\n').filter((line) => line.includes(SECRET)), [])
   })
