@@ -63,6 +63,17 @@ test('sockets that open, close and are refused: a line each, with who and how', 
   assert.equal(linesOf(`${file}.1`).length, 6)
 })
 
+test('ends that the gateway makes have their line too: a killed worker, a stop', async (t) => {
+  const gateway = await startGateway(t, { env: (run) => ({ SOCKET_LOG: `${run}/sockets.log`, WORKERS: '1' }), expect: [/exited on signal 9/] })
+  const ends = (): Array<Array<string | number>> => linesOf(`${gateway.run}/sockets.log`).filter(({ event }) => event === 'close').map(({ cause, code }) => [cause, code])
+  await open(`${gateway.ws}/ws/echo`)
+  process.kill(gateway.workers()[0]!, 'SIGKILL')
+  await until('the end is told', () => ends().length === 1)
+  await open(`${gateway.ws}/ws/echo`)
+  await gateway.quit()
+  assert.deepEqual(ends(), [['worker_killed', 1006], ['stop', 1001]])
+})
+
 test('stdout: whoever does not read it holds up nobody', async (t) => {
   const gateway = await startGateway(t, { env: { SOCKET_LOG: 'stdout', WORKERS: '1', MAX_CONNECTIONS_PER_IP: 'off' } })
   await (await open(`${gateway.ws}/ws/echo`)).close()
