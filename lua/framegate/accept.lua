@@ -12,6 +12,7 @@ local Effects = require "framegate.effects"
 local Handshake = require "framegate.handshake"
 local Journal = require "framegate.journal"
 local Ledger = require "framegate.ledger"
+local Log = require "framegate.log"
 local Random = require "framegate.random"
 local Refusal = require "framegate.refusal"
 local Registry = require "framegate.registry"
@@ -107,13 +108,13 @@ end
 local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
 
 local function refuse(cause, refusal)
-  Journal.refused(cause)
+  Journal.refused(cause, refusal.status)
   return Refusal.send(refusal)
 end
 
 -- The handler said no: its answer is the client's answer.
 local function pass_on(answer)
-  Journal.refused("handler")
+  Journal.refused("handler", answer.status)
   ngx.status = answer.status
   for name, value in pairs(answer.headers) do
     if not KEPT_BACK[name] and name:sub(1, 3) ~= "ws-" then
@@ -146,7 +147,7 @@ local function live(connection, event, effects)
   local answer = event.answer
   if answer.status < 200 or answer.status >= 300 then
     connection.is_refused = true
-    Journal.refused("handler")
+    Journal.refused("handler", answer.status)
     Census.forget(connection)
   end
   connection.takes_batches = answer.headers["ws-batch"] == "1"
@@ -194,7 +195,7 @@ local function is_for_a_socket(answer, effects)
   return last ~= nil and last.kind == "close"
 end
 
-function Accept.run()
+local function run()
   local headers = ngx.req.get_headers(0)
   local refusal = check_path() or check(headers) or check_room()
   if refusal then
@@ -223,5 +224,8 @@ function Accept.run()
   end
   return live(connection, event, effects)
 end
+
+--- Answers one request under SOCKET_PATH.
+Accept.run = Log.guarded("a handshake", run)
 
 return Accept

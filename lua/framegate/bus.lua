@@ -1,6 +1,7 @@
 -- What workers ask of one another: an operation (operations.lua) of all or of one, with or without waiting for results.
 
 local Census = require "framegate.census"
+local Errand = require "framegate.errand"
 local Mesh = require "framegate.mesh"
 local semaphore = require "ngx.semaphore"
 
@@ -10,7 +11,7 @@ local ANSWER_SECONDS = 5
 
 local calls = {}              -- requests that wait for results, by number
 local last_call = 0
-local deferred, is_telling = {}, false
+local deferred = {}
 local operations              -- what other workers may ask for, by name
 
 local function receive(link, head, payload)
@@ -118,7 +119,7 @@ local function tell_others(op, args, payload)
 end
 
 -- What was told while somebody was not linked yet, in its order.
-local function tell_deferred()
+local tell = Errand.new("telling other workers", function()
   Mesh.await_everybody()
   while deferred[1] do
     local batch = deferred
@@ -127,8 +128,7 @@ local function tell_deferred()
       tell_others(told[1], told[2], told[3])
     end
   end
-  is_telling = false
-end
+end)
 
 --- Tells every worker, this one at once, without waiting for results. Does not yield. What one worker tells arrives in that
 --- order.
@@ -137,20 +137,17 @@ end
 ---@param payload string
 function Bus.tell_all(op, args, payload)
   operations[op](args, payload)
-  if not is_telling and Mesh.is_complete() then
+  if not tell.is_under_way and Mesh.is_complete() then
     return tell_others(op, args, payload)
   end
   deferred[#deferred + 1] = { op, args, payload }
-  if not is_telling then
-    is_telling = true
-    ngx.timer.at(0, tell_deferred)
-  end
+  tell:begin()
 end
 
 --- Whether somebody still waits for results, or something for links.
 ---@return boolean
 function Bus.is_busy()
-  return next(calls) ~= nil or is_telling
+  return next(calls) ~= nil or tell.is_under_way == true
 end
 
 --- Begins to link this worker with the others.

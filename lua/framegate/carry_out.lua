@@ -11,7 +11,7 @@ local Registry = require "framegate.registry"
 local CarryOut = {}
 
 local function send_error(self, event, error)
-  self.outbox:send(Answer.error_body(error, event.id), true)
+  self:send(Answer.error_body(error, event.id), true)
 end
 
 local function report(self, event, err)
@@ -26,7 +26,7 @@ local function is_registered(self)
 end
 
 local APPLY = {
-  send = function(self, effect) self.outbox:send(effect.payload, effect.is_text) end,
+  send = function(self, effect) self:send(effect.payload, effect.is_text) end,
   close = function(self, effect) self:close(effect.code, effect.reason, "handler") end,
   state = function(self, effect)
     self.state = effect.value ~= "" and Percent.encode(effect.value) or nil

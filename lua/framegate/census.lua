@@ -5,6 +5,7 @@ local CloseCode = require "framegate.close_code"
 local Counters = require "framegate.counters"
 local Dispatch = require "framegate.dispatch"
 local Event = require "framegate.event"
+local Journal = require "framegate.journal"
 local Percent = require "framegate.percent"
 local Process = require "framegate.process"
 local Random = require "framegate.random"
@@ -65,11 +66,13 @@ end
 -- What is left of a socket whose worker was killed: enough to say that it is gone.
 local function announce_end(id, record)
   local opened, state, path, handshake = record:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
-  local remains = { id = id, path = path, handshake = handshake, state = state ~= "" and state or nil, answered = farewell }
+  local remains = { id = id, path = path, handshake = handshake, opened = tonumber(opened),
+    state = state ~= "" and state or nil, answered = farewell }
+  Journal.killed(remains)
   Dispatch.submit(Event.close(remains, {
     code = CloseCode.ABNORMAL,
     reason = Percent.encode("the worker that held the socket was killed"),
-    duration = math.floor((ngx.now() - tonumber(opened)) * 1000 + 0.5),
+    duration = math.floor((ngx.now() - remains.opened) * 1000 + 0.5),
   }))
 end
 

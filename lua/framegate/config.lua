@@ -41,6 +41,7 @@ Config.variables = {
   { "MESSAGE_RATE", Parse.rate, 0 },
   { "CONTROL_PORT", Parse.listen_or_off, "off" },
   { "CONTROL_TOKEN", Parse.token, "" },
+  { "SOCKET_LOG", Parse.log, "off" },
 }
 
 -- Never shown in a message.

@@ -37,7 +37,6 @@ Connection.__index = Connection
 ---@param facts { id: string, path: string, handshake: string }
 ---@return Connection
 function Connection.new(facts)
-  local traffic = Traffic.new()
   return setmetatable({
     id = facts.id,
     path = facts.path,
@@ -45,8 +44,8 @@ function Connection.new(facts)
     opened = ngx.now(),
     last_read = ngx.now(),
     events = 0,
-    traffic = traffic,
-    outbox = Outbox.new(traffic),
+    traffic = Traffic.new(),
+    outbox = Outbox.new(),
   }, Connection)
 end
 
@@ -68,13 +67,28 @@ function Connection:is_full()
   return self.outbox.bytes > Config.OUTBOX_BYTES or Inbox.is_full(self)
 end
 
+local function push(self, frame)
+  local taken = self.outbox:push(frame)
+  if taken then
+    Traffic.sent(self.traffic, #frame)
+  end
+  return taken
+end
+
+--- A message for the client: an answer, or what the gateway says itself.
+---@param payload string
+---@param is_text boolean
+function Connection:send(payload, is_text)
+  push(self, Outbox.build(payload, is_text))
+end
+
 --- A push. Only pushes are refused: answers always find room.
 ---@param frame string whole, as Outbox.build gives it
 ---@return boolean delivered false when the reader is too slow for more, or the socket is closing
 function Connection:offer(frame)
   local outbox = self.outbox
   if outbox.bytes == 0 or outbox.bytes + #frame <= Config.OUTBOX_BYTES then
-    return outbox:push(frame)
+    return push(self, frame)
   end
   if self.closes_on_overflow then
     self:close(CloseCode.TRY_AGAIN_LATER, "too slow to read what is sent", "overflow")

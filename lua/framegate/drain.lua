@@ -1,6 +1,7 @@
 -- Closes the sockets of a worker that was told to go, evenly over a time, so that their clients do not all come back at
 -- once: 1001 when the gateway stops, 1012 when it was reloaded and DRAIN_SECONDS is set.
 
+local Errand = require "framegate.errand"
 local Registry = require "framegate.registry"
 
 ---@class Drain
@@ -39,12 +40,7 @@ end
 ---@param seconds number over which the closing is spread
 function Drain.begin(reason, seconds)
   Drain.reason = reason
-  ngx.timer.at(0, function()
-    local ok, err = xpcall(drain, debug.traceback, reason, seconds)
-    if not ok then
-      ngx.log(ngx.ERR, "[gateway] closing the sockets failed: ", err)
-    end
-  end)
+  Errand.new("closing the sockets", function() drain(reason, seconds) end):begin()
 end
 
 return Drain

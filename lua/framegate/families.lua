@@ -83,6 +83,8 @@ Families.list = {
   { "framegate_messages_queued", "gauge", "Messages that wait for the answer to the one before them." },
   { "framegate_outbox_bytes", "gauge", "What waits to be sent to clients." },
 
+  { "framegate_log_lines_lost_total", "counter", "Lines of SOCKET_LOG that could not be written." },
+
   { "framegate_events_total", "counter", "Events that have ended, by type and by what became of them.",
     labels = { "type", "outcome" }, sets = product(Families.EVENTS, Families.OUTCOMES) },
   { "framegate_event_duration_seconds", "histogram", "From when an event was ready to its end, waiting and repeats included.",

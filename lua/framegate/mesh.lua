@@ -5,6 +5,7 @@
 
 local Census = require "framegate.census"
 local Config = require "framegate.config"
+local Errand = require "framegate.errand"
 local Link = require "framegate.link"
 local Secret = require "framegate.secret"
 
@@ -15,7 +16,6 @@ local COMPLETE_SECONDS = 2
 
 local links = {}              -- by name of the other worker
 local known_members           -- Census.members() when last everybody was linked
-local is_mending = false
 local is_leaving, is_stopped = false, false
 local bus                     -- receive(link, head, payload) and lose(link)
 
@@ -103,7 +103,7 @@ local function dial()
   serve(Link.new(name, socket))
 end
 
-local function mend_loop()
+local mending = Errand.new("linking the workers", function()
   local dials = 0
   while true do
     if is_stopped or missing() == 0 then
@@ -112,21 +112,13 @@ local function mend_loop()
     dials = dials + (ngx.timer.at(0, dial) and 1 or 0)
     ngx.sleep(dials < 100 and 0.005 or 0.1)
   end
-end
+end)
 
 --- Links this worker with those that it is not linked with. Returns at once.
 function mend()
-  if is_mending or is_stopped then
-    return
+  if not is_stopped then
+    mending:begin()
   end
-  is_mending = true
-  ngx.timer.at(0, function()
-    local ok, err = xpcall(mend_loop, debug.traceback)
-    is_mending = false
-    if not ok then
-      ngx.log(ngx.ERR, "[gateway] linking the workers failed: ", err)
-    end
-  end)
 end
 
 --- Waits until everybody who lives is linked: a push right after a start or a crash reaches all.

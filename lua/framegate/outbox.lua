@@ -4,7 +4,6 @@ local semaphore = require "ngx.semaphore"
 local build_frame = require("resty.websocket.protocol").build_frame
 local CloseCode = require "framegate.close_code"
 local Frame = require "framegate.frame"
-local Traffic = require "framegate.traffic"
 
 local concat = table.concat
 
@@ -20,10 +19,9 @@ Outbox.__index = Outbox
 
 local total = 0     -- bytes of all outboxes of this worker
 
----@param traffic Traffic of the connection
 ---@return Outbox
-function Outbox.new(traffic)
-  return setmetatable({ count = 0, bytes = 0, last_ping = 0, semaphore = semaphore.new(), traffic = traffic }, Outbox)
+function Outbox.new()
+  return setmetatable({ count = 0, bytes = 0, last_ping = 0, semaphore = semaphore.new() }, Outbox)
 end
 
 --- What waits or is being written in all outboxes of this worker, in bytes.
@@ -40,7 +38,9 @@ function Outbox.build(payload, is_text)
   return build_frame(true, is_text and Frame.TEXT or Frame.BINARY, #payload, payload, false)
 end
 
-local function put(self, frame)
+---@param frame string whole, as build gives it
+---@return boolean taken false when the outbox is closed
+function Outbox:push(frame)
   if self.is_closed then
     return false
   end
@@ -58,33 +58,15 @@ local function put(self, frame)
   return true
 end
 
----@param frame string whole, as build gives it
----@return boolean taken false when the outbox is closed
-function Outbox:push(frame)
-  local taken = put(self, frame)
-  if taken then
-    Traffic.sent(self.traffic, #frame)
-  end
-  return taken
-end
-
---- Takes one message.
----@param payload string
----@param is_text boolean
----@return boolean taken
-function Outbox:send(payload, is_text)
-  return self:push(Outbox.build(payload, is_text))
-end
-
 ---@param payload string of the ping, at most 125 bytes
 function Outbox:pong(payload)
-  return put(self, build_frame(true, Frame.PONG, #payload, payload, false))
+  return self:push(build_frame(true, Frame.PONG, #payload, payload, false))
 end
 
 ---@param time number now, in seconds
 function Outbox:ping(time)
   self.last_ping = time
-  return put(self, build_frame(true, Frame.PING, 0, "", false))
+  return self:push(build_frame(true, Frame.PING, 0, "", false))
 end
 
 --- Takes a close frame and nothing after it.
@@ -93,7 +75,7 @@ end
 ---@return boolean taken
 function Outbox:close(code, reason)
   local payload = CloseCode.payload(code, reason)
-  local taken = put(self, build_frame(true, Frame.CLOSE, #payload, payload, false))
+  local taken = self:push(build_frame(true, Frame.CLOSE, #payload, payload, false))
   self.is_closed = true
   return taken
 end

@@ -131,6 +131,15 @@ function Parse.switch(text)
   return text == "on"
 end
 
+--- `off`, `stdout`, `stderr`, or the absolute path of a file.
+---@return string? log
+function Parse.log(text)
+  if text == "off" or text == "stdout" or text == "stderr" or text:find("^/.*[^/%s]$") then
+    return text
+  end
+  return nil, "off, stdout, stderr or the absolute path of a file"
+end
+
 --- `http://host[:port]`, `https://host[:port]`, `http://[ipv6]:port` or `http://unix:/path/to.sock`.
 ---@return string? url
 function Parse.url(text)

@@ -61,7 +61,7 @@ local function is_too_fast(self)
   local seconds = self.rate and Rate.take(Facts.address(self), self.rate)
   if seconds then
     Counters.count(RATE_LIMITED)
-    self.outbox:send(('{"statusCode":429,"error":"Too Many Requests","message":"at most %g messages a second","retryAfter":%.3f}')
+    self:send(('{"statusCode":429,"error":"Too Many Requests","message":"at most %g messages a second","retryAfter":%.3f}')
       :format(self.rate, seconds), true)
   end
   return seconds ~= nil

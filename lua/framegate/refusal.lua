@@ -3,6 +3,7 @@
 local cjson = require "cjson.safe"
 local Config = require "framegate.config"
 local Journal = require "framegate.journal"
+local Log = require "framegate.log"
 
 local Refusal = {}
 
@@ -40,9 +41,8 @@ local function tell(address)
     "MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many clients come through, name it in TRUSTED_PROXIES")
 end
 
---- One address has MAX_CONNECTIONS_PER_IP sockets.
-function Refusal.too_many_sockets()
-  Journal.refused("address")
+local function too_many_sockets()
+  Journal.refused("address", 429)
   tell(ngx.var.remote_addr)
   return Refusal.send {
     status = 429,
@@ -50,5 +50,8 @@ function Refusal.too_many_sockets()
     headers = { ["Retry-After"] = RETRY_SECONDS },
   }
 end
+
+--- One address has MAX_CONNECTIONS_PER_IP sockets.
+Refusal.too_many_sockets = Log.guarded("a refusal", too_many_sockets)
 
 return Refusal

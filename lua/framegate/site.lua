@@ -1,7 +1,9 @@
 -- What a request of the site passes before it is proxied: names that only framegate may use are taken out, so
 -- that one app may serve as site and as handler.
 
+local Log = require "framegate.log"
 local Refusal = require "framegate.refusal"
+local SocketLog = require "framegate.socket_log"
 
 local Site = {}
 
@@ -12,8 +14,7 @@ local function is_own(name)
   return OWN[name:sub(1, 3)] or name:sub(1, 12) == "x-forwarded-" or name == "forwarded"
 end
 
---- Runs in the rewrite phase of every request that is not a socket's.
-function Site.request()
+local function request()
   local headers = ngx.req.get_headers(0)
   for name in pairs(headers) do
     if is_own(name:lower():gsub("_", "-")) then
@@ -30,6 +31,18 @@ function Site.request()
   local upgrade = headers.upgrade
   if type(upgrade) == "string" and upgrade:lower() == "websocket" then
     return ngx.exec("@site_socket")
+  end
+end
+
+--- Runs in the rewrite phase of every request that is not a socket's.
+Site.request = Log.guarded("a request of the site", request)
+
+--- Runs when a request of the site has ended: says that nobody answered it, which nginx would say with its query.
+function Site.ended()
+  local header_time = ngx.var.upstream_header_time
+  if header_time and header_time:sub(-1) == "-" and ngx.status >= 500 then
+    ngx.log(ngx.ERR, "[gateway] the site gave no answer to ", ngx.req.get_method(), " ", SocketLog.path(ngx.var.request_uri),
+      ": ", ngx.status, " (", ngx.var.upstream_addr, ")")
   end
 end
 

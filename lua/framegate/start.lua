@@ -16,6 +16,7 @@ function Start.master()
   local run = ngx.config.prefix():gsub("/$", "")
   Config.run = run
   Config.load(run)
+  require("framegate.log").install()
   require("framegate.counters").found()
   Census = require "framegate.census"
   Census.found()

@@ -40,6 +40,7 @@ const GATEWAY: Record<string, { bad: string[], good: string[] }> = {
   MESSAGE_RATE: { bad: ['fast', '-1', '0.001'], good: ['1', '0.5', 'off'] },
   CONTROL_PORT: { bad: ['65536', 'http', 'localhost:1', '127.0.0.1'], good: ['18081', '127.0.0.1:18081'] },
   CONTROL_TOKEN: { bad: ['short', 'with spaces in between it'], good: ['0123456789abcdef'] },
+  SOCKET_LOG: { bad: ['on', 'sockets.log', '/var/log/'], good: ['stdout', 'stderr', '/tmp/sockets.log'] },
 }
 
 /** What a variable needs beside it. */

@@ -49,7 +49,7 @@ test('everything outside SOCKET_PATH is the site’s: pages, uploads, its own We
 })
 
 test('a site that is away is a 502 for its visitors only', async (t) => {
-  const gateway = await startGateway(t, { env: { SITE_URL: 'http://no-such-host.invalid' }, expect: [/connect\(\) to unix:.*no-address-is-known/] })
+  const gateway = await startGateway(t, { env: { SITE_URL: 'http://no-such-host.invalid' }, expect: [/the site gave no answer to GET .*no-address-is-known/] })
   assert.equal((await fetch(gateway.url)).status, 502)
   const socket = await open(`${gateway.ws}/ws/echo`)
   assert.equal(await socket.ask('sockets go on'), 'sockets go on')

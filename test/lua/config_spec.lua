@@ -33,6 +33,7 @@ local VALUES = {
   MESSAGE_RATE = { "0.5", 0.5, "fast" },
   CONTROL_PORT = { "127.0.0.1:9000", "127.0.0.1:9000", "65536", { CONTROL_TOKEN = ("t"):rep(16) } },
   CONTROL_TOKEN = { ("s"):rep(16), ("s"):rep(16), "short", { CONTROL_PORT = "9000" } },
+  SOCKET_LOG = { "/var/log/sockets.log", "/var/log/sockets.log", "sockets.log" },
 }
 
 -- The variable, and what it needs beside it.
@@ -92,6 +93,7 @@ describe("the settings", function()
       MESSAGE_RATE = 0,
       CONTROL_PORT = "off",
       CONTROL_TOKEN = "",
+      SOCKET_LOG = "off",
     }, read {})
   end)
 

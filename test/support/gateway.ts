@@ -18,6 +18,8 @@ export type GatewayOptions = {
   env?: Record<string, string> | ((run: string) => Record<string, string>)
   /** nginx locations of the test's own, in place of nginx/locations.d/. */
   locations?: string
+  /** The lowest level of nginx's error log, in place of warn. */
+  logLevel?: string
   /** Lines at error level that are expected. */
   expect?: RegExp[]
   /** Starts the shipped handler beside it. Without, HANDLER_URL is the test's own affair. */
@@ -33,6 +35,10 @@ export type Gateway = {
   /** Where the gateway looks for the shipped handler. */
   handlerSocket: string
   log: () => string
+  /** What it wrote to its standard output. */
+  output: () => string
+  /** Reads nothing more of that. */
+  deafen: () => void
   reload: () => Promise<void>
   stop: () => Promise<void>
   /** Tells nginx to end gracefully, as `npm start` and Docker do, and waits until it has. */
@@ -107,12 +113,19 @@ export async function startGateway (t: TestContext, options: GatewayOptions = {}
     mkdirSync(`${run}/nginx/locations.d`)
     writeFileSync(`${run}/nginx/locations.d/test.conf`, options.locations)
   }
+  if (options.logLevel) {
+    const text = readFileSync(`${run}/nginx/nginx.conf`, 'utf8')
+    rmSync(`${run}/nginx/nginx.conf`)
+    writeFileSync(`${run}/nginx/nginx.conf`, text.replace('error_log stderr warn;', `error_log stderr ${options.logLevel};`))
+  }
   const handler = options.handler === false ? undefined : startHandler(run, env)
   await handler?.ready
   let log = ''
+  let output = ''
   const nginx = spawn('nginx', ['-p', `${run}/`, '-c', 'nginx/nginx.conf', '-g', 'daemon off;'], {
-    stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
+    stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
   })
+  nginx.stdout.on('data', (chunk) => { output += chunk })
   let isStopping = false // workers that end at once, in any order, break what they hold of one another
   nginx.stderr.on('data', (chunk) => { if (!isStopping) log += chunk })
   const stop = async (): Promise<void> => {
@@ -139,6 +152,8 @@ export async function startGateway (t: TestContext, options: GatewayOptions = {}
     pid: nginx.pid!,
     handlerSocket: `${run}/handler/handler.sock`,
     log: () => log,
+    output: () => output,
+    deafen: () => nginx.stdout.pause(),
     workers: () => children(nginx.pid!),
     stop,
     quit: async () => {

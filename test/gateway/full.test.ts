@@ -1,0 +1,44 @@
+// A worker whose connections are all taken: nginx cannot run a timer then, and does not say so to Lua.
+import assert from 'node:assert/strict'
+import { connect, type Socket } from 'node:net'
+import { test } from 'node:test'
+import { open } from '../support/client.ts'
+import { startGateway } from '../support/gateway.ts'
+import { samples } from '../support/metrics.ts'
+import { echo, startProbeHandler } from '../support/probe-handler.ts'
+import { until } from '../support/wait.ts'
+
+test('an event that needs a lane while no connection is left is answered when there are some again', async (t) => {
+  const gateway = await startGateway(t, {
+    handler: false, env: { WORKERS: '1', WORKER_CONNECTIONS: '64', HANDLER_CONCURRENCY: '4' },
+    expect: [/worker_connections are not enough/, /failed to run timer/, /nginx had no connection for its timer/]
+  })
+  const held: Array<() => void> = []
+  const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
+    if (String(event.body) === 'hold') held.push(() => void echo(event, response, request))
+    else void echo(event, response, request)
+  })
+  const holders = await Promise.all([1, 2, 3].map(() => open(`${gateway.ws}/ws/a`)))
+  const client = await open(`${gateway.ws}/ws/b`)
+  for (const [i, holder] of holders.entries()) {
+    holder.socket.send('hold')
+    await until('the handler has it', () => held.length === i + 1)
+    if ((await samples(gateway))['lanes{state="idle"}'] === 0) break
+  }
+  const idle: Socket[] = []
+  await until('nginx has no connection left', () => {
+    if (gateway.log().includes('worker_connections are not enough')) return true
+    const socket = connect(gateway.port, '127.0.0.1').on('error', () => {})
+    socket.write('GET / HTTP/1.1\r\n') // one that has not begun its request would make room for others
+    idle.push(socket)
+    return false
+  })
+  client.socket.send('hello')
+  await until('a timer could not run', () => gateway.log().includes('failed to run timer'))
+  for (const socket of idle) socket.destroy()
+  assert.equal(await client.next(), 'hello')
+  assert.equal(handler.events.filter(({ body }) => String(body) === 'hello').length, 1)
+  for (const answer of held) answer()
+  for (const holder of holders.slice(0, held.length)) assert.equal(await holder.next(), 'hold')
+  for (const { socket } of [...holders, client]) socket.terminate()
+})
