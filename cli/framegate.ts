@@ -3,10 +3,12 @@ import { GatewayError } from '../handler/gateway.ts'
 import { print, runCommand, UsageError, type Command } from './commands/command.ts'
 import { connectionCommands } from './commands/connections.ts'
 import { pushCommands } from './commands/push.ts'
+import { serviceCommands } from './commands/service.ts'
 import { topicCommands } from './commands/topics.ts'
 import { Failure } from './failure.ts'
+import { tell } from './foreground.ts'
 
-const COMMANDS: Record<string, Command> = { ...pushCommands, ...connectionCommands, ...topicCommands }
+const COMMANDS: Record<string, Command> = { ...serviceCommands, ...pushCommands, ...connectionCommands, ...topicCommands }
 
 function overview (): string {
   const rows = Object.entries(COMMANDS).map(([name, { usage, summary }]) => [`${name} ${usage}`.trim(), summary.split('\n')[0]!])
@@ -23,7 +25,7 @@ async function main (name: string | undefined, args: string[]): Promise<void> {
   await runCommand(name, command, args)
 }
 
-/** One line for what was foreseen; anything else is a defect of ours, and shows where. */
+/** A line or two for what was foreseen; anything else is a defect of ours, and shows where. */
 function explain (error: Error): string {
   return error instanceof Failure || error instanceof GatewayError ? error.message : error.stack ?? error.message
 }
@@ -31,6 +33,6 @@ function explain (error: Error): string {
 const [name, ...args] = process.argv.slice(2)
 process.stdout.on('error', () => process.exit(1)) // such as `| head`
 main(name, args).catch((error: Error) => {
-  console.error(`framegate: ${explain(error)}`)
+  tell(explain(error))
   process.exitCode = error instanceof UsageError ? 2 : 1
 })

@@ -1,29 +1,51 @@
-import { existsSync, lstatSync, unlinkSync } from 'node:fs'
+import { existsSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { build } from './app.ts'
 import { ConfigError, DEFAULT_LISTEN, readConfig } from './config.ts'
 
-/** Starts the handler; SIGTERM and SIGINT let it answer what it holds and end. */
-async function main(): Promise<void> {
+/**
+ * Starts the handler; SIGTERM and SIGINT let it answer what it holds and end. With `--take-over` it listens in the
+ * place of another handler on the same unix socket, which holds its connections and gets no new ones.
+ */
+async function main(takesOver: boolean): Promise<void> {
   const config = readConfig(process.env)
   const app = await build(config)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => app.close())
   }
   const { listen } = config
-  if ('path' in listen) await removeStaleSocket(listen.path)
+  if ('path' in listen) {
+    await checkPath(listen.path, takesOver)
+    const moved = await listenAt(listen.path, (path) => app.listen({ path }))
+    app.server.once('close', () => removeOwn(listen.path, moved))
+    return console.log(`handler: listening on unix:${listen.path}`)
+  }
   await app.listen(listen)
-  const address = app.server.address()
-  const where = 'path' in listen ? `unix:${listen.path}` : `${listen.host}:${(address as { port: number }).port}`
-  console.log(`handler: listening on ${where}`)
+  console.log(`handler: listening on ${listen.host}:${(app.server.address() as { port: number }).port}`)
 }
 
-/** A handler that was killed leaves its socket behind. One that is still listening keeps it. */
-async function removeStaleSocket(path: string): Promise<void> {
+/**
+ * A server that ends removes the name it listened at, and by then that may be another's. So it listens at a name of its
+ * own, which is moved to where clients look; in one step, so that no client finds nothing.
+ * @returns the number of the socket's file
+ */
+async function listenAt(path: string, listen: (own: string) => Promise<unknown>): Promise<number> {
+  const own = join(dirname(path), `.${process.pid}`)
+  await listen(own)
+  renameSync(own, path)
+  return lstatSync(path).ino
+}
+
+function removeOwn(path: string, inode: number): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.ino === inode) unlinkSync(path)
+}
+
+/** A handler that was killed leaves its socket behind. One that is still listening keeps it, unless it is to be replaced. */
+async function checkPath(path: string, takesOver: boolean): Promise<void> {
   const file = lstatSync(path, { throwIfNoEntry: false })
-  if (!file?.isSocket() || await isListening(path)) return
-  unlinkSync(path)
+  if (!file || (file.isSocket() && (takesOver || !await isListening(path)))) return
+  throw Object.assign(new Error(`${path} is taken`), { code: 'EADDRINUSE' })
 }
 
 function isListening(path: string): Promise<boolean> {
@@ -52,7 +74,7 @@ function explain(error: NodeJS.ErrnoException): string {
   }
 }
 
-main().catch((error: NodeJS.ErrnoException) => {
+main(process.argv.includes('--take-over')).catch((error: NodeJS.ErrnoException) => {
   console.error(`handler: ${explain(error)}`)
   process.exit(1)
 })

@@ -11,19 +11,20 @@ local Census    -- loaded by the master, when there is shared memory
 
 local Start = {}
 
---- Loads everything, so that a mistake in any file is found by `nginx -t` and by a reload.
+-- With what they require in turn these are all files: the last words of an old worker must not be read from newer files.
+local FILES = { "accept", "census", "control_server", "drain", "garbage", "operations", "refusal", "site", "upstream" }
+
+--- Loads everything, so that a mistake in any file is found by nginx/check.conf, and by a reload, which then changes nothing.
 function Start.master()
   local run = ngx.config.prefix():gsub("/$", "")
   Config.run = run
   Config.load(run)
+  for _, name in ipairs(FILES) do
+    require("framegate." .. name)
+  end
   require("framegate.counters").found()
   Census = require "framegate.census"
   Census.found()
-  require "framegate.accept"
-  require "framegate.control_server"
-  require "framegate.refusal"
-  require "framegate.site"
-  require "framegate.upstream"
 end
 
 -- Over which the sockets of a gateway that stops are closed.
