@@ -7,6 +7,8 @@ import { checkPort } from './run-directory.ts'
 import { reloadNginx } from './workers.ts'
 
 const GRACE = 10_000
+/** What a handler that was replaced may take beyond its longest answer. */
+const LEAVING = 10_000
 
 export type SupervisorOptions = {
   /** The run directory, taken by this process. */
@@ -132,7 +134,7 @@ export class Supervisor {
   /** A handler that HANDLER_URL replaces goes on: workers with sockets from before still ask it. */
   async #reloadHandler (settings: Settings, env: NodeJS.ProcessEnv): Promise<string> {
     if (!this.#handler) await this.#startHandler(settings, env)
-    else await this.#handler.replace(handlerCommand(project, handlerEnvironment(settings, env)), (settings.HANDLER_TIMEOUT + 1) * 1000)
+    else await this.#handler.replace(shippedHandler(settings, env), settings.HANDLER_TIMEOUT * 1000 + LEAVING)
     return ' and a new handler'
   }
 

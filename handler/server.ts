@@ -1,8 +1,15 @@
 import { existsSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
+import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { build } from './app.ts'
 import { ConfigError, DEFAULT_LISTEN, readConfig } from './config.ts'
+
+/** Longer than the gateway keeps a connection on which nothing happens (keepalive_timeout in nginx/nginx.conf). */
+const REPLACED_MS = 5_000
+const POLL_MS = 50
 
 /**
  * Starts the handler; SIGTERM and SIGINT let it answer what it holds and end. With `--take-over` it listens in the
@@ -11,18 +18,34 @@ import { ConfigError, DEFAULT_LISTEN, readConfig } from './config.ts'
 async function main(takesOver: boolean): Promise<void> {
   const config = readConfig(process.env)
   const app = await build(config)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => app.close())
-  }
   const { listen } = config
+  let isReplaced = () => false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void (isReplaced() ? leave(app.server) : Promise.resolve()).then(() => app.close()))
+  }
   if ('path' in listen) {
     await checkPath(listen.path, takesOver)
-    const moved = await listenAt(listen.path, (path) => app.listen({ path }))
-    app.server.once('close', () => removeOwn(listen.path, moved))
+    const own = await listenAt(listen.path, (path) => app.listen({ path }))
+    isReplaced = () => lstatSync(listen.path, { throwIfNoEntry: false })?.ino !== own
+    app.server.once('close', () => { if (!isReplaced()) unlinkSync(listen.path) })
     return console.log(`handler: listening on unix:${listen.path}`)
   }
   await app.listen(listen)
   console.log(`handler: listening on ${listen.host}:${(app.server.address() as { port: number }).port}`)
+}
+
+/**
+ * Another handler takes new connections. Who has one here is told with its next answer not to use it again, and those that are idle
+ * are left for the gateway to close: a server that closes one may do so in the moment in which an event comes over it.
+ */
+async function leave(server: Server): Promise<void> {
+  server.prependListener('request', (_, response) => response.setHeader('connection', 'close'))
+  const deadline = Date.now() + REPLACED_MS
+  while (Date.now() < deadline && await connections(server) > 0) await delay(POLL_MS)
+}
+
+function connections(server: Server): Promise<number> {
+  return promisify(server.getConnections.bind(server))()
 }
 
 /**
@@ -35,10 +58,6 @@ async function listenAt(path: string, listen: (own: string) => Promise<unknown>)
   await listen(own)
   renameSync(own, path)
   return lstatSync(path).ino
-}
-
-function removeOwn(path: string, inode: number): void {
-  if (lstatSync(path, { throwIfNoEntry: false })?.ino === inode) unlinkSync(path)
 }
 
 /** A handler that was killed leaves its socket behind. One that is still listening keeps it, unless it is to be replaced. */

@@ -12,7 +12,7 @@ local Census    -- loaded by the master, when there is shared memory
 local Start = {}
 
 -- With what they require in turn these are all files: the last words of an old worker must not be read from newer files.
-local FILES = { "accept", "census", "control_server", "drain", "garbage", "operations", "refusal", "site", "upstream" }
+local FILES = { "accept", "background", "census", "control_server", "garbage", "operations", "refusal", "site", "upstream" }
 
 --- Loads everything, so that a mistake in any file is found by nginx/check.conf, and by a reload, which then changes nothing.
 function Start.master()
@@ -27,18 +27,15 @@ function Start.master()
   Census.found()
 end
 
--- Over which the sockets of a gateway that stops are closed.
-local STOP_SECONDS = 1
 local SUCCESSOR_SECONDS = 5
 
 -- A reload has started younger workers, with a later configuration; a stop has not.
 local function close_sockets()
-  local Drain = require "framegate.drain"
   if Census.is_last_configuration() then
-    require("framegate.lane").go_direct()
-    Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }, STOP_SECONDS)
+    require("framegate.bus").call_all("stop", {})
   elseif Config.DRAIN_SECONDS > 0 then
-    Drain.begin({ code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded", cause = "reload" }, Config.DRAIN_SECONDS)
+    require("framegate.drain").begin({ code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded", cause = "reload" },
+      Config.DRAIN_SECONDS)
   end
 end
 
