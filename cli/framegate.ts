@@ -1,14 +1,16 @@
 // The command framegate: `framegate COMMAND …`. Exit status 0 when it worked, 1 when not, 2 for a wrong command line.
 import { GatewayError } from '../handler/gateway.ts'
+import { checkCommands } from './commands/check.ts'
 import { print, runCommand, UsageError, type Command } from './commands/command.ts'
 import { connectionCommands } from './commands/connections.ts'
 import { pushCommands } from './commands/push.ts'
 import { serviceCommands } from './commands/service.ts'
+import { statusCommands } from './commands/status.ts'
 import { topicCommands } from './commands/topics.ts'
 import { Failure } from './failure.ts'
 import { tell } from './foreground.ts'
 
-const COMMANDS: Record<string, Command> = { ...serviceCommands, ...pushCommands, ...connectionCommands, ...topicCommands }
+const COMMANDS: Record<string, Command> = { ...serviceCommands, ...checkCommands, ...statusCommands, ...pushCommands, ...connectionCommands, ...topicCommands }
 
 function overview (): string {
   const rows = Object.entries(COMMANDS).map(([name, { usage, summary }]) => [`${name} ${usage}`.trim(), summary.split('\n')[0]!])

@@ -60,7 +60,7 @@ export function check (run: string, env: NodeJS.ProcessEnv): Settings {
 export function configure (run: string, env: NodeJS.ProcessEnv, target = run): Settings {
   const { error, status, stderr } = spawnSync('lua5.1', [`${project}/lua/configure.lua`, project, run, target], { env, encoding: 'utf8' })
   if (error) throw new Failure('lua5.1 is missing: run sh cli/setup.sh')
-  if (status !== 0) throw new Failure(shortened(stderr, target).trim().replace(/^framegate: /gm, ''))
+  if (status !== 0) throw new Failure(stderr.trim().replace(/^framegate: /gm, ''))
   return JSON.parse(readFileSync(`${target}/settings.json`, 'utf8'))
 }
 

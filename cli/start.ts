@@ -41,6 +41,7 @@ function requestsOf ({ supervisor, started, stopAsked }: Asked): Requests {
   return {
     'GET /': async () => ({ pid: process.pid }),
     'GET /started': () => started,
+    'POST /check': () => supervisor.check(),
     'POST /reload': () => supervisor.reload(),
     'POST /restart': () => supervisor.restart(),
     'POST /stop': async (query) => {

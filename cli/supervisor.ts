@@ -1,3 +1,4 @@
+import { findings, type Finding } from './checks.ts'
 import { project, readEnvironment } from './environment.ts'
 import { Failure } from './failure.ts'
 import { check, configure, nginxCommand, publicPorts, waitForGateway, type Settings } from './gateway.ts'
@@ -66,6 +67,11 @@ export class Supervisor {
         throw error
       })
     })
+  }
+
+  /** What a reload would meet. */
+  check (): Promise<Finding[]> {
+    return this.#inTurn(() => findings(this.#run, this.#variables(), true))
   }
 
   /** Sockets are closed with 1001 and their close events delivered; what takes longer than `milliseconds` is ended. */

@@ -67,11 +67,11 @@ local function prepare(command)
   shell((command:gsub("%u%u+", function(name) return paths[name] and quoted(paths[name]) end)))
 end
 
-prepare "mkdir -p RUN/internal RUN/handler TARGET/nginx/generated TARGET/temp"
+prepare "mkdir -p RUN/internal RUN/handler RUN/temp RUN/nginx/generated TARGET/nginx/generated TARGET/temp"
 prepare "chmod 0700 RUN/internal"
 prepare "mkdir -p -m 0750 RUN/control"
 
-local refused = Certificate.check(settings, target)
+local refused = Certificate.check(settings, run)
 if refused then
   fail { refused }
 end

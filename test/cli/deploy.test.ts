@@ -125,5 +125,5 @@ test('every file of Lua is loaded before it counts', (t) => {
     writeFileSync(join(copy, file), text)
     return status === 0
   })
-  assert.deepEqual(unread, ['lua/framegate/generated.lua'], 'which configure.lua reads')
+  assert.deepEqual(unread.sort(), ['account', 'certificate', 'generated'].map((name) => `lua/framegate/${name}.lua`), 'which configure.lua reads')
 })
