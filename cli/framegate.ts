@@ -1,12 +1,16 @@
 // The command framegate: `framegate COMMAND …`. Exit status 0 when it worked, 1 when not, 2 for a wrong command line.
 import { GatewayError } from '../handler/gateway.ts'
+import { checkCommands } from './commands/check.ts'
 import { print, runCommand, UsageError, type Command } from './commands/command.ts'
 import { connectionCommands } from './commands/connections.ts'
 import { pushCommands } from './commands/push.ts'
+import { serviceCommands } from './commands/service.ts'
+import { statusCommands } from './commands/status.ts'
 import { topicCommands } from './commands/topics.ts'
 import { Failure } from './failure.ts'
+import { tell } from './foreground.ts'
 
-const COMMANDS: Record<string, Command> = { ...pushCommands, ...connectionCommands, ...topicCommands }
+const COMMANDS: Record<string, Command> = { ...serviceCommands, ...checkCommands, ...statusCommands, ...pushCommands, ...connectionCommands, ...topicCommands }
 
 function overview (): string {
   const rows = Object.entries(COMMANDS).map(([name, { usage, summary }]) => [`${name} ${usage}`.trim(), summary.split('\n')[0]!])
@@ -23,7 +27,7 @@ async function main (name: string | undefined, args: string[]): Promise<void> {
   await runCommand(name, command, args)
 }
 
-/** One line for what was foreseen; anything else is a defect of ours, and shows where. */
+/** A line or two for what was foreseen; anything else is a defect of ours, and shows where. */
 function explain (error: Error): string {
   return error instanceof Failure || error instanceof GatewayError ? error.message : error.stack ?? error.message
 }
@@ -31,6 +35,6 @@ function explain (error: Error): string {
 const [name, ...args] = process.argv.slice(2)
 process.stdout.on('error', () => process.exit(1)) // such as `| head`
 main(name, args).catch((error: Error) => {
-  console.error(`framegate: ${explain(error)}`)
+  tell(explain(error))
   process.exitCode = error instanceof UsageError ? 2 : 1
 })

@@ -6,7 +6,7 @@ import { Handler, handlerCommand } from './handler.ts'
 const project = dirname(import.meta.dirname)
 
 await foreground(async (stop) => {
-  const handler = new Handler(handlerCommand(project, process.env), `${project}/handler`, say)
+  const handler = new Handler({ command: handlerCommand(project, process.env), folder: `${project}/handler`, say })
   await Promise.race([handler.start(), stop.asked])
   await stop.asked
   await Promise.race([handler.stop(), stop.askedAgain])

@@ -14,6 +14,7 @@ export type RunDirectory = { path: string, release: () => void }
  */
 export async function takeRunDirectory (path: string): Promise<RunDirectory> {
   mkdirSync(path, { recursive: true })
+  mkdirSync(join(path, 'internal'), { recursive: true, mode: 0o700 })
   const real = realpathSync(path)
   const pidFile = join(real, 'framegate.pid')
   const lock = await listen({ path: `\0framegate-${createHash('sha256').update(real).digest('hex')}` })

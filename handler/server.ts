@@ -1,29 +1,70 @@
-import { existsSync, lstatSync, unlinkSync } from 'node:fs'
+import { existsSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
+import type { Server } from 'node:http'
 import { connect } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { build } from './app.ts'
 import { ConfigError, DEFAULT_LISTEN, readConfig } from './config.ts'
 
-/** Starts the handler; SIGTERM and SIGINT let it answer what it holds and end. */
-async function main(): Promise<void> {
+/** Longer than the gateway keeps a connection on which nothing happens (keepalive_timeout in nginx/nginx.conf). */
+const REPLACED_MS = 5_000
+const POLL_MS = 50
+
+/**
+ * Starts the handler; SIGTERM and SIGINT let it answer what it holds and end. With `--take-over` it listens in the
+ * place of another handler on the same unix socket, which holds its connections and gets no new ones.
+ */
+async function main(takesOver: boolean): Promise<void> {
   const config = readConfig(process.env)
   const app = await build(config)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => app.close())
-  }
   const { listen } = config
-  if ('path' in listen) await removeStaleSocket(listen.path)
+  let isReplaced = () => false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void (isReplaced() ? leave(app.server) : Promise.resolve()).then(() => app.close()))
+  }
+  if ('path' in listen) {
+    await checkPath(listen.path, takesOver)
+    const own = await listenAt(listen.path, (path) => app.listen({ path }))
+    isReplaced = () => lstatSync(listen.path, { throwIfNoEntry: false })?.ino !== own
+    app.server.once('close', () => { if (!isReplaced()) unlinkSync(listen.path) })
+    return console.log(`handler: listening on unix:${listen.path}`)
+  }
   await app.listen(listen)
-  const address = app.server.address()
-  const where = 'path' in listen ? `unix:${listen.path}` : `${listen.host}:${(address as { port: number }).port}`
-  console.log(`handler: listening on ${where}`)
+  console.log(`handler: listening on ${listen.host}:${(app.server.address() as { port: number }).port}`)
 }
 
-/** A handler that was killed leaves its socket behind. One that is still listening keeps it. */
-async function removeStaleSocket(path: string): Promise<void> {
+/**
+ * Another handler takes new connections. Who has one here is told with its next answer not to use it again, and those that are idle
+ * are left for the gateway to close: a server that closes one may do so in the moment in which an event comes over it.
+ */
+async function leave(server: Server): Promise<void> {
+  server.prependListener('request', (_, response) => response.setHeader('connection', 'close'))
+  const deadline = Date.now() + REPLACED_MS
+  while (Date.now() < deadline && await connections(server) > 0) await delay(POLL_MS)
+}
+
+function connections(server: Server): Promise<number> {
+  return promisify(server.getConnections.bind(server))()
+}
+
+/**
+ * A server that ends removes the name it listened at, and by then that may be another's. So it listens at a name of its
+ * own, which is moved to where clients look; in one step, so that no client finds nothing.
+ * @returns the number of the socket's file
+ */
+async function listenAt(path: string, listen: (own: string) => Promise<unknown>): Promise<number> {
+  const own = join(dirname(path), `.${process.pid}`)
+  await listen(own)
+  renameSync(own, path)
+  return lstatSync(path).ino
+}
+
+/** A handler that was killed leaves its socket behind. One that is still listening keeps it, unless it is to be replaced. */
+async function checkPath(path: string, takesOver: boolean): Promise<void> {
   const file = lstatSync(path, { throwIfNoEntry: false })
-  if (!file?.isSocket() || await isListening(path)) return
-  unlinkSync(path)
+  if (!file || (file.isSocket() && (takesOver || !await isListening(path)))) return
+  throw Object.assign(new Error(`${path} is taken`), { code: 'EADDRINUSE' })
 }
 
 function isListening(path: string): Promise<boolean> {
@@ -52,7 +93,7 @@ function explain(error: NodeJS.ErrnoException): string {
   }
 }
 
-main().catch((error: NodeJS.ErrnoException) => {
+main(process.argv.includes('--take-over')).catch((error: NodeJS.ErrnoException) => {
   console.error(`handler: ${explain(error)}`)
   process.exit(1)
 })

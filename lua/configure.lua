@@ -1,9 +1,11 @@
--- lua5.1 lua/configure.lua <project> <run>
+-- lua5.1 lua/configure.lua <project> <run> [<target>]
 -- Checks the environment and writes what nginx starts from: <run>/nginx/ (links to nginx/*.conf and the few
--- generated files), <run>/settings.json and the folders of sockets. Both arguments are absolute paths.
+-- generated files), <run>/settings.json and the folders of sockets. The arguments are absolute paths.
+-- With a third one the files are written there, for <run> but beside it, to be tried before they count.
 -- A value that is refused gives one line on stderr, and exit status 1. What is good to know is printed, a line each.
 
 local project, run = arg[1], arg[2]
+local target = arg[3] or run
 package.path = project .. "/lua/?.lua;" .. package.path
 
 local Account = require "framegate.account"
@@ -60,13 +62,14 @@ if run:find("[%s;{}\"'$\\]") or project:find("[%s;{}\"'$\\]") then
   fail { "nginx cannot take a path with spaces, quotes or any of ; { } $ in it: " .. project .. ", " .. run }
 end
 
-local function in_run(command)
-  shell((command:gsub("RUN", function() return quoted(run) end):gsub("PROJECT", function() return quoted(project) end)))
+local function prepare(command)
+  local paths = { RUN = run, TARGET = target, PROJECT = project }
+  shell((command:gsub("%u%u+", function(name) return paths[name] and quoted(paths[name]) end)))
 end
 
-in_run "mkdir -p RUN/nginx/generated RUN/internal RUN/handler RUN/temp"
-in_run "chmod 0700 RUN/internal"
-in_run "mkdir -p -m 0750 RUN/control"
+prepare "mkdir -p RUN/internal RUN/handler RUN/temp RUN/nginx/generated TARGET/nginx/generated TARGET/temp"
+prepare "chmod 0700 RUN/internal"
+prepare "mkdir -p -m 0750 RUN/control"
 
 local refused = Certificate.check(settings, run)
 if refused then
@@ -135,21 +138,21 @@ end
 if machine.is_root then
   -- A folder that is its owner's already keeps the group that somebody may have given it.
   local account = machine.account or { name = machine.user, group = machine.group }
-  for _, folder in ipairs { "internal", "handler", "temp", "control" } do
-    local path = quoted(run .. "/" .. folder)
+  for _, folder in ipairs { run .. "/internal", run .. "/handler", run .. "/control", target .. "/temp" } do
+    local path = quoted(folder)
     shell(('[ "$(stat -c %%U %s)" = %s ] || chown %s:%s %s'):format(path, account.name, account.name, quoted(account.group), path))
   end
 end
-in_run "ln -sfn PROJECT/lua RUN/lua"
-in_run "ln -sfn PROJECT/site RUN/site"
-in_run "ln -sfn PROJECT/page RUN/page"
-in_run "ln -sfn PROJECT/nginx/locations.d RUN/nginx/locations.d"
-in_run "ln -sf PROJECT/nginx/*.conf RUN/nginx/"
+prepare "ln -sfn PROJECT/lua TARGET/lua"
+prepare "ln -sfn PROJECT/site TARGET/site"
+prepare "ln -sfn PROJECT/page TARGET/page"
+prepare "ln -sfn PROJECT/nginx/locations.d TARGET/nginx/locations.d"
+prepare "ln -sf PROJECT/nginx/*.conf TARGET/nginx/"
 for name, text in pairs(files) do
-  write(run .. "/nginx/generated/" .. name, "# Written by lua/configure.lua from the environment: changes are lost.\n" .. text)
+  write(target .. "/nginx/generated/" .. name, "# Written by lua/configure.lua from the environment: changes are lost.\n" .. text)
 end
-write(run .. "/settings.json", cjson.encode(settings))
-in_run "chmod 0600 RUN/settings.json"     -- it holds CONTROL_TOKEN
+write(target .. "/settings.json", cjson.encode(settings))
+prepare "chmod 0600 TARGET/settings.json"     -- it holds CONTROL_TOKEN
 for _, line in ipairs(settings.notes) do
   print("framegate: " .. line)
 end

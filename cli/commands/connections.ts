@@ -24,10 +24,11 @@ export async function gather ({ options }: Input, fetch: (page: Page) => Promise
   return { connections, count }
 }
 
-/** Times in seconds, the outbox in bytes. */
+/** Times in seconds, sizes in bytes. */
 function connectionTable (connections: ConnectionFacts[]): string {
-  return table(['ID', 'USER', 'ADDRESS', 'AGE', 'IDLE', 'OUTBOX', 'PATH', 'TOPICS'], connections.map((facts) =>
-    [facts.id, facts.user, facts.address, facts.age, facts.idle, facts.outbox, facts.path, facts.topics.join(' ')]))
+  const headings = ['ID', 'USER', 'ADDRESS', 'AGE', 'IDLE', 'FRAMES IN', 'OUT', 'BYTES IN', 'OUT', 'OUTBOX', 'PATH', 'TOPICS']
+  return table(headings, connections.map(({ id, user, address, age, idle, frames, bytes, outbox, path, topics }) =>
+    [id, user, address, age, idle, frames.in, frames.out, bytes.in, bytes.out, outbox, path, topics.join(' ')]))
 }
 
 /** A table, and how many there are. */
@@ -37,13 +38,59 @@ export function listing ({ connections, count }: List): string {
   return `${connectionTable(connections)}\n\n${summary}`
 }
 
+const FIELDS: Record<string, (facts: ConnectionFacts) => string | number> = {
+  id: ({ id }) => id,
+  user: ({ user }) => user ?? '',
+  address: ({ address }) => address,
+  path: ({ path }) => path,
+  topics: ({ topics }) => topics.length,
+  age: ({ age }) => age,
+  idle: ({ idle }) => idle,
+  outbox: ({ outbox }) => outbox,
+  'frames-in': ({ frames }) => frames.in,
+  'frames-out': ({ frames }) => frames.out,
+  'bytes-in': ({ bytes }) => bytes.in,
+  'bytes-out': ({ bytes }) => bytes.out,
+}
+
+type Chosen = Input['options']
+
+function fits ({ user, topic, path, address }: Chosen, facts: ConnectionFacts): boolean {
+  return (user === undefined || facts.user === user) && (topic === undefined || facts.topics.includes(topic as string)) &&
+    (path === undefined || facts.path.startsWith(path as string)) && (address === undefined || facts.address === address)
+}
+
+/** Texts from A to Z, numbers from the largest down. */
+function sorted (connections: ConnectionFacts[], field: string): ConnectionFacts[] {
+  const value = FIELDS[field]!
+  return connections.toSorted((one, other) => {
+    const [a, b] = [value(one), value(other)]
+    return typeof a === 'number' && typeof b === 'number' ? b - a : a < b ? -1 : a > b ? 1 : 0
+  })
+}
+
 const connections: Command = {
   usage: '',
-  summary: 'Lists open connections: age and time since the client last sent something in seconds, bytes that wait for it.',
-  options: LIST_OPTIONS,
+  summary: 'Lists open connections: age and time since the client last sent something in seconds, frames and bytes of both directions,\nbytes that wait for it.',
+  options: {
+    user: { type: 'string', value: 'NAME', help: 'only this user\'s' },
+    topic: { type: 'string', value: 'TOPIC', help: 'only those that subscribe to it' },
+    path: { type: 'string', value: 'PATH', help: 'only those whose path begins so' },
+    address: { type: 'string', value: 'ADDRESS', help: 'only those of this client' },
+    sort: { type: 'string', value: 'FIELD', help: `by ${Object.keys(FIELDS).join(', ')}; numbers from the largest down` },
+    ...LIST_OPTIONS,
+  },
   async run (input) {
+    const { sort, limit, ...chosen } = input.options
+    if (sort !== undefined && !Object.hasOwn(FIELDS, sort as string)) throw new UsageError(`--sort takes one of ${Object.keys(FIELDS).join(', ')}`)
     const gateway = gatewayOf(input)
-    show(input, await gather(input, (page) => gateway.connections(page)), listing)
+    const narrows = ['user', 'topic', 'path', 'address'].some((name) => chosen[name] !== undefined)
+    if (sort === undefined && !narrows) return show(input, await gather(input, (page) => gateway.connections(page)), listing)
+    const most = numberOf('limit', limit) ?? Infinity
+    const all = await gather({ args: [], options: {} }, (page) => gateway.connections(page))
+    const found = all.connections.filter((facts) => fits(chosen, facts))
+    const list = sort === undefined ? found : sorted(found, sort as string)
+    show(input, { connections: list.slice(0, most), count: found.length }, listing)
   },
 }
 

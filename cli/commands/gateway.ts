@@ -1,5 +1,5 @@
-import { join } from 'node:path'
 import { Gateway } from '../../handler/gateway.ts'
+import { readEnvironment, runDirectory } from '../environment.ts'
 import { UsageError, print, type Input, type Options } from './command.ts'
 
 /** Options of every command that asks a gateway. */
@@ -14,17 +14,19 @@ export const GATEWAY_OPTIONS: Options = {
 export function gatewayOf ({ options }: Input): Gateway {
   const { socket, url, token } = options as Record<string, string | undefined>
   if (socket !== undefined && url !== undefined) throw new UsageError('--socket and --url exclude each other')
+  const env = readEnvironment(process.env)
   try {
-    return new Gateway({ url: socket === undefined ? url ?? ofRunDirectory() : `unix:${socket}`, token })
+    return new Gateway({ url: socket === undefined ? url ?? whereIs(env) : `unix:${socket}`, token: token ?? env.CONTROL_TOKEN })
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
 }
 
 /** What was started with RUN_DIR is found with RUN_DIR. */
-function ofRunDirectory (): string | undefined {
-  const { RUN_DIR, CONTROL_SOCKET, CONTROL_URL } = process.env
-  return RUN_DIR && !CONTROL_SOCKET && !CONTROL_URL ? `unix:${join(RUN_DIR, 'control/control.sock')}` : undefined
+function whereIs (env: NodeJS.ProcessEnv): string | undefined {
+  if (env.CONTROL_URL) return env.CONTROL_URL
+  if (env.CONTROL_SOCKET) return `unix:${env.CONTROL_SOCKET}`
+  return env.RUN_DIR ? `unix:${runDirectory(env)}/control/control.sock` : undefined
 }
 
 /** Prints an answer as JSON if that was asked for, else as people read it. */

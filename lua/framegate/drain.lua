@@ -1,7 +1,9 @@
 -- Closes the sockets of a worker that was told to go, evenly over a time, so that their clients do not all come back at
 -- once: 1001 when the gateway stops, 1012 when it was reloaded and DRAIN_SECONDS is set.
 
+local CloseCode = require "framegate.close_code"
 local Errand = require "framegate.errand"
+local Lane = require "framegate.lane"
 local Registry = require "framegate.registry"
 
 ---@class Drain
@@ -9,6 +11,7 @@ local Registry = require "framegate.registry"
 local Drain = {}
 
 local STEP_SECONDS = 0.05
+local STOP_SECONDS = 1      -- over which the sockets of a gateway that stops are closed
 
 -- Each after the answer to the event it has in flight.
 local function close_some(ids, from, to, reason)
@@ -41,6 +44,15 @@ end
 function Drain.begin(reason, seconds)
   Drain.reason = reason
   Errand.new("closing the sockets", function() drain(reason, seconds) end):begin()
+end
+
+--- The gateway stops: the sockets of this worker are closed with 1001, and what the handler is told goes to it straight.
+function Drain.stop()
+  if Drain.reason and Drain.reason.code == CloseCode.GOING_AWAY then
+    return
+  end
+  Lane.go_direct()
+  Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }, STOP_SECONDS)
 end
 
 return Drain

@@ -22,6 +22,7 @@ Lane.__index = Lane
 local REQUESTS = 1000         -- before it hands over
 local CONNECTIONS = 50        -- likewise
 local IDLE_SECONDS = 60
+local NEW_ATTEMPTS = 3
 local CONNECT_MS, SEND_MS = 2000, 10000
 
 ---@param dispatch table with `free(lane)`, `retire(lane)` and `answered(event, answer)`
@@ -110,17 +111,20 @@ function Lane:disconnect()
 end
 
 -- A connection that was idle may have been closed by a worker that is going away. It has not read the request then:
--- writing fails, or reading ends in a reset because bytes were left unread. Both are safe to repeat.
+-- writing fails, or reading ends in a reset because bytes were left unread. Both are safe to repeat. All that stand in the pool may
+-- be of that kind; a new one is tried a few times.
 --- Sends a request and reads the head of its answer.
 ---@param request string|table pieces of it
 ---@return HttpResponse?
 ---@return string? failure as Answer names it
 function Lane:exchange(request)
-  for attempt = 1, 3 do
+  local new = 0
+  while new < NEW_ATTEMPTS do
     local socket, err = connect(self)
     if not socket then
       return nil, "unavailable", err
     end
+    new = new + (socket:getreusedtimes() == 0 and 1 or 0)
     if socket:send(request) then
       local response, is_untouched
       response, err, is_untouched = HttpResponse.read(socket)
@@ -131,7 +135,7 @@ function Lane:exchange(request)
       if err == "timeout" then
         return nil, "timeout"
       end
-      if not (is_untouched and err == "connection reset by peer") or attempt == 3 then
+      if not (is_untouched and err == "connection reset by peer") then
         return nil, "lost", err
       end
     else

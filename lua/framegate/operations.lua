@@ -2,6 +2,7 @@
 -- of a frame, and returns a result that can travel as JSON.
 
 local Counters = require "framegate.counters"
+local Drain = require "framegate.drain"
 local Facts = require "framegate.facts"
 local Garbage = require "framegate.garbage"
 local Registry = require "framegate.registry"
@@ -149,6 +150,12 @@ end
 --- The facts of this worker.
 function Operations.describe_worker()
   return Worker.facts()
+end
+
+--- The gateway stops. Workers from before a reload were told to go then, and hear no more of it from nginx.
+function Operations.stop()
+  Drain.stop()
+  return { stopped = true }
 end
 
 return Operations

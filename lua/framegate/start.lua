@@ -11,34 +11,32 @@ local Census    -- loaded by the master, when there is shared memory
 
 local Start = {}
 
---- Loads everything, so that a mistake in any file is found by `nginx -t` and by a reload.
+-- With what they require in turn these are all files: the last words of an old worker must not be read from newer files.
+local FILES = { "accept", "background", "census", "control_server", "garbage", "operations", "refusal", "site", "upstream" }
+
+--- Loads everything, so that a mistake in any file is found by nginx/check.conf, and by a reload, which then changes nothing.
 function Start.master()
   local run = ngx.config.prefix():gsub("/$", "")
   Config.run = run
   Config.load(run)
   require("framegate.log").install()
+  for _, name in ipairs(FILES) do
+    require("framegate." .. name)
+  end
   require("framegate.counters").found()
   Census = require "framegate.census"
   Census.found()
-  require "framegate.accept"
-  require "framegate.control_server"
-  require "framegate.refusal"
-  require "framegate.site"
-  require "framegate.upstream"
 end
 
--- Over which the sockets of a gateway that stops are closed.
-local STOP_SECONDS = 1
 local SUCCESSOR_SECONDS = 5
 
 -- A reload has started younger workers, with a later configuration; a stop has not.
 local function close_sockets()
-  local Drain = require "framegate.drain"
   if Census.is_last_configuration() then
-    require("framegate.lane").go_direct()
-    Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }, STOP_SECONDS)
+    require("framegate.bus").call_all("stop", {})
   elseif Config.DRAIN_SECONDS > 0 then
-    Drain.begin({ code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded", cause = "reload" }, Config.DRAIN_SECONDS)
+    require("framegate.drain").begin({ code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded", cause = "reload" },
+      Config.DRAIN_SECONDS)
   end
 end
 

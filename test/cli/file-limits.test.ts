@@ -7,7 +7,7 @@ import { folder, run } from './framegate.ts'
 
 test('with 1,024 open files it says what it can hold, holds it, and refuses the next', async (t) => {
   const port = await freePort()
-  const framegate = run(t, 'prlimit', ['--nofile=1024:1024', process.execPath, 'cli/start.ts'], {
+  const framegate = run(t, 'prlimit', ['--nofile=1024:1024', process.execPath, 'cli/framegate.ts', 'start'], {
     PORT: String(port), RUN_DIR: folder(t), WORKERS: '1', MAX_CONNECTIONS_PER_IP: 'off',
   })
   await framegate.said('Ctrl-C stops it')
@@ -33,7 +33,7 @@ test('with 1,024 open files it says what it can hold, holds it, and refuses the 
 })
 
 test('too few files for anything are refused in one line', async (t) => {
-  const framegate = run(t, 'prlimit', ['--nofile=256:256', process.execPath, 'cli/start.ts'], { PORT: String(await freePort()), RUN_DIR: folder(t) })
+  const framegate = run(t, 'prlimit', ['--nofile=256:256', process.execPath, 'cli/framegate.ts', 'start'], { PORT: String(await freePort()), RUN_DIR: folder(t) })
   assert.equal(await framegate.ended, 1)
   assert.deepEqual(framegate.lines(), ['framegate: the limit of open files is 256, expected at least 512: raise it with ulimit -n'])
 })

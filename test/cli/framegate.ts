@@ -43,11 +43,11 @@ export function run (t: TestContext, command: string, args: string[], env: NodeJ
   }
 }
 
-/** `node cli/start.ts` on a free port, in a run directory of its own. */
+/** `framegate start` on a free port, in a run directory of its own. */
 export async function startFramegate (t: TestContext, env: NodeJS.ProcessEnv = {}): Promise<Run & { port: number, runDirectory: string }> {
   const runDirectory = env.RUN_DIR ?? folder(t)
   const port = Number(env.PORT) || await freePort()
-  const started = run(t, process.execPath, ['cli/start.ts'], { PORT: String(port), RUN_DIR: runDirectory, ...env })
+  const started = run(t, process.execPath, ['cli/framegate.ts', 'start'], { PORT: String(port), RUN_DIR: runDirectory, ...env })
   return { ...started, port, runDirectory }
 }
 

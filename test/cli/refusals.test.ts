@@ -65,7 +65,7 @@ test('a machine without the Lua interpreter', async (t) => {
 test('a location of the user that nginx does not understand', async (t) => {
   const copy = copyOfProject(t)
   writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'lokation / { }\n')
-  const framegate = run(t, process.execPath, [join(copy, 'cli/start.ts')], { PORT: String(await freePort()) })
+  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], { PORT: String(await freePort()) })
   assert.equal(await framegate.ended, 1)
   assert.equal(framegate.lines().length, 1, framegate.output())
   assert.match(framegate.output(), /^framegate: nginx refuses its configuration: unknown directive "lokation" in .*mine\.conf:1/)
@@ -74,7 +74,7 @@ test('a location of the user that nginx does not understand', async (t) => {
 test('a handler that cannot start', async (t) => {
   const copy = copyOfProject(t)
   writeFileSync(join(copy, 'handler/server.ts'), "console.error('handler: no'); process.exit(1)\n")
-  const framegate = run(t, process.execPath, [join(copy, 'cli/start.ts')], { PORT: String(await freePort()) })
+  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], { PORT: String(await freePort()) })
   assert.equal(await framegate.ended, 1)
   assert.deepEqual(framegate.lines(), ['handler: no', 'framegate: the handler did not start (exit code 1)'])
 })

@@ -110,10 +110,10 @@ test('a killed handler comes back', async (t) => {
   socket.socket.terminate()
 })
 
-test('an edit of the handler starts it again, and a mistake in it is waited out', async (t) => {
+test('an edit of the handler starts it again, and a mistake in it leaves the one before in place', async (t) => {
   const copy = copyOfProject(t)
   const port = await freePort()
-  const framegate = run(t, process.execPath, [join(copy, 'cli/start.ts')], { PORT: String(port) })
+  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], { PORT: String(port) })
   await framegate.said(READY)
   const socket = await openSocket(port)
   const route = join(copy, 'handler/routes/echo.ts')
@@ -121,8 +121,9 @@ test('an edit of the handler starts it again, and a mistake in it is waited out'
 
   writeFileSync(route, '(((')
   await framegate.said('echo.ts was edited, the handler starts again')
-  await framegate.said('the handler ended (exit code 1) and starts again in')
+  await framegate.said('the handler did not start (exit code 1): the one before goes on')
+  assert.equal(await socket.ask('hello'), 'hello')
   writeFileSync(route, original.replace('return request.body', 'return `edited: ${request.body}`'))
-  assert.equal(await socket.ask('hello'), 'edited: hello')
+  await until('the edit lives', async () => await socket.ask('hello') === 'edited: hello')
   socket.socket.terminate()
 })

@@ -68,12 +68,12 @@ test('started as root, workers and handler run as another user; frames, pushes a
 
 test('a project that no other user can read: root stays root and says so, but not if USER_NAME says who', { skip }, async (t) => {
   const copy = copyOfProject(t)
-  const start = join(copy, 'cli/start.ts')
-  const named = run(t, process.execPath, [start], { PORT: String(await freePort()), USER_NAME: 'www-data' })
+  const start = join(copy, 'cli/framegate.ts')
+  const named = run(t, process.execPath, [start, 'start'], { PORT: String(await freePort()), USER_NAME: 'www-data' })
   assert.equal(await named.ended, 1)
   assert.deepEqual(named.lines(), [`framegate: USER_NAME=www-data: expected a user who can read ${copy}/lua: change its mode, or move the project`])
 
-  const framegate = run(t, process.execPath, [start], { PORT: String(await freePort()) })
+  const framegate = run(t, process.execPath, [start, 'start'], { PORT: String(await freePort()) })
   await framegate.said(READY)
   assert.match(framegate.output(), /^framegate: workers and handler run as root, because \S+ cannot read \S+\/lua: /m)
   const [handler] = processesOf(copy, 'handler/server.ts') as [number]

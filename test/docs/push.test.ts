@@ -43,7 +43,7 @@ test('a route, cron, curl and PHP reach a socket', async (t) => {
   writeFileSync(join(copy, 'handler/app.ts'), changed)
   writeFileSync(join(copy, 'handler/routes/news.ts'), only('ts', '### From a route').text)
   const port = await freePort()
-  const started = run(t, process.execPath, [join(copy, 'cli/start.ts')], { PORT: String(port), RUN_DIR: join(copy, 'run') })
+  const started = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], { PORT: String(port), RUN_DIR: join(copy, 'run') })
   await started.said('Ctrl-C stops it')
   const reader = await open(`ws://127.0.0.1:${port}/ws/news`)
   const ask = (command: string, env: NodeJS.ProcessEnv = process.env) => execute('sh', ['-c', command.replaceAll('/srv/framegate', copy)], { cwd: copy, timeout: 60_000, env })

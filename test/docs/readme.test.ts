@@ -64,7 +64,7 @@ test('the handler in Python answers behind a real gateway', async (t) => {
 test('the route is seen at once, does what the README says, and lets sockets be', async (t) => {
   const copy = copyOfProject(t)
   const port = await freePort()
-  const started = run(t, process.execPath, [join(copy, 'cli/start.ts')], { PORT: String(port), RUN_DIR: folder(t) })
+  const started = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], { PORT: String(port), RUN_DIR: folder(t) })
   await started.said('Ctrl-C stops it')
   const other = await open(`ws://127.0.0.1:${port}/ws/echo`)
   withRoute(copy)

@@ -143,7 +143,7 @@ test('the defaults of docs/operating.md are those of the code', () => {
     assert.equal(defaults[name] === '', isNone, `${name} has "none" as its default when it is empty`)
   }
   assert.deepEqual(readConfig(defaults), readConfig({}))
-  assert.match(read('cli/start.ts'), new RegExp(`env\\.RUN_DIR \\|\\| \`\\$\\{project\\}/${defaults.RUN_DIR}\``))
+  assert.match(read('cli/environment.ts'), new RegExp(`env\\.RUN_DIR \\|\\| \`\\$\\{project\\}/${defaults.RUN_DIR}\``))
 })
 
 test('this file tries every variable', () => {
