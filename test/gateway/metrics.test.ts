@@ -285,6 +285,8 @@ test('times that run out, readers that are too slow, a handler that is away, and
     locations: 'location = /ws/strict { set $ws_overflow close; include socket.conf; }',
   })
   const handler = await scripted(t, gateway)
+  const isUp = async (): Promise<boolean | null> => (await control(gateway, 'GET', '/status')).json.handler.is_up
+  assert.equal(await isUp(), null)
   const slow = await rawSocket(gateway.port, '/ws/slow')
   slow.write(frame(1, 'half of it').subarray(0, 8))
   assert.equal((await slow.closeFrame()).code, 1008)
@@ -298,8 +300,10 @@ test('times that run out, readers that are too slow, a handler that is away, and
   client.socket.send('hello')
   assert.match(String(await client.next()), /"statusCode":503/)
   await assert.rejects(open(`${gateway.ws}/ws/client`), /503/)
+  assert.equal(await isUp(), false)
   await handler.start()
   assert.equal(await client.ask('hello'), 'HELLO')
+  assert.equal(await isUp(), true)
   await gateway.reload()
   assert.equal((await client.closed).code, 1012)
   const seen = await until('all are gone', async () => {
