@@ -26,15 +26,16 @@ export type StopStep = { signal: NodeJS.Signals, wait: number }
 
 /**
  * Starts a program that ends when this process ends, however that happens: the kernel sends it SIGTERM.
+ * What it says goes to standard output, or to `show`.
  * It leads a process group of its own, so that Ctrl-C reaches this process alone and the order of ending is ours.
  */
-export function startChild ({ command, args, env, account }: Command): Child {
+export function startChild ({ command, args, env, account }: Command, show = print): Child {
   const stdio: StdioOptions = ['ignore', 'pipe', 'inherit']
   const identity = account ? ['--reuid', account.name, '--regid', account.group, '--init-groups'] : []
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...identity, command, ...args], { env, stdio, detached: true })
   const ended = howItEnds(child)
   const lines = createInterface({ input: child.stdout! })
-  lines.on('line', (line) => process.stdout.write(line + '\n'))
+  lines.on('line', show)
 
   return {
     pid: child.pid,
@@ -44,6 +45,10 @@ export function startChild ({ command, args, env, account }: Command): Child {
     }),
     stop: (steps) => stop(child, ended, steps),
   }
+}
+
+function print (line: string): void {
+  process.stdout.write(`${line}\n`)
 }
 
 function howItEnds (child: ChildProcess): Promise<string> {

@@ -30,6 +30,17 @@ const startCommand: Command = {
   },
 }
 
+const dev: Command = {
+  usage: '',
+  summary: 'Starts the gateway to work on it: edits of routes, Lua and nginx\'s configuration are checked and taken while sockets stay open,\nand errors of types are shown. Ctrl-C ends all of it.',
+  options: {},
+  async run () {
+    needProject()
+    const { watchProject } = await import('../dev.ts')
+    return foreground((stop) => start({ environment: process.env, stop, beside: watchProject }))
+  },
+}
+
 const stop: Command = {
   usage: '',
   summary: 'Stops the gateway: sockets are closed with 1001, their close events reach the handler, then all of it ends.',
@@ -92,4 +103,4 @@ function notRunning (run: string): Failure {
   return new Failure(`it does not run in ${run}: start it, or set RUN_DIR`)
 }
 
-export const serviceCommands: Record<string, Command> = { start: startCommand, stop, restart, reload }
+export const serviceCommands: Record<string, Command> = { start: startCommand, stop, restart, reload, dev }

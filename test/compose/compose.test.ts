@@ -103,6 +103,22 @@ suite('docker compose up', { skip: noEngine }, () => {
     socket.socket.terminate()
   })
 
+  test('SIGHUP takes a new location, and nothing from a file that is wrong', async () => {
+    const socket = await stack.open('/ws/echo')
+    const reload = async (text: string): Promise<void> => {
+      writeFileSync(join(stack.folder, 'nginx/locations.d/mine.conf'), text)
+      await stack.compose('kill', '--signal', 'HUP', 'gateway')
+    }
+    const status = async (): Promise<number> => (await fetch(`http://127.0.0.1:${stack.port}/mine`)).status
+    await reload('location = /mine { return 299; }\n')
+    await until('the location is there', async () => await status() === 299)
+    await reload('lokation = /mine { return 298; }\n')
+    await until('nginx says no', async () => (await stack.compose('logs', 'gateway')).includes('unknown directive "lokation"'))
+    assert.equal(await status(), 299)
+    assert.match(String(await socket.ask('who?')), / who\?$/)
+    socket.socket.terminate()
+  })
+
   test('down does not wait for open sockets', async () => {
     const socket = await stack.open('/ws/echo')
     const started = performance.now()

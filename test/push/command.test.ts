@@ -72,8 +72,8 @@ test('connections, topics and topic: tables and JSON', async (t) => {
 
   const { stdout } = await command(['connections'])
   const lines = stdout.split('\n')
-  assert.match(lines[0]!, /^ID +USER +ADDRESS +AGE +IDLE +OUTBOX +PATH +TOPICS$/)
-  assert.match(lines.find((line) => line.startsWith(ann.id))!, /^\S+ +\\u\{1b\}\[31mann +127\.0\.0\.1 +\d+ +\d+ +0 +\/ws\/in\/news\S+ +news$/)
+  assert.match(lines[0]!, /^ID +USER +ADDRESS +AGE +IDLE +FRAMES IN +OUT +BYTES IN +OUT +OUTBOX +PATH +TOPICS$/)
+  assert.match(lines.find((line) => line.startsWith(ann.id))!, /^\S+ +\\u\{1b\}\[31mann +127\.0\.0\.1 +\d+ +\d+ +0 +\d+ +0 +\d+ +0 +\/ws\/in\/news\S+ +news$/)
   assert.match(lines.find((line) => line.startsWith(others[0]!.id))!, /^\S+ +- /)
   assert.equal(lines.at(-2), '4 connections')
   assert.ok(!stdout.includes('\x1b'))
@@ -139,7 +139,7 @@ test('help, and command lines that are refused with exit status 2', async () => 
   }
   assert.equal((await framegate(['help'])).stdout, overview.stdout)
   const refused: Array<[string[], RegExp]> = [
-    [[], /a command is missing: send, /], [['frobnicate'], /frobnicate is no command: send, /], [['constructor'], /no command/], [['--json'], /no command/],
+    [[], /a command is missing: start, /], [['frobnicate'], /frobnicate is no command: start, /], [['constructor'], /no command/], [['--json'], /no command/],
     [['send'], /ID is missing/], [['send', '', 'x'], /ID is missing/], [['publish'], /TOPIC is missing/], [['topic'], /NAME is missing/],
     [['send', 'a', 'b', 'c'], /c is too much/], [['topics', 'a'], /a is too much/], [['send', 'a', 'b', '--bogus'], /'--bogus'/],
     [['send', 'a', 'b', '--except', 'c'], /'--except'/], [['publish', 'a', 'b', '--except'], /--except/], [['topics', '--json=yes'], /--json/],

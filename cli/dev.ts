@@ -1,0 +1,46 @@
+// What runs beside the gateway while somebody works on it; the handler sees edits of its own folder by itself.
+import { watch } from 'node:fs'
+import { project } from './environment.ts'
+import { say, tell } from './foreground.ts'
+import { startChild } from './process.ts'
+import type { Supervisor } from './supervisor.ts'
+
+const SAME_EDIT = 100
+const FOLDERS = ['lua', 'nginx']
+
+/** Reloads after an edit of Lua or of nginx's configuration, and shows errors of types. */
+export function watchProject (supervisor: Supervisor): { close: () => Promise<void> } {
+  let edit: NodeJS.Timeout | undefined
+  const noticed = (file: string): void => {
+    if (!/\.(lua|conf|json)$/.test(file) || file.includes('/vendor/')) return
+    clearTimeout(edit)
+    edit = setTimeout(() => void reload(supervisor, file), SAME_EDIT)
+  }
+  const watchers = FOLDERS.map((folder) => watch(`${project}/${folder}`, { recursive: true }, (_, file) => file && noticed(`${folder}/${file}`)))
+  const types = checkTypes()
+  return {
+    close: async () => {
+      clearTimeout(edit)
+      for (const watcher of watchers) watcher.close()
+      await types.stop([])
+    },
+  }
+}
+
+async function reload (supervisor: Supervisor, file: string): Promise<void> {
+  try {
+    say(`${file} was edited: ${await supervisor.reload({ handler: false })}`)
+  } catch (error) {
+    tell(`${file} was edited, and is not taken: ${(error as Error).message}`)
+  }
+}
+
+function checkTypes (): ReturnType<typeof startChild> {
+  // It names files from where it runs.
+  const args = ['-C', project, 'node_modules/.bin/tsc', '--noEmit', '--watch', '--preserveWatchOutput', '--pretty', 'false']
+  return startChild({ command: 'env', args, env: process.env }, (line) => {
+    const place = /^(.+)\((\d+),(\d+)\): (.+)$/.exec(line)
+    if (place) say(`types: ${place[1]}:${place[2]}:${place[3]}: ${place[4]}`)
+    else if (/Found 0 errors/.test(line)) say('types: right')
+  })
+}

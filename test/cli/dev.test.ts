@@ -1,0 +1,55 @@
+// `npm run dev`: edits are taken while sockets stay open, and mistakes are shown with their place.
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { open } from '../support/client.ts'
+import { freePort, project } from '../support/gateway.ts'
+import { until } from '../support/wait.ts'
+import { copyOfProject, processesOf, run } from './framegate.ts'
+
+test('routes, Lua, locations and types', async (t) => {
+  const copy = copyOfProject(t)
+  const tsconfig = JSON.parse(readFileSync(join(project, 'tsconfig.json'), 'utf8'))
+  writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ ...tsconfig, include: ['handler'] }))
+  const edit = (file: string, from: string, to: string): void => {
+    const text = readFileSync(join(copy, file), 'utf8')
+    assert.ok(text.includes(from), file)
+    writeFileSync(join(copy, file), text.replace(from, to))
+  }
+  const port = await freePort()
+  const dev = run(t, process.execPath, [join(copy, 'cli/bin.js'), 'dev'], { PORT: String(port), WORKERS: '1', MAX_CONNECTIONS_PER_IP: 'off' })
+  await dev.said('Ctrl-C stops it')
+  await dev.said('framegate: types: right')
+  const url = `ws://127.0.0.1:${port}/ws/echo`
+  const old = await open(url)
+  assert.equal(await old.ask('hello'), 'hello')
+
+  edit('handler/routes/echo.ts', 'return request.body', 'return `new: ${request.body}`')
+  await until('the route is taken', async () => await old.ask('hello') === 'new: hello')
+
+  edit('lua/framegate/handshake.lua', 'local Handshake = {}', 'local Handshake = }')
+  await dev.said('framegate: lua/framegate/handshake.lua was edited, and is not taken: Lua cannot be loaded: lua/framegate/handshake.lua:')
+  assert.equal(await (await open(url)).ask('still'), 'new: still')
+
+  edit('lua/framegate/handshake.lua', 'local Handshake = }', 'local Handshake = {}')
+  edit('lua/framegate/refusal.lua', 'local Refusal = {}', 'local Refusal = {} ngx.log(ngx.WARN, "refusal is new")')
+  await dev.said('refusal is new')
+  await dev.said('1 new worker; sockets that are open stay where they are')
+
+  writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'location = /mine {\n  return 200 "first"\n}\n')
+  await dev.said('framegate: nginx/locations.d/mine.conf was edited, and is not taken: nginx refuses its configuration: unexpected "}" in nginx/locations.d/mine.conf:3')
+  writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'location = /mine {\n  return 200 "second";\n}\n')
+  await until('the location is taken', async () => (await fetch(`http://127.0.0.1:${port}/mine`)).status === 200)
+
+  edit('handler/routes/echo.ts', 'return `new:', 'const number: number = "text"\n      void number\n      return `newer:')
+  await dev.said('framegate: types: handler/routes/echo.ts:')
+  assert.match(dev.output(), /^framegate: types: handler\/routes\/echo\.ts:\d+:\d+: error TS2322: /m)
+  await until('it runs for all that', async () => await old.ask('hello') === 'newer: hello')
+  assert.equal(await (await open(url)).ask('hello'), 'newer: hello')
+
+  dev.process.kill('SIGINT')
+  assert.equal(await dev.ended, 0)
+  assert.equal((await old.closed).code, 1001)
+  assert.deepEqual(processesOf(copy), [])
+})
