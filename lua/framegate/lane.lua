@@ -72,7 +72,13 @@ local function connect_to_handler(socket)
   return ok, err
 end
 
+-- A worker that is going away closes its end after an answer. What a lane wrote there would be sent again, but nginx logs an error.
 local function connect(self)
+  local members = require("framegate.census").members()     -- not above: census.lua requires dispatch.lua
+  if self.members ~= members then
+    self:disconnect()
+    self.members = members
+  end
   if self.socket then
     return self.socket
   end
@@ -178,10 +184,7 @@ local function next_events(self)
   while not self.events do
     park(self)
     local woken = self.semaphore:wait(IDLE_SECONDS)
-    if self.is_stopped and not self.events then
-      return nil
-    end
-    if not woken and not self.events then
+    if not self.events and (self.is_stopped or not woken) then
       return nil
     end
   end

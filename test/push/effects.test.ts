@@ -110,6 +110,7 @@ for (const workers of ['1', '4']) {
 for (const workers of ['1', '4']) {
   test(`the first answers of a gateway with ${workers} workers, before the workers are linked, are carried out in order too`, async (t) => {
     const gateway = await pushGateway(t, { WORKERS: workers }, {
+      linked: false,
       routes: (app) => app.ws('/ws/first', {
         open: (_request, reply) => reply.publish('own', 'too early').subscribe('own').publish('own', 'in time').unsubscribe('own').publish('own', 'too late').send('body')
       })

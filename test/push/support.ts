@@ -33,9 +33,9 @@ export async function ask (gateway: Gateway, method: string, path: string, { bod
 
 /** A gateway for tests of pushes; a socket on /ws/in/TOPIC?user=NAME is told its id in its first frame. */
 export async function pushGateway (
-  t: TestContext, env: Record<string, string> = {}, { routes, expect = [] }: { routes?: (app: FastifyInstance) => void, expect?: RegExp[] } = {}
+  t: TestContext, env: Record<string, string> = {}, { routes, expect = [], linked = true }: { routes?: (app: FastifyInstance) => void, expect?: RegExp[], linked?: boolean } = {}
 ): Promise<Gateway> {
-  const gateway = await startGateway(t, { handler: false, expect, env: { MAX_CONNECTIONS_PER_IP: 'off', ...env } })
+  const gateway = await startGateway(t, { handler: false, expect, linked, env: { MAX_CONNECTIONS_PER_IP: 'off', ...env } })
   await startApp(t, gateway.handlerSocket, {
     routes: (app) => {
       app.ws('/ws/in/:topic', {

@@ -22,6 +22,8 @@ export type GatewayOptions = {
   logLevel?: string
   /** Lines at error level that are expected. */
   expect?: RegExp[]
+  /** Waits until all workers are linked, which takes some milliseconds. By default it does. */
+  linked?: boolean
   /** Starts the shipped handler beside it. Without, HANDLER_URL is the test's own affair. */
   handler?: boolean
 }
@@ -104,6 +106,12 @@ function checkLog (log: string, expected: RegExp[]): void {
   if (bad.length > 0) throw new Error(`nginx logged what was not expected:\n${bad.slice(0, 10).join('\n')}`)
 }
 
+/** Whether all workers live and know one another. */
+async function areLinked (run: string, workers: string): Promise<boolean> {
+  const status = JSON.parse((await askSocket('/status', `${run}/control/control.sock`)).body)
+  return status.workers.length === Number(workers) && status.missing_links === 0
+}
+
 /** Starts a gateway; `t.after` stops it and checks its log. */
 export async function startGateway (t: TestContext, options: GatewayOptions = {}): Promise<Gateway> {
   const run = mkdtempSync(join(tmpdir(), 'framegate-'))
@@ -144,9 +152,10 @@ export async function startGateway (t: TestContext, options: GatewayOptions = {}
     rmSync(run, { recursive: true, force: true })
     checkLog(log, expected)
   })
-  await until(`the gateway answers\n${log}`, () => {
+  await until(`the gateway answers\n${log}`, async () => {
     if (nginx.exitCode !== null) throw new Error(`nginx ended with ${nginx.exitCode}: ${log}`)
-    return askSocket('/healthz', `${run}/control/control.sock`).then((answer) => answer.status === 200, () => false)
+    return await askSocket('/healthz', `${run}/control/control.sock`).then((answer) => answer.status === 200, () => false) &&
+      (options.linked === false || areLinked(run, env.WORKERS))
   })
   return {
     url: `http://127.0.0.1:${port}`,
