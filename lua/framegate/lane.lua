@@ -19,8 +19,8 @@ local now = ngx.now
 local Lane = {}
 Lane.__index = Lane
 
-local REQUESTS = 1000         -- before it hands over
-local CONNECTIONS = 50        -- likewise
+local REQUESTS, CONNECTIONS = 1000, 50      -- before it hands over
+local RESTS = 150             -- likewise: ngx_lua parses the address anew, some 300 bytes, for a connection out of its pool
 local IDLE_SECONDS = 60
 local NEW_ATTEMPTS = 3
 local CONNECT_MS, SEND_MS = 2000, 10000
@@ -101,11 +101,11 @@ local function connect(self)
   return socket
 end
 
--- While the lane waits its connection stands in ngx_lua's pool, which notices when the other side closes it.
+-- While the lane waits ngx_lua's pool has its connection, and notices when the other side closes it.
 local function park(self)
   if self.socket then
     self.socket:setkeepalive(IDLE_SECONDS * 1000, 1024)
-    self.parked, self.socket = self.socket, nil
+    self.parked, self.socket, self.rests = self.socket, nil, self.rests + 1
   end
 end
 
@@ -210,7 +210,7 @@ local function work(self)
     self.carried = events
     carry_events(self, events)
     self.started, self.carried = nil, nil
-    if request == REQUESTS or self.connections >= CONNECTIONS then
+    if request == REQUESTS or self.connections >= CONNECTIONS or self.rests >= RESTS then
       return      -- a lane that ends must not be offered as free
     end
     self.dispatch.free(self)
@@ -219,7 +219,7 @@ end
 
 -- A defect must cost neither the lane nor the events it holds.
 local function run(_, self)
-  self.connections = 0
+  self.connections, self.rests = 0, 0
   local ok, err = xpcall(work, debug.traceback, self)
   self:disconnect()
   if not ok then
