@@ -53,6 +53,7 @@ end
 ---@return Answer
 ---@return Event
 function Connection:ask_to_open()
+  Garbage.note_idle_socket()
   local event = Event.open(self)
   event.semaphore = semaphore.new()
   Census.remember(self)
@@ -120,7 +121,7 @@ end
 
 local function send_message(self, payload, is_text)
   self.is_in_flight = true
-  Garbage.note_work()
+  Garbage.note_frame()
   Dispatch.submit(Event.message(self, payload, is_text))
 end
 

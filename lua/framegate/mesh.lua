@@ -39,6 +39,10 @@ local function tell_others(new)
 end
 
 local function serve(link)
+  if is_stopped then            -- meanwhile; a link would keep the worker alive
+    links[link.name] = nil
+    return
+  end
   links[link.name] = link
   tell_others(link)
   link:run(bus.receive)

@@ -22,7 +22,7 @@ local function counted(kind, delivered, dropped)
 end
 
 local function deliver(kind, connections, frame, except)
-  Garbage.note_work()
+  Garbage.note_frame()
   local delivered, dropped = 0, 0
   for _, connection in connections do
     if connection.id ~= except and not connection.outbox.is_closed then

@@ -2,6 +2,7 @@
 -- moment to ping. Its end is the end of the connection.
 
 local Config = require "framegate.config"
+local Garbage = require "framegate.garbage"
 local Reader = require "framegate.reader"
 local semaphore = require "ngx.semaphore"
 
@@ -53,6 +54,7 @@ local function work(self, socket)
     end
   end
   if until_ping(self) <= 0.002 then
+    Garbage.note_idle_socket()
     outbox:ping(now())
   end
   return outbox.is_abandoned or outbox.is_closed and outbox.count == 0
