@@ -92,7 +92,7 @@ local function check(headers)
   }
   if refusal and refusal.origin then
     refusal.cause = "origin"
-    ngx.log(ngx.WARN, "[gateway] ", refusal.message, " (ALLOWED_ORIGINS=", refusal.origin, ")")
+    ngx.log(ngx.WARN, "[gateway] ", ngx.var.remote_addr, ": ", refusal.message, " (ALLOWED_ORIGINS=", refusal.origin, ")")
   end
   return refusal
 end

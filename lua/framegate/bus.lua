@@ -14,38 +14,38 @@ local last_call = 0
 local deferred = {}
 local operations              -- what other workers may ask for, by name
 
+-- A worker's part in a call is over. One that died gives no result, nor one whose code, older than ours, does not know the
+-- operation.
+local function end_part(call, link, result)
+  if not call or not call.open[link.name] then
+    return
+  end
+  call.open[link.name] = nil
+  call.results[#call.results + 1] = result
+  call.remaining = call.remaining - 1
+  if call.remaining == 0 then
+    call.semaphore:post()
+  end
+end
+
 local function receive(link, head, payload)
   if head.op == "look" then
     return Mesh.look()
   end
   if head.op then
-    local result = operations[head.op](head.args, payload)
+    local operate = operations[head.op]
+    local result = operate and operate(head.args, payload)
     if head.call then
       link:answer(head.call, result)
     end
     return
   end
-  local call = calls[head.call]
-  if call and call.open[link.name] then
-    call.open[link.name] = nil
-    call.results[#call.results + 1] = head.result
-    call.remaining = call.remaining - 1
-    if call.remaining == 0 then
-      call.semaphore:post()
-    end
-  end
+  end_part(calls[head.call], link, head.result)
 end
 
--- A worker that died gives no result.
 local function lose(link)
   for _, call in pairs(calls) do
-    if call.open[link.name] then
-      call.open[link.name] = nil
-      call.remaining = call.remaining - 1
-      if call.remaining == 0 then
-        call.semaphore:post()
-      end
-    end
+    end_part(call, link)
   end
 end
 

@@ -18,16 +18,20 @@ function Parse.integer(low, high)
   end
 end
 
----@return fun(text: string): number?, string? like integer; `off` is 0
-function Parse.limit(high)
-  local integer = Parse.integer(0, high)
+-- `off` is 0.
+local function or_off(parse)
   return function(text)
     if text == "off" then
       return 0
     end
-    local value, expected = integer(text)
+    local value, expected = parse(text)
     return value, expected and expected .. ", or off"
   end
+end
+
+---@return fun(text: string): number?, string? like integer; `off` is 0
+function Parse.limit(high)
+  return or_off(Parse.integer(0, high))
 end
 
 ---@return fun(text: string): number?, string? seconds, from texts like `25`, `25s`, `500ms`, `2m`
@@ -46,14 +50,7 @@ end
 
 ---@return fun(text: string): number?, string? like duration; `off` is 0
 function Parse.duration_or_off(high)
-  local duration = Parse.duration(0, high)
-  return function(text)
-    if text == "off" then
-      return 0
-    end
-    local value, expected = duration(text)
-    return value, expected and expected .. ", or off"
-  end
+  return or_off(Parse.duration(0, high))
 end
 
 ---@return fun(text: string): number?, string? bytes, from texts like `65536`, `64k`, `16m`
