@@ -1,9 +1,9 @@
 // What runs beside the gateway while somebody works on it; the handler sees edits of its own folder by itself.
-import { watch } from 'node:fs'
 import { project } from './environment.ts'
 import { say, tell } from './foreground.ts'
 import { startChild } from './process.ts'
 import type { Supervisor } from './supervisor.ts'
+import { FolderWatcher } from './watching.ts'
 
 const SAME_EDIT = 100
 const FOLDERS = ['lua', 'nginx']
@@ -16,7 +16,7 @@ export function watchProject (supervisor: Supervisor): { close: () => Promise<vo
     clearTimeout(edit)
     edit = setTimeout(() => void reload(supervisor, file), SAME_EDIT)
   }
-  const watchers = FOLDERS.map((folder) => watch(`${project}/${folder}`, { recursive: true }, (_, file) => file && noticed(`${folder}/${file}`)))
+  const watchers = FOLDERS.map((folder) => new FolderWatcher(`${project}/${folder}`, (file) => noticed(`${folder}/${file}`)))
   const types = checkTypes()
   return {
     close: async () => {

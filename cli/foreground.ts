@@ -1,6 +1,6 @@
-import { once } from 'node:events'
-
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
+/** Ctrl-C reaches npm too, which passes it on: what comes so soon is the same wish. */
+const SAME_WISH = 1_000
 
 export type Stop = {
   asked: Promise<unknown>
@@ -14,9 +14,8 @@ export function say (line: string): void {
 
 /** Runs a command until it ends by itself or by Ctrl-C. What fails is told, a line for each thing. */
 export async function foreground (command: (stop: Stop) => Promise<void>): Promise<never> {
-  const asked = stopSignal()
   try {
-    await command({ asked, askedAgain: asked.then(stopSignal) })
+    await command(stopSignals())
     process.exit(0)
   } catch (error) {
     tell((error as Error).message)
@@ -29,6 +28,16 @@ export function tell (message: string): void {
   for (const line of message.split('\n').filter(Boolean)) console.error(`framegate: ${line}`)
 }
 
-function stopSignal (): Promise<unknown> {
-  return Promise.race(STOP_SIGNALS.map((signal) => once(process, signal)))
+function stopSignals (): Stop {
+  const asked = Promise.withResolvers<void>()
+  const askedAgain = Promise.withResolvers<void>()
+  let first: number | undefined
+  for (const signal of STOP_SIGNALS) {
+    process.on(signal, () => {
+      first ??= Date.now()
+      asked.resolve()
+      if (Date.now() - first > SAME_WISH) askedAgain.resolve()
+    })
+  }
+  return { asked: asked.promise, askedAgain: askedAgain.promise }
 }

@@ -1,6 +1,6 @@
-import { watch, type FSWatcher } from 'node:fs'
 import { Failure } from './failure.ts'
 import { startChild, type Child, type Command, type StopStep } from './process.ts'
+import { FolderWatcher } from './watching.ts'
 
 const GRACE: StopStep[] = [{ signal: 'SIGTERM', wait: 10_000 }]
 const FIRST_DELAY = 100
@@ -30,13 +30,15 @@ export class Handler {
   #folder: string
   #say: (line: string) => void
   #child: Child | undefined
+  #beginning: Child | undefined
   #living = new Set<Child>()
   #delay = FIRST_DELAY
   #again: NodeJS.Timeout | undefined
   #edit: NodeJS.Timeout | undefined
   #turn: Promise<unknown> = Promise.resolve()
+  #newest: Promise<void> = Promise.resolve()
   #stopping = false
-  #watcher: FSWatcher | undefined
+  #watcher: FolderWatcher | undefined
 
   constructor ({ command, folder, say }: HandlerOptions) {
     this.#command = command
@@ -47,18 +49,25 @@ export class Handler {
   /** Resolves when it listens; a Failure when it ends before, as with a bad value. */
   async start (): Promise<void> {
     await this.#launch(this.#command)
-    this.#watch()
+    this.#watcher = new FolderWatcher(this.#folder, (file) => this.#noticed(file))
   }
 
   /**
    * Starts the code as it is now. Where both can listen, the handler before finishes what it holds while the new one takes the next event.
    * @param patience milliseconds that what is under way may take
-   * @throws {Failure} when the new one does not start; the one before goes on, where both can listen
+   * @throws {Failure} when the new one does not start; the one before goes on, where both can listen. One that a newer replacement
+   * overtakes ends as that does.
    */
   replace (command = this.#command, patience = 60_000): Promise<void> {
+    void this.#beginning?.stop(GRACE) // it need not listen any more, but may have begun to in this moment
     const turn = this.#turn.then(() => this.#replace(command, patience))
     this.#turn = turn.catch(() => {})
-    return turn
+    const done: Promise<void> = turn.catch((error) => {
+      if (this.#newest === done) throw error
+      return this.#newest
+    })
+    this.#newest = done
+    return done
   }
 
   /** Lets open requests finish; at once when `steps` is empty. */
@@ -92,7 +101,9 @@ export class Handler {
     const child = startChild({ ...command, args: [...command.args, ...options] })
     this.#living.add(child)
     void child.ended.then(() => this.#living.delete(child))
+    this.#beginning = child
     const end = await Promise.race([child.said('handler: listening').then(() => undefined), child.ended])
+    this.#beginning = undefined
     if (end !== undefined) throw new Failure(`the handler did not start (${end})`)
     this.#command = command
     void this.#keep(child)
@@ -118,16 +129,6 @@ export class Handler {
 
   #tell = (error: Error): void => {
     if (!this.#stopping) this.#say(`${error.message}${this.#child ? ': the one before goes on' : ', and is started again'}`)
-  }
-
-  #watch (): void {
-    const given_up = (error: Error) => this.#say(`edits of the handler are not seen (${error.message}): restart it yourself`)
-    try {
-      this.#watcher = watch(this.#folder, { recursive: true }, (_, file) => file && this.#noticed(file))
-      this.#watcher.on('error', given_up)
-    } catch (error) {
-      given_up(error as Error)
-    }
   }
 
   #noticed (file: string): void {

@@ -1,5 +1,5 @@
-// How the commands reach the process that runs the gateway: HTTP on a unix socket in a folder for its user alone.
-import { chmodSync } from 'node:fs'
+// How the commands reach the process that runs the gateway: HTTP on a unix socket for its user alone, in a folder in which the
+// workers, who may be another user, cannot put anything.
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Failure } from './failure.ts'
 
@@ -9,14 +9,16 @@ const LONGEST_WAIT = 600_000
 export type Requests = Record<string, (query: URLSearchParams) => Promise<unknown>>
 
 function socketIn (run: string): string {
-  return `${run}/internal/framegate.sock`
+  return `${run}/framegate.sock`
 }
 
 /** Answers until `close`, which waits for the answers that are under way. A Failure is told to who asked. */
 export async function serveRequests (run: string, requests: Requests): Promise<{ close: () => Promise<void> }> {
   const server = createServer((incoming, outgoing) => void answer(requests, incoming, outgoing))
-  await new Promise<void>((resolve) => server.listen(socketIn(run), resolve))
-  chmodSync(socketIn(run), 0o600)
+  const umask = process.umask(0o177)
+  const listening = new Promise<void>((resolve) => server.listen(socketIn(run), resolve)) // it is made at once
+  process.umask(umask)
+  await listening
   return {
     close: () => new Promise((resolve) => {
       server.close(() => resolve())

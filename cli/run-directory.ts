@@ -4,7 +4,7 @@ import { connect, createServer, type ListenOptions, type Server } from 'node:net
 import { join } from 'node:path'
 import { Failure } from './failure.ts'
 
-const SOCKET_FOLDERS = ['control', 'internal', 'handler']
+const SOCKET_FOLDERS = ['.', 'control', 'internal', 'handler']
 
 export type RunDirectory = { path: string, release: () => void }
 
@@ -14,7 +14,6 @@ export type RunDirectory = { path: string, release: () => void }
  */
 export async function takeRunDirectory (path: string): Promise<RunDirectory> {
   mkdirSync(path, { recursive: true })
-  mkdirSync(join(path, 'internal'), { recursive: true, mode: 0o700 })
   const real = realpathSync(path)
   const pidFile = join(real, 'framegate.pid')
   const lock = await listen({ path: `\0framegate-${createHash('sha256').update(real).digest('hex')}` })

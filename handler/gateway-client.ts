@@ -24,6 +24,8 @@ type Answer = { status: number, body: string }
 
 const DEFAULT_SOCKET = 'run/control/control.sock'
 const MAX_CONNECTIONS = 64
+/** The status of a worker that a reload has sent away: it has done nothing. */
+const LEAVING = 503
 /** Below nginx's keepalive_timeout (75 s), so that a connection is not used in the moment in which nginx closes it. */
 const IDLE_MS = 30_000
 
@@ -69,7 +71,8 @@ export class GatewayClient {
 
   async #exchange(ask: Ask): Promise<Answer> {
     try {
-      return await this.#attempt(ask)
+      const answer = await this.#attempt(ask)
+      if (answer.status !== LEAVING) return answer
     } catch (error) {
       if (!isRepeatable(ask, error as NodeJS.ErrnoException)) throw unreachable(this.where, error as Error)
     }

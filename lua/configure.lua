@@ -40,8 +40,11 @@ local function output(command)
   return (text:gsub("%s+$", ""))
 end
 
-local function write(path, text)
+local function write(path, text, is_secret)
   local temporary = path .. ".new"
+  if is_secret then
+    shell(("rm -f %s; umask 077; : >%s"):format(quoted(temporary), quoted(temporary)))
+  end
   local file, err = io.open(temporary, "w")
   if not file then
     fail { "could not write " .. err }
@@ -151,8 +154,7 @@ prepare "ln -sf PROJECT/nginx/*.conf TARGET/nginx/"
 for name, text in pairs(files) do
   write(target .. "/nginx/generated/" .. name, "# Written by lua/configure.lua from the environment: changes are lost.\n" .. text)
 end
-write(target .. "/settings.json", cjson.encode(settings))
-prepare "chmod 0600 TARGET/settings.json"     -- it holds CONTROL_TOKEN
+write(target .. "/settings.json", cjson.encode(settings), true)     -- it holds CONTROL_TOKEN
 for _, line in ipairs(settings.notes) do
   print("framegate: " .. line)
 end

@@ -13,7 +13,7 @@ import { counted } from './table.ts'
 
 const FILE = 'Variables come from the environment and, below it, from the file .env in framegate\'s folder (ENV_FILE).'
 const STOP_SECONDS = 10
-/** What the gateway's process may take beyond its deadline: nginx is told twice, then the handler. */
+/** What the gateway's process may take beyond its deadlines, of nginx and then of the handler. */
 const HARDER_SECONDS = 15
 const POLL_EVERY = 50
 
@@ -50,9 +50,9 @@ const stop: Command = {
     const run = runDirectory(readEnvironment(process.env))
     const pid = await pidOf(run)
     const sockets = await openSockets(run)
-    const asked = await askGateway(run, 'POST', `/stop?seconds=${seconds}`, (seconds + HARDER_SECONDS) * 1000).catch(() => undefined)
-    if (!asked) process.kill(pid, 'SIGKILL') // the kernel ends nginx and the handler with it
-    while (await askGateway(run, 'GET', '/').catch(() => true)) await sleep(POLL_EVERY)
+    const asked = await askGateway(run, 'POST', `/stop?seconds=${seconds}`, (2 * seconds + HARDER_SECONDS) * 1000).catch(() => undefined)
+    if (!asked && await stillRuns(run)) process.kill(pid, 'SIGKILL') // the kernel ends nginx and the handler with it
+    while (await stillRuns(run)) await sleep(POLL_EVERY)
     print(sockets === undefined ? 'stopped' : `stopped: ${counted(sockets, 'socket')} closed`)
   },
 }
@@ -84,6 +84,11 @@ async function openSockets (run: string): Promise<number | undefined> {
   } catch {
     return undefined
   }
+}
+
+/** Whether it is there, though it may say nothing. */
+function stillRuns (run: string): Promise<boolean> {
+  return askGateway(run, 'GET', '/', 1_000).then((answer) => answer !== undefined, () => true)
 }
 
 async function askRunning (path: string): Promise<unknown> {

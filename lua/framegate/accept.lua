@@ -7,6 +7,7 @@ local CarryOut = require "framegate.carry_out"
 local Census = require "framegate.census"
 local Config = require "framegate.config"
 local Connection = require "framegate.connection"
+local Dispatch = require "framegate.dispatch"
 local Drain = require "framegate.drain"
 local Effects = require "framegate.effects"
 local Handshake = require "framegate.handshake"
@@ -62,6 +63,10 @@ end
 local has_told_that_full = false
 
 local function check_room()
+  if Dispatch.has_left() then
+    return { cause = "leaving", status = 503, message = "this worker of the gateway is going away, another is there",
+      headers = { ["Retry-After"] = 0 } }
+  end
   if Registry.count() < Config.capacity.sockets then
     return nil
   end

@@ -56,18 +56,19 @@ local function take_answer(self, open, answer)
   self.dispatch.answered(event, answer)
 end
 
--- Lines as one JSON array: lines are much alike, and LuaJIT would take long to make a string of each (see event.lua).
-local function take_lines(self, open, lines)
-  local answers = cjson.decode("[" .. gsub(lines, "\n", ",") .. "null]")
-  if answers then
-    for i = 1, #answers do
-      take_answer(self, open, answers[i])
+--- Decodes whole lines, as one JSON array: lines are much alike, and LuaJIT would take long to make a string of each (see
+--- event.lua). Only when one of them cannot be read they are decoded one by one.
+---@param lines string without the last line's end
+---@return any[] answers; false for a line that cannot be read
+function Batch.decode(lines)
+  local answers = cjson.decode("[" .. gsub(lines, "\n", ",") .. "]")
+  if not answers then
+    answers = {}
+    for line in gmatch(lines, "[^\n]+") do
+      answers[#answers + 1] = cjson.decode(line) or false
     end
-    return
   end
-  for line in gmatch(lines, "[^\n]+") do
-    take_answer(self, open, cjson.decode(line))
-  end
+  return answers
 end
 
 -- Where the last whole line ends.
@@ -99,7 +100,9 @@ local function read_lines(self, response, open)
       parts[#parts + 1] = piece
     else
       parts[#parts + 1] = sub(piece, 1, last - 1)
-      take_lines(self, open, concat(parts))
+      for _, answer in ipairs(Batch.decode(concat(parts))) do
+        take_answer(self, open, answer)
+      end
       parts = { sub(piece, last + 1) }
     end
   end

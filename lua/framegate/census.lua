@@ -63,15 +63,17 @@ local function farewell(remains, _, answer)
   Census.forget(remains)
 end
 
+local KILLED = "the worker that held the socket was killed"
+
 -- What is left of a socket whose worker was killed: enough to say that it is gone.
 local function announce_end(id, record)
   local opened, state, path, handshake = record:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
-  local remains = { id = id, path = path, handshake = handshake, opened = tonumber(opened),
+  local remains = { id = id, path = path, handshake = handshake, opened = tonumber(opened), close_reason = KILLED,
     state = state ~= "" and state or nil, answered = farewell }
   Journal.killed(remains)
   Dispatch.submit(Event.close(remains, {
     code = CloseCode.ABNORMAL,
-    reason = Percent.encode("the worker that held the socket was killed"),
+    reason = Percent.encode(KILLED),
     duration = math.floor((ngx.now() - remains.opened) * 1000 + 0.5),
   }))
 end

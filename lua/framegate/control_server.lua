@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local Config = require "framegate.config"
 local Control = require "framegate.control"
 local ControlAccess = require "framegate.control_access"
+local Dispatch = require "framegate.dispatch"
 local Idempotency = require "framegate.idempotency"
 local Problem = require "framegate.problem"
 
@@ -149,6 +150,9 @@ function ControlServer.run()
     return respond(refused)
   end
   local method, path, body = ngx.req.get_method(), ngx.var.request_uri, read_body()
+  if Dispatch.has_left() then
+    return respond(Problem.new(503, "this worker of the gateway is going away and has done nothing: ask again", { ["Retry-After"] = "0" }))
+  end
   local key = headers["idempotency-key"]
   if type(key) ~= "string" or key == "" or method == "GET" then
     return respond(act(method, path, headers, body))

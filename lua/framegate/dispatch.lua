@@ -25,7 +25,7 @@ local MAX_WAITING_CLOSES = 10000
 local outstanding = 0                                   -- events that were submitted and have not ended
 local closes = 0                                        -- close events that are not delivered yet
 local is_away = false                                   -- no handler could be reached when last tried
-local is_probing, is_leaving = false, false
+local is_probing, is_leaving, has_left = false, false, false
 local on_left                                           -- called when nothing is left to do
 
 local function send(lane, events)
@@ -194,9 +194,10 @@ end
 
 -- A lane that waits would keep a worker alive that was told to go: when nothing is left to do, all end.
 local function settle()
-  if not is_leaving or Registry.count() > 0 or outstanding > 0 or Waiting.count() > 0 then
+  if not is_leaving or has_left or Registry.count() > 0 or outstanding > 0 or Waiting.count() > 0 then
     return
   end
+  has_left = true
   Lanes.stop()
   Background.stop()
   on_left()
@@ -224,6 +225,13 @@ end
 function Dispatch.retire(lane)
   Lanes.retire(lane)
   pump()
+  settle()
+end
+
+--- Whether this worker was told to go, and has nothing left to do: what comes now is for another.
+---@return boolean
+function Dispatch.has_left()
+  return has_left
 end
 
 --- The worker was told to go. Events are carried until the last socket has ended and its close event was answered.

@@ -6,7 +6,7 @@ local Families = {}
 
 Families.EVENTS = { "open", "message", "close" }
 Families.OUTCOMES = { "answered", "error_status", "unavailable", "closing", "lost", "timeout", "refused", "malformed" }
-Families.REFUSALS = { "handshake", "origin", "full", "address", "handler", "unavailable", "timeout", "error", "left" }
+Families.REFUSALS = { "handshake", "origin", "full", "leaving", "address", "handler", "unavailable", "timeout", "error", "left" }
 Families.PUSHES = { "connection", "topic", "user", "broadcast" }
 
 -- Which codes a cause may have; what a client or a handler may choose is summed up.

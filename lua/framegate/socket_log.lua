@@ -14,6 +14,8 @@ int open(const char *path, int flags, ...);
 long write(int fd, const void *data, size_t length);
 long send(int socket, const void *data, size_t length, int flags);
 int close(int fd);
+struct framegate_pollfd { int fd; short events; short revents; };
+int poll(struct framegate_pollfd *fds, unsigned long count, int timeout);
 ]]
 
 local SocketLog = {}
@@ -28,8 +30,12 @@ local STANDARD = { stdout = 1, stderr = 2 }
 local ENXIO = 6
 local MSG_DONTWAIT_NOSIGNAL = 0x4040
 
+local POLLOUT = 4
+
 local has_told = false
 local descriptor, is_socket
+local is_shared         -- another user's pipe: it may wait, so it is asked before
+local poll = ffi.new("struct framegate_pollfd")
 
 -- Opened anew, since only then may it be told not to wait without telling others who have it. A socket, such as systemd's,
 -- cannot be opened, and need not be.
@@ -37,7 +43,9 @@ local function open_standard(name)
   descriptor = C.open("/dev/" .. name, bit.bor(O_WRONLY, O_APPEND, O_NONBLOCK, O_CLOEXEC))
   if descriptor < 0 then
     is_socket = ffi.errno() == ENXIO
+    is_shared = not is_socket
     descriptor = STANDARD[name]
+    poll.fd, poll.events = descriptor, POLLOUT
   end
 end
 
@@ -48,7 +56,7 @@ local function put_standard(name, line)
   if is_socket then
     return C.send(descriptor, line, #line, MSG_DONTWAIT_NOSIGNAL) == #line
   end
-  return C.write(descriptor, line, #line) == #line
+  return (not is_shared or C.poll(poll, 1, 0) == 1) and C.write(descriptor, line, #line) == #line
 end
 
 local function put(line)

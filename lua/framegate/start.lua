@@ -54,6 +54,8 @@ end
 local function watch_for_the_end()
   local Dispatch, Mesh = require "framegate.dispatch", require "framegate.mesh"
   ngx.timer.at(365 * 86400, function()
+    -- nginx 1.22 runs this outside its event loop, where whom a semaphore wakes would sleep on until the next event.
+    ngx.sleep(0.001)
     Mesh.begin_to_leave()
     Census.await_successor(SUCCESSOR_SECONDS)
     close_sockets()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
-import { startGateway } from '../support/gateway.ts'
+import { askSocket, startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { until } from '../support/wait.ts'
 
@@ -25,6 +25,17 @@ test('a stop: every socket gets 1001, every close event reaches the handler, the
   await assert.rejects(new Promise((resolve, reject) => connect(gateway.port, '127.0.0.1', () => resolve(0)).on('error', reject)))
 })
 
+test('a gateway in which nothing has moved for a while ends as soon', async (t) => {
+  const gateway = await startGateway(t)
+  const client = await open(`${gateway.ws}/ws/echo`)
+  await new Promise((resolve) => setTimeout(resolve, 2500)) // until no thread waits for anything near
+  const began = performance.now()
+  await gateway.quit()
+  assert.equal((await client.closed).code, 1001)
+  const took = performance.now() - began
+  assert.ok(took < 3000, `${Math.round(took)} ms, 1 s of which closes the sockets`)
+})
+
 test('a reload leaves sockets alone, and sends on what they say', async (t) => {
   const gateway = await startGateway(t, { handler: false })
   const handler = await startProbeHandler(t, gateway.handlerSocket)
@@ -36,6 +47,37 @@ test('a reload leaves sockets alone, and sends on what they say', async (t) => {
   await Promise.all(clients.map((client) => client.close()))
   await until('old workers have ended', () => gateway.workers().length === 2, 20_000)
   assert.equal(handler.events.filter((event) => event.type === 'framegate.close').length, 20)
+})
+
+test('an old worker also ends when the lane with its last event does: lanes hand over after 150 rests', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' } })
+  const handler = await startProbeHandler(t, gateway.handlerSocket)
+  for (const messages of [148, 149, 150]) {
+    const client = await open(`${gateway.ws}/ws/echo`)
+    for (let i = 0; i < messages; i++) assert.equal(await client.ask(String(i)), String(i))
+    await gateway.reload()
+    await client.close()
+    await until('the old worker has ended', () => gateway.workers().length === 1, 20_000)
+  }
+  assert.equal(handler.events.filter((event) => event.type === 'framegate.close').length, 3)
+})
+
+test('a handshake that an old worker gets after it has left is sent to another', async (t) => {
+  const gateway = await startGateway(t, { env: { WORKERS: '1' } })
+  const early = connect(gateway.port, '127.0.0.1')
+  early.write('GET /ws/echo HTTP/1.1\r\nHost: x\r\n')
+  await fetch(gateway.url) // by then the worker has taken the connection, which was there before
+  await gateway.reload()
+  await until('the old worker has left', async () => {
+    const { configuration, workers } = JSON.parse((await askSocket('/status', `${gateway.run}/control/control.sock`)).body)
+    return configuration === 2 && workers.length === 1 && workers[0].configuration === 2
+  })
+  let answer = ''
+  early.on('data', (bytes) => { answer += bytes })
+  early.write('Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+  await new Promise((resolve) => early.on('close', resolve))
+  assert.match(answer, /^HTTP\/1\.1 503 [^]*retry-after: 0\r\n[^]*is going away/i)
+  await until('the old worker has ended', () => gateway.workers().length === 1)
 })
 
 test('DRAIN_SECONDS: after a reload old sockets are closed with 1012, spread, each after its event in flight', async (t) => {
