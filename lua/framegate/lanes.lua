@@ -10,7 +10,7 @@ local Lanes = {}
 
 local FRESH_LANES = 2
 local FRESH_SECONDS = 0.010
-local YOUNG_SECONDS = 0.002
+local YOUNG_SECONDS = 0.005
 Lanes.YOUNG_SECONDS = YOUNG_SECONDS
 
 local idle = {}
