@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { project } from './environment.ts'
 import { Failure } from './failure.ts'
@@ -21,6 +21,7 @@ export async function startInBackground (run: string): Promise<number> {
   if (await askGateway(run, 'GET', '/')) throw new Failure(`it already runs in ${run}: stop it, or set RUN_DIR`)
   mkdirSync(run, { recursive: true })
   const log = openSync(logFile(run), 'a')
+  writeSync(log, `framegate: start of ${new Date().toISOString()}\n`)
   const begin = statSync(logFile(run)).size
   const child = spawn(process.execPath, [`${project}/cli/framegate.ts`, 'start'], { detached: true, stdio: ['ignore', log, log] })
   closeSync(log)

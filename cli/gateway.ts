@@ -22,6 +22,8 @@ export type Settings = {
   TLS_CERTIFICATE: string
   TLS_PORT: number
   CONTROL_SOCKET: string
+  /** `off`, a port, or an address and a port. */
+  CONTROL_PORT: string
   SOCKET_PATH: string
   HANDLER_URL: string[]
   HANDLER_TIMEOUT: number

@@ -42,7 +42,10 @@ function requestsOf ({ supervisor, started, stopAsked }: Asked): Requests {
     'GET /': async () => ({ pid: process.pid }),
     'GET /started': () => started,
     'POST /check': () => supervisor.check(),
-    'POST /reload': () => supervisor.reload(),
+    'POST /reload': () => supervisor.reload().then((done) => {
+      say(`reloaded: ${done}`)
+      return done
+    }),
     'POST /restart': () => supervisor.restart(),
     'POST /stop': async (query) => {
       const stopped = supervisor.stop(Number(query.get('seconds')) * 1000)

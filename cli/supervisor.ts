@@ -152,6 +152,7 @@ export class Supervisor {
     this.#say(`sockets  ${all((s, port) => `ws${s}://localhost:${port}${SOCKET_PATH}`)}`)
     this.#say(`handler  ${HANDLER_URL.join(', ')}${this.#handler ? ' (handler/, started here)' : ''}`)
     this.#say(`control  ${CONTROL_SOCKET}`)
+    if (settings.CONTROL_PORT !== 'off') this.#say(`live     http://${settings.CONTROL_PORT.replace(/^(?=\d+$)/, 'localhost:')}/ (CONTROL_TOKEN is the password)`)
     for (const note of settings.notes) this.#say(note)
   }
 

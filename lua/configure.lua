@@ -74,6 +74,11 @@ prepare "mkdir -p RUN/internal RUN/handler RUN/temp RUN/nginx/generated TARGET/n
 prepare "chmod 0700 RUN/internal"
 prepare "mkdir -p -m 0750 RUN/control"
 
+local log_folder = settings.SOCKET_LOG:match("^(/.*)/[^/]*$")
+if log_folder and output("test -d " .. quoted(log_folder) .. " && echo there") ~= "there" then
+  fail { ("SOCKET_LOG=%s: expected a file in a folder that is there"):format(settings.SOCKET_LOG) }
+end
+
 local refused = Certificate.check(settings, run)
 if refused then
   fail { refused }

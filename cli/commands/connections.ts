@@ -71,7 +71,7 @@ function sorted (connections: ConnectionFacts[], field: string): ConnectionFacts
 
 const connections: Command = {
   usage: '',
-  summary: 'Lists open connections: age and time since the client last sent something in seconds, frames and bytes of both directions,\nbytes that wait for it.',
+  summary: 'Lists open connections, with what has passed over them.\nAge, and idle since the client last sent something, are in seconds; the outbox is bytes that wait for it.',
   options: {
     user: { type: 'string', value: 'NAME', help: 'only this user\'s' },
     topic: { type: 'string', value: 'TOPIC', help: 'only those that subscribe to it' },

@@ -32,7 +32,7 @@ const startCommand: Command = {
 
 const dev: Command = {
   usage: '',
-  summary: 'Starts the gateway to work on it: edits of routes, Lua and nginx\'s configuration are checked and taken while sockets stay open,\nand errors of types are shown. Ctrl-C ends all of it.',
+  summary: 'Starts the gateway to work on it: edits are checked and taken while sockets stay open.\nErrors of types are shown. Ctrl-C ends all of it.',
   options: {},
   async run () {
     needProject()

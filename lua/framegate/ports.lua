@@ -15,7 +15,9 @@ end
 function Ports.check(settings, problems)
   local taken = {}
   local function take(name, port)
-    if taken[port] then
+    if taken[port] == name then
+      problems[#problems + 1] = ("%s=%d: expected each port once"):format(name, port)
+    elseif taken[port] then
       problems[#problems + 1] = ("%s=%d: expected another port than that of %s"):format(name, port, taken[port])
     end
     taken[port] = name

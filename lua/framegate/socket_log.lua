@@ -14,6 +14,7 @@ int open(const char *path, int flags, ...);
 long write(int fd, const void *data, size_t length);
 long send(int socket, const void *data, size_t length, int flags);
 int close(int fd);
+char *strerror(int errnum);
 struct framegate_pollfd { int fd; short events; short revents; };
 int poll(struct framegate_pollfd *fds, unsigned long count, int timeout);
 ]]
@@ -111,7 +112,7 @@ function SocketLog.write(event, members)
   Counters.count(LOST)
   if not has_told then
     has_told = true
-    ngx.log(ngx.WARN, "[gateway] SOCKET_LOG=", Config.SOCKET_LOG, ": a line could not be written (errno ", ffi.errno(), ")")
+    ngx.log(ngx.WARN, "[gateway] SOCKET_LOG=", Config.SOCKET_LOG, ": a line could not be written: ", ffi.string(C.strerror(ffi.errno())))
   end
 end
 

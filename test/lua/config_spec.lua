@@ -180,7 +180,7 @@ describe("settings that must fit together", function()
     tls.PORTS = "80,81"
     assert.are.same({ 80, 81 }, Ports.plain((read(tls))))
     assert.are.same({ 8080 }, Ports.plain((read {})))
-    assert.matches("^PORTS=81: expected another port", problem { PORTS = "81,80,81" })
+    assert.matches("^PORTS=81: expected each port once$", problem { PORTS = "81,80,81" })
     assert.matches("^CONTROL_PORT=443: expected .* of TLS_PORT$",
       problem { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", CONTROL_PORT = "443", CONTROL_TOKEN = ("t"):rep(16) })
     assert.is_table((read { TLS_PORT = "8080" }))
