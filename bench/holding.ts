@@ -10,8 +10,11 @@ import { Failure, message, startNode, stop } from './processes.ts'
 export const FIRST_SOCKETS = 200
 const SETTLE_MS = 2000
 const SPARE_FILES = 500
-/** Each holder has an address of its own to connect from, so that ports suffice. */
+/** Each holder has an address of its own to connect from, so that ports suffice, those of sockets that have just ended too. */
 const SOCKETS_OF_A_HOLDER = 10000
+const ADDRESSES = 250
+
+let holdersSoFar = 0
 
 export function checkOpenFiles (sockets: number): void {
   const limit = openFilesLimit()
@@ -25,7 +28,7 @@ export function checkOpenFiles (sockets: number): void {
 export async function hold (gateway: Gateway, sockets: number): Promise<ChildProcess[]> {
   const holders: ChildProcess[] = []
   for (let first = 0; first < sockets; first += SOCKETS_OF_A_HOLDER) {
-    const task: Hold = { port: gateway.port, sockets: Math.min(sockets - first, SOCKETS_OF_A_HOLDER), from: `127.0.0.${holders.length + 2}` }
+    const task: Hold = { port: gateway.port, sockets: Math.min(sockets - first, SOCKETS_OF_A_HOLDER), from: `127.0.0.${2 + holdersSoFar++ % ADDRESSES}` }
     const holder = startNode('the holder of idle sockets', join(import.meta.dirname, 'idle-holder.ts'), [JSON.stringify(task)])
     holders.push(holder)
     await message(holder)
