@@ -147,7 +147,7 @@ test('every variable, npm script and file that the pages name is there', () => {
 test('the defaults in the README are those of docs/operating.md', () => {
   const plain = (value: string): string => value.replaceAll('`', '').replace('1048576', '1 MiB').replace(/^1m$/, '1 MiB').replace(/(\d)s$/, '$1 s')
   const defaults = new Map(rows(section(page('docs/operating.md'), '## Variables')).map(([name, value]) => [name, plain(value!)]))
-  const limits = rows(section(README, '## Limits and numbers')).map(([name, value]) => [name, value])
+  const limits = rows(section(README, '## Limits')).map(([name, value]) => [name, value])
   assert.ok(limits.length > 5)
   assert.deepEqual(limits, limits.map(([name]) => [name, defaults.get(name!)]))
 })
