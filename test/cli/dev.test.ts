@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
+import { fetchOnce } from '../support/fetch-once.ts'
 import { freePort, project } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
 import { copyOfProject, processesOf, run } from './framegate.ts'
@@ -40,7 +41,7 @@ test('routes, Lua, locations and types', async (t) => {
   writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'location = /mine {\n  return 200 "first"\n}\n')
   await dev.said('framegate: nginx/locations.d/mine.conf was edited, and is not taken: nginx refuses its configuration: unexpected "}" in nginx/locations.d/mine.conf:3')
   writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'location = /mine {\n  return 200 "second";\n}\n')
-  await until('the location is taken', async () => (await fetch(`http://127.0.0.1:${port}/mine`)).status === 200)
+  await until('the location is taken', async () => (await fetchOnce(`http://127.0.0.1:${port}/mine`)).status === 200)
 
   edit('handler/routes/echo.ts', 'return `new:', 'const number: number = "text"\n      void number\n      return `newer:')
   await dev.said('framegate: types: handler/routes/echo.ts:')

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { Client } from '../support/client.ts'
+import { fetchOnce } from '../support/fetch-once.ts'
 import { until } from '../support/wait.ts'
 import { noEngine, Stack } from './stack.ts'
 
@@ -109,7 +110,7 @@ suite('docker compose up', { skip: noEngine }, () => {
       writeFileSync(join(stack.folder, 'nginx/locations.d/mine.conf'), text)
       await stack.compose('kill', '--signal', 'HUP', 'gateway')
     }
-    const status = async (): Promise<number> => (await fetch(`http://127.0.0.1:${stack.port}/mine`)).status
+    const status = async (): Promise<number> => (await fetchOnce(`http://127.0.0.1:${stack.port}/mine`)).status
     await reload('location = /mine { return 299; }\n')
     await until('the location is there', async () => await status() === 299)
     await reload('lokation = /mine { return 298; }\n')
