@@ -36,9 +36,9 @@ test('in the background: started, asked, restarted, stopped', async (t) => {
   const socket = await open(`ws://127.0.0.1:${port}/ws/echo`)
   assert.equal(await socket.ask('hello'), 'hello')
   const looked = await command('status')
-  assert.match(looked.output, /^gateway {2}\w{4}, version [\d.]+, up \d+ s, configuration 1 for \d+ s\nsockets {2}1 socket\n/)
+  assert.match(looked.output, /^gateway {2}[\w-]{4}, version [\d.]+, up \d+ s, configuration 1 for \d+ s\nsockets {2}1 socket\n/)
   assert.match(looked.output, /^handler {2}answers; 2 events, 0 failures; p50 ≤ [\d.]+ ms, p95 ≤ [\d.]+ ms, p99 ≤ [\d.]+ ms since the start$/m)
-  assert.match(looked.output, /^WORKER +PID +SOCKETS +MEMORY +LUA +LANES +WAITING +CONFIGURATION\n\w{6} +\d+ +1 +[\d.]+ MiB +[\d.]+ MiB +\d+ +0 +1$/m)
+  assert.match(looked.output, /^WORKER +PID +SOCKETS +MEMORY +LUA +LANES +WAITING +CONFIGURATION\n[\w-]{6} +\d+ +1 +[\d.]+ MiB +[\d.]+ MiB +\d+ +0 +1$/m)
   assert.equal(JSON.parse((await command('status', '--json')).output).connections, 1)
 
   const restarted = await command('restart')
