@@ -221,9 +221,9 @@ end
 
 --- The socket is gone; the close event follows the answer to its last message.
 function Connection:finish()
+  self.outbox:clear()
   self.has_ended, self.ended = true, ngx.now()
   Journal.closed(self)
-  self.outbox:clear()
   Registry.remove(self)
   self:advance()
   Dispatch.settle()

@@ -1,9 +1,11 @@
--- What waits to be sent to one socket. Everything that a socket sends passes here, and one writer takes it.
+-- What waits to be sent to one socket. Everything that a socket sends passes here; sender.lua takes it, or the thread of
+-- the socket (writer.lua).
 
 local semaphore = require "ngx.semaphore"
 local build_frame = require("resty.websocket.protocol").build_frame
 local CloseCode = require "framegate.close_code"
 local Frame = require "framegate.frame"
+local Sender = require "framegate.sender"
 
 local concat = table.concat
 
@@ -14,6 +16,8 @@ local concat = table.concat
 ---@field count integer of frames that wait
 ---@field first string? of the frames that wait: mostly there is no other
 ---@field frames string[]? all that wait, when there are several
+---@field address integer? of nginx's connection, when sender.lua may write to it
+---@field is_writing boolean? whether the thread is in the middle of a write
 local Outbox = {}
 Outbox.__index = Outbox
 
@@ -52,9 +56,12 @@ function Outbox:push(frame)
   else
     self.frames[count] = frame
   end
-  self.count, self.bytes = count, self.bytes + #frame
+  local bytes = self.bytes
+  self.count, self.bytes = count, bytes + #frame
   total = total + #frame
-  self:wake()
+  if bytes == 0 then
+    Sender.add(self)
+  end
   return true
 end
 
@@ -108,6 +115,12 @@ end
 ---@param bytes integer
 function Outbox:sent(bytes)
   self.bytes, total = self.bytes - bytes, total - bytes
+end
+
+--- What was taken and not sent.
+---@param bytes string
+function Outbox:put_back(bytes)
+  self.first, self.count = bytes, 1
 end
 
 --- Waits until something is there, or `seconds` have passed. A tail call: a waiting socket keeps no frame for it.

@@ -46,6 +46,7 @@ local function end_links()
     ngx.sleep(0.02)
   end
   require("framegate.mesh").stop()
+  require("framegate.sender").stop()
   Census.leave()
 end
 
@@ -66,6 +67,7 @@ end
 function Start.worker()
   require("framegate.garbage").start()
   require("framegate.background").start()
+  require("framegate.sender").start()
   require("framegate.counters").claim()
   Census.join(require("framegate.push").farewell)
   require("framegate.upstream").start()

@@ -1,9 +1,10 @@
--- The thread that writes one socket: what waits in the outbox leaves in one write, and an idle outbox is the
--- moment to ping. Its end is the end of the connection.
+-- The thread of one socket that pings an idle peer and writes what sender.lua cannot: what waits in the outbox leaves in one
+-- write. Its end is the end of the connection.
 
 local Config = require "framegate.config"
 local Garbage = require "framegate.garbage"
 local Reader = require "framegate.reader"
+local Sender = require "framegate.sender"
 local semaphore = require "ngx.semaphore"
 
 local sub = string.sub
@@ -32,7 +33,9 @@ local function write_waiting(self, socket)
   if not data then
     return true
   end
+  outbox.is_writing = true
   local ok, err = write(socket, data)
+  outbox.is_writing = nil
   outbox:sent(#data)
   if ok then
     self:drained()
@@ -92,6 +95,7 @@ end
 ---@param socket table the raw request socket
 function Writer.run(self, socket)
   local reader = spawn(Reader.run, self, socket)
+  self.outbox.address = Sender.address()
   while not step(self, socket) do
     self.outbox:wait(until_ping(self))
   end
