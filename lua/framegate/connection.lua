@@ -225,6 +225,7 @@ function Connection:finish()
   self.has_ended, self.ended = true, ngx.now()
   Journal.closed(self)
   Registry.remove(self)
+  Garbage.note_end()
   self:advance()
   Dispatch.settle()
 end

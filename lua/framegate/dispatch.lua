@@ -9,6 +9,7 @@ local Answer = require "framegate.answer"
 local Background = require "framegate.background"
 local Config = require "framegate.config"
 local Errand = require "framegate.errand"
+local Garbage = require "framegate.garbage"
 local Lanes = require "framegate.lanes"
 local Ledger = require "framegate.ledger"
 local Registry = require "framegate.registry"
@@ -192,15 +193,20 @@ function Dispatch.unbatch(event)
   pump()
 end
 
--- A lane that waits would keep a worker alive that was told to go: when nothing is left to do, all end.
+-- When nothing is left to do, the lanes of a worker that was told to go end: one that waits would keep it alive. In any other
+-- worker they end when many sockets have, since a lane keeps what it has used.
 local function settle()
-  if not is_leaving or has_left or Registry.count() > 0 or outstanding > 0 or Waiting.count() > 0 then
+  if has_left or Registry.count() > 0 or outstanding > 0 or Waiting.count() > 0 then
     return
   end
-  has_left = true
-  Lanes.stop()
-  Background.stop()
-  on_left()
+  if is_leaving then
+    has_left = true
+    Lanes.stop()
+    Background.stop()
+    on_left()
+  elseif Garbage.collect_after_many() then
+    Lanes.stop()
+  end
 end
 Dispatch.settle = settle
 

@@ -2,14 +2,23 @@
 -- small; but while frames pass, each collection goes over all of them, so it is done less often. Collecting goes with
 -- making garbage: whoever makes some says what for.
 
+local ffi = require "ffi"
+
+ffi.cdef "int malloc_trim(size_t pad);"
+local C = ffi.C
+local has_trim = pcall(function() return C.malloc_trim end)      -- of glibc alone
+
 local Garbage = {}
 
 local IDLE_PAUSE, BUSY_PAUSE = 108, 400      -- percent of what lives, at which the next collection begins
 local STEP = 400                             -- how fast one is done
 local BUSY_SECONDS = 5                       -- after a frame
 
+local MANY = 1000                            -- sockets that have ended
+
 local is_busy = false
 local last_frame = 0
+local ended = 0
 
 --- Begins, in a worker.
 function Garbage.start()
@@ -32,6 +41,26 @@ function Garbage.note_idle_socket()
     is_busy = false
     collectgarbage("setpause", IDLE_PAUSE)
   end
+end
+
+--- A socket has ended.
+function Garbage.note_end()
+  ended = ended + 1
+end
+
+--- No socket is left, and nobody waits. After many have ended everything is collected and free pages go back to the kernel:
+--- it takes milliseconds where so little lives, and what the next sockets take does not come on top of what the last ones left.
+---@return boolean whether it was done
+function Garbage.collect_after_many()
+  if ended < MANY then
+    return false
+  end
+  ended = 0
+  collectgarbage()
+  if has_trim then
+    C.malloc_trim(0)
+  end
+  return true
 end
 
 return Garbage
