@@ -34,7 +34,7 @@ export function start ({ name, command, args, env }: Program): ChildProcess {
     if (!stopping) child.emit('failure', new Failure(reason))
   }
   child.once('error', (error: NodeJS.ErrnoException) => {
-    fail(error.code === 'ENOENT' ? `${command} is not installed: run sh cli/setup.sh` : error.message)
+    fail(error.code === 'ENOENT' ? `${command} is not installed: run sh cli/setup.sh --test` : error.message)
   })
   child.once('exit', (code, signal) => {
     fail(`${name} ended with ${signal ?? code}: ${said.trim().split('\n').slice(-3).join(' | ')}`)

@@ -1,13 +1,28 @@
 /** Pushes to all subscribers of a topic, beside a Node `ws` server that sends to all its sockets. */
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
+import { HANDSHAKE, PAYLOAD } from './client-bytes.ts'
 import { startTopicGateway } from './gateways.ts'
 import type { Options } from './options.ts'
 import { processorTime } from './proc.ts'
-import { message, startNode, stop } from './processes.ts'
-import type { Pushed, Pushes } from './push-client.ts'
+import { message, start, startNode, stop } from './processes.ts'
 import type { Row } from './table.ts'
 
+/** What push-client.lua is to do. */
+type Pushes = {
+  port: number
+  sockets: number
+  seconds: number
+  /** Publishes that are under way at once. */
+  burst: number
+  /** Where a publish is posted to. */
+  target: { socketPath: string } | { port: number }
+  path: string
+  from: string[]
+  handshake: string
+  payload: string
+}
+type Pushed = { deliveries: number, seconds: number, p50: number, p99: number, processorTime: number }
 type Peer = { key: 'framegate' | 'middle', pid: number, port: number, target: Pushes['target'], path: string }
 
 /** Sockets, and how many pushes are under way at once. */
@@ -49,8 +64,10 @@ async function measureCell (peers: Peer[], sockets: number, burst: number, optio
 }
 
 async function push (peer: Peer, sockets: number, burst: number, seconds: number): Promise<{ result: Pushed, server: number }> {
-  const task: Pushes = { port: peer.port, sockets, seconds, burst, target: peer.target, path: peer.path, from: FROM }
-  const client = startNode('the push client', join(import.meta.dirname, 'push-client.ts'), [JSON.stringify(task)])
+  const task: Pushes = {
+    port: peer.port, sockets, seconds, burst, target: peer.target, path: peer.path, from: FROM, handshake: HANDSHAKE, payload: PAYLOAD.toString()
+  }
+  const client = start({ name: 'the push client', command: 'luajit', args: [join(import.meta.dirname, 'push-client.lua'), JSON.stringify(task)] })
   await message(client)
   const before = processorTime(peer.pid)
   const result = await message<Pushed>(client)

@@ -26,7 +26,7 @@ node_tests() {
 }
 
 if [ $# = 0 ]; then
-  part luacheck luacheck --quiet lua test/lua
+  part luacheck luacheck --quiet lua test/lua bench
   lua_tests test/lua
   part tsc tsc --noEmit
   node_tests 'test/**/*.test.ts'
