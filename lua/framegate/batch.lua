@@ -6,6 +6,7 @@ local cjson = require "cjson.safe"
 local Answer = require "framegate.answer"
 local Config = require "framegate.config"
 local Event = require "framegate.event"
+local new_table = require "table.new"
 
 ffi.cdef "void *memchr(const void *bytes, int byte, size_t count);"
 local C = ffi.C
@@ -13,6 +14,7 @@ local byte, concat, gmatch, sub = string.byte, table.concat, string.gmatch, stri
 
 local Batch = {}
 
+local PIECES = 14      -- of an event and the comma behind it
 local OPENING, CLOSING, COMMA, NEWLINE = byte("[],\n", 1, 4)
 
 local HEAD = "POST / HTTP/1.1\r\nhost: framegate\r\ncontent-type: application/vnd.framegate.batch+json\r\ncontent-length: "
@@ -135,7 +137,8 @@ end
 ---@param self Lane
 ---@param events Event[]
 function Batch.carry(self, events)
-  local pieces, open, count = { "[" }, {}, 1
+  local pieces, open, count = new_table(#events * PIECES, 0), new_table(0, #events), 1
+  pieces[1] = "["
   for _, event in ipairs(events) do
     count = Event.to_json(event, pieces, count) + 1
     pieces[count], open[event.id] = ",", event

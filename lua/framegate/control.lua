@@ -5,6 +5,7 @@ local cjson = require "cjson.safe"
 local CloseCode = require "framegate.close_code"
 local Config = require "framegate.config"
 local Directory = require "framegate.directory"
+local MediaType = require "framegate.media_type"
 local Metrics = require "framegate.metrics"
 local Problem = require "framegate.problem"
 local Push = require "framegate.push"
@@ -27,16 +28,14 @@ end
 
 local NO_CONTENT = { status = 204, body = "" }
 
--- Text by default, as curl -d sends it; images, archives and octet-stream are binary.
+-- Text by default, and as curl -d sends it; images, archives and octet-stream are binary.
 local function is_text(content_type)
-  local kind = (content_type or "text/plain"):lower()
-  return kind:find("^text/") or kind:find("^application/json%s*$") or kind:find("^application/json%s*;")
-    or kind:find("^application/[%w%.%-]+%+json")
-    or kind:find("^application/x%-www%-form%-urlencoded") and true or false
+  content_type = content_type or "text/plain"
+  return MediaType.kind(content_type) ~= "binary" or content_type:lower():find("^application/x%-www%-form%-urlencoded") ~= nil
 end
 
 local function frame_of(request)
-  local text = is_text(request.content_type) and true or false
+  local text = is_text(request.content_type)
   if #request.payload > Config.MAX_MESSAGE_BYTES then
     return nil, Problem.new(413, ("a frame may have %d bytes at most (MAX_MESSAGE_BYTES)"):format(Config.MAX_MESSAGE_BYTES))
   end

@@ -5,20 +5,14 @@
 
 local cjson = require "cjson.safe"
 local CloseCode = require "framegate.close_code"
+local MediaType = require "framegate.media_type"
 local Percent = require "framegate.percent"
 local Utf8 = require "framegate.utf8"
 
 local Effects = {}
 
-local DOCUMENT = "application/vnd.framegate.effects+json"
 local MAX_STATE = 4096     -- bytes before encoding
 local MAX_TOPIC = 255      -- bytes
-
-local function is_text_type(content_type)
-  content_type = content_type:lower()
-  return content_type:find("^text/") or content_type:find("^application/json%s*$") or content_type:find("^application/json%s*;")
-    or content_type:find("^application/[%w%.%-]+%+json") and true or false
-end
 
 local function check_topic(topic)
   if type(topic) ~= "string" or topic == "" or #topic > MAX_TOPIC or not Utf8.is_valid(topic) then
@@ -190,15 +184,14 @@ local function read_close(headers)
   return close_effect(tonumber(code), Percent.decode(reason or ""))
 end
 
-local function read_body(answer)
-  if answer.body == "" then
+local function read_body(body, is_text)
+  if body == "" then
     return nil
   end
-  local is_text = is_text_type(joined(answer.headers["content-type"]) or "")
-  if is_text and not Utf8.is_valid(answer.body) then
+  if is_text and not Utf8.is_valid(body) then
     return nil, "the body of an answer with a text content type is UTF-8"
   end
-  return { kind = "send", payload = answer.body, is_text = is_text and true or false }
+  return { kind = "send", payload = body, is_text = is_text }
 end
 
 --- Reads the effects of an answer.
@@ -207,8 +200,8 @@ end
 ---@return string? err what is wrong with the answer, in words
 function Effects.read(answer)
   local headers = answer.headers
-  local content_type = joined(headers["content-type"])
-  if content_type and content_type:lower():find(DOCUMENT, 1, true) == 1 then
+  local kind = MediaType.kind(joined(headers["content-type"]) or "")
+  if kind == "document" then
     return read_document(answer.body)
   end
   local effects, err = read_headers(headers, {})
@@ -221,7 +214,7 @@ function Effects.read(answer)
   end
   local is_success = answer.status >= 200 and answer.status < 300
   if is_success or not close then
-    local frame, frame_err = read_body(answer)
+    local frame, frame_err = read_body(answer.body, kind == "text")
     if frame_err then
       return nil, frame_err
     end

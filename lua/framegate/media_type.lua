@@ -1,0 +1,35 @@
+-- What a body is by its content type (RFC 9110 section 8.3): a text frame, a binary one, or a document of effects. Pure.
+
+local MediaType = {}
+
+local DOCUMENT = "application/vnd.framegate.effects+json"
+local MAX_KNOWN = 100
+
+local known, count = {}, 0
+
+local function read(content_type)
+  content_type = content_type:lower()
+  if content_type:find(DOCUMENT, 1, true) == 1 then
+    return "document"
+  end
+  local is_text = content_type:find("^text/") or content_type:find("^application/json%s*$")
+    or content_type:find("^application/json%s*;") or content_type:find("^application/[%w%.%-]+%+json")
+  return is_text and "text" or "binary"
+end
+
+--- Most bodies have one of a few content types, which are read once.
+---@param content_type string as it stands in the header
+---@return "text"|"binary"|"document"
+function MediaType.kind(content_type)
+  local kind = known[content_type]
+  if not kind then
+    if count >= MAX_KNOWN then
+      known, count = {}, 0
+    end
+    kind = read(content_type)
+    known[content_type], count = kind, count + 1
+  end
+  return kind
+end
+
+return MediaType
