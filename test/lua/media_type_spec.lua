@@ -3,9 +3,17 @@ local MediaType = require "framegate.media_type"
 describe("media type", function()
   it("says what a body is", function()
     local kinds = {
-      ["text/plain"] = "text", ["TEXT/HTML; charset=utf-8"] = "text", ["application/json"] = "text", ["application/json ; charset=utf-8"] = "text",
-      ["application/problem+json"] = "text", ["application/jsonp"] = "binary", ["application/octet-stream"] = "binary", ["image/png"] = "binary",
-      [""] = "binary", ["application/vnd.framegate.effects+json"] = "document", ["Application/vnd.Framegate.effects+json; charset=utf-8"] = "document",
+      ["text/plain"] = "text",
+      ["TEXT/HTML; charset=utf-8"] = "text",
+      ["application/json"] = "text",
+      ["application/json ; charset=utf-8"] = "text",
+      ["application/problem+json"] = "text",
+      ["application/jsonp"] = "binary",
+      ["application/octet-stream"] = "binary",
+      ["image/png"] = "binary",
+      [""] = "binary",
+      ["application/vnd.framegate.effects+json"] = "document",
+      ["Application/vnd.Framegate.effects+json; charset=utf-8"] = "document",
     }
     for _ = 1, 2 do
       for content_type, kind in pairs(kinds) do
