@@ -1,10 +1,10 @@
 /** Frames: sockets in a closed loop through each gateway, in turns, so that what disturbs one round disturbs all. */
 import { join } from 'node:path'
 import { NAMES, startGateways, type Bench, type Gateway, type Key } from './gateways.ts'
-import type { Load, Result } from './load-client.ts'
+import { HANDSHAKE, PAYLOAD, textFrame } from './client-bytes.ts'
 import type { Options } from './options.ts'
 import { processorTime } from './proc.ts'
-import { ended, message, startNode } from './processes.ts'
+import { ended, message, startLua } from './processes.ts'
 import type { Row } from './table.ts'
 
 /** Of the connections of the round before: their close events. */
@@ -18,6 +18,9 @@ const GOALS: Record<number, Goal> = {
   512: { perSecond: { middle: 3.5, capture: 5 } }
 }
 
+/** What load-client.lua is to do. The frame is a list of its bytes: JSON has no others. */
+type Load = { port: number, sockets: number, warmUp: number, seconds: number, handshake: string, frame: number[], payloadBytes: number }
+type Result = { frames: number, seconds: number, p50: number, p99: number, processorTime: number }
 type Sample = Record<'perSecond' | 'p50' | 'p99' | 'gateway' | 'handler' | 'client' | 'clientShare', number>
 type Rounds = Record<Key, Sample[]>
 
@@ -27,7 +30,7 @@ export async function measureFrames (options: Options): Promise<Row[]> {
   for (let round = 0; round < options.rounds; round++) {
     for (const [sockets, rounds] of cells) {
       for (const gateway of turn(bench.gateways, round)) {
-        rounds[gateway.key].push(await measure(bench, gateway, { port: gateway.port, sockets, warmUp: WARM_UP_SECONDS, seconds: options.seconds }))
+        rounds[gateway.key].push(await measure(bench, gateway, sockets, options.seconds))
       }
     }
   }
@@ -39,8 +42,11 @@ function turn<T> (list: T[], round: number): T[] {
   return list.map((_, i) => list[(i + round) % list.length]!)
 }
 
-async function measure (bench: Bench, gateway: Gateway, load: Load): Promise<Sample> {
-  const client = startNode(`the load client of ${NAMES[gateway.key]}`, join(import.meta.dirname, 'load-client.ts'), [JSON.stringify(load)])
+async function measure (bench: Bench, gateway: Gateway, sockets: number, seconds: number): Promise<Sample> {
+  const load: Load = {
+    port: gateway.port, sockets, warmUp: WARM_UP_SECONDS, seconds, handshake: HANDSHAKE, frame: [...textFrame()], payloadBytes: PAYLOAD.length
+  }
+  const client = startLua(`the load client of ${NAMES[gateway.key]}`, join(import.meta.dirname, 'load-client.lua'), load)
   await message(client)
   const gatewayBefore = processorTime(gateway.pid)
   const handlerBefore = processorTime(bench.handler.pid!)

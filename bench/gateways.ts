@@ -2,9 +2,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../test/support/free-port.ts'
 import { Failure, message, ready, start, startNode, stop, temporary } from './processes.ts'
 
 const project = join(import.meta.dirname, '..')
@@ -59,6 +60,9 @@ function configure (run: string, env: Record<string, string>): void {
   }
 }
 
+/** So that no ping falls into what is measured. */
+export const NO_PINGS = { PING_INTERVAL: '1h', IDLE_TIMEOUT: '2h' }
+
 /** framegate with a handler whose sockets all subscribe to one topic. */
 export async function startTopicGateway (env: Record<string, string> = {}): Promise<Gateway & { controlSocket: string, stop: () => Promise<void> }> {
   const run = temporary(mkdtempSync(join(tmpdir(), 'framegate-bench-')))
@@ -99,16 +103,6 @@ async function startCapture (run: string, socket: string): Promise<Gateway> {
   writeFileSync(join(folder, 'listen.conf'), `listen 127.0.0.1:${port};\n`)
   writeFileSync(join(folder, 'handler.conf'), `server unix:${socket};\n`)
   return startNginx('capture', 'the classic recipe', folder, 'nginx.conf', port)
-}
-
-function freePort (): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 function listens (address: { path: string } | { port: number, host: string }): Promise<boolean> {

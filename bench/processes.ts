@@ -46,6 +46,11 @@ export function startNode (name: string, file: string, args: string[] = [], env:
   return start({ name, command: process.execPath, args: ['--expose-gc', file, ...args], env })
 }
 
+/** Starts a client (client.lua says what it is given). */
+export function startLua (name: string, file: string, task: object): ChildProcess {
+  return start({ name, command: 'luajit', args: [file, JSON.stringify(task)] })
+}
+
 /** What a child says next on its channel. Rejects with a Failure when it ends instead. */
 export function message<T> (child: ChildProcess): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -2,10 +2,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { HANDSHAKE, PAYLOAD } from './client-bytes.ts'
-import { startTopicGateway } from './gateways.ts'
+import { NO_PINGS, startTopicGateway } from './gateways.ts'
 import type { Options } from './options.ts'
 import { processorTime } from './proc.ts'
-import { message, start, startNode, stop } from './processes.ts'
+import { message, startLua, startNode, stop } from './processes.ts'
 import type { Row } from './table.ts'
 
 /** What push-client.lua is to do. */
@@ -32,7 +32,7 @@ const FROM = ['127.0.0.2', '127.0.0.3']
 type Cell = Record<'deliveries' | 'p50' | 'p99' | 'server' | 'client', Row['rounds']>
 
 export async function measurePush (options: Options): Promise<Row[]> {
-  const gateway = await startTopicGateway()
+  const gateway = await startTopicGateway(NO_PINGS)
   const node = startNode('the Node ws server', join(import.meta.dirname, 'broadcast-server.ts'))
   const { port } = await message<{ port: number }>(node)
   const peers: Peer[] = [
@@ -67,7 +67,7 @@ async function push (peer: Peer, sockets: number, burst: number, seconds: number
   const task: Pushes = {
     port: peer.port, sockets, seconds, burst, target: peer.target, path: peer.path, from: FROM, handshake: HANDSHAKE, payload: PAYLOAD.toString()
   }
-  const client = start({ name: 'the push client', command: 'luajit', args: [join(import.meta.dirname, 'push-client.lua'), JSON.stringify(task)] })
+  const client = startLua('the push client', join(import.meta.dirname, 'push-client.lua'), task)
   await message(client)
   const before = processorTime(peer.pid)
   const result = await message<Pushed>(client)

@@ -1,4 +1,4 @@
--- Sockets of Linux for the bench's push client: many that one loop reads, each read a system call and little else (socket(7),
+-- Sockets of Linux for the bench's clients: many that one loop reads, each read a system call and little else (socket(7),
 -- epoll(7)). IPv4 and unix sockets.
 
 local bit = require "bit"
@@ -125,14 +125,18 @@ function Sockets.watch(fd)
 end
 
 --- Waits until something comes, and reads each socket on which something did, once.
----@param on_bytes fun(fd: integer, bytes: ffi.cdata*, count: integer) the bytes stand in `bytes` until it returns; a count of 0
---- says that the other side has ended
-function Sockets.read_some(on_bytes)
-  for i = 0, C.epoll_wait(epoll, events, EVENTS, -1) - 1 do
+---@param milliseconds integer -1 for ever
+---@param take fun(fd: integer, bytes: ffi.cdata*, count: integer) the bytes stand in `bytes` until it returns; a count of 0 says
+--- that the other side has ended
+---@return boolean whether anything came
+function Sockets.read(milliseconds, take)
+  local ready = C.epoll_wait(epoll, events, EVENTS, milliseconds)
+  for i = 0, ready - 1 do
     local fd = tonumber(events[i].fd)
     local count = tonumber(C.recv(fd, buffer, BUFFER_BYTES, MSG_DONTWAIT))
-    on_bytes(fd, buffer, math.max(count, 0))
+    take(fd, buffer, math.max(count, 0))
   end
+  return ready > 0
 end
 
 return Sockets

@@ -1,5 +1,5 @@
 /** Sockets that subscribe to a topic and are quiet: their memory, their processor time, and what they leave behind. */
-import { startTopicGateway } from './gateways.ts'
+import { NO_PINGS, startTopicGateway } from './gateways.ts'
 import { checkOpenFiles, FIRST_SOCKETS, hold, release, settled } from './holding.ts'
 import { GOAL_BYTES } from './idle.ts'
 import { processorTime, type Memory } from './proc.ts'
@@ -11,8 +11,6 @@ const COME_AND_GO = 100_000
 const WAVES = 4
 const QUIET_SOCKETS = 1_000
 const QUIET_SECONDS = 60
-/** So that no ping falls into the time that is measured. */
-const NO_PINGS = { PING_INTERVAL: '1h', IDLE_TIMEOUT: '2h' }
 
 export async function measureSubscribed (): Promise<Row[]> {
   checkOpenFiles(SOCKETS)

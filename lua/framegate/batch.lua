@@ -137,7 +137,7 @@ end
 ---@param self Lane
 ---@param events Event[]
 function Batch.carry(self, events)
-  local pieces, open, count = new_table(#events * PIECES, 0), new_table(0, #events), 1
+  local pieces, open, count = new_table(1 + #events * PIECES, 0), new_table(0, #events), 1
   pieces[1] = "["
   for _, event in ipairs(events) do
     count = Event.to_json(event, pieces, count) + 1

@@ -1,7 +1,6 @@
--- Takes events of all sockets of this worker to the handler, over lanes (lane.lua).
---
--- An event takes a free lane at once. While lanes are busy, events that may travel in a batch gather, and the next lane
--- that is free takes all of them in one request: lanes.lua says when that is.
+-- Takes events of all sockets of this worker to the handler, over lanes (lane.lua). An event takes a free lane at once. While lanes
+-- are busy, events that may travel in a batch gather, and the next lane that is free takes all of them in one request:
+-- lanes.lua says when that is.
 --
 -- While no handler can be reached, one lane tries and everything else waits, up to HANDLER_WAIT.
 
@@ -87,7 +86,7 @@ pace = Errand.new("the dispatch of events", function()
       Waiting.take_due()
       probe()
     else
-      ngx.sleep(Lanes.YOUNG_SECONDS)
+      ngx.sleep(Lanes.young_seconds())
       Waiting.take_due()
       pump()
     end
@@ -193,8 +192,8 @@ function Dispatch.unbatch(event)
   pump()
 end
 
--- When nothing is left to do, the lanes of a worker that was told to go end: one that waits would keep it alive. In any other
--- worker they end when many sockets have, since a lane keeps what it has used.
+-- When nothing is left to do, the lanes of a worker that was told to go end: one that waits would keep it alive. After many
+-- sockets those of any other worker do, too, since a lane keeps what it has used; then its garbage is collected.
 local function settle()
   if has_left or Registry.count() > 0 or outstanding > 0 or Waiting.count() > 0 then
     return
@@ -204,8 +203,9 @@ local function settle()
     Lanes.stop()
     Background.stop()
     on_left()
-  elseif Garbage.collect_after_many() then
-    Lanes.stop()
+  elseif Garbage.is_due() then
+    local finish = Lanes.state().open > 0 and Lanes.stop or Garbage.collect
+    finish()
   end
 end
 Dispatch.settle = settle

@@ -1,7 +1,6 @@
--- A lane carries events to the handler: a light thread outside every client's request, with one kept-alive
--- connection to nginx's internal server. dispatch.lua decides what it carries.
---
--- A lane's timer keeps the memory of every connection it made, so it hands over to a new one now and then.
+-- A lane carries events to the handler: a light thread outside every client's request, with one kept-alive connection to nginx's
+-- internal server. dispatch.lua decides what it carries. Its timer keeps the memory of every connection it made, so it hands over
+-- to a new one now and then.
 
 local semaphore = require "ngx.semaphore"
 local Answer = require "framegate.answer"
@@ -16,6 +15,7 @@ local now = ngx.now
 
 ---@class Lane
 ---@field started number? when its request began; nil while it is idle
+---@field took number? seconds until the first answer to that request
 local Lane = {}
 Lane.__index = Lane
 
@@ -34,7 +34,7 @@ end
 --- Gives the lane its next events. One that takes batches may come with others.
 ---@param events Event[]
 function Lane:carry(events)
-  self.events, self.started = events, now()
+  self.events, self.started, self.took = events, now(), nil
   self.semaphore:post()
 end
 
@@ -116,9 +116,8 @@ function Lane:disconnect()
   end
 end
 
--- A connection that was idle may have been closed by a worker that is going away. It has not read the request then:
--- writing fails, or reading ends in a reset because bytes were left unread. Both are safe to repeat. All that stand in the pool may
--- be of that kind; a new one is tried a few times.
+-- A connection that was idle may have been closed by a worker that is going away. It has not read the request then: writing fails, or
+-- reading ends in a reset because bytes were left unread. All in the pool may be of that kind; a new one is tried a few times.
 --- Sends a request and reads the head of its answer.
 ---@param request string|table pieces of it
 ---@return HttpResponse?
@@ -135,6 +134,7 @@ function Lane:exchange(request)
       local response, is_untouched
       response, err, is_untouched = HttpResponse.read(socket)
       if response then
+        self.took = now() - self.started
         return response
       end
       self:disconnect()

@@ -1,7 +1,7 @@
--- The lanes of this worker, and whether they are busy. A lane is fresh while its request is younger than FRESH_SECONDS;
--- FRESH_LANES of them are as much as a handler needs to be busy, and one is enough for as long as it may well answer the
--- next moment, which is YOUNG_SECONDS: the fewer there are, the more events travel together. A lane whose request is older
--- does not count: the handler is slow, not busy, and another lane is opened beside it, up to HANDLER_CONCURRENCY.
+-- The lanes of this worker, and whether they are busy. While a request is young, which is some times as long as requests took of
+-- late to be answered, the handler may well be busy with it, and one lane is enough: the fewer there are, the more events travel
+-- together. For as long again FRESH_LANES of them are enough. Other lanes do not count: the handler is slow, not busy, and
+-- another lane is opened beside them, up to HANDLER_CONCURRENCY.
 
 local Config = require "framegate.config"
 local Lane = require "framegate.lane"
@@ -9,23 +9,31 @@ local Lane = require "framegate.lane"
 local Lanes = {}
 
 local FRESH_LANES = 2
-local FRESH_SECONDS = 0.010
-local YOUNG_SECONDS = 0.005
-Lanes.YOUNG_SECONDS = YOUNG_SECONDS
+local YOUNG_TIMES = 2
+local YOUNG_AT_LEAST, YOUNG_AT_MOST = 0.002, 0.005
+local LATELY = 16               -- requests, about
+
+local usual = YOUNG_AT_MOST     -- seconds until the first answer to a request, of late
 
 local idle = {}
 local fresh = {}      -- lanes that carry something, and perhaps have for too long
 local count = 0
 
+--- For how long a request is young.
+---@return number seconds
+function Lanes.young_seconds()
+  return math.max(YOUNG_AT_LEAST, math.min(usual * YOUNG_TIMES, YOUNG_AT_MOST))
+end
+
 --- Whether events that may travel together should gather.
 ---@return boolean
 function Lanes.are_busy()
-  local time, number = ngx.now(), 0
+  local time, number, young = ngx.now(), 0, Lanes.young_seconds()
   for lane in pairs(fresh) do
-    local age = lane.started and time - lane.started
-    if age and age < YOUNG_SECONDS then
+    local age = lane.started and not lane.took and time - lane.started
+    if age and age < young then
       return true
-    elseif age and age <= FRESH_SECONDS then
+    elseif age and age <= 2 * young then
       number = number + 1
     else
       fresh[lane] = nil
@@ -60,6 +68,9 @@ end
 
 ---@param lane Lane has nothing to do
 function Lanes.free(lane)
+  if lane.took then
+    usual = usual + (math.min(lane.took, YOUNG_AT_MOST) - usual) / LATELY
+  end
   idle[#idle + 1] = lane
 end
 

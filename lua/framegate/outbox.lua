@@ -96,6 +96,7 @@ end
 --- The connection has ended: nothing waits any more.
 function Outbox:clear()
   self:abandon()
+  self.address = nil
   self:take()
   self:sent(self.bytes)
 end
@@ -123,7 +124,7 @@ function Outbox:put_back(bytes)
   self.first, self.count = bytes, 1
 end
 
---- Waits until something is there, or `seconds` have passed. A tail call: a waiting socket keeps no frame for it.
+--- Waits until the thread is needed, or `seconds` have passed. A tail call: a waiting socket keeps no frame for it.
 ---@param seconds number
 function Outbox:wait(seconds)
   return self.semaphore:wait(seconds)

@@ -1,6 +1,6 @@
 -- Sends what waits in outboxes straight with nginx's own function for a plain socket, all of it in one turn of the event
 -- loop: of what a frame costs, waking the thread of each socket would be the larger part. That thread (writer.lua) is
--- woken for what this cannot do: TLS, a socket that takes no more, a close frame.
+-- woken for what this cannot do: TLS, a socket that takes no more or has too much waiting, a close frame.
 --
 -- The function must stand where nginx keeps it, or the threads write everything: a connection of TLS has another one there.
 
@@ -13,7 +13,7 @@ ffi.cdef [[
   typedef struct framegate_connection_s framegate_connection_t;
   typedef ssize_t (*framegate_send_pt)(framegate_connection_t *connection, const char *data, size_t bytes);
 
-  /* how ngx_connection_t and ngx_http_request_t begin, in every nginx so far */
+  /* how ngx_connection_t and ngx_http_request_t begin, in every nginx since 0.2 */
   struct framegate_connection_s {
     void *data, *read, *write;
     int fd;
@@ -26,35 +26,39 @@ ffi.cdef [[
   } framegate_request_t;
 
   ssize_t ngx_unix_send(framegate_connection_t *connection, const char *data, size_t bytes);
+  intptr_t ngx_tcp_nodelay(framegate_connection_t *connection);
 ]]
 
 local C, cast = ffi.C, ffi.cast
 local connection_t, request_t = ffi.typeof("framegate_connection_t *"), ffi.typeof("framegate_request_t *")
 local SIGNATURE = 0x50545448      -- NGX_HTTP_MODULE: "HTTP"
-local has_function = pcall(function() return C.ngx_unix_send end)
+local has_functions = pcall(function() return C.ngx_unix_send, C.ngx_tcp_nodelay end)
 
 local Sender = {}
 
 local WAIT_SECONDS = 3600
 
 local due, count = {}, 0          -- outboxes in which something waits
-local arrival = semaphore.new()
+local arrival
 local is_stopped = false
 
---- Where nginx keeps the connection of the request that runs: valid as long as the request lives.
+--- Where nginx keeps the connection of the request that runs: valid as long as the request lives. From now on its frames leave at
+--- once (TCP_NODELAY), which ngx_lua sees to only when it is what writes.
 ---@return integer? address nil when it cannot be written to from here
 function Sender.address()
   local request = cast(request_t, get_request())
-  if not has_function or request.signature ~= SIGNATURE then
+  if not has_functions or request.signature ~= SIGNATURE then
     return nil
   end
   local connection = request.connection
   if connection.data ~= cast("void *", request) or connection.send ~= C.ngx_unix_send then
     return nil
   end
+  C.ngx_tcp_nodelay(connection)
   return tonumber(cast("uintptr_t", connection))
 end
 
+-- Over the bound somebody may wait for room, and only the thread says when there is some.
 local function send(outbox)
   if outbox.count == 0 or outbox.is_writing then
     return
@@ -75,11 +79,21 @@ local function send(outbox)
   return outbox:wake()
 end
 
+local function send_all(outboxes, last)
+  for i = 1, last do
+    send(outboxes[i])
+  end
+end
+
 local function send_due()
   local outboxes, last = due, count
   due, count = {}, 0
-  for i = 1, last do
-    send(outboxes[i])
+  local ok, err = xpcall(send_all, debug.traceback, outboxes, last)
+  if not ok then
+    ngx.log(ngx.ERR, "[gateway] sending failed: ", err)
+    for i = 1, last do
+      outboxes[i]:wake()
+    end
   end
 end
 
@@ -88,10 +102,7 @@ local function run(premature)
     if count == 0 then
       arrival:wait(WAIT_SECONDS)
     end
-    local ok, err = xpcall(send_due, debug.traceback)
-    if not ok then
-      ngx.log(ngx.ERR, "[gateway] sending failed: ", err)
-    end
+    send_due()
   end
 end
 
@@ -107,6 +118,7 @@ end
 
 --- Begins, in a worker.
 function Sender.start()
+  arrival = semaphore.new()
   ngx.timer.at(0, run)
 end
 

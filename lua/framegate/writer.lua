@@ -35,12 +35,13 @@ local function write_waiting(self, socket)
   end
   outbox.is_writing = true
   local ok, err = write(socket, data)
-  outbox.is_writing = nil
   outbox:sent(#data)
-  if ok then
-    self:drained()
+  if not ok then
+    return nil, err     -- is_writing stays: half a frame may be out, and nothing may follow it
   end
-  return ok, err
+  outbox.is_writing = nil
+  self:drained()
+  return true
 end
 
 -- Seconds until the next ping: PING_INTERVAL after the last sign of life, and after the last ping.

@@ -1,7 +1,8 @@
 /** A gateway whose control server has a port, and its live page in a browser that knows the token. */
 import type { TestContext } from 'node:test'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
-import { freePort, type Gateway } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
+import { type Gateway } from '../support/gateway.ts'
 import { pushGateway } from '../push/support.ts'
 import { openPage, type OpenedPage } from './browser.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open, type Client } from '../support/client.ts'
-import { freePort } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
 import { rawHandshake } from '../support/raw-socket.ts'
 import { folder, run } from './framegate.ts'
 

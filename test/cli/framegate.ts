@@ -5,7 +5,8 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { freePort, project } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
+import { project } from '../support/gateway.ts'
 
 export type Run = {
   process: ChildProcess

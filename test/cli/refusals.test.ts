@@ -5,7 +5,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { certificates } from '../support/certificates.ts'
-import { freePort, project } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
+import { project } from '../support/gateway.ts'
 import { copyOfProject, folder, run, startFramegate } from './framegate.ts'
 
 /** A folder for the front of PATH with one program in it. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { quantile } from '../../cli/commands/status.ts'
 import { open } from '../support/client.ts'
-import { freePort } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
 import { folder, isListening, processesOf, run, startFramegate } from './framegate.ts'
 
 type Ran = { status: number | null, output: string }

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DockerComposeEnvironment, Wait } from 'testcontainers'
 import { open, type Client } from '../support/client.ts'
-import { freePort, project } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
+import { project } from '../support/gateway.ts'
 
 /** Why tests with containers cannot run here, or false: what the option `skip` of a test takes. */
 export const noEngine = whyNoEngine()

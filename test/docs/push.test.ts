@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { copyOfProject, run } from '../cli/framegate.ts'
 import { open } from '../support/client.ts'
-import { freePort } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
 import { until } from '../support/wait.ts'
 import { blocks, page, section, type Block } from './markdown.ts'
 

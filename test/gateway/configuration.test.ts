@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { readConfig } from '../../handler/config.ts'
 import { certificates } from '../support/certificates.ts'
-import { freePort, project } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
+import { project } from '../support/gateway.ts'
 
 /** For each variable of the gateway: values that are refused, and values that are good and not the default. */
 const GATEWAY: Record<string, { bad: string[], good: string[] }> = {

@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process'
 import { join as joinPath } from 'node:path'
 import { test } from 'node:test'
 import { folder } from '../cli/framegate.ts'
-import { freePort, project, type Gateway } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
+import { project, type Gateway } from '../support/gateway.ts'
 import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
 
 type Ended = { status: number | null, stdout: string, stderr: string }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { until } from '../support/wait.ts'
-import { freePort } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
 import { ask, join, joinMany, leave, pushGateway, type Answer } from './support.ts'
 
 function assertProblem ({ status, headers, json }: Answer, expected: number, detail: RegExp): void {

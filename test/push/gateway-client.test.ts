@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test'
 import Fastify from 'fastify'
 import websocket, { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from '../../handler/websocket.ts'
 import { folder } from '../cli/framegate.ts'
-import { freePort } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
 import { until } from '../support/wait.ts'
 import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
 

@@ -1,7 +1,8 @@
 // Who gets the page of the control server, and what it is served with; what a browser's own credentials may not do.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { freePort, startGateway } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
+import { startGateway } from '../support/gateway.ts'
 import { ask, join, leave, pushGateway } from './support.ts'
 
 const TOKEN = 'a-token-of-some-length:with-a-colon'

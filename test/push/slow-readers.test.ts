@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { rawSocket, frame } from '../support/raw-socket.ts'
 import { control, subscribers, topicGateway, type Counts } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 
@@ -70,4 +71,25 @@ test('answers are never dropped: a client that sends and does not read is not re
   sender!.client.socket.resume()
   for (let i = 0; i < 600; i++) assert.equal(await sender!.client.next(), message + i)
   await sender!.client.close()
+})
+
+test('a write that fails half-way is the last: nothing follows half a frame', async (t) => {
+  const gateway = await topicGateway(t, { env: { OUTBOX_BYTES: '64k', PING_INTERVAL: '500ms', IDLE_TIMEOUT: '1s' } })
+  const raw = await rawSocket(gateway.port, '/ws/topic/half')
+  const id = (await raw.frame()).payload.toString()
+  const came: Buffer[] = []
+  raw.socket.on('data', (chunk) => came.push(chunk))
+  raw.socket.pause()
+  const message = frame(1, 'y'.repeat(1000 * KIB))      // more than the bound: nothing waits behind the one that is written
+  for (let i = 0; i < 30; i++) raw.socket.write(message)
+  const outbox = async (): Promise<number> => (await control(gateway, 'GET', `/connections/${id}`)).json.outbox
+  await until('its outbox is full', async () => await outbox() > 1000 * KIB, 30_000)
+  await until('writing has failed', async () => await outbox() === 0, 30_000)
+  raw.socket.resume()
+  await until('there is room again', () => came.length > 0)
+  assert.equal((await control(gateway, 'POST', `/connections/${id}`, 'z')).status, 200)
+  await raw.end()
+  const bytes = Buffer.concat(came)
+  assert.ok(bytes.length > 1000 * KIB)
+  assert.equal(bytes.includes('z'), false, 'what was pushed afterwards stands in the middle of a frame')
 })

@@ -5,10 +5,10 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { freePort } from './free-port.ts'
 import { until } from './wait.ts'
 
 export const project = join(import.meta.dirname, '..', '..')
@@ -46,18 +46,6 @@ export type Gateway = {
   /** Tells nginx to end gracefully, as `npm start` and Docker do, and waits until it has. */
   quit: () => Promise<void>
   workers: () => number[]
-}
-
-/** A port nobody listens on now. */
-export async function freePort (): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 /** The processes whose parent is this one. */

@@ -1,0 +1,100 @@
+-- What the clients of the bench have in common. They are written in Lua because on a machine with few cores what a client takes
+-- is missing where it is measured: here it is little beside the kernel's part. Each gets its task as JSON in its first argument, and
+-- tells its parent over Node's channel, in lines of JSON.
+
+local cjson = require "cjson"
+local ffi = require "ffi"
+local Sockets = require "sockets"
+
+local Client = {}
+
+local AT_ONCE = 64            -- handshakes
+local LONGEST = 1000000       -- microseconds; longer latencies count as that
+
+local parent = tonumber(os.getenv "NODE_CHANNEL_FD")
+local latencies, count = ffi.new("uint32_t[?]", LONGEST + 1), 0
+
+Client.task = cjson.decode(arg[1])
+
+---@param message any
+function Client.tell(message)
+  Sockets.write(parent, cjson.encode(message) .. "\n")
+end
+
+--- Opens WebSockets to 127.0.0.1.
+---@param number integer
+---@param port integer
+---@param from string[]? addresses to connect from, in turns
+---@param opened fun(fd: integer)
+function Client.open(number, port, from, opened)
+  for first = 1, number, AT_ONCE do
+    local opening = {}
+    for i = first, math.min(first + AT_ONCE - 1, number) do
+      local fd = Sockets.connect({ port = port }, from and from[i % #from + 1])
+      Sockets.send(fd, Client.task.handshake)
+      opening[#opening + 1] = fd
+    end
+    for _, fd in ipairs(opening) do
+      local answer = Sockets.receive(fd)
+      assert(answer:find "^HTTP/1.1 101 " and answer:find "\r\n\r\n$", "a handshake was answered with " .. answer)
+      Sockets.watch(fd)
+      opened(fd)
+    end
+  end
+end
+
+---@param milliseconds number that something took
+function Client.note(milliseconds)
+  local microseconds = math.min(math.floor(milliseconds * 1000), LONGEST)
+  latencies[microseconds], count = latencies[microseconds] + 1, count + 1
+end
+
+--- Begins to measure: what was noted so far is forgotten.
+---@return number processor time so far, in microseconds
+function Client.begin()
+  ffi.fill(latencies, ffi.sizeof(latencies))
+  count = 0
+  Client.tell "begin"
+  return os.clock() * 1e6
+end
+
+---@return integer how often something was noted
+function Client.count()
+  return count
+end
+
+--- The least latency that this part of all do not exceed.
+---@param part number from 0 to 1
+---@return integer microseconds
+function Client.percentile(part)
+  local left, i = count * part, -1
+  repeat
+    i = i + 1
+    left = left - latencies[i]
+  until left <= 0
+  return i
+end
+
+local take_bytes
+
+local function on_bytes(fd, bytes, length)
+  if fd == parent then
+    os.exit(0)
+  end
+  assert(length > 0, "the server closed a connection")
+  return take_bytes(fd, bytes, length)
+end
+
+--- Reads what comes on all sockets, once. Ends when the parent does.
+---@param milliseconds integer to wait, -1 for ever
+---@param take fun(fd: integer, bytes: ffi.cdata*, length: integer)
+---@return boolean whether anything came
+function Client.read(milliseconds, take)
+  take_bytes = take
+  return Sockets.read(milliseconds, on_bytes)
+end
+
+Sockets.raise_limit()
+Sockets.watch(parent)
+
+return Client

@@ -1,0 +1,68 @@
+-- Sockets that send a text frame, and the next when its answer came. A process of its own, so that its processor time is
+-- counted apart. The task is in frames.ts.
+
+package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
+local ffi = require "ffi"
+local Client = require "client"
+local Sockets = require "sockets"
+
+local task = Client.task
+local ANSWER_BYTES = 2 + task.payloadBytes
+local TEXT = 0x81
+local LAST_ANSWERS_MS = 10000   -- for answers to frames that are under way when the time is over: one that does not come then was lost
+
+local frame = ffi.string(ffi.new("uint8_t[?]", #task.frame, task.frame), #task.frame)
+local sent, bytes_so_far = {}, {}     -- by fd
+local unanswered, is_over = task.sockets, false
+
+local function send(fd, time)
+  sent[fd] = time
+  Sockets.send(fd, frame)
+end
+
+-- An answer comes in one piece nearly always, and is only counted byte by byte if not.
+local function take(fd, bytes, count)
+  local before = bytes_so_far[fd]
+  assert(before > 0 or bytes[0] == TEXT and bytes[1] == task.payloadBytes, "not the echo of the frame")
+  local all = before + count
+  assert(all <= ANSWER_BYTES, "more than one answer")
+  if all < ANSWER_BYTES then
+    bytes_so_far[fd] = all
+    return
+  end
+  bytes_so_far[fd] = 0
+  if is_over then
+    unanswered = unanswered - 1
+    return
+  end
+  local time = Sockets.now()
+  Client.note(time - sent[fd])
+  send(fd, time)
+end
+
+local function run(milliseconds)
+  local start = Sockets.now()
+  while Sockets.now() - start < milliseconds do
+    Client.read(milliseconds, take)
+  end
+  return (Sockets.now() - start) / 1000
+end
+
+Client.open(task.sockets, task.port, nil, function(fd) bytes_so_far[fd] = 0 end)
+for fd in pairs(bytes_so_far) do
+  send(fd, Sockets.now())
+end
+run(task.warmUp * 1000)
+local cpu = Client.begin()
+local seconds = run(task.seconds * 1000)
+is_over = true
+Client.tell {
+  frames = Client.count(),
+  seconds = seconds,
+  p50 = Client.percentile(0.5),
+  p99 = Client.percentile(0.99),
+  processorTime = os.clock() * 1e6 - cpu,
+}
+while unanswered > 0 do
+  assert(Client.read(LAST_ANSWERS_MS, take), "a socket had no answer for " .. LAST_ANSWERS_MS .. " ms")
+end
