@@ -1,5 +1,6 @@
 // What runs beside the gateway while somebody works on it; the handler sees edits of its own folder by itself.
-import { project } from './environment.ts'
+import { parse } from 'node:path'
+import { project, settingsFile } from './environment.ts'
 import { say, tell } from './foreground.ts'
 import { startChild } from './process.ts'
 import type { Supervisor } from './supervisor.ts'
@@ -8,15 +9,21 @@ import { FolderWatcher } from './watching.ts'
 const SAME_EDIT = 100
 const FOLDERS = ['lua', 'nginx']
 
-/** Reloads after an edit of Lua or of nginx's configuration, and shows errors of types. */
+/** Reloads after an edit of Lua, of nginx's configuration or of the file of settings, and shows errors of types. */
 export function watchProject (supervisor: Supervisor): { close: () => Promise<void> } {
   let edit: NodeJS.Timeout | undefined
-  const noticed = (file: string): void => {
-    if (!/\.(lua|conf|json)$/.test(file) || file.includes('/vendor/')) return
+  const edited = (file: string, what: { handler: boolean }): void => {
     clearTimeout(edit)
-    edit = setTimeout(() => void reload(supervisor, file), SAME_EDIT)
+    edit = setTimeout(() => void reload(supervisor, file, what), SAME_EDIT)
   }
-  const watchers = FOLDERS.map((folder) => new FolderWatcher(`${project}/${folder}`, (file) => noticed(`${folder}/${file}`)))
+  const noticed = (file: string): void => {
+    if (/\.(lua|conf|json)$/.test(file) && !file.includes('/vendor/')) edited(file, { handler: false })
+  }
+  const settings = parse(settingsFile(process.env))
+  const watchers = [
+    ...FOLDERS.map((folder) => new FolderWatcher(`${project}/${folder}`, (file) => noticed(`${folder}/${file}`))),
+    new FolderWatcher(settings.dir, (file) => { if (file === settings.base) edited(file, { handler: true }) }, { deep: false }),
+  ]
   const types = checkTypes()
   return {
     close: async () => {
@@ -27,9 +34,9 @@ export function watchProject (supervisor: Supervisor): { close: () => Promise<vo
   }
 }
 
-async function reload (supervisor: Supervisor, file: string): Promise<void> {
+async function reload (supervisor: Supervisor, file: string, what: { handler: boolean }): Promise<void> {
   try {
-    say(`${file} was edited: ${await supervisor.reload({ handler: false })}`)
+    say(`${file} was edited: ${await supervisor.reload(what)}`)
   } catch (error) {
     tell(`${file} was edited, and is not taken: ${(error as Error).message}`)
   }

@@ -13,13 +13,18 @@ const LINE = /^\s*(#.*|(export\s+)?[A-Za-z_]\w*\s*=.*)?$/
  * @throws {Failure} naming the line, when the file cannot be read
  */
 export function readEnvironment (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const file = env.ENV_FILE ? resolve(env.ENV_FILE) : `${project}/.env`
+  const file = settingsFile(env)
   if (!env.ENV_FILE && !existsSync(file)) return { ...env }
   const text = readSettings(file)
   const wrong = text.split('\n').findIndex((line) => !LINE.test(line))
   if (wrong >= 0) throw new Failure(`${file}:${wrong + 1}: expected NAME=value, a line for each`)
   const set = Object.entries(env).filter(([, value]) => value !== '')
   return { ...parseEnv(text), ...Object.fromEntries(set) }
+}
+
+/** The file of settings, whether it is there or not; an absolute path. */
+export function settingsFile (env: NodeJS.ProcessEnv): string {
+  return env.ENV_FILE ? resolve(env.ENV_FILE) : `${project}/.env`
 }
 
 function readSettings (file: string): string {

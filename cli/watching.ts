@@ -5,15 +5,18 @@ import { say } from './foreground.ts'
 /**
  * Tells of every file below a folder that changes, by its path in it. Each folder is watched by itself: a file that an editor
  * replaces by another of the same name is lost to Node's recursive watching from then on. Where the machine cannot watch, such as
- * when inotify's limits are reached (inotify(7)), that is said, and nothing else happens.
+ * when inotify's limits are reached (inotify(7)), that is said, and nothing else happens. Without `deep` only the folder's own
+ * files are watched.
  */
 export class FolderWatcher {
   readonly #folder: string
+  readonly #deep: boolean
   readonly #noticed: (file: string) => void
   readonly #watchers = new Map<string, FSWatcher>()
 
-  constructor (folder: string, noticed: (file: string) => void) {
+  constructor (folder: string, noticed: (file: string) => void, { deep = true } = {}) {
     this.#folder = folder
+    this.#deep = deep
     this.#noticed = noticed
     this.#add(folder)
   }
@@ -27,14 +30,14 @@ export class FolderWatcher {
     try {
       const watcher = watch(path, (_, file) => { if (file) this.#changed(join(path, file)) })
       this.#watchers.set(path, watcher.on('error', this.#givenUp))
-      for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) this.#add(join(path, entry.name))
+      for (const entry of readdirSync(path, { withFileTypes: true })) if (this.#deep && entry.isDirectory()) this.#add(join(path, entry.name))
     } catch (error) {
       this.#givenUp(error as Error)
     }
   }
 
   #changed (path: string): void {
-    const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+    const isFolder = this.#deep && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
     if (isFolder !== this.#watchers.has(path)) {
       this.#watchers.get(path)?.close()
       this.#watchers.delete(path)

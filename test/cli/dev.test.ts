@@ -44,6 +44,15 @@ test('routes, Lua, locations and types', async (t) => {
   writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'location = /mine {\n  return 200 "second";\n}\n')
   await until('the location is taken', async () => (await fetchOnce(`http://127.0.0.1:${port}/mine`)).status === 200)
 
+  writeFileSync(join(copy, '.env'), 'MAX_MESSAGE_BYTES=small\n')
+  await dev.said('framegate: .env was edited, and is not taken: MAX_MESSAGE_BYTES=small: expected')
+  writeFileSync(join(copy, '.env'), 'MAX_MESSAGE_BYTES=1000\n')
+  await dev.said('framegate: .env was edited: 1 new worker and a new handler')
+  const small = await open(url)
+  small.socket.send('x'.repeat(1001))
+  assert.equal((await small.closed).code, 1009)
+  assert.equal(await old.ask('hello'), 'new: hello')
+
   edit('handler/routes/echo.ts', 'return `new:', 'const number: number = "text"\n      void number\n      return `newer:')
   await dev.said('framegate: types: handler/routes/echo.ts:')
   assert.match(dev.output(), /^framegate: types: handler\/routes\/echo\.ts:\d+:\d+: error TS2322: /m)
