@@ -1,6 +1,6 @@
--- What the clients of the bench have in common. They are written in Lua because on a machine with few cores what a client takes
--- is missing where it is measured: here it is little beside the kernel's part. Each gets its task as JSON in its first argument, and
--- tells its parent over Node's channel, in lines of JSON.
+-- What the clients have in common that send or read beside a gateway while it is measured. They are written in Lua because on a
+-- machine with few cores what a client takes is missing where it is measured: here it is little beside the kernel's part. Each gets
+-- its task as JSON in its first argument, and tells its parent over Node's channel, in lines of JSON.
 
 local cjson = require "cjson"
 local ffi = require "ffi"
@@ -9,6 +9,7 @@ local Sockets = require "sockets"
 local Client = {}
 
 local AT_ONCE = 64            -- handshakes
+local WAIT_MS = 10000
 local LONGEST = 1000000       -- microseconds; longer latencies count as that
 
 local parent = tonumber(os.getenv "NODE_CHANNEL_FD")
@@ -35,8 +36,12 @@ function Client.open(number, port, from, opened)
       opening[#opening + 1] = fd
     end
     for _, fd in ipairs(opening) do
-      local answer = Sockets.receive(fd)
-      assert(answer:find "^HTTP/1.1 101 " and answer:find "\r\n\r\n$", "a handshake was answered with " .. answer)
+      local answer = ""
+      repeat
+        local bytes = Sockets.receive(fd)
+        answer = answer .. bytes
+      until bytes == "" or answer:find "\r\n\r\n$"
+      assert(answer:find "^HTTP/1.1 101 ", "a handshake was answered with " .. answer)
       Sockets.watch(fd)
       opened(fd)
     end
@@ -44,9 +49,10 @@ function Client.open(number, port, from, opened)
 end
 
 ---@param milliseconds number that something took
-function Client.note(milliseconds)
+---@param times integer how many things did
+function Client.note(milliseconds, times)
   local microseconds = math.min(math.floor(milliseconds * 1000), LONGEST)
-  latencies[microseconds], count = latencies[microseconds] + 1, count + 1
+  latencies[microseconds], count = latencies[microseconds] + times, count + times
 end
 
 --- Begins to measure: what was noted so far is forgotten.
@@ -92,6 +98,12 @@ end
 function Client.read(milliseconds, take)
   take_bytes = take
   return Sockets.read(milliseconds, on_bytes)
+end
+
+--- Likewise, for what must come: fails when nothing does for ten seconds.
+---@param take fun(fd: integer, bytes: ffi.cdata*, length: integer)
+function Client.read_in_time(take)
+  assert(Client.read(WAIT_MS, take), "nothing came for " .. WAIT_MS .. " ms, and something was lost")
 end
 
 Sockets.raise_limit()

@@ -16,6 +16,8 @@ export type Program = {
 const running = new Set<ChildProcess>()
 const folders = new Set<string>()
 const STOP_MS = 3000
+/** Stands behind the message of an error. */
+const LUA_TRACE = /^(stack traceback:|\t)/
 let stopping = false
 
 /** Starts a program. It may send messages over a channel, as `fork` gives it. */
@@ -37,7 +39,7 @@ export function start ({ name, command, args, env }: Program): ChildProcess {
     fail(error.code === 'ENOENT' ? `${command} is not installed: run sh cli/setup.sh --test` : error.message)
   })
   child.once('exit', (code, signal) => {
-    fail(`${name} ended with ${signal ?? code}: ${said.trim().split('\n').slice(-3).join(' | ')}`)
+    fail(`${name} ended with ${signal ?? code}: ${said.trim().split('\n').filter((line) => !LUA_TRACE.test(line)).slice(-3).join(' | ')}`)
   })
   return child
 }

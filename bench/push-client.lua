@@ -22,7 +22,7 @@ local function take_frames(fd, _, count)
   local frames = math.floor(all / FRAME_BYTES)
   readers[fd] = all - frames * FRAME_BYTES
   if frames > 0 then
-    Client.note(Sockets.now() - began)
+    Client.note(Sockets.now() - began, frames)
     frames_left = frames_left - frames
   end
 end
@@ -51,7 +51,7 @@ local function round()
     Sockets.send(fd, REQUEST)
   end
   while frames_left > 0 or answers_left > 0 do
-    Client.read(-1, take)
+    Client.read_in_time(take)
   end
 end
 

@@ -10,6 +10,7 @@ ffi.cdef [[
   struct sockaddr_in { uint16_t family; uint16_t port; uint8_t address[4]; uint8_t zero[8]; };
   struct sockaddr_un { uint16_t family; char path[108]; };
   struct rlimit { uint64_t soft, hard; };
+  struct timeval { int64_t seconds, microseconds; };
   struct timespec { int64_t seconds, nanoseconds; };
   int socket(int domain, int type, int protocol);
   int bind(int fd, const void *address, unsigned length);
@@ -29,7 +30,7 @@ ffi.cdef [[
 
 local C = ffi.C
 local AF_UNIX, AF_INET, SOCK_STREAM = 1, 2, 1
-local IPPROTO_TCP, TCP_NODELAY = 6, 1
+local SOL_SOCKET, SO_RCVTIMEO, IPPROTO_TCP, TCP_NODELAY = 1, 20, 6, 1
 local EPOLL_CTL_ADD, EPOLLIN = 1, 1
 local MSG_DONTWAIT, MSG_NOSIGNAL = 0x40, 0x4000
 local RLIMIT_NOFILE, CLOCK_MONOTONIC = 7, 1
@@ -41,6 +42,7 @@ local buffer = ffi.new("uint8_t[?]", BUFFER_BYTES)
 local events = ffi.new("struct epoll_event[?]", EVENTS)
 local epoll = C.epoll_create1(0)
 local time = ffi.new "struct timespec"
+local patience = ffi.new("struct timeval", 10, 0)
 
 local function check(result, what)
   if result < 0 then
@@ -91,6 +93,7 @@ function Sockets.connect(where, from)
     check(C.bind(fd, inet(from, 0)), "bind")
   end
   check(C.connect(fd, inet("127.0.0.1", where.port)), "connect")
+  check(C.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, patience, ffi.sizeof(patience)), "setsockopt")
   check(C.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, ffi.new("int[1]", 1), 4), "setsockopt")
   return fd
 end
@@ -111,7 +114,7 @@ function Sockets.write(fd, bytes)
   check(C.write(fd, bytes, #bytes), "write")
 end
 
---- Waits for what comes next on a socket.
+--- Waits for what comes next on a socket, ten seconds on one of TCP.
 ---@param fd integer
 ---@return string bytes empty when the other side has ended
 function Sockets.receive(fd)

@@ -128,6 +128,7 @@ local function read_lines(self, response, open)
       for _, answer in ipairs(Batch.decode(concat(parts))) do
         take_answer(self, open, answer)
       end
+      self.has_answered = true
       parts = { sub(piece, last + 1) }
     end
   end

@@ -1,7 +1,6 @@
 -- Takes events of all sockets of this worker to the handler, over lanes (lane.lua). An event takes a free lane at once. While lanes
 -- are busy, events that may travel in a batch gather, and the next lane that is free takes all of them in one request:
 -- lanes.lua says when that is.
---
 -- While no handler can be reached, one lane tries and everything else waits, up to HANDLER_WAIT.
 
 local Answer = require "framegate.answer"
@@ -200,12 +199,13 @@ local function settle()
   end
   if is_leaving then
     has_left = true
-    Lanes.stop()
+    Lanes.close()
     Background.stop()
     on_left()
+  elseif Garbage.is_due() and Lanes.state().open > 0 then
+    Lanes.stop()
   elseif Garbage.is_due() then
-    local finish = Lanes.state().open > 0 and Lanes.stop or Garbage.collect
-    finish()
+    Garbage.collect()
   end
 end
 Dispatch.settle = settle

@@ -1,6 +1,5 @@
 -- A lane carries events to the handler: a light thread outside every client's request, with one kept-alive connection to nginx's
--- internal server. dispatch.lua decides what it carries. Its timer keeps the memory of every connection it made, so it hands over
--- to a new one now and then.
+-- internal server. dispatch.lua decides what it carries. Its timer keeps the memory of its connections: it hands over now and then.
 
 local semaphore = require "ngx.semaphore"
 local Answer = require "framegate.answer"
@@ -16,6 +15,7 @@ local now = ngx.now
 ---@class Lane
 ---@field started number? when its request began; nil while it is idle
 ---@field took number? seconds until the first answer to that request
+---@field has_answered boolean whether answers were handed on, and others are still to come
 local Lane = {}
 Lane.__index = Lane
 
@@ -34,7 +34,7 @@ end
 --- Gives the lane its next events. One that takes batches may come with others.
 ---@param events Event[]
 function Lane:carry(events)
-  self.events, self.started, self.took = events, now(), nil
+  self.events, self.started, self.took, self.has_answered = events, now(), nil, false
   self.semaphore:post()
 end
 

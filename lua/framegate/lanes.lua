@@ -1,7 +1,7 @@
--- The lanes of this worker, and whether they are busy. While a request is young, which is some times as long as requests took of
--- late to be answered, the handler may well be busy with it, and one lane is enough: the fewer there are, the more events travel
--- together. For as long again FRESH_LANES of them are enough. Other lanes do not count: the handler is slow, not busy, and
--- another lane is opened beside them, up to HANDLER_CONCURRENCY.
+-- The lanes of this worker, and whether they are busy. While a request is young, which is twice as long as requests took of late
+-- to be answered, the handler may well be busy with it, and one lane is enough: the fewer there are, the more events travel
+-- together. For as long again FRESH_LANES of them are enough. A lane whose answers have begun to come, or whose request is older,
+-- does not count: the handler is slow, not busy, and another lane is opened beside it, up to HANDLER_CONCURRENCY.
 
 local Config = require "framegate.config"
 local Lane = require "framegate.lane"
@@ -18,6 +18,7 @@ local usual = YOUNG_AT_MOST     -- seconds until the first answer to a request, 
 local idle = {}
 local fresh = {}      -- lanes that carry something, and perhaps have for too long
 local count = 0
+local is_closed = false
 
 --- For how long a request is young.
 ---@return number seconds
@@ -30,7 +31,7 @@ end
 function Lanes.are_busy()
   local time, number, young = ngx.now(), 0, Lanes.young_seconds()
   for lane in pairs(fresh) do
-    local age = lane.started and not lane.took and time - lane.started
+    local age = lane.started and not lane.has_answered and time - lane.started
     if age and age < young then
       return true
     elseif age and age <= 2 * young then
@@ -72,6 +73,9 @@ function Lanes.free(lane)
     usual = usual + (math.min(lane.took, YOUNG_AT_MOST) - usual) / LATELY
   end
   idle[#idle + 1] = lane
+  if is_closed then
+    lane:stop()
+  end
 end
 
 ---@param lane Lane has ended
@@ -90,6 +94,12 @@ function Lanes.stop()
   for _, lane in ipairs(idle) do
     lane:stop()
   end
+end
+
+--- Ends the lanes that are free, and from now on every lane that is.
+function Lanes.close()
+  is_closed = true
+  Lanes.stop()
 end
 
 --- How many there are, and how many of them carry something.

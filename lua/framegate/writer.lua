@@ -19,9 +19,8 @@ local CLOSE_SECONDS = 3     -- for the peer to answer a close frame
 
 local function write(socket, data)
   for first = 1, #data, WRITE_BYTES do
-    local ok, err = socket:send(#data <= WRITE_BYTES and data or sub(data, first, first + WRITE_BYTES - 1))
-    if not ok then
-      return nil, err
+    if not socket:send(#data <= WRITE_BYTES and data or sub(data, first, first + WRITE_BYTES - 1)) then
+      return false
     end
   end
   return true
@@ -34,14 +33,13 @@ local function write_waiting(self, socket)
     return true
   end
   outbox.is_writing = true
-  local ok, err = write(socket, data)
+  local ok = write(socket, data)
   outbox:sent(#data)
-  if not ok then
-    return nil, err     -- is_writing stays: half a frame may be out, and nothing may follow it
+  if ok then
+    outbox.is_writing = nil     -- else half a frame may be out, and nothing may follow it
+    self:drained()
   end
-  outbox.is_writing = nil
-  self:drained()
-  return true
+  return ok
 end
 
 -- Seconds until the next ping: PING_INTERVAL after the last sign of life, and after the last ping.
@@ -76,7 +74,7 @@ local function step(self, socket)
   return not ok or is_over
 end
 
--- The handler's close frame was sent: the peer's comes next, or its end.
+-- A close frame was sent, and the peer's comes next, or its end; or writing has failed, and what the peer sent before is read.
 local function await_reader(self)
   if not self.is_over and not self.has_reader_ended and not self.outbox.is_abandoned then
     self.reader_ended = semaphore.new()

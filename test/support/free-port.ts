@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 
-/** Below the ports that the kernel gives to outgoing connections (ip(7)), so that none of these takes one before it is used. */
-const FIRST = 10_000
+/** Below the ports that the kernel gives to outgoing connections (ip(7)), so that none of these takes one before it is used. fetch refuses 10080. */
+const FIRST = 10_100
 const LAST = 32_767
 
 /** A port on which nobody listens, at any address. */
