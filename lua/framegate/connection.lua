@@ -29,6 +29,8 @@ local semaphore = require "ngx.semaphore"
 ---@field text_mode string? text, json or form
 ---@field outbox Outbox
 ---@field traffic Traffic
+---@field last_read number when something last came, in seconds
+---@field last_ping number? when the peer was last pinged, in seconds
 ---@field rate number? frames a second that its address may send
 ---@field closes_on_overflow boolean? whether a push that finds no room closes it
 local Connection = {}

@@ -12,7 +12,6 @@ local concat = table.concat
 ---@class Outbox
 ---@field bytes integer that wait or are being written
 ---@field is_closed boolean? nothing more is taken
----@field last_ping number when the peer was last pinged, in seconds
 ---@field count integer of frames that wait
 ---@field first string? of the frames that wait: mostly there is no other
 ---@field frames string[]? all that wait, when there are several
@@ -25,7 +24,7 @@ local total = 0     -- bytes of all outboxes of this worker
 
 ---@return Outbox
 function Outbox.new()
-  return setmetatable({ count = 0, bytes = 0, last_ping = 0, semaphore = semaphore.new() }, Outbox)
+  return setmetatable({ count = 0, bytes = 0, semaphore = semaphore.new() }, Outbox)
 end
 
 --- What waits or is being written in all outboxes of this worker, in bytes.
@@ -70,9 +69,7 @@ function Outbox:pong(payload)
   return self:push(build_frame(true, Frame.PONG, #payload, payload, false))
 end
 
----@param time number now, in seconds
-function Outbox:ping(time)
-  self.last_ping = time
+function Outbox:ping()
   return self:push(build_frame(true, Frame.PING, 0, "", false))
 end
 

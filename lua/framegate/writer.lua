@@ -44,7 +44,7 @@ end
 
 -- Seconds until the next ping: PING_INTERVAL after the last sign of life, and after the last ping.
 local function until_ping(self)
-  return math.max(Config.PING_INTERVAL - (now() - math.max(self.last_read, self.outbox.last_ping)), 0.001)
+  return math.max(Config.PING_INTERVAL - (now() - math.max(self.last_read, self.last_ping or 0)), 0.001)
 end
 
 -- Writes what waits. Returns whether the connection is over.
@@ -57,7 +57,8 @@ local function work(self, socket)
   end
   if until_ping(self) <= 0.002 then
     Garbage.note_idle_socket()
-    outbox:ping(now())
+    self.last_ping = now()
+    outbox:ping()
   end
   return outbox.is_abandoned or outbox.is_closed and outbox.count == 0
 end

@@ -26,10 +26,14 @@ test('200,000 frames over one socket leave the worker’s memory where it was, w
     for (let i = 0; i < 1000; i++) await socket.frame()
   }
   for (let i = 0; i < 50; i++) await round()
-  const before = anonymous(worker!)
-  for (let i = 0; i < 200; i++) await round()
-  const grown = anonymous(worker!) - before
-  t.diagnostic(`grown by ${(grown / KIB).toFixed(0)} KiB`)
+  // The heap breathes by nearly a megabyte; what frames leave behind is left by the next 200,000, too.
+  let grown = Infinity
+  for (let i = 0; i < 3 && grown >= 1024 * KIB; i++) {
+    const before = anonymous(worker!)
+    for (let j = 0; j < 200; j++) await round()
+    grown = anonymous(worker!) - before
+    t.diagnostic(`grown by ${(grown / KIB).toFixed(0)} KiB`)
+  }
   assert.ok(grown < 1024 * KIB, `grown by ${grown} bytes`)
   socket.socket.destroy()
 })
