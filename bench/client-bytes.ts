@@ -1,6 +1,6 @@
 /** What the bench's clients write, made once (RFC 6455 sections 4.1 and 5.2). */
 
-export const PATH = '/ws/echo'
+const PATH = '/ws/echo'
 
 /** 64 bytes of text. */
 export const PAYLOAD = Buffer.from('The quick brown fox jumps over the lazy dog, again and again: 64')

@@ -12,9 +12,14 @@ const FOLDERS = ['lua', 'nginx']
 /** Reloads after an edit of Lua, of nginx's configuration or of the file of settings, and shows errors of types. */
 export function watchProject (supervisor: Supervisor): { close: () => Promise<void> } {
   let edit: NodeJS.Timeout | undefined
+  let handler = false // whether one of the edits concerns it, too
   const edited = (file: string, what: { handler: boolean }): void => {
+    handler ||= what.handler
     clearTimeout(edit)
-    edit = setTimeout(() => void reload(supervisor, file, what), SAME_EDIT)
+    edit = setTimeout(() => {
+      void reload(supervisor, file, { handler })
+      handler = false
+    }, SAME_EDIT)
   }
   const noticed = (file: string): void => {
     if (/\.(lua|conf|json)$/.test(file) && !file.includes('/vendor/')) edited(file, { handler: false })

@@ -52,6 +52,9 @@ test('routes, Lua, locations and types', async (t) => {
   small.socket.send('x'.repeat(1001))
   assert.equal((await small.closed).code, 1009)
   assert.equal(await old.ask('hello'), 'new: hello')
+  writeFileSync(join(copy, '.env'), '')
+  edit('lua/framegate/refusal.lua', 'refusal is new', 'refusal is newer')
+  await dev.said('framegate: lua/framegate/refusal.lua was edited: 1 new worker and a new handler')
 
   edit('handler/routes/echo.ts', 'return `new:', 'const number: number = "text"\n      void number\n      return `newer:')
   await dev.said('framegate: types: handler/routes/echo.ts:')
