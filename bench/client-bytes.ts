@@ -6,16 +6,22 @@ const PATH = '/ws/echo'
 export const PAYLOAD = Buffer.from('The quick brown fox jumps over the lazy dog, again and again: 64')
 
 export const HANDSHAKE = [
-  `GET ${PATH} HTTP/1.1`, 'Host: 127.0.0.1', 'Upgrade: websocket', 'Connection: Upgrade',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13', '', ''
+  `GET ${PATH} HTTP/1.1`,
+  'Host: 127.0.0.1',
+  'Upgrade: websocket',
+  'Connection: Upgrade',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version: 13',
+  '',
+  '',
 ].join('\r\n')
 
 const MASK = [0x12, 0x34, 0x56, 0x78]
 
 /** The payload as a masked text frame. */
-export function textFrame (): Buffer {
+export function textFrame(): Buffer {
   return Buffer.from([0x81, 0x80 | PAYLOAD.length, ...MASK, ...PAYLOAD.map((byte, i) => byte ^ MASK[i % 4]!)])
 }
 
 /** A pong without payload. */
-export const PONG = Buffer.from([0x8A, 0x80, ...MASK])
+export const PONG = Buffer.from([0x8a, 0x80, ...MASK])

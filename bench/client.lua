@@ -8,9 +8,9 @@ local Sockets = require "sockets"
 
 local Client = {}
 
-local AT_ONCE = 64            -- handshakes
+local AT_ONCE = 64 -- handshakes
 local WAIT_MS = 10000
-local LONGEST = 1000000       -- microseconds; longer latencies count as that
+local LONGEST = 1000000 -- microseconds; longer latencies count as that
 
 local parent = tonumber(os.getenv "NODE_CHANNEL_FD")
 local latencies, count = ffi.new("uint32_t[?]", LONGEST + 1), 0
@@ -18,9 +18,7 @@ local latencies, count = ffi.new("uint32_t[?]", LONGEST + 1), 0
 Client.task = cjson.decode(arg[1])
 
 ---@param message any
-function Client.tell(message)
-  Sockets.write(parent, cjson.encode(message) .. "\n")
-end
+function Client.tell(message) Sockets.write(parent, cjson.encode(message) .. "\n") end
 
 --- Opens WebSockets to 127.0.0.1.
 ---@param number integer
@@ -65,9 +63,7 @@ function Client.begin()
 end
 
 ---@return integer how often something was noted
-function Client.count()
-  return count
-end
+function Client.count() return count end
 
 --- The least latency that this part of all do not exceed.
 ---@param part number from 0 to 1

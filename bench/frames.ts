@@ -1,7 +1,7 @@
 /** Frames: sockets in a closed loop through each gateway, in turns, so that what disturbs one round disturbs all. */
 import { join } from 'node:path'
-import { NAMES, startGateways, type Bench, type Gateway, type Key } from './gateways.ts'
 import { HANDSHAKE, PAYLOAD, textFrame } from './client-bytes.ts'
+import { type Bench, type Gateway, type Key, NAMES, startGateways } from './gateways.ts'
 import type { Options } from './options.ts'
 import { processorTime } from './proc.ts'
 import { ended, message, startLua } from './processes.ts'
@@ -11,22 +11,32 @@ import type { Row } from './table.ts'
 const SETTLE_MS = 200
 const WARM_UP_SECONDS = 1
 
-type Goal = { perSecond?: { middle: number, capture: number }, p50?: { middle: number } }
+type Goal = { perSecond?: { middle: number; capture: number }; p50?: { middle: number } }
 const GOALS: Record<number, Goal> = {
   1: { p50: { middle: 1 } },
   64: { perSecond: { middle: 2.2, capture: 3.5 } },
-  512: { perSecond: { middle: 3.5, capture: 5 } }
+  512: { perSecond: { middle: 3.5, capture: 5 } },
 }
 
 /** What load-client.lua is to do. The frame is a list of its bytes: JSON has no others. */
-type Load = { port: number, sockets: number, warmUp: number, seconds: number, handshake: string, frame: number[], payloadBytes: number }
-type Result = { frames: number, seconds: number, p50: number, p99: number, processorTime: number }
+type Load = {
+  port: number
+  sockets: number
+  warmUp: number
+  seconds: number
+  handshake: string
+  frame: number[]
+  payloadBytes: number
+}
+type Result = { frames: number; seconds: number; p50: number; p99: number; processorTime: number }
 type Sample = Record<'perSecond' | 'p50' | 'p99' | 'gateway' | 'handler' | 'client' | 'clientShare', number>
 type Rounds = Record<Key, Sample[]>
 
-export async function measureFrames (options: Options): Promise<Row[]> {
+export async function measureFrames(options: Options): Promise<Row[]> {
   const bench = await startGateways()
-  const cells = new Map(options.sockets.map((sockets): [number, Rounds] => [sockets, { framegate: [], middle: [], capture: [] }]))
+  const cells = new Map(
+    options.sockets.map((sockets): [number, Rounds] => [sockets, { framegate: [], middle: [], capture: [] }]),
+  )
   for (let round = 0; round < options.rounds; round++) {
     for (const [sockets, rounds] of cells) {
       for (const gateway of turn(bench.gateways, round)) {
@@ -38,15 +48,25 @@ export async function measureFrames (options: Options): Promise<Row[]> {
   return [...cells].flatMap(([sockets, rounds]) => rowsOf(sockets, rounds))
 }
 
-function turn<T> (list: T[], round: number): T[] {
+function turn<T>(list: T[], round: number): T[] {
   return list.map((_, i) => list[(i + round) % list.length]!)
 }
 
-async function measure (bench: Bench, gateway: Gateway, sockets: number, seconds: number): Promise<Sample> {
+async function measure(bench: Bench, gateway: Gateway, sockets: number, seconds: number): Promise<Sample> {
   const load: Load = {
-    port: gateway.port, sockets, warmUp: WARM_UP_SECONDS, seconds, handshake: HANDSHAKE, frame: [...textFrame()], payloadBytes: PAYLOAD.length
+    port: gateway.port,
+    sockets,
+    warmUp: WARM_UP_SECONDS,
+    seconds,
+    handshake: HANDSHAKE,
+    frame: [...textFrame()],
+    payloadBytes: PAYLOAD.length,
   }
-  const client = startLua(`the load client of ${NAMES[gateway.key]}`, join(import.meta.dirname, 'load-client.lua'), load)
+  const client = startLua(
+    `the load client of ${NAMES[gateway.key]}`,
+    join(import.meta.dirname, 'load-client.lua'),
+    load,
+  )
   await message(client)
   const gatewayBefore = processorTime(gateway.pid)
   const handlerBefore = processorTime(bench.handler.pid!)
@@ -62,11 +82,11 @@ async function measure (bench: Bench, gateway: Gateway, sockets: number, seconds
     gateway: gatewayTime / result.frames,
     handler: handlerTime / result.frames,
     client: result.processorTime / result.frames,
-    clientShare: result.processorTime / result.seconds / 1e6 * 100
+    clientShare: (result.processorTime / result.seconds / 1e6) * 100,
   }
 }
 
-function rowsOf (sockets: number, rounds: Rounds): Row[] {
+function rowsOf(sockets: number, rounds: Rounds): Row[] {
   const goal = GOALS[sockets] ?? {}
   const row = (figure: string, field: keyof Sample, digits: number, more: Partial<Row> = {}): Row => ({
     section: `${sockets} socket${sockets === 1 ? '' : 's'}`,
@@ -75,9 +95,9 @@ function rowsOf (sockets: number, rounds: Rounds): Row[] {
     rounds: {
       framegate: rounds.framegate.map((sample) => sample[field]),
       middle: rounds.middle.map((sample) => sample[field]),
-      capture: rounds.capture.map((sample) => sample[field])
+      capture: rounds.capture.map((sample) => sample[field]),
     },
-    ...more
+    ...more,
   })
   return [
     row('frames/s', 'perSecond', 0, { atLeast: goal.perSecond }),
@@ -86,6 +106,6 @@ function rowsOf (sockets: number, rounds: Rounds): Row[] {
     row('processor time of the gateway, µs a frame', 'gateway', 1),
     row('… of the handler, µs a frame', 'handler', 1),
     row('… of the load client, µs a frame', 'client', 1, { noRatio: true }),
-    row('… of the load client, % of one processor', 'clientShare', 0, { noRatio: true })
+    row('… of the load client, % of one processor', 'clientShare', 0, { noRatio: true }),
   ]
 }

@@ -28,7 +28,7 @@ export type Bench = {
 }
 
 /** Starts the shipped handler and all gateways before it. */
-export async function startGateways (): Promise<Bench> {
+export async function startGateways(): Promise<Bench> {
   if (!existsSync(join(project, 'lua/vendor/nginx'))) throw new Failure('lua/vendor is empty: run sh cli/setup.sh')
   const run = temporary(mkdtempSync(join(tmpdir(), 'framegate-bench-')))
   const port = await freePort()
@@ -39,7 +39,7 @@ export async function startGateways (): Promise<Bench> {
   const gateways = [
     await startNginx('framegate', 'framegate', run, 'nginx/nginx.conf', port),
     await startMiddle(socket),
-    await startCapture(run, socket)
+    await startCapture(run, socket),
   ]
   return {
     gateways,
@@ -47,15 +47,18 @@ export async function startGateways (): Promise<Bench> {
     stop: async () => {
       for (const gateway of gateways) await stop(gateway.child)
       await stop(handler)
-    }
+    },
   }
 }
 
-function configure (run: string, env: Record<string, string>): void {
+function configure(run: string, env: Record<string, string>): void {
   try {
-    execFileSync('lua5.1', [join(project, 'lua/configure.lua'), project, run], { env: { ...process.env, ...env }, stdio: 'pipe' })
+    execFileSync('lua5.1', [join(project, 'lua/configure.lua'), project, run], {
+      env: { ...process.env, ...env },
+      stdio: 'pipe',
+    })
   } catch (error) {
-    const { code, stderr } = error as { code?: string, stderr?: Buffer }
+    const { code, stderr } = error as { code?: string; stderr?: Buffer }
     throw new Failure(code === 'ENOENT' ? 'lua5.1 is not installed: run sh cli/setup.sh' : String(stderr).trim())
   }
 }
@@ -64,12 +67,16 @@ function configure (run: string, env: Record<string, string>): void {
 export const NO_PINGS = { PING_INTERVAL: '1h', IDLE_TIMEOUT: '2h' }
 
 /** framegate with a handler whose sockets all subscribe to one topic. */
-export async function startTopicGateway (env: Record<string, string> = {}): Promise<Gateway & { controlSocket: string, stop: () => Promise<void> }> {
+export async function startTopicGateway(
+  env: Record<string, string> = {},
+): Promise<Gateway & { controlSocket: string; stop: () => Promise<void> }> {
   const run = temporary(mkdtempSync(join(tmpdir(), 'framegate-bench-')))
   const port = await freePort()
   configure(run, { PORT: String(port), WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off', ...env })
   const socket = join(run, 'handler/handler.sock')
-  const handler = startNode('the handler', join(import.meta.dirname, 'topic-handler.ts'), [], { HANDLER_LISTEN: `unix:${socket}` })
+  const handler = startNode('the handler', join(import.meta.dirname, 'topic-handler.ts'), [], {
+    HANDLER_LISTEN: `unix:${socket}`,
+  })
   await ready(handler, 'the handler', () => listens({ path: socket }))
   const gateway = await startNginx('framegate', 'framegate', run, 'nginx/nginx.conf', port)
   const end = async (): Promise<void> => {
@@ -79,33 +86,44 @@ export async function startTopicGateway (env: Record<string, string> = {}): Prom
   return { ...gateway, controlSocket: join(run, 'control/control.sock'), stop: end }
 }
 
-async function startNginx (key: Key, name: string, run: string, conf: string, port: number): Promise<Gateway> {
-  const child = start({ name: `nginx of ${name}`, command: 'nginx', args: ['-p', `${run}/`, '-c', conf, '-g', 'daemon off;'] })
+async function startNginx(key: Key, name: string, run: string, conf: string, port: number): Promise<Gateway> {
+  const child = start({
+    name: `nginx of ${name}`,
+    command: 'nginx',
+    args: ['-p', `${run}/`, '-c', conf, '-g', 'daemon off;'],
+  })
   await ready(child, `nginx of ${name}`, () => listens({ port, host: '127.0.0.1' }))
   return { key, port, pid: child.pid!, child }
 }
 
-async function startMiddle (socket: string): Promise<Gateway> {
+async function startMiddle(socket: string): Promise<Gateway> {
   const child = startNode('the middle server', join(import.meta.dirname, 'middle-server.ts'), [socket])
   const { port } = await message<{ port: number }>(child)
   return { key: 'middle', port, pid: child.pid!, child }
 }
 
 /** bench/capture/nginx.conf in a run directory of its own; modules and user are those of framegate's nginx. */
-async function startCapture (run: string, socket: string): Promise<Gateway> {
+async function startCapture(run: string, socket: string): Promise<Gateway> {
   const folder = join(run, 'capture')
   const port = await freePort()
   const main = readFileSync(join(run, 'nginx/generated/main.conf'), 'utf8')
   mkdirSync(join(folder, 'temp'), { recursive: true })
   symlinkSync(join(project, 'lua'), join(folder, 'lua'))
-  for (const file of ['nginx.conf', 'socket.lua']) copyFileSync(join(import.meta.dirname, 'capture', file), join(folder, file))
-  writeFileSync(join(folder, 'main.conf'), main.split('\n').filter((line) => /^(load_module|user|worker_rlimit)/.test(line)).join('\n'))
+  for (const file of ['nginx.conf', 'socket.lua'])
+    copyFileSync(join(import.meta.dirname, 'capture', file), join(folder, file))
+  writeFileSync(
+    join(folder, 'main.conf'),
+    main
+      .split('\n')
+      .filter((line) => /^(load_module|user|worker_rlimit)/.test(line))
+      .join('\n'),
+  )
   writeFileSync(join(folder, 'listen.conf'), `listen 127.0.0.1:${port};\n`)
   writeFileSync(join(folder, 'handler.conf'), `server unix:${socket};\n`)
   return startNginx('capture', 'the classic recipe', folder, 'nginx.conf', port)
 }
 
-function listens (address: { path: string } | { port: number, host: string }): Promise<boolean> {
+function listens(address: { path: string } | { port: number; host: string }): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(address as { path: string }, () => {
       socket.destroy()

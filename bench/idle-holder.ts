@@ -2,31 +2,33 @@
 import { connect } from 'node:net'
 import { HANDSHAKE, PONG } from './client-bytes.ts'
 
-export type Hold = { port: number, sockets: number, from: string }
+export type Hold = { port: number; sockets: number; from: string }
 
 const { port, sockets, from } = JSON.parse(process.argv[2]!) as Hold
 /** Handshakes under way: fewer than nginx lets wait for its `accept`. */
 const AT_ONCE = 64
 const PING = 0x89
 
-function open (): Promise<void> {
+function open(): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', localAddress: from }, () => socket.write(HANDSHAKE))
     socket.once('data', (answer) => {
       if (!answer.toString('latin1').startsWith('HTTP/1.1 101 ')) fail(`a handshake was answered with ${answer}`)
       resolve()
-      socket.on('data', (bytes) => { if (bytes[0] === PING) socket.write(PONG) })
+      socket.on('data', (bytes) => {
+        if (bytes[0] === PING) socket.write(PONG)
+      })
     })
     socket.on('error', (error) => fail(error.message)).on('close', () => fail('the gateway closed an idle socket'))
   })
 }
 
-function fail (reason: string): never {
+function fail(reason: string): never {
   console.error(reason)
   process.exit(1)
 }
 
-async function openSome (count: number): Promise<void> {
+async function openSome(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await open()
 }
 

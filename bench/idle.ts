@@ -1,5 +1,5 @@
 /** Idle sockets: what one of them costs in memory, in gateways that were just started. */
-import { startGateways, type Gateway } from './gateways.ts'
+import { type Gateway, startGateways } from './gateways.ts'
 import { checkOpenFiles, FIRST_SOCKETS, hold, release, settled } from './holding.ts'
 import type { Options } from './options.ts'
 import type { Memory } from './proc.ts'
@@ -7,7 +7,7 @@ import type { Row } from './table.ts'
 
 export const GOAL_BYTES = 14 * 1024
 
-export async function measureIdle (options: Options): Promise<Row[]> {
+export async function measureIdle(options: Options): Promise<Row[]> {
   checkOpenFiles(options.idle)
   const bench = await startGateways()
   const total: Row['rounds'] = {}
@@ -20,12 +20,18 @@ export async function measureIdle (options: Options): Promise<Row[]> {
   await bench.stop()
   const section = `${options.idle.toLocaleString('en')} idle sockets`
   return [
-    { section, figure: 'memory of the gateway, bytes a socket (Pss of all its processes)', rounds: total, digits: 0, limit: GOAL_BYTES },
-    { section, figure: '… of which shared memory', rounds: shared, digits: 0, noRatio: true }
+    {
+      section,
+      figure: 'memory of the gateway, bytes a socket (Pss of all its processes)',
+      rounds: total,
+      digits: 0,
+      limit: GOAL_BYTES,
+    },
+    { section, figure: '… of which shared memory', rounds: shared, digits: 0, noRatio: true },
   ]
 }
 
-async function measure (gateway: Gateway, sockets: number): Promise<{ before: Memory, after: Memory }> {
+async function measure(gateway: Gateway, sockets: number): Promise<{ before: Memory; after: Memory }> {
   await release(await hold(gateway, FIRST_SOCKETS))
   const before = await settled(gateway)
   const holders = await hold(gateway, sockets)

@@ -11,7 +11,7 @@ local ANSWER_BYTES = 2 + task.payloadBytes
 local TEXT = 0x81
 
 local frame = ffi.string(ffi.new("uint8_t[?]", #task.frame, task.frame), #task.frame)
-local sent, bytes_so_far = {}, {}     -- by fd
+local sent, bytes_so_far = {}, {} -- by fd
 local unanswered, is_over = task.sockets, false
 
 local function send(fd, time)

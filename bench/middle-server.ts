@@ -5,13 +5,18 @@
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { Pool } from 'undici'
-import { WebSocketServer, type RawData, type WebSocket } from 'ws'
+import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 
 const pool = new Pool('http://handler', { socketPath: process.argv[2]!, connections: 64 })
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false })
 
 server.on('connection', (socket, request) => {
-  const connection = { id: randomUUID(), path: request.url!, host: request.headers.host!, address: request.socket.remoteAddress! }
+  const connection = {
+    id: randomUUID(),
+    path: request.url!,
+    host: request.headers.host!,
+    address: request.socket.remoteAddress!,
+  }
   let number = 0
   let last = Promise.resolve()
   socket.on('message', (data, isBinary) => {
@@ -20,9 +25,15 @@ server.on('connection', (socket, request) => {
   })
 })
 
-type Connection = { id: string, path: string, host: string, address: string }
+type Connection = { id: string; path: string; host: string; address: string }
 
-async function forward (socket: WebSocket, connection: Connection, number: number, data: RawData, isBinary: boolean): Promise<void> {
+async function forward(
+  socket: WebSocket,
+  connection: Connection,
+  number: number,
+  data: RawData,
+  isBinary: boolean,
+): Promise<void> {
   const answer = await pool.request({
     method: 'POST',
     path: connection.path,
@@ -36,9 +47,9 @@ async function forward (socket: WebSocket, connection: Connection, number: numbe
       'ce-id': `${connection.id}/${number}`,
       'ce-connectionid': connection.id,
       'ce-eventnumber': String(number),
-      'ce-time': new Date().toISOString()
+      'ce-time': new Date().toISOString(),
     },
-    body: data as Buffer
+    body: data as Buffer,
   })
   socket.send(await answer.body.text())
 }

@@ -24,11 +24,12 @@ export const HELP = `npm run bench -- [options]
   --json               for machines: every row with the figures of its rounds`
 
 /** Reads the command line. Throws a Failure that says what was expected. */
-export function readOptions (args: string[], sections: string[]): Options {
+export function readOptions(args: string[], sections: string[]): Options {
   const values = parse(args)
   const only = values.only.split(',')
   for (const name of only) {
-    if (name !== '' && !sections.includes(name)) throw new Failure(`--only=${name}: expected some of ${sections.join(',')}`)
+    if (name !== '' && !sections.includes(name))
+      throw new Failure(`--only=${name}: expected some of ${sections.join(',')}`)
   }
   return {
     only: only[0] === '' ? sections : only,
@@ -38,27 +39,34 @@ export function readOptions (args: string[], sections: string[]): Options {
     rounds: number('rounds', values.rounds, 1, 100),
     idle: number('idle', values.idle, 1, 100000),
     json: values.json,
-    help: values.help
+    help: values.help,
   }
 }
 
-function parse (args: string[]) {
-  const text = (value: string) => ({ type: 'string', default: value } as const)
+function parse(args: string[]) {
+  const text = (value: string) => ({ type: 'string', default: value }) as const
   const flag = { type: 'boolean', default: false } as const
   try {
     return parseArgs({
       args,
       options: {
-        only: text(''), sockets: text('1,64,512'), seconds: text('3'), rounds: text('3'), idle: text('5000'), json: flag, help: flag
-      }
+        only: text(''),
+        sockets: text('1,64,512'),
+        seconds: text('3'),
+        rounds: text('3'),
+        idle: text('5000'),
+        json: flag,
+        help: flag,
+      },
     }).values
   } catch (error) {
     throw new Failure(`${(error as Error).message}\n${HELP}`)
   }
 }
 
-function number (name: string, text: string, least: number, most: number): number {
+function number(name: string, text: string, least: number, most: number): number {
   const value = Number(text)
-  if (text === '' || !(value >= least && value <= most)) throw new Failure(`--${name}=${text}: expected a number from ${least} to ${most}`)
+  if (text === '' || !(value >= least && value <= most))
+    throw new Failure(`--${name}=${text}: expected a number from ${least} to ${most}`)
   return value
 }

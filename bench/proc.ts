@@ -5,30 +5,31 @@ import { readdirSync, readFileSync } from 'node:fs'
 const TICKS_PER_SECOND = 100
 
 /** A process and all its descendants. */
-export function tree (pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`)
-    .flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number))
+export function tree(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  )
   return [pid, ...children.flatMap(tree)]
 }
 
 /** Processor time of a process and its descendants so far, in microseconds. */
-export function processorTime (pid: number): number {
+export function processorTime(pid: number): number {
   let ticks = 0
   for (const one of tree(pid)) {
     const stat = readFileSync(`/proc/${one}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     ticks += Number(fields[11]) + Number(fields[12])
   }
-  return ticks * 1e6 / TICKS_PER_SECOND
+  return (ticks * 1e6) / TICKS_PER_SECOND
 }
 
-export type Memory = { total: number, shared: number }
+export type Memory = { total: number; shared: number }
 
 /**
  * Resident memory of a process and its descendants in bytes. Each page that several of them map counts once in all:
  * that is what the kernel's proportional set size (Pss) adds up to. `shared` is the part in shared memory.
  */
-export function memory (pid: number): Memory {
+export function memory(pid: number): Memory {
   const sum = { total: 0, shared: 0 }
   for (const one of tree(pid)) {
     const rollup = readFileSync(`/proc/${one}/smaps_rollup`, 'utf8')
@@ -40,7 +41,7 @@ export function memory (pid: number): Memory {
 }
 
 /** How many files a process that is started here may have open: Node and nginx raise their limit to the hard one. */
-export function openFilesLimit (): number {
+export function openFilesLimit(): number {
   const [, , hard] = readFileSync('/proc/self/limits', 'utf8').match(/^Max open files\s+(\S+)\s+(\S+)/m)!
   return hard === 'unlimited' ? Infinity : Number(hard)
 }

@@ -1,5 +1,5 @@
 /** Every process that the bench starts, so that all of them end with it: at its end, on Ctrl-C and after a failure. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 
@@ -21,15 +21,17 @@ const LUA_TRACE = /^(stack traceback:|\t)/
 let stopping = false
 
 /** Starts a program. It may send messages over a channel, as `fork` gives it. */
-export function start ({ name, command, args, env }: Program): ChildProcess {
+export function start({ name, command, args, env }: Program): ChildProcess {
   if (stopping) throw new Failure('stopped')
   const child = spawn(command, args, {
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin`, ...env },
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc']
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   running.add(child)
   let said = ''
-  child.stderr!.on('data', (chunk: Buffer) => { said = (said + chunk).slice(-2000) })
+  child.stderr!.on('data', (chunk: Buffer) => {
+    said = (said + chunk).slice(-2000)
+  })
   // 'failure' is the end of a child, for those who still expect something of it.
   const fail = (reason: string): void => {
     running.delete(child)
@@ -39,22 +41,34 @@ export function start ({ name, command, args, env }: Program): ChildProcess {
     fail(error.code === 'ENOENT' ? `${command} is not installed: run sh cli/setup.sh --test` : error.message)
   })
   child.once('exit', (code, signal) => {
-    fail(`${name} ended with ${signal ?? code}: ${said.trim().split('\n').filter((line) => !LUA_TRACE.test(line)).slice(-3).join(' | ')}`)
+    fail(
+      `${name} ended with ${signal ?? code}: ${said
+        .trim()
+        .split('\n')
+        .filter((line) => !LUA_TRACE.test(line))
+        .slice(-3)
+        .join(' | ')}`,
+    )
   })
   return child
 }
 
-export function startNode (name: string, file: string, args: string[] = [], env: Record<string, string> = {}): ChildProcess {
+export function startNode(
+  name: string,
+  file: string,
+  args: string[] = [],
+  env: Record<string, string> = {},
+): ChildProcess {
   return start({ name, command: process.execPath, args: ['--expose-gc', file, ...args], env })
 }
 
 /** Starts a client (client.lua says what it is given). */
-export function startLua (name: string, file: string, task: object): ChildProcess {
+export function startLua(name: string, file: string, task: object): ChildProcess {
   return start({ name, command: 'luajit', args: [file, JSON.stringify(task)] })
 }
 
 /** What a child says next on its channel. Rejects with a Failure when it ends instead. */
-export function message<T> (child: ChildProcess): Promise<T> {
+export function message<T>(child: ChildProcess): Promise<T> {
   return new Promise((resolve, reject) => {
     child.once('failure', reject)
     child.once('message', (value) => {
@@ -65,11 +79,13 @@ export function message<T> (child: ChildProcess): Promise<T> {
 }
 
 /** Waits until `check` resolves to true. Rejects when the child ends before, or it takes longer than ten seconds. */
-export async function ready (child: ChildProcess, what: string, check: () => Promise<boolean>): Promise<void> {
+export async function ready(child: ChildProcess, what: string, check: () => Promise<boolean>): Promise<void> {
   let failure: Failure | undefined
-  child.once('failure', (error: Failure) => { failure = error })
+  child.once('failure', (error: Failure) => {
+    failure = error
+  })
   const deadline = Date.now() + 10000
-  while (!await check()) {
+  while (!(await check())) {
     if (failure) throw failure
     if (Date.now() > deadline) throw new Failure(`${what} did not answer within 10 s`)
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -77,14 +93,16 @@ export async function ready (child: ChildProcess, what: string, check: () => Pro
 }
 
 /** Waits until a child has ended by itself. Rejects with a Failure when it ended badly. */
-export function ended (child: ChildProcess): Promise<void> {
+export function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     if (child.exitCode === 0) return resolve()
-    child.once('failure', (error) => { child.exitCode === 0 ? resolve() : reject(error) })
+    child.once('failure', (error) => {
+      child.exitCode === 0 ? resolve() : reject(error)
+    })
   })
 }
 
-export async function stop (child: ChildProcess): Promise<void> {
+export async function stop(child: ChildProcess): Promise<void> {
   if (!running.has(child)) return
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
@@ -94,12 +112,12 @@ export async function stop (child: ChildProcess): Promise<void> {
 }
 
 /** A folder that is removed at the end. */
-export function temporary (folder: string): string {
+export function temporary(folder: string): string {
   folders.add(folder)
   return folder
 }
 
-export async function stopAll (): Promise<void> {
+export async function stopAll(): Promise<void> {
   stopping = true
   await Promise.all([...running].map(stop))
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })

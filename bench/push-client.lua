@@ -10,12 +10,15 @@ local task = Client.task
 local FRAME_BYTES = 2 + #task.payload
 local WARM_UP_MS = 500
 
-local readers = {}            -- by fd: bytes of the frame that has begun
-local publishers = {}         -- by fd: the answer so far
+local readers = {} -- by fd: bytes of the frame that has begun
+local publishers = {} -- by fd: the answer so far
 local began, frames_left, answers_left
 
-local REQUEST = ("POST %s HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%s")
-  :format(task.path, #task.payload, task.payload)
+local REQUEST = ("POST %s HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%s"):format(
+  task.path,
+  #task.payload,
+  task.payload
+)
 
 local function take_frames(fd, _, count)
   local all = readers[fd] + count

@@ -22,30 +22,41 @@ type Pushes = {
   handshake: string
   payload: string
 }
-type Pushed = { deliveries: number, seconds: number, p50: number, p99: number, processorTime: number }
-type Peer = { key: 'framegate' | 'middle', pid: number, port: number, target: Pushes['target'], path: string }
+type Pushed = { deliveries: number; seconds: number; p50: number; p99: number; processorTime: number }
+type Peer = { key: 'framegate' | 'middle'; pid: number; port: number; target: Pushes['target']; path: string }
 
 /** Sockets, and how many pushes are under way at once. */
-const CELLS = [[1000, 1], [1000, 100], [10000, 1], [10000, 20]] as const
+const CELLS = [
+  [1000, 1],
+  [1000, 100],
+  [10000, 1],
+  [10000, 20],
+] as const
 const FROM = ['127.0.0.2', '127.0.0.3']
 
 type Cell = Record<'deliveries' | 'p50' | 'p99' | 'server' | 'client', Row['rounds']>
 
-export async function measurePush (options: Options): Promise<Row[]> {
+export async function measurePush(options: Options): Promise<Row[]> {
   const gateway = await startTopicGateway(NO_PINGS)
   const node = startNode('the Node ws server', join(import.meta.dirname, 'broadcast-server.ts'))
   const { port } = await message<{ port: number }>(node)
   const peers: Peer[] = [
-    { key: 'framegate', pid: gateway.pid, port: gateway.port, target: { socketPath: gateway.controlSocket }, path: '/topics/bench' },
-    { key: 'middle', pid: node.pid!, port, target: { port }, path: '/' }
+    {
+      key: 'framegate',
+      pid: gateway.pid,
+      port: gateway.port,
+      target: { socketPath: gateway.controlSocket },
+      path: '/topics/bench',
+    },
+    { key: 'middle', pid: node.pid!, port, target: { port }, path: '/' },
   ]
   const rows: Row[] = []
-  for (const [sockets, burst] of CELLS) rows.push(...await measureCell(peers, sockets, burst, options))
+  for (const [sockets, burst] of CELLS) rows.push(...(await measureCell(peers, sockets, burst, options)))
   await Promise.all([gateway.stop(), stop(node as ChildProcess)])
   return rows
 }
 
-async function measureCell (peers: Peer[], sockets: number, burst: number, options: Options): Promise<Row[]> {
+async function measureCell(peers: Peer[], sockets: number, burst: number, options: Options): Promise<Row[]> {
   const cell: Cell = { deliveries: {}, p50: {}, p99: {}, server: {}, client: {} }
   for (let round = 0; round < options.rounds; round++) {
     for (const peer of peers) {
@@ -55,7 +66,7 @@ async function measureCell (peers: Peer[], sockets: number, burst: number, optio
         p50: result.p50,
         p99: result.p99,
         server: server / result.deliveries,
-        client: result.processorTime / 1e4 / result.seconds
+        client: result.processorTime / 1e4 / result.seconds,
       }
       for (const [name, value] of Object.entries(values)) (cell[name as keyof Cell][peer.key] ??= []).push(value)
     }
@@ -63,9 +74,22 @@ async function measureCell (peers: Peer[], sockets: number, burst: number, optio
   return rowsOf(cell, sockets, burst)
 }
 
-async function push (peer: Peer, sockets: number, burst: number, seconds: number): Promise<{ result: Pushed, server: number }> {
+async function push(
+  peer: Peer,
+  sockets: number,
+  burst: number,
+  seconds: number,
+): Promise<{ result: Pushed; server: number }> {
   const task: Pushes = {
-    port: peer.port, sockets, seconds, burst, target: peer.target, path: peer.path, from: FROM, handshake: HANDSHAKE, payload: PAYLOAD.toString()
+    port: peer.port,
+    sockets,
+    seconds,
+    burst,
+    target: peer.target,
+    path: peer.path,
+    from: FROM,
+    handshake: HANDSHAKE,
+    payload: PAYLOAD.toString(),
   }
   const client = startLua('the push client', join(import.meta.dirname, 'push-client.lua'), task)
   await message(client)
@@ -77,7 +101,7 @@ async function push (peer: Peer, sockets: number, burst: number, seconds: number
 }
 
 /** The column (a) is the Node `ws` server here. */
-function rowsOf (cell: Cell, sockets: number, burst: number): Row[] {
+function rowsOf(cell: Cell, sockets: number, burst: number): Row[] {
   const what = burst === 1 ? 'one push after the other' : `${burst} pushes at once`
   const section = `push to ${sockets.toLocaleString('en')} sockets, ${what}; (a) is Node ws`
   const latency = burst === 1 && sockets === 1000 ? { limit: 2000 } : {}
@@ -86,6 +110,6 @@ function rowsOf (cell: Cell, sockets: number, burst: number): Row[] {
     { section, figure: 'from publish to arrival, p50, µs', rounds: cell.p50, digits: 0, ...latency },
     { section, figure: 'from publish to arrival, p99, µs', rounds: cell.p99, digits: 0 },
     { section, figure: 'processor time of the server, µs a delivery', rounds: cell.server, digits: 2 },
-    { section, figure: 'processor time of the client, % of a core', rounds: cell.client, digits: 0, noRatio: true }
+    { section, figure: 'processor time of the client, % of a core', rounds: cell.client, digits: 0, noRatio: true },
   ]
 }

@@ -3,47 +3,58 @@
  * npm run bench -- --help lists the options.
  */
 import { availableParallelism, loadavg } from 'node:os'
-import { Failure, stopAll } from './processes.ts'
-import { HELP, readOptions, type Options } from './options.ts'
 import { measureFrames } from './frames.ts'
 import { measureIdle } from './idle.ts'
+import { HELP, type Options, readOptions } from './options.ts'
+import { Failure, stopAll } from './processes.ts'
 import { measurePush } from './push.ts'
 import { measureSubscribed } from './subscribed.ts'
-import { toMarkdown, type Row } from './table.ts'
+import { type Row, toMarkdown } from './table.ts'
 
 /** Each section measures one thing and gives its rows of the table. */
 const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   frames: measureFrames,
   idle: measureIdle,
   push: measurePush,
-  subscribed: measureSubscribed
+  subscribed: measureSubscribed,
 }
 
-async function main (): Promise<void> {
+async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2), Object.keys(SECTIONS))
   if (options.help) return console.log(HELP)
   const processors = availableParallelism()
   const [load] = loadavg() as [number]
   if (load > processors / 4) {
-    console.error(`bench: others keep this machine busy (load ${load.toFixed(1)} on ${processors} processors): figures will wobble`)
+    console.error(
+      `bench: others keep this machine busy (load ${load.toFixed(1)} on ${processors} processors): figures will wobble`,
+    )
   }
   const rows: Row[] = []
-  for (const name of options.only) rows.push(...await SECTIONS[name]!(options))
-  console.log(options.json
-    ? JSON.stringify({ processors, node: process.version, load, options, rows }, null, 2)
-    : toMarkdown(rows))
+  for (const name of options.only) rows.push(...(await SECTIONS[name]!(options)))
+  console.log(
+    options.json
+      ? JSON.stringify({ processors, node: process.version, load, options, rows }, null, 2)
+      : toMarkdown(rows),
+  )
 }
 
-async function end (status: number): Promise<never> {
+async function end(status: number): Promise<never> {
   await stopAll()
   process.exit(status)
 }
 
-for (const [signal, status] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const) {
+for (const [signal, status] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const) {
   process.once(signal, () => end(status))
 }
 
-main().then(() => end(0), (error: Error) => {
-  console.error(`bench: ${error instanceof Failure ? error.message : error.stack}`)
-  return end(1)
-})
+main().then(
+  () => end(0),
+  (error: Error) => {
+    console.error(`bench: ${error instanceof Failure ? error.message : error.stack}`)
+    return end(1)
+  },
+)

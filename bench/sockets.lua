@@ -5,7 +5,9 @@ local bit = require "bit"
 local ffi = require "ffi"
 
 -- Linux packs it on this one architecture.
-ffi.cdef("struct epoll_event { uint32_t events; uint64_t fd; }" .. (ffi.arch == "x64" and " __attribute__((packed));" or ";"))
+ffi.cdef(
+  "struct epoll_event { uint32_t events; uint64_t fd; }" .. (ffi.arch == "x64" and " __attribute__((packed));" or ";")
+)
 ffi.cdef [[
   struct sockaddr_in { uint16_t family; uint16_t port; uint8_t address[4]; uint8_t zero[8]; };
   struct sockaddr_un { uint16_t family; char path[108]; };
@@ -110,16 +112,12 @@ end
 --- Writes to a socket or any other file.
 ---@param fd integer
 ---@param bytes string
-function Sockets.write(fd, bytes)
-  check(C.write(fd, bytes, #bytes), "write")
-end
+function Sockets.write(fd, bytes) check(C.write(fd, bytes, #bytes), "write") end
 
 --- Waits for what comes next on a socket, ten seconds on one of TCP.
 ---@param fd integer
 ---@return string bytes empty when the other side has ended
-function Sockets.receive(fd)
-  return ffi.string(buffer, check(C.recv(fd, buffer, BUFFER_BYTES, 0), "recv"))
-end
+function Sockets.receive(fd) return ffi.string(buffer, check(C.recv(fd, buffer, BUFFER_BYTES, 0), "recv")) end
 
 --- Has the loop read this socket, too.
 ---@param fd integer

@@ -2,7 +2,7 @@
 import { NO_PINGS, startTopicGateway } from './gateways.ts'
 import { checkOpenFiles, FIRST_SOCKETS, hold, release, settled } from './holding.ts'
 import { GOAL_BYTES } from './idle.ts'
-import { processorTime, type Memory } from './proc.ts'
+import { type Memory, processorTime } from './proc.ts'
 import { median, type Row } from './table.ts'
 
 const SOCKETS = 10_000
@@ -12,7 +12,7 @@ const WAVES = 4
 const QUIET_SOCKETS = 1_000
 const QUIET_SECONDS = 60
 
-export async function measureSubscribed (): Promise<Row[]> {
+export async function measureSubscribed(): Promise<Row[]> {
   checkOpenFiles(SOCKETS)
   const gateway = await startTopicGateway(NO_PINGS)
   await release(await hold(gateway, FIRST_SOCKETS))
@@ -34,19 +34,36 @@ export async function measureSubscribed (): Promise<Row[]> {
   await release(quiet)
   await gateway.stop()
 
-  const row = (section: string, figure: string, value: number, digits: number, limit: number): Row =>
-    ({ section, figure, rounds: { framegate: [value] }, digits, limit })
+  const row = (section: string, figure: string, value: number, digits: number, limit: number): Row => ({
+    section,
+    figure,
+    rounds: { framegate: [value] },
+    digits,
+    limit,
+  })
   const [sockets, all, few] = [SOCKETS, COME_AND_GO, QUIET_SOCKETS].map((number) => number.toLocaleString('en'))
   return [
-    row(`${sockets} idle sockets that subscribe`, 'memory of the gateway, bytes a socket (Pss of all its processes)', (full.total - empty.total) / SOCKETS, 0, GOAL_BYTES),
-    row(`${all} sockets that came and went`, 'memory of the gateway after the last waves, % of that after the first', growth(gone, 'total'), 1, 105),
+    row(
+      `${sockets} idle sockets that subscribe`,
+      'memory of the gateway, bytes a socket (Pss of all its processes)',
+      (full.total - empty.total) / SOCKETS,
+      0,
+      GOAL_BYTES,
+    ),
+    row(
+      `${all} sockets that came and went`,
+      'memory of the gateway after the last waves, % of that after the first',
+      growth(gone, 'total'),
+      1,
+      105,
+    ),
     row(`${all} sockets that came and went`, '… of which shared memory, likewise', growth(gone, 'shared'), 1, 105),
-    row(`${few} idle sockets that subscribe`, `processor time of the gateway in ${QUIET_SECONDS} s, ms`, busy, 0, 10)
+    row(`${few} idle sockets that subscribe`, `processor time of the gateway in ${QUIET_SECONDS} s, ms`, busy, 0, 10),
   ]
 }
 
 /** Heaps breathe, by a fifth and more: medians of a few waves are compared. */
-function growth (waves: Memory[], part: keyof Memory): number {
+function growth(waves: Memory[], part: keyof Memory): number {
   const of = (some: Memory[]): number => median(some.map((memory) => memory[part]))
-  return of(waves.slice(-WAVES)) / of(waves.slice(0, WAVES)) * 100
+  return (of(waves.slice(-WAVES)) / of(waves.slice(0, WAVES))) * 100
 }

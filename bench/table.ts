@@ -1,4 +1,4 @@
-import { NAMES, type Key } from './gateways.ts'
+import { type Key, NAMES } from './gateways.ts'
 
 /** One line of the table. */
 export type Row = {
@@ -20,40 +20,40 @@ export type Row = {
 const OTHERS = ['middle', 'capture'] as const
 const LETTERS = { framegate: '', middle: '(a)', capture: '(b)' } as const
 
-export function median (values: number[]): number {
+export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
 /** The median of each round's ratio: what slowed a round down slowed both. */
-export function ratio (row: Row, other: Key): number | undefined {
+export function ratio(row: Row, other: Key): number | undefined {
   const { framegate, [other]: others } = row.rounds
   if (!framegate || !others || row.noRatio) return undefined
   return median(framegate.map((value, round) => value / others[round]!))
 }
 
 /** The whole table. */
-export function toMarkdown (rows: Row[]): string {
+export function toMarkdown(rows: Row[]): string {
   const lines = rows.map((row, i) => [
     row.section === rows[i - 1]?.section ? '' : row.section,
     row.figure,
     ...Object.keys(NAMES).map((key) => value(row, key as Key)),
     ...OTHERS.map((other) => ratio(row, other)?.toFixed(2) ?? ''),
-    goalOf(row)
+    goalOf(row),
   ])
   const head = ['', 'median of the rounds', ...Object.values(NAMES), 'framegate / (a)', 'framegate / (b)', 'goal']
   const rule = ['---', '---', ...Object.keys(NAMES).map(() => '---:'), '---:', '---:', '---']
   return [head, rule, ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }
 
-function value (row: Row, key: Key): string {
+function value(row: Row, key: Key): string {
   const values = row.rounds[key]
   if (!values) return ''
   return median(values).toLocaleString('en', { minimumFractionDigits: row.digits, maximumFractionDigits: row.digits })
 }
 
-function goalOf (row: Row): string {
+function goalOf(row: Row): string {
   const goals: string[] = []
   let met = true
   for (const other of OTHERS) {

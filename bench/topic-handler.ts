@@ -4,6 +4,10 @@ import websocket from '../handler/websocket.ts'
 
 const app = Fastify()
 await app.register(websocket)
-app.ws('/ws/echo', { open: (_request, reply) => { reply.subscribe('bench') } })
+app.ws('/ws/echo', {
+  open: (_request, reply) => {
+    reply.subscribe('bench')
+  },
+})
 await app.listen({ path: process.env.HANDLER_LISTEN!.replace('unix:', '') })
 process.on('disconnect', () => process.exit())

@@ -9,7 +9,7 @@ import { askGateway } from './requests.ts'
 const POLL_EVERY = 50
 const LAST_LINES = 10
 
-export function logFile (run: string): string {
+export function logFile(run: string): string {
   return `${run}/framegate.log`
 }
 
@@ -17,16 +17,21 @@ export function logFile (run: string): string {
  * Starts the gateway in a session of its own, with its output at the end of the log file. Resolves with its pid when it answers.
  * @throws {Failure} with the last lines of the log when it does not start
  */
-export async function startInBackground (run: string): Promise<number> {
+export async function startInBackground(run: string): Promise<number> {
   if (await askGateway(run, 'GET', '/')) throw new Failure(`it already runs in ${run}: stop it, or set RUN_DIR`)
   mkdirSync(run, { recursive: true })
   const log = openSync(logFile(run), 'a')
   writeSync(log, `framegate: start of ${new Date().toISOString()}\n`)
   const begin = statSync(logFile(run)).size
-  const child = spawn(process.execPath, [`${project}/cli/framegate.ts`, 'start'], { detached: true, stdio: ['ignore', log, log] })
+  const child = spawn(process.execPath, [`${project}/cli/framegate.ts`, 'start'], {
+    detached: true,
+    stdio: ['ignore', log, log],
+  })
   closeSync(log)
   let isOver = false
-  void once(child, 'exit').then(() => { isOver = true })
+  void once(child, 'exit').then(() => {
+    isOver = true
+  })
   while (!(await answers(run))) {
     if (isOver) throw new Failure(`${linesSince(run, begin)}\nit did not start: ${logFile(run)} has these lines`)
     await sleep(POLL_EVERY)
@@ -36,11 +41,14 @@ export async function startInBackground (run: string): Promise<number> {
 }
 
 /** Whether it has started; a refusal is told by its end. */
-async function answers (run: string): Promise<boolean> {
-  return await askGateway(run, 'GET', '/started').catch(() => undefined) !== undefined
+async function answers(run: string): Promise<boolean> {
+  return (await askGateway(run, 'GET', '/started').catch(() => undefined)) !== undefined
 }
 
-function linesSince (run: string, begin: number): string {
+function linesSince(run: string, begin: number): string {
   const lines = readFileSync(logFile(run)).subarray(begin).toString().trimEnd().split('\n')
-  return lines.slice(-LAST_LINES).map((line) => line.replace(/^framegate: /, '')).join('\n')
+  return lines
+    .slice(-LAST_LINES)
+    .map((line) => line.replace(/^framegate: /, ''))
+    .join('\n')
 }

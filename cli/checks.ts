@@ -7,10 +7,10 @@ import { checkPort } from './run-directory.ts'
 
 const ANSWER_MS = 5_000
 
-export type Finding = { what: string, isWell: boolean, text: string }
+export type Finding = { what: string; isWell: boolean; text: string }
 
 /** What a start or a reload with these variables would meet; `isRunning`: whether a gateway runs in the run directory. */
-export async function findings (run: string, env: NodeJS.ProcessEnv, isRunning: boolean): Promise<Finding[]> {
+export async function findings(run: string, env: NodeJS.ProcessEnv, isRunning: boolean): Promise<Finding[]> {
   let settings: Settings
   try {
     settings = check(run, env)
@@ -19,32 +19,44 @@ export async function findings (run: string, env: NodeJS.ProcessEnv, isRunning: 
   }
   const found = [{ what: 'configuration', isWell: true, text: 'variables, nginx and Lua' }]
   const demo = `http://unix:${run}/internal/site.sock`
-  const others = [...env.HANDLER_URL ? settings.HANDLER_URL.map((url) => answers('handler', url, 'HANDLER_URL')) : [],
-    ...settings.SITE_URL === demo ? [] : [answers('site', settings.SITE_URL, 'SITE_URL')]]
-  const own = isRunning ? [control(settings), ...env.HANDLER_URL ? [] : [answers('handler', settings.HANDLER_URL[0]!, 'HANDLER_URL')]]
+  const others = [
+    ...(env.HANDLER_URL ? settings.HANDLER_URL.map((url) => answers('handler', url, 'HANDLER_URL')) : []),
+    ...(settings.SITE_URL === demo ? [] : [answers('site', settings.SITE_URL, 'SITE_URL')]),
+  ]
+  const own = isRunning
+    ? [control(settings), ...(env.HANDLER_URL ? [] : [answers('handler', settings.HANDLER_URL[0]!, 'HANDLER_URL')])]
     : publicPorts(settings).map(free)
-  return [...found, ...await Promise.all([...own, ...others])]
+  return [...found, ...(await Promise.all([...own, ...others]))]
 }
 
-async function free ({ port, variable }: { port: number, variable: string }): Promise<Finding> {
-  const problem = await checkPort(port, variable).then(() => undefined, (error: Error) => error.message)
+async function free({ port, variable }: { port: number; variable: string }): Promise<Finding> {
+  const problem = await checkPort(port, variable).then(
+    () => undefined,
+    (error: Error) => error.message,
+  )
   return { what: `port ${port}`, isWell: !problem, text: problem ?? 'is free; nothing runs yet: framegate start' }
 }
 
-async function control ({ CONTROL_SOCKET }: Settings): Promise<Finding> {
+async function control({ CONTROL_SOCKET }: Settings): Promise<Finding> {
   const { isWell, text } = await answers('control', `http://unix:${CONTROL_SOCKET}`, 'CONTROL_SOCKET', '/healthz')
-  return { what: 'control', isWell, text: existsSync(CONTROL_SOCKET) ? text : `there is no ${CONTROL_SOCKET}: restart it` }
+  return {
+    what: 'control',
+    isWell,
+    text: existsSync(CONTROL_SOCKET) ? text : `there is no ${CONTROL_SOCKET}: restart it`,
+  }
 }
 
 /** Any answer of HTTP will do, but of a proxy that finds nobody. */
-async function answers (what: string, url: string, variable: string, path = '/'): Promise<Finding> {
+async function answers(what: string, url: string, variable: string, path = '/'): Promise<Finding> {
   const { status, problem } = await head(url, path)
-  if (problem) return { what, isWell: false, text: `${url} cannot be reached (${problem}): start it, or set ${variable}` }
-  if (status === 502 || status === 504) return { what, isWell: false, text: `${url} answers ${status}: what stands behind it is away` }
+  if (problem)
+    return { what, isWell: false, text: `${url} cannot be reached (${problem}): start it, or set ${variable}` }
+  if (status === 502 || status === 504)
+    return { what, isWell: false, text: `${url} answers ${status}: what stands behind it is away` }
   return { what, isWell: true, text: `${url} answers` }
 }
 
-function head (url: string, path: string): Promise<{ status?: number | undefined, problem?: string }> {
+function head(url: string, path: string): Promise<{ status?: number | undefined; problem?: string }> {
   const [, socketPath] = /^http:\/\/unix:(.+)$/.exec(url) ?? []
   const options = { method: 'GET', path, timeout: ANSWER_MS, agent: false as const, rejectUnauthorized: false }
   return new Promise((resolve) => {

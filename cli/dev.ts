@@ -10,7 +10,7 @@ const SAME_EDIT = 100
 const FOLDERS = ['lua', 'nginx']
 
 /** Reloads after an edit of Lua, of nginx's configuration or of the file of settings, and shows errors of types. */
-export function watchProject (supervisor: Supervisor): { close: () => Promise<void> } {
+export function watchProject(supervisor: Supervisor): { close: () => Promise<void> } {
   let edit: NodeJS.Timeout | undefined
   let handler = false // whether one of the edits concerns it, too
   const edited = (file: string, what: { handler: boolean }): void => {
@@ -27,7 +27,13 @@ export function watchProject (supervisor: Supervisor): { close: () => Promise<vo
   const settings = parse(settingsFile(process.env))
   const watchers = [
     ...FOLDERS.map((folder) => new FolderWatcher(`${project}/${folder}`, (file) => noticed(`${folder}/${file}`))),
-    new FolderWatcher(settings.dir, (file) => { if (file === settings.base) edited(file, { handler: true }) }, { deep: false }),
+    new FolderWatcher(
+      settings.dir,
+      (file) => {
+        if (file === settings.base) edited(file, { handler: true })
+      },
+      { deep: false },
+    ),
   ]
   const types = checkTypes()
   return {
@@ -39,7 +45,7 @@ export function watchProject (supervisor: Supervisor): { close: () => Promise<vo
   }
 }
 
-async function reload (supervisor: Supervisor, file: string, what: { handler: boolean }): Promise<void> {
+async function reload(supervisor: Supervisor, file: string, what: { handler: boolean }): Promise<void> {
   try {
     say(`${file} was edited: ${await supervisor.reload(what)}`)
   } catch (error) {
@@ -47,9 +53,18 @@ async function reload (supervisor: Supervisor, file: string, what: { handler: bo
   }
 }
 
-function checkTypes (): ReturnType<typeof startChild> {
+function checkTypes(): ReturnType<typeof startChild> {
   // It names files from where it runs.
-  const args = ['-C', project, 'node_modules/.bin/tsc', '--noEmit', '--watch', '--preserveWatchOutput', '--pretty', 'false']
+  const args = [
+    '-C',
+    project,
+    'node_modules/.bin/tsc',
+    '--noEmit',
+    '--watch',
+    '--preserveWatchOutput',
+    '--pretty',
+    'false',
+  ]
   return startChild({ command: 'env', args, env: process.env }, (line) => {
     const place = /^(.+)\((\d+),(\d+)\): (.+)$/.exec(line)
     if (place) say(`types: ${place[1]}:${place[2]}:${place[3]}: ${place[4]}`)

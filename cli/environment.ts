@@ -12,7 +12,7 @@ const LINE = /^\s*(#.*|(export\s+)?[A-Za-z_]\w*\s*=.*)?$/
  * The variables of the file of settings (ENV_FILE, else `.env` in the project's folder), under those of the environment, which win.
  * @throws {Failure} naming the line, when the file cannot be read
  */
-export function readEnvironment (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function readEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const file = settingsFile(env)
   if (!env.ENV_FILE && !existsSync(file)) return { ...env }
   const text = readSettings(file)
@@ -23,11 +23,11 @@ export function readEnvironment (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /** The file of settings, whether it is there or not; an absolute path. */
-export function settingsFile (env: NodeJS.ProcessEnv): string {
+export function settingsFile(env: NodeJS.ProcessEnv): string {
   return env.ENV_FILE ? resolve(env.ENV_FILE) : `${project}/.env`
 }
 
-function readSettings (file: string): string {
+function readSettings(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
@@ -36,12 +36,14 @@ function readSettings (file: string): string {
 }
 
 /** Where a gateway with these variables keeps sockets and generated files; an absolute path. */
-export function runDirectory (env: NodeJS.ProcessEnv): string {
+export function runDirectory(env: NodeJS.ProcessEnv): string {
   return resolve(env.RUN_DIR || `${project}/run`)
 }
 
 /** @throws {Failure} where there is nothing that could be started */
-export function needProject (): void {
+export function needProject(): void {
   if (existsSync(`${project}/nginx/nginx.conf`)) return
-  throw new Failure('there is no gateway beside this command, only what asks one: run it in the folder of framegate itself')
+  throw new Failure(
+    'there is no gateway beside this command, only what asks one: run it in the folder of framegate itself',
+  )
 }

@@ -8,12 +8,12 @@ export type Stop = {
   askedAgain: Promise<unknown>
 }
 
-export function say (line: string): void {
+export function say(line: string): void {
   console.log(`framegate: ${line}`)
 }
 
 /** Runs a command until it ends by itself or by Ctrl-C. What fails is told, a line for each thing. */
-export async function foreground (command: (stop: Stop) => Promise<void>): Promise<never> {
+export async function foreground(command: (stop: Stop) => Promise<void>): Promise<never> {
   try {
     await command(stopSignals())
     process.exit(0)
@@ -24,11 +24,11 @@ export async function foreground (command: (stop: Stop) => Promise<void>): Promi
 }
 
 /** What went wrong, on stderr. */
-export function tell (message: string): void {
+export function tell(message: string): void {
   for (const line of message.split('\n').filter(Boolean)) console.error(`framegate: ${line}`)
 }
 
-function stopSignals (): Stop {
+function stopSignals(): Stop {
   const asked = Promise.withResolvers<void>()
   const askedAgain = Promise.withResolvers<void>()
   let first: number | undefined

@@ -31,10 +31,10 @@ export type Settings = {
   MAX_MESSAGE_BYTES: number
 }
 
-export type PublicPort = { port: number, variable: string, secure: string }
+export type PublicPort = { port: number; variable: string; secure: string }
 
 /** The ports people reach, each with the variable that names it, and an `s` for those that speak TLS. */
-export function publicPorts ({ ports, PORTS, TLS_CERTIFICATE, TLS_PORT }: Settings): PublicPort[] {
+export function publicPorts({ ports, PORTS, TLS_CERTIFICATE, TLS_PORT }: Settings): PublicPort[] {
   const plain = ports.map((port) => ({ port, variable: PORTS.length > 0 ? 'PORTS' : 'PORT', secure: '' }))
   return TLS_CERTIFICATE === '' ? plain : [...plain, { port: TLS_PORT, variable: 'TLS_PORT', secure: 's' }]
 }
@@ -43,7 +43,7 @@ export function publicPorts ({ ports, PORTS, TLS_CERTIFICATE, TLS_PORT }: Settin
  * Checks the environment, nginx's configuration and every file of Lua, beside what runs in the run directory.
  * @throws {Failure} naming the variable, or the file and its line
  */
-export function check (run: string, env: NodeJS.ProcessEnv): Settings {
+export function check(run: string, env: NodeJS.ProcessEnv): Settings {
   const trial = `${run}/next`
   try {
     const settings = configure(run, env, trial)
@@ -59,18 +59,21 @@ export function check (run: string, env: NodeJS.ProcessEnv): Settings {
  * Has the environment checked and the run directory filled, or `target` in its place.
  * @throws {Failure} a line for each value that is refused
  */
-export function configure (run: string, env: NodeJS.ProcessEnv, target = run): Settings {
-  const { error, status, stderr } = spawnSync('lua5.1', [`${project}/lua/configure.lua`, project, run, target], { env, encoding: 'utf8' })
+export function configure(run: string, env: NodeJS.ProcessEnv, target = run): Settings {
+  const { error, status, stderr } = spawnSync('lua5.1', [`${project}/lua/configure.lua`, project, run, target], {
+    env,
+    encoding: 'utf8',
+  })
   if (error) throw new Failure('lua5.1 is missing: run sh cli/setup.sh')
   if (status !== 0) throw new Failure(stderr.trim().replace(/^framegate: /gm, ''))
   return JSON.parse(readFileSync(`${target}/settings.json`, 'utf8'))
 }
 
-export function nginxCommand (prefix: string, env: NodeJS.ProcessEnv, file = 'nginx.conf'): Command {
+export function nginxCommand(prefix: string, env: NodeJS.ProcessEnv, file = 'nginx.conf'): Command {
   return { command: 'nginx', args: ['-p', `${prefix}/`, '-c', `nginx/${file}`, '-g', 'daemon off;'], env }
 }
 
-function checkNginx (prefix: string, env: NodeJS.ProcessEnv): void {
+function checkNginx(prefix: string, env: NodeJS.ProcessEnv): void {
   const { command, args } = nginxCommand(prefix, env)
   const { error, status, stderr } = spawnSync(command, ['-t', '-q', ...args], { env, encoding: 'utf8' })
   if (error) throw new Failure('nginx is missing: run sh cli/setup.sh')
@@ -84,7 +87,7 @@ function checkNginx (prefix: string, env: NodeJS.ProcessEnv): void {
 }
 
 /** nginx -t reads no Lua, so an nginx of its own does, and ends. */
-function checkLua (prefix: string, env: NodeJS.ProcessEnv): void {
+function checkLua(prefix: string, env: NodeJS.ProcessEnv): void {
   const { command, args } = nginxCommand(prefix, env, 'check.conf')
   const { status, stderr } = spawnSync(command, args, { env, encoding: 'utf8' })
   if (status === 0) return
@@ -94,14 +97,16 @@ function checkLua (prefix: string, env: NodeJS.ProcessEnv): void {
 }
 
 /** Names the project's files as people know them. */
-function shortened (text: string, prefix: string): string {
+function shortened(text: string, prefix: string): string {
   return text.replaceAll(`${prefix}//`, '').replaceAll(`${prefix}/`, '').replaceAll(`${project}/`, '')
 }
 
 /** Resolves when the gateway says that it is well. */
-export async function waitForGateway (controlSocket: string, ended: Promise<string>): Promise<void> {
+export async function waitForGateway(controlSocket: string, ended: Promise<string>): Promise<void> {
   const deadline = Date.now() + READY_WITHIN
-  const end = ended.then((how) => { throw new Failure(`nginx ended while it started (${how})`) })
+  const end = ended.then((how) => {
+    throw new Failure(`nginx ended while it started (${how})`)
+  })
   while (!(await Promise.race([isWell(controlSocket), end]))) {
     if (Date.now() > deadline) throw new Failure(`nginx does not answer on ${controlSocket}: its lines above say why`)
     await Promise.race([sleep(POLL_EVERY), end])
@@ -109,7 +114,7 @@ export async function waitForGateway (controlSocket: string, ended: Promise<stri
   end.catch(() => {})
 }
 
-function isWell (socketPath: string): Promise<boolean> {
+function isWell(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     const asked = request({ socketPath, path: '/healthz', timeout: 1_000 }, (response) => {
       response.resume()

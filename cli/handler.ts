@@ -1,5 +1,5 @@
 import { Failure } from './failure.ts'
-import { startChild, type Child, type Command, type StopStep } from './process.ts'
+import { type Child, type Command, type StopStep, startChild } from './process.ts'
 import { FolderWatcher } from './watching.ts'
 
 const GRACE: StopStep[] = [{ signal: 'SIGTERM', wait: 10_000 }]
@@ -15,12 +15,12 @@ export type HandlerOptions = {
   say: (line: string) => void
 }
 
-export function handlerCommand (project: string, env: NodeJS.ProcessEnv): Command {
+export function handlerCommand(project: string, env: NodeJS.ProcessEnv): Command {
   return { command: process.execPath, args: [`${project}/handler/server.ts`], env }
 }
 
 /** On a unix socket the next handler listens before the one before it ends; a port has to be free first. */
-function canOverlap ({ env }: Command): boolean {
+function canOverlap({ env }: Command): boolean {
   return env.HANDLER_LISTEN?.startsWith('unix:') === true
 }
 
@@ -40,14 +40,14 @@ export class Handler {
   #stopping = false
   #watcher: FolderWatcher | undefined
 
-  constructor ({ command, folder, say }: HandlerOptions) {
+  constructor({ command, folder, say }: HandlerOptions) {
     this.#command = command
     this.#folder = folder
     this.#say = say
   }
 
   /** Resolves when it listens; a Failure when it ends before, as with a bad value. */
-  async start (): Promise<void> {
+  async start(): Promise<void> {
     await this.#launch(this.#command)
     this.#watcher = new FolderWatcher(this.#folder, (file) => this.#noticed(file))
   }
@@ -58,7 +58,7 @@ export class Handler {
    * @throws {Failure} when the new one does not start; the one before goes on, where both can listen. One that a newer replacement
    * overtakes ends as that does.
    */
-  replace (command = this.#command, patience = 60_000): Promise<void> {
+  replace(command = this.#command, patience = 60_000): Promise<void> {
     void this.#beginning?.stop(GRACE) // it need not listen any more, but may have begun to in this moment
     const turn = this.#turn.then(() => this.#replace(command, patience))
     this.#turn = turn.catch(() => {})
@@ -71,7 +71,7 @@ export class Handler {
   }
 
   /** Lets open requests finish; at once when `steps` is empty. */
-  async stop (steps: StopStep[] = GRACE): Promise<void> {
+  async stop(steps: StopStep[] = GRACE): Promise<void> {
     this.#stopping = true
     this.#watcher?.close()
     clearTimeout(this.#again)
@@ -79,7 +79,7 @@ export class Handler {
     await Promise.all([...this.#living].map((child) => child.stop(steps)))
   }
 
-  async #replace (command: Command, patience: number): Promise<void> {
+  async #replace(command: Command, patience: number): Promise<void> {
     if (this.#stopping) return
     clearTimeout(this.#again)
     const before = this.#child
@@ -97,7 +97,7 @@ export class Handler {
     if (overlaps) void before.stop([{ signal: 'SIGTERM', wait: patience }])
   }
 
-  async #launch (command: Command, options: string[] = []): Promise<void> {
+  async #launch(command: Command, options: string[] = []): Promise<void> {
     const child = startChild({ ...command, args: [...command.args, ...options] })
     this.#living.add(child)
     void child.ended.then(() => this.#living.delete(child))
@@ -109,7 +109,7 @@ export class Handler {
     void this.#keep(child)
   }
 
-  async #keep (child: Child): Promise<void> {
+  async #keep(child: Child): Promise<void> {
     const started = Date.now()
     this.#child = child
     const end = await child.ended
@@ -120,7 +120,7 @@ export class Handler {
     this.#launchLater()
   }
 
-  #launchLater (): void {
+  #launchLater(): void {
     if (this.#stopping) return
     clearTimeout(this.#again)
     this.#again = setTimeout(() => this.replace().catch(this.#tell), this.#delay)
@@ -128,10 +128,11 @@ export class Handler {
   }
 
   #tell = (error: Error): void => {
-    if (!this.#stopping) this.#say(`${error.message}${this.#child ? ': the one before goes on' : ', and is started again'}`)
+    if (!this.#stopping)
+      this.#say(`${error.message}${this.#child ? ': the one before goes on' : ', and is started again'}`)
   }
 
-  #noticed (file: string): void {
+  #noticed(file: string): void {
     if (!/\.(ts|js|json)$/.test(file) || this.#stopping) return
     clearTimeout(this.#edit)
     this.#edit = setTimeout(() => {

@@ -1,9 +1,9 @@
-import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** A user, and its own group. */
-export type Account = { name: string, group: string }
+export type Account = { name: string; group: string }
 
 export type Command = {
   command: string
@@ -22,14 +22,14 @@ export type Child = {
   stop: (steps: StopStep[]) => Promise<void>
 }
 
-export type StopStep = { signal: NodeJS.Signals, wait: number }
+export type StopStep = { signal: NodeJS.Signals; wait: number }
 
 /**
  * Starts a program that ends when this process ends, however that happens: the kernel sends it SIGTERM.
  * What it says goes to standard output, or to `show`.
  * It leads a process group of its own, so that Ctrl-C reaches this process alone and the order of ending is ours.
  */
-export function startChild ({ command, args, env, account }: Command, show = print): Child {
+export function startChild({ command, args, env, account }: Command, show = print): Child {
   const stdio: StdioOptions = ['ignore', 'pipe', 'inherit']
   const identity = account ? ['--reuid', account.name, '--regid', account.group, '--init-groups'] : []
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...identity, command, ...args], { env, stdio, detached: true })
@@ -40,25 +40,26 @@ export function startChild ({ command, args, env, account }: Command, show = pri
   return {
     pid: child.pid,
     ended,
-    said: (start) => new Promise((resolve) => {
-      lines.on('line', (line) => line.startsWith(start) && resolve())
-    }),
+    said: (start) =>
+      new Promise((resolve) => {
+        lines.on('line', (line) => line.startsWith(start) && resolve())
+      }),
     stop: (steps) => stop(child, ended, steps),
   }
 }
 
-function print (line: string): void {
+function print(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-function howItEnds (child: ChildProcess): Promise<string> {
+function howItEnds(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message))
     child.once('exit', (code, signal) => resolve(signal ? `signal ${signal}` : `exit code ${code}`))
   })
 }
 
-async function stop (child: ChildProcess, ended: Promise<string>, steps: StopStep[]): Promise<void> {
+async function stop(child: ChildProcess, ended: Promise<string>, steps: StopStep[]): Promise<void> {
   for (const { signal, wait } of steps) {
     child.kill(signal)
     if (await within(wait, ended)) return
@@ -67,7 +68,7 @@ async function stop (child: ChildProcess, ended: Promise<string>, steps: StopSte
   await ended
 }
 
-function killGroup (child: ChildProcess): void {
+function killGroup(child: ChildProcess): void {
   try {
     if (child.pid) process.kill(-child.pid, 'SIGKILL')
   } catch {
@@ -75,7 +76,7 @@ function killGroup (child: ChildProcess): void {
   }
 }
 
-async function within (milliseconds: number, event: Promise<unknown>): Promise<boolean> {
+async function within(milliseconds: number, event: Promise<unknown>): Promise<boolean> {
   const timer = new AbortController()
   const late = sleep(milliseconds, false, { signal: timer.signal }).catch(() => false)
   const inTime = await Promise.race([event.then(() => true), late])

@@ -1,18 +1,18 @@
-import { readFileSync, readdirSync, rmSync, writeFileSync, mkdirSync, realpathSync } from 'node:fs'
 import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type ListenOptions, type Server } from 'node:net'
 import { join } from 'node:path'
 import { Failure } from './failure.ts'
 
 const SOCKET_FOLDERS = ['.', 'control', 'internal', 'handler']
 
-export type RunDirectory = { path: string, release: () => void }
+export type RunDirectory = { path: string; release: () => void }
 
 /**
  * Takes the run directory for this process. The lock is an abstract unix socket: the kernel frees it with the process,
  * so nothing is left to clean after a kill. The pid file only tells others whom to ask.
  */
-export async function takeRunDirectory (path: string): Promise<RunDirectory> {
+export async function takeRunDirectory(path: string): Promise<RunDirectory> {
   mkdirSync(path, { recursive: true })
   const real = realpathSync(path)
   const pidFile = join(real, 'framegate.pid')
@@ -30,7 +30,7 @@ export async function takeRunDirectory (path: string): Promise<RunDirectory> {
 }
 
 /** nginx that was killed leaves its unix sockets behind, and refuses to listen where one is. */
-async function removeStaleSockets (run: string): Promise<void> {
+async function removeStaleSockets(run: string): Promise<void> {
   for (const folder of SOCKET_FOLDERS) {
     for (const file of socketsIn(join(run, folder))) {
       if (await answers(file)) throw new Failure(`something still listens on ${file}: stop it, or set RUN_DIR`)
@@ -39,7 +39,7 @@ async function removeStaleSockets (run: string): Promise<void> {
   }
 }
 
-function socketsIn (folder: string): string[] {
+function socketsIn(folder: string): string[] {
   try {
     const entries = readdirSync(folder, { withFileTypes: true })
     return entries.filter((entry) => entry.isSocket()).map((entry) => join(folder, entry.name))
@@ -48,15 +48,18 @@ function socketsIn (folder: string): string[] {
   }
 }
 
-function answers (socketFile: string): Promise<boolean> {
+function answers(socketFile: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(socketFile)
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false)).once('connect', () => socket.destroy())
+    socket
+      .once('connect', () => resolve(true))
+      .once('error', () => resolve(false))
+      .once('connect', () => socket.destroy())
   })
 }
 
 /** Says in one line why a port cannot be had; nginx would try for seconds and say it many times. */
-export async function checkPort (port: number, variable: string): Promise<void> {
+export async function checkPort(port: number, variable: string): Promise<void> {
   for (const host of ['0.0.0.0', '::']) {
     try {
       const server = await listen({ port, host, ipv6Only: host === '::' })
@@ -71,7 +74,7 @@ export async function checkPort (port: number, variable: string): Promise<void> 
   }
 }
 
-function listen (where: ListenOptions): Promise<Server | undefined> {
+function listen(where: ListenOptions): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy())
     server.once('listening', () => resolve(server))
@@ -83,7 +86,7 @@ function listen (where: ListenOptions): Promise<Server | undefined> {
   })
 }
 
-function read (file: string): string {
+function read(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim()
   } catch {

@@ -1,6 +1,6 @@
 import { readEnvironment, runDirectory } from './environment.ts'
-import { say, type Stop } from './foreground.ts'
-import { serveRequests, type Requests } from './requests.ts'
+import { type Stop, say } from './foreground.ts'
+import { type Requests, serveRequests } from './requests.ts'
 import { takeRunDirectory } from './run-directory.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -12,7 +12,7 @@ export type StartOptions = {
 }
 
 /** Runs gateway and handler until a stop is asked for, by a signal or by the command. Rejects with a Failure when they cannot run. */
-export async function start ({ environment, stop, beside }: StartOptions): Promise<void> {
+export async function start({ environment, stop, beside }: StartOptions): Promise<void> {
   const directory = await takeRunDirectory(runDirectory(readEnvironment(environment)))
   const supervisor = new Supervisor({ run: directory.path, environment, say })
   const stopAsked = Promise.withResolvers<void>()
@@ -35,17 +35,18 @@ export async function start ({ environment, stop, beside }: StartOptions): Promi
   }
 }
 
-type Asked = { supervisor: Supervisor, started: Promise<void>, stopAsked: PromiseWithResolvers<void> }
+type Asked = { supervisor: Supervisor; started: Promise<void>; stopAsked: PromiseWithResolvers<void> }
 
-function requestsOf ({ supervisor, started, stopAsked }: Asked): Requests {
+function requestsOf({ supervisor, started, stopAsked }: Asked): Requests {
   return {
     'GET /': async () => ({ pid: process.pid }),
     'GET /started': () => started,
     'POST /check': () => supervisor.check(),
-    'POST /reload': () => supervisor.reload().then((done) => {
-      say(`reloaded: ${done}`)
-      return done
-    }),
+    'POST /reload': () =>
+      supervisor.reload().then((done) => {
+        say(`reloaded: ${done}`)
+        return done
+      }),
     'POST /restart': () => supervisor.restart(),
     'POST /stop': async (query) => {
       const stopped = supervisor.stop(Number(query.get('seconds')) * 1000)

@@ -1,4 +1,4 @@
-import { readdirSync, statSync, watch, type FSWatcher } from 'node:fs'
+import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs'
 import { join, relative } from 'node:path'
 import { say } from './foreground.ts'
 
@@ -14,29 +14,32 @@ export class FolderWatcher {
   readonly #noticed: (file: string) => void
   readonly #watchers = new Map<string, FSWatcher>()
 
-  constructor (folder: string, noticed: (file: string) => void, { deep = true } = {}) {
+  constructor(folder: string, noticed: (file: string) => void, { deep = true } = {}) {
     this.#folder = folder
     this.#deep = deep
     this.#noticed = noticed
     this.#add(folder)
   }
 
-  close (): void {
+  close(): void {
     for (const watcher of this.#watchers.values()) watcher.close()
     this.#watchers.clear()
   }
 
-  #add (path: string): void {
+  #add(path: string): void {
     try {
-      const watcher = watch(path, (_, file) => { if (file) this.#changed(join(path, file)) })
+      const watcher = watch(path, (_, file) => {
+        if (file) this.#changed(join(path, file))
+      })
       this.#watchers.set(path, watcher.on('error', this.#givenUp))
-      for (const entry of readdirSync(path, { withFileTypes: true })) if (this.#deep && entry.isDirectory()) this.#add(join(path, entry.name))
+      for (const entry of readdirSync(path, { withFileTypes: true }))
+        if (this.#deep && entry.isDirectory()) this.#add(join(path, entry.name))
     } catch (error) {
       this.#givenUp(error as Error)
     }
   }
 
-  #changed (path: string): void {
+  #changed(path: string): void {
     const isFolder = this.#deep && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
     if (isFolder !== this.#watchers.has(path)) {
       this.#watchers.get(path)?.close()

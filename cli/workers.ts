@@ -9,7 +9,7 @@ const POLL_EVERY = 20
  * Tells nginx to reload.
  * @returns the number of new workers, when those before them take no more sockets
  */
-export async function reloadNginx (master: number): Promise<number> {
+export async function reloadNginx(master: number): Promise<number> {
   const before = workersOf(master)
   process.kill(master, 'SIGHUP')
   const deadline = Date.now() + RELOADED_WITHIN
@@ -21,17 +21,17 @@ export async function reloadNginx (master: number): Promise<number> {
   throw new Failure('nginx did not take what it was told to reload, and goes on as before: its log says why')
 }
 
-function workersOf (master: number): number[] {
+function workersOf(master: number): number[] {
   return read(`${master}/task/${master}/children`).split(' ').filter(Boolean).map(Number)
 }
 
 /** nginx changes the title of a worker that was told to go. */
-function isLeaving (worker: number): boolean {
+function isLeaving(worker: number): boolean {
   const title = read(`${worker}/cmdline`)
   return title === '' || title.includes('shutting down')
 }
 
-function read (file: string): string {
+function read(file: string): string {
   try {
     return readFileSync(`/proc/${file}`, 'utf8').trim()
   } catch {

@@ -122,18 +122,42 @@ class EventSocket extends EventEmitter {
     this.#request = request
   }
 
-  get remoteAddress(): string | undefined { return this.#connection.remoteAddress }
-  get remotePort(): number | undefined { return this.#connection.remotePort }
-  get remoteFamily(): string | undefined { return this.#connection.remoteFamily }
-  get localAddress(): string | undefined { return this.#connection.localAddress }
-  get localPort(): number | undefined { return this.#connection.localPort }
-  get encrypted(): boolean { return 'encrypted' in this.#connection }
-  get destroyed(): boolean { return this.#request.aborted || this.#connection.destroyed }
-  get readable(): boolean { return !this.destroyed }
-  get writable(): boolean { return !this.destroyed }
-  setTimeout(): this { return this }
-  setKeepAlive(): this { return this }
-  setNoDelay(): this { return this }
+  get remoteAddress(): string | undefined {
+    return this.#connection.remoteAddress
+  }
+  get remotePort(): number | undefined {
+    return this.#connection.remotePort
+  }
+  get remoteFamily(): string | undefined {
+    return this.#connection.remoteFamily
+  }
+  get localAddress(): string | undefined {
+    return this.#connection.localAddress
+  }
+  get localPort(): number | undefined {
+    return this.#connection.localPort
+  }
+  get encrypted(): boolean {
+    return 'encrypted' in this.#connection
+  }
+  get destroyed(): boolean {
+    return this.#request.aborted || this.#connection.destroyed
+  }
+  get readable(): boolean {
+    return !this.destroyed
+  }
+  get writable(): boolean {
+    return !this.destroyed
+  }
+  setTimeout(): this {
+    return this
+  }
+  setKeepAlive(): this {
+    return this
+  }
+  setNoDelay(): this {
+    return this
+  }
 
   destroy(): this {
     this.#request.response.destroy()

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { validateHeaderName, validateHeaderValue, type OutgoingHttpHeader, type OutgoingHttpHeaders } from 'node:http'
+import { type OutgoingHttpHeader, type OutgoingHttpHeaders, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import type { EventRequest } from './batch-request.ts'
@@ -40,11 +40,21 @@ export class EventResponse {
     this.#sink = sink
   }
 
-  get socket(): Socket { return this.req.socket }
-  get connection(): Socket { return this.req.socket }
-  get finished(): boolean { return this.#ended }
-  get writableEnded(): boolean { return this.#ended }
-  get settled(): boolean { return this.#settled }
+  get socket(): Socket {
+    return this.req.socket
+  }
+  get connection(): Socket {
+    return this.req.socket
+  }
+  get finished(): boolean {
+    return this.#ended
+  }
+  get writableEnded(): boolean {
+    return this.#ended
+  }
+  get settled(): boolean {
+    return this.#settled
+  }
 
   setHeader(name: string, value: OutgoingHttpHeader): this {
     if (this.headersSent) throw headersSent('set')
@@ -63,10 +73,18 @@ export class EventResponse {
     return this
   }
 
-  getHeader(name: string): OutgoingHttpHeader | undefined { return this.#headers[name.toLowerCase()] }
-  getHeaders(): OutgoingHttpHeaders { return { ...this.#headers } }
-  getHeaderNames(): string[] { return Object.keys(this.#headers) }
-  hasHeader(name: string): boolean { return name.toLowerCase() in this.#headers }
+  getHeader(name: string): OutgoingHttpHeader | undefined {
+    return this.#headers[name.toLowerCase()]
+  }
+  getHeaders(): OutgoingHttpHeaders {
+    return { ...this.#headers }
+  }
+  getHeaderNames(): string[] {
+    return Object.keys(this.#headers)
+  }
+  hasHeader(name: string): boolean {
+    return name.toLowerCase() in this.#headers
+  }
 
   removeHeader(name: string): void {
     if (this.headersSent) throw headersSent('remove')
@@ -83,17 +101,26 @@ export class EventResponse {
     return this
   }
 
-  flushHeaders(): void { this.headersSent = true }
+  flushHeaders(): void {
+    this.headersSent = true
+  }
   writeContinue(): void {}
   writeProcessing(): void {}
   writeEarlyHints(): void {}
   addTrailers(): void {}
-  setTimeout(): this { return this }
+  setTimeout(): this {
+    return this
+  }
 
   end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     const plain = chunk === undefined || chunk === null || typeof chunk === 'string' || Buffer.isBuffer(chunk)
     if (this.#streaming || !plain || typeof encoding === 'string' || typeof callback === 'function') {
-      Writable.prototype.end.call(this as unknown as Writable, chunk, encoding as BufferEncoding, callback as () => void)
+      Writable.prototype.end.call(
+        this as unknown as Writable,
+        chunk,
+        encoding as BufferEncoding,
+        callback as () => void,
+      )
       this.#ended = true
       return this
     }
@@ -159,7 +186,10 @@ export class EventResponse {
     this.headersSent = true
     this.#settled = true
     const id = JSON.stringify(this.req.headers['ce-id'])
-    this.#sink.line(`{"id":${id},"status":${this.statusCode},"headers":${this.#headersJson()}${this.#bodyJson(body)}}`, this)
+    this.#sink.line(
+      `{"id":${id},"status":${this.statusCode},"headers":${this.#headersJson()}${this.#bodyJson(body)}}`,
+      this,
+    )
   }
 
   #headersJson(): string {
@@ -181,7 +211,8 @@ export class EventResponse {
     return `,"body_base64":"${bytes.toString('base64')}"`
   }
 }
-export interface EventResponse extends Omit<Writable, 'end' | 'destroy' | 'writableEnded' | '_write' | '_final' | '_destroy'> {}
+export interface EventResponse
+  extends Omit<Writable, 'end' | 'destroy' | 'writableEnded' | '_write' | '_final' | '_destroy'> {}
 Object.setPrototypeOf(EventResponse.prototype, Writable.prototype)
 
 function check(name: string, value: OutgoingHttpHeader): void {
@@ -197,5 +228,7 @@ function headerJson(name: string, value: OutgoingHttpHeader): string {
 }
 
 function headersSent(verb: string): Error {
-  return Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), { code: 'ERR_HTTP_HEADERS_SENT' })
+  return Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), {
+    code: 'ERR_HTTP_HEADERS_SENT',
+  })
 }

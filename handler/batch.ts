@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
-import { EventRequest, type BatchEvent } from './batch-request.ts'
+import { type BatchEvent, EventRequest } from './batch-request.ts'
 import { EventResponse, type EventSink } from './batch-response.ts'
 import { MediaType } from './headers.ts'
 import { refuse, turnAway } from './refusal.ts'
@@ -52,7 +52,8 @@ function readBody(request: IncomingMessage, done: (body: string | null) => void)
   })
 }
 
-const SHAPE = 'a batch is a JSON array of {"path":"/…","headers":{"ce-id":"…",…},"body":"…" or "body_base64":"…"}, all strings'
+const SHAPE =
+  'a batch is a JSON array of {"path":"/…","headers":{"ce-id":"…",…},"body":"…" or "body_base64":"…"}, all strings'
 
 function parseBatch(body: string): BatchEvent[] {
   let events: unknown

@@ -1,4 +1,4 @@
-import { EffectHeader, decode, encode } from './headers.ts'
+import { decode, EffectHeader, encode } from './headers.ts'
 
 const MAX_REASON_BYTES = 123 // RFC 6455 5.5: a control frame holds 125 bytes, two of them are the code
 
@@ -23,7 +23,7 @@ export function closeHeader(code: number, reason: string): string {
 }
 
 /** Reads what `closeHeader` wrote. */
-export function parseCloseHeader(value: string): { code: number, reason: string } {
+export function parseCloseHeader(value: string): { code: number; reason: string } {
   const space = value.indexOf(' ')
   if (space < 0) return { code: Number(value), reason: '' }
   return { code: Number(value.slice(0, space)), reason: decode(value.slice(space + 1)) }

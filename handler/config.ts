@@ -1,7 +1,7 @@
 /** How the handler runs. Each field is read from one environment variable. */
 export interface Config {
   /** HANDLER_LISTEN: where to listen. */
-  listen: { path: string } | { host: string, port: number }
+  listen: { path: string } | { host: string; port: number }
   /** HANDLER_LOG_LEVEL: what is logged. */
   logLevel: string
   /** MAX_MESSAGE_BYTES: the largest frame a route takes, in bytes. */

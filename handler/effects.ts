@@ -17,12 +17,15 @@ import { EffectHeader, encode, encodeListItem } from './headers.ts'
 type FrameData = { text: string } | { base64: string }
 type Effect =
   | { send: FrameData }
-  | { publish: { topic: string, except?: 'self' } & FrameData }
+  | { publish: { topic: string; except?: 'self' } & FrameData }
   | { subscribe: string[] }
   | { unsubscribe: string[] }
   | { state: string }
   | { user: string }
-interface CloseEffect { code: number, reason: string }
+interface CloseEffect {
+  code: number
+  reason: string
+}
 
 /** What a frame can be made of: a string is a text frame, bytes are a binary one, anything else is sent as JSON. */
 export type Data = string | Uint8Array | ArrayBuffer | number | boolean | null | object
@@ -50,7 +53,8 @@ export class Effects {
   }
 
   publish(topic: string, data: Data, except?: 'self'): void {
-    if (except !== undefined && except !== 'self') throw new TypeError(`except can only be 'self', got ${String(except)}`)
+    if (except !== undefined && except !== 'self')
+      throw new TypeError(`except can only be 'self', got ${String(except)}`)
     this.#list.push({ publish: { topic: checkTopic(topic), ...frameOf(data), except } })
     this.#needsDocument = true
   }
@@ -71,7 +75,8 @@ export class Effects {
     }
     const state = (value ?? '').toWellFormed()
     const bytes = Buffer.byteLength(state)
-    if (bytes > MAX_STATE_BYTES) throw new RangeError(`state must be at most ${MAX_STATE_BYTES} bytes of UTF-8, got ${bytes}`)
+    if (bytes > MAX_STATE_BYTES)
+      throw new RangeError(`state must be at most ${MAX_STATE_BYTES} bytes of UTF-8, got ${bytes}`)
     this.#list.push({ state })
   }
 
@@ -115,10 +120,12 @@ export class Effects {
  */
 export function frameOf(data: Data): FrameData {
   if (typeof data === 'string') return { text: data.toWellFormed() }
-  if (ArrayBuffer.isView(data)) return { base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') }
+  if (ArrayBuffer.isView(data))
+    return { base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') }
   if (data instanceof ArrayBuffer) return { base64: Buffer.from(data).toString('base64') }
   const json = JSON.stringify(data)
-  if (json === undefined) throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
+  if (json === undefined)
+    throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
   return { text: json.toWellFormed() }
 }
 

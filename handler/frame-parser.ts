@@ -28,7 +28,7 @@ export class FrameParser {
     const { bodyLimit, onProtoPoisoning, onConstructorPoisoning } = app.initialConfig
     this.#limit = limit ?? bodyLimit ?? 1024 * 1024
     this.#parseJson = json
-      ? app.getDefaultJsonParser(onProtoPoisoning ?? 'error', onConstructorPoisoning ?? 'error') as ParseJson
+      ? (app.getDefaultJsonParser(onProtoPoisoning ?? 'error', onConstructorPoisoning ?? 'error') as ParseJson)
       : null
   }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
-import { answerBatch, isBatch, type BatchApp } from './batch.ts'
+import { answerBatch, type BatchApp, isBatch } from './batch.ts'
 import { EventHeader } from './headers.ts'
 import { turnAway } from './refusal.ts'
 
@@ -69,7 +69,7 @@ class Gate {
 /** The gate of the app's server: one, in however many parts of the app the plugin is registered. */
 export function gateOf(app: FastifyInstance): Gate {
   let gate = gates.get(app.server)
-  if (!gate) gates.set(app.server, gate = new Gate(app))
+  if (!gate) gates.set(app.server, (gate = new Gate(app)))
   return gate
 }
 const gates = new WeakMap<Server, Gate>()

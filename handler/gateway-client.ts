@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http'
 import { resolve } from 'node:path'
-import { UnreachableError, errorOf, unreachable } from './gateway-errors.ts'
+import { errorOf, UnreachableError, unreachable } from './gateway-errors.ts'
 
 export interface GatewayOptions {
   /** `unix:/path/to/control.sock` or `http://host:port`. Default: CONTROL_URL, CONTROL_SOCKET, or run/control/control.sock here. */
@@ -19,8 +19,8 @@ export interface Ask {
   idempotencyKey?: string | undefined
 }
 
-type Address = { socketPath: string } | { host: string, port: number }
-type Answer = { status: number, body: string }
+type Address = { socketPath: string } | { host: string; port: number }
+type Answer = { status: number; body: string }
 
 const DEFAULT_SOCKET = 'run/control/control.sock'
 const MAX_CONNECTIONS = 64
@@ -59,7 +59,10 @@ export class GatewayClient {
     try {
       value = JSON.parse(body)
     } catch (cause) {
-      throw new UnreachableError(`what answers on ${this.where} is not the control API of framegate (status ${status})`, { cause })
+      throw new UnreachableError(
+        `what answers on ${this.where} is not the control API of framegate (status ${status})`,
+        { cause },
+      )
     }
     if (status !== 200) throw errorOf({ ...value, status })
     return value
@@ -92,7 +95,9 @@ export class GatewayClient {
       const outgoing = request({ ...this.#address, agent: this.#agent, method, path, headers, timeout: this.#timeout })
       outgoing.on('response', (incoming) => {
         let text = ''
-        incoming.setEncoding('utf8').on('data', (part: string) => { text += part })
+        incoming.setEncoding('utf8').on('data', (part: string) => {
+          text += part
+        })
         incoming.on('end', () => resolve({ status: incoming.statusCode!, body: text })).on('error', reject)
       })
       outgoing.on('timeout', () => outgoing.destroy(new Error(`nothing came within ${this.#timeout} ms`)))

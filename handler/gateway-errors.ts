@@ -45,9 +45,12 @@ export class UnreachableError extends GatewayError {
 /** The error that an answer of the gateway stands for. */
 export function errorOf(problem: Problem): GatewayError {
   switch (problem.status) {
-    case 410: return new GoneError(problem)
-    case 429: return new SlowReaderError(problem)
-    default: return new GatewayError(problem)
+    case 410:
+      return new GoneError(problem)
+    case 429:
+      return new SlowReaderError(problem)
+    default:
+      return new GatewayError(problem)
   }
 }
 
@@ -60,11 +63,16 @@ export function unreachable(where: string, cause: NodeJS.ErrnoException): Unreac
       return `${where} gave no answer (${cause.message}): whether the request was carried out is not known`
     }
     switch (cause.code) {
-      case 'ENOENT': return `there is no ${where}: ${hint}`
-      case 'ECONNREFUSED': return `nothing listens on ${where}: ${hint}`
-      case 'EACCES': return `no permission to open ${where}: be the gateway's user, or in the group of the folder`
-      case 'ENOTFOUND': return `no address is known for ${where}: say where the gateway is (CONTROL_URL)`
-      default: return `${where} cannot be reached (${cause.code ?? cause.message}): ${hint}`
+      case 'ENOENT':
+        return `there is no ${where}: ${hint}`
+      case 'ECONNREFUSED':
+        return `nothing listens on ${where}: ${hint}`
+      case 'EACCES':
+        return `no permission to open ${where}: be the gateway's user, or in the group of the folder`
+      case 'ENOTFOUND':
+        return `no address is known for ${where}: say where the gateway is (CONTROL_URL)`
+      default:
+        return `${where} cannot be reached (${cause.code ?? cause.message}): ${hint}`
     }
   }
   return new UnreachableError(sentence(), { cause })

@@ -32,7 +32,7 @@ export interface GatewayStatus {
   frames: Traffic
   /** Payload of the frames. */
   bytes: Traffic
-  pushes: { requests: number, delivered: number, dropped: number }
+  pushes: { requests: number; delivered: number; dropped: number }
   handler: {
     /** Whether the last event that ended was answered; null before the first. */
     is_up: boolean | null
@@ -40,6 +40,6 @@ export interface GatewayStatus {
     events: number
     failures: number
     /** Seconds; each bucket holds how many events took at most so long. */
-    latency: { sum: number, count: number, buckets: Array<[bound: number | '+Inf', count: number]> }
+    latency: { sum: number; count: number; buckets: Array<[bound: number | '+Inf', count: number]> }
   }
 }

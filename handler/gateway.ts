@@ -1,6 +1,6 @@
 import type { Data } from './effects.ts'
-import { GatewayClient, type Ask, type GatewayOptions } from './gateway-client.ts'
-import { GatewayError, errorOf, type Problem } from './gateway-errors.ts'
+import { type Ask, GatewayClient, type GatewayOptions } from './gateway-client.ts'
+import { errorOf, GatewayError, type Problem } from './gateway-errors.ts'
 import type { GatewayStatus } from './gateway-status.ts'
 
 export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway-errors.ts'
@@ -73,10 +73,10 @@ export interface PushOptions extends SendOptions {
 
 /** One push of a batch. */
 export type BatchItem =
-  | { send: string, data: Data }
-  | { publish: string, data: Data, except?: string | undefined }
-  | { user: string, data: Data, except?: string | undefined }
-  | { broadcast: true, data: Data, except?: string | undefined }
+  | { send: string; data: Data }
+  | { publish: string; data: Data; except?: string | undefined }
+  | { user: string; data: Data; except?: string | undefined }
+  | { broadcast: true; data: Data; except?: string | undefined }
 
 /**
  * Pushes to open sockets, and tells who is there. A string is sent as a text frame, bytes as a binary one, anything
@@ -112,16 +112,22 @@ export class Gateway {
   }
 
   /** Many pushes in one request, at most 1,000. Answers stand in the order of the items: counts, or an error. */
-  async batch(items: readonly BatchItem[], { idempotencyKey }: SendOptions = {}): Promise<Array<Counts | GatewayError>> {
+  async batch(
+    items: readonly BatchItem[],
+    { idempotencyKey }: SendOptions = {},
+  ): Promise<Array<Counts | GatewayError>> {
     const body = JSON.stringify(items.map(batchElement))
     const ask: Ask = { method: 'POST', path: '/batch', body, type: 'application/json', idempotencyKey }
-    const answers: Array<{ status: number, body: Counts & Problem }> = await this.#client.json(ask)
-    return answers.map(({ status, body }) => status === 200 ? body : errorOf({ ...body, status }))
+    const answers: Array<{ status: number; body: Counts & Problem }> = await this.#client.json(ask)
+    return answers.map(({ status, body }) => (status === 200 ? body : errorOf({ ...body, status })))
   }
 
   /** Closes a socket, after what waits to be sent to it. The code is 1000 or 3000 to 4999. */
   async close(id: string, code = 1000, reason = ''): Promise<void> {
-    await this.#client.json({ method: 'DELETE', path: withQuery(pathOf('connections', id), { code, reason: reason || undefined }) })
+    await this.#client.json({
+      method: 'DELETE',
+      path: withQuery(pathOf('connections', id), { code, reason: reason || undefined }),
+    })
   }
 
   async connection(id: string): Promise<ConnectionFacts> {
@@ -137,11 +143,19 @@ export class Gateway {
    * Every connection, or every subscriber of a topic, fetched by the page of `limit`:
    * `for await (const { id } of gateway.everyConnection())`.
    */
-  async * everyConnection({ topic, limit = 1000 }: { topic?: string, limit?: number } = {}): AsyncGenerator<ConnectionFacts, void, undefined> {
+  async *everyConnection({
+    topic,
+    limit = 1000,
+  }: {
+    topic?: string
+    limit?: number
+  } = {}): AsyncGenerator<ConnectionFacts, void, undefined> {
     let cursor: string | undefined
     do {
-      const page: ConnectionPage = await (topic === undefined ? this.connections({ limit, cursor }) : this.topic(topic, { limit, cursor }))
-      yield * page.connections
+      const page: ConnectionPage = await (topic === undefined
+        ? this.connections({ limit, cursor })
+        : this.topic(topic, { limit, cursor }))
+      yield* page.connections
       cursor = page.cursor
     } while (cursor !== undefined)
   }
@@ -184,14 +198,15 @@ export class Gateway {
   }
 }
 
-type Content = { body: string | Uint8Array, type: string }
+type Content = { body: string | Uint8Array; type: string }
 
 function contentOf(data: Data): Content {
   if (typeof data === 'string') return { body: data.toWellFormed(), type: 'text/plain; charset=utf-8' }
   if (ArrayBuffer.isView(data)) return bytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
   if (data instanceof ArrayBuffer) return bytes(new Uint8Array(data))
   const body = JSON.stringify(data)
-  if (body === undefined) throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
+  if (body === undefined)
+    throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
   return { body, type: 'application/json' }
 }
 
@@ -201,23 +216,33 @@ function bytes(body: Uint8Array): Content {
 
 function batchElement(item: BatchItem): object {
   const { body } = contentOf(item.data)
-  return { method: 'POST', path: batchPath(item), ...(typeof body === 'string' ? { text: body } : { base64: Buffer.from(body).toString('base64') }) }
+  return {
+    method: 'POST',
+    path: batchPath(item),
+    ...(typeof body === 'string' ? { text: body } : { base64: Buffer.from(body).toString('base64') }),
+  }
 }
 
 function batchPath(item: BatchItem): string {
   if ('send' in item) return pathOf('connections', item.send)
-  const path = 'publish' in item ? pathOf('topics', item.publish) : 'user' in item ? pathOf('users', item.user) : '/broadcast'
+  const path =
+    'publish' in item ? pathOf('topics', item.publish) : 'user' in item ? pathOf('users', item.user) : '/broadcast'
   return withQuery(path, { except: item.except })
 }
 
 function pathOf(...segments: string[]): string {
-  return segments.map((segment) => {
-    if (typeof segment !== 'string' || segment === '') throw new TypeError('an id and a name are strings that are not empty')
-    return `/${encodeURIComponent(segment.toWellFormed())}`
-  }).join('')
+  return segments
+    .map((segment) => {
+      if (typeof segment !== 'string' || segment === '')
+        throw new TypeError('an id and a name are strings that are not empty')
+      return `/${encodeURIComponent(segment.toWellFormed())}`
+    })
+    .join('')
 }
 
 function withQuery(path: string, query: Record<string, string | number | undefined>): string {
   const pairs = Object.entries(query).filter(([, value]) => value !== undefined)
-  return pairs.length === 0 ? path : `${path}?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(value!)}`).join('&')}`
+  return pairs.length === 0
+    ? path
+    : `${path}?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(value!)}`).join('&')}`
 }

@@ -71,5 +71,7 @@ export function decode(value: string): string {
 
 /** Whether a body of this content type is a text frame (`text/*`, `application/json` and `application/*+json`) or a binary one. */
 export function isText(contentType: unknown): boolean {
-  return typeof contentType === 'string' && /^\s*(?:text\/|application\/(?:json|[\w.-]+\+json)\s*(?:;|$))/i.test(contentType)
+  return (
+    typeof contentType === 'string' && /^\s*(?:text\/|application\/(?:json|[\w.-]+\+json)\s*(?:;|$))/i.test(contentType)
+  )
 }

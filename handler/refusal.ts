@@ -1,9 +1,12 @@
-import { STATUS_CODES, type ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 
 /** Answers a request that never reached a route with an error, in the form of Fastify's own. */
 export function refuse(response: ServerResponse, status: number, message: string): void {
   const body = JSON.stringify({ statusCode: status, error: STATUS_CODES[status], message })
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) })
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+  })
   response.end(body)
 }
 

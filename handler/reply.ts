@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Close, parseCloseHeader } from './close.ts'
-import { Effects, frameOfBody, type Data } from './effects.ts'
+import { type Data, Effects, frameOfBody } from './effects.ts'
 import { readEvent, readState } from './event.ts'
-import { EffectHeader, MediaType, isText } from './headers.ts'
+import { EffectHeader, isText, MediaType } from './headers.ts'
 
 /** What an answer can do besides being a frame. All of it works in hooks too, and in routes made without `app.ws`. */
 export interface ReplyEffects {
@@ -22,11 +22,11 @@ export interface ReplyEffects {
 }
 
 const collected = new WeakMap<FastifyReply, Effects>()
-const assigned = new WeakMap<FastifyReply, { state?: string | null, user?: string | null }>()
+const assigned = new WeakMap<FastifyReply, { state?: string | null; user?: string | null }>()
 
 function effectsOf(reply: FastifyReply): Effects {
   let effects = collected.get(reply)
-  if (!effects) collected.set(reply, effects = new Effects())
+  if (!effects) collected.set(reply, (effects = new Effects()))
   return effects
 }
 
@@ -89,7 +89,10 @@ function decorateValues(app: FastifyInstance): void {
  * It comes last of a route's hooks, so the body is what the client is to get.
  */
 export function sendEffects(
-  request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: Error | null, payload?: unknown) => void,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+  done: (error: Error | null, payload?: unknown) => void,
 ): void {
   const effects = collected.get(reply)
   if (effects === undefined || isRefusal(request, reply, effects)) return done(null, payload)

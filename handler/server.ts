@@ -27,7 +27,9 @@ async function main(takesOver: boolean): Promise<void> {
     await checkPath(listen.path, takesOver)
     const own = await listenAt(listen.path, (path) => app.listen({ path }))
     isReplaced = () => lstatSync(listen.path, { throwIfNoEntry: false })?.ino !== own
-    app.server.once('close', () => { if (!isReplaced()) unlinkSync(listen.path) })
+    app.server.once('close', () => {
+      if (!isReplaced()) unlinkSync(listen.path)
+    })
     return console.log(`handler: listening on unix:${listen.path}`)
   }
   await app.listen(listen)
@@ -41,7 +43,7 @@ async function main(takesOver: boolean): Promise<void> {
 async function leave(server: Server): Promise<void> {
   server.prependListener('request', (_, response) => response.setHeader('connection', 'close'))
   const deadline = Date.now() + REPLACED_MS
-  while (Date.now() < deadline && await connections(server) > 0) await delay(POLL_MS)
+  while (Date.now() < deadline && (await connections(server)) > 0) await delay(POLL_MS)
 }
 
 function connections(server: Server): Promise<number> {
@@ -63,7 +65,7 @@ async function listenAt(path: string, listen: (own: string) => Promise<unknown>)
 /** A handler that was killed leaves its socket behind. One that is still listening keeps it, unless it is to be replaced. */
 async function checkPath(path: string, takesOver: boolean): Promise<void> {
   const file = lstatSync(path, { throwIfNoEntry: false })
-  if (!file || (file.isSocket() && (takesOver || !await isListening(path)))) return
+  if (!file || (file.isSocket() && (takesOver || !(await isListening(path))))) return
   throw Object.assign(new Error(`${path} is taken`), { code: 'EADDRINUSE' })
 }
 
@@ -82,14 +84,17 @@ function explain(error: NodeJS.ErrnoException): string {
   const listen = process.env.HANDLER_LISTEN || DEFAULT_LISTEN
   const folder = dirname(listen.replace(/^unix:/, ''))
   switch (error.code) {
-    case 'EADDRINUSE': return `${listen} is taken: stop what listens there, or set HANDLER_LISTEN to another address`
+    case 'EADDRINUSE':
+      return `${listen} is taken: stop what listens there, or set HANDLER_LISTEN to another address`
     case 'EACCES': // which node:net also reports when there is no such folder
       return listen.startsWith('unix:') && !existsSync(folder)
         ? `${folder} does not exist: make it, or set HANDLER_LISTEN to another address`
         : `no permission to listen on ${listen}: set HANDLER_LISTEN to another address`
     case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND': return `${listen} is no address of this machine: set HANDLER_LISTEN to another one`
-    default: return (error instanceof ConfigError ? error.message : error.stack) ?? error.message
+    case 'ENOTFOUND':
+      return `${listen} is no address of this machine: set HANDLER_LISTEN to another one`
+    default:
+      return (error instanceof ConfigError ? error.message : error.stack) ?? error.message
   }
 }
 

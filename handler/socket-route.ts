@@ -1,7 +1,17 @@
 import type {
-  ContextConfigDefault, FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, FastifyTypeProvider,
-  FastifyTypeProviderDefault, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault,
-  RouteGenericInterface, RouteShorthandOptions,
+  ContextConfigDefault,
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifyTypeProvider,
+  FastifyTypeProviderDefault,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerBase,
+  RawServerDefault,
+  RouteGenericInterface,
+  RouteShorthandOptions,
 } from 'fastify'
 import type { SocketEvent } from './event.ts'
 
@@ -21,27 +31,47 @@ type Serialized<Provider extends FastifyTypeProvider, Schema> = (Provider & { sc
 type Answer<T> = T | void | Promise<T | void>
 
 /** `request.body` of a message: what the schema says, or the frame itself. */
-type Message<Provider extends FastifyTypeProvider, Schema extends SocketSchema> =
-  Schema extends { message: infer M extends object } ? Validated<Provider, M> : string | Buffer
+type Message<Provider extends FastifyTypeProvider, Schema extends SocketSchema> = Schema extends {
+  message: infer M extends object
+}
+  ? Validated<Provider, M>
+  : string | Buffer
 
 type SocketRequest<
-  Body, Schema extends SocketSchema, Provider extends FastifyTypeProvider, Server extends RawServerBase,
-  Request extends RawRequestDefaultExpression<Server>, Logger extends FastifyBaseLogger
-> = FastifyRequest<{
-  Params: Validated<Provider, Schema['params']>
-  Querystring: Validated<Provider, Schema['querystring']>
-  Headers: Validated<Provider, Schema['headers']>
-  Body: Body
-}, Server, Request, {}, Provider, ContextConfigDefault, Logger> & { event: SocketEvent }
+  Body,
+  Schema extends SocketSchema,
+  Provider extends FastifyTypeProvider,
+  Server extends RawServerBase,
+  Request extends RawRequestDefaultExpression<Server>,
+  Logger extends FastifyBaseLogger,
+> = FastifyRequest<
+  {
+    Params: Validated<Provider, Schema['params']>
+    Querystring: Validated<Provider, Schema['querystring']>
+    Headers: Validated<Provider, Schema['headers']>
+    Body: Body
+  },
+  Server,
+  Request,
+  {},
+  Provider,
+  ContextConfigDefault,
+  Logger
+> & { event: SocketEvent }
 
 type SocketReply<
-  Server extends RawServerBase, Request extends RawRequestDefaultExpression<Server>, Reply extends RawReplyDefaultExpression<Server>
+  Server extends RawServerBase,
+  Request extends RawRequestDefaultExpression<Server>,
+  Reply extends RawReplyDefaultExpression<Server>,
 > = FastifyReply<RouteGenericInterface, Server, Request, Reply>
 
 /** The options of a Fastify route, hooks among them; each holds for all three events. */
 type CommonOptions<
-  Provider extends FastifyTypeProvider, Server extends RawServerBase, Request extends RawRequestDefaultExpression<Server>,
-  Reply extends RawReplyDefaultExpression<Server>, Logger extends FastifyBaseLogger
+  Provider extends FastifyTypeProvider,
+  Server extends RawServerBase,
+  Request extends RawRequestDefaultExpression<Server>,
+  Reply extends RawReplyDefaultExpression<Server>,
+  Logger extends FastifyBaseLogger,
 > = Omit<
   RouteShorthandOptions<Server, Request, Reply, RouteGenericInterface, ContextConfigDefault, {}, Provider, Logger>,
   'schema' | 'exposeHeadRoute'
@@ -54,7 +84,7 @@ export type SocketRoute<
   Server extends RawServerBase = RawServerDefault,
   Request extends RawRequestDefaultExpression<Server> = RawRequestDefaultExpression<Server>,
   Reply extends RawReplyDefaultExpression<Server> = RawReplyDefaultExpression<Server>,
-  Logger extends FastifyBaseLogger = FastifyBaseLogger
+  Logger extends FastifyBaseLogger = FastifyBaseLogger,
 > = CommonOptions<Provider, Server, Request, Reply, Logger> & {
   schema?: Schema
 

@@ -5,16 +5,26 @@ import { FrameParser, withParser } from './frame-parser.ts'
 import { gateOf } from './gate.ts'
 import { Gateway, type GatewayOptions } from './gateway.ts'
 import { EffectHeader, EventHeader, EventType } from './headers.ts'
-import { decorate, keepCloseCode, sendEffects, type ReplyEffects } from './reply.ts'
+import { decorate, keepCloseCode, type ReplyEffects, sendEffects } from './reply.ts'
 import type { SocketRoute, SocketSchema } from './socket-route.ts'
 
 export { Close } from './close.ts'
-export { EffectHeader, EventHeader, EventType, MediaType } from './headers.ts'
-export { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway.ts'
 export type { Data } from './effects.ts'
 export type {
-  BatchItem, ConnectionFacts, ConnectionPage, Counts, GatewayOptions, GatewayStatus, Page, PushOptions, SendOptions, TopicCount, TopicPage,
+  BatchItem,
+  ConnectionFacts,
+  ConnectionPage,
+  Counts,
+  GatewayOptions,
+  GatewayStatus,
+  Page,
+  PushOptions,
+  SendOptions,
+  TopicCount,
+  TopicPage,
 } from './gateway.ts'
+export { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway.ts'
+export { EffectHeader, EventHeader, EventType, MediaType } from './headers.ts'
 export type { ReplyEffects, SocketEvent, SocketRoute, SocketSchema }
 
 export interface WebsocketOptions {
@@ -31,7 +41,8 @@ declare module 'fastify' {
      * @throws {TypeError} for `schema.body` and `schema.response`, which are `message` and `reply` here
      */
     ws<const Schema extends SocketSchema>(
-      path: string, route: SocketRoute<Schema, TypeProvider, RawServer, RawRequest, RawReply, Logger>,
+      path: string,
+      route: SocketRoute<Schema, TypeProvider, RawServer, RawRequest, RawReply, Logger>,
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     /** Pushes: to a connection, a topic, a user or everybody. */
     gateway: Gateway
@@ -102,13 +113,19 @@ function addSocket(app: FastifyInstance, path: string, socket: AnyRoute & { batc
   const parser = new FrameParser(app, options.bodyLimit, json)
   const add = (ceType: string, handler: Handler, frames: object = {}): void => {
     const route: any = {
-      ...options, method: 'POST', url: path, handler,
+      ...options,
+      method: 'POST',
+      url: path,
+      handler,
       schema: { ...shared, ...frames },
       constraints: { ...constraints, [CONSTRAINT]: ceType },
     }
     withParser(app, parser, () => app.route(route))
   }
-  add(EventType.open, answering(open, (_request, reply) => batch && reply.header(EffectHeader.batch, '1')))
+  add(
+    EventType.open,
+    answering(open, (_request, reply) => batch && reply.header(EffectHeader.batch, '1')),
+  )
   add(EventType.message, message ? answering(message, emptyFrame) : noMessages(path), {
     ...(json && { body }),
     ...(answer !== undefined && { response: { '2xx': answer } }),

@@ -23,9 +23,7 @@ local function fail(lines)
   os.exit(1)
 end
 
-local function quoted(path)
-  return "'" .. path:gsub("'", "'\\''") .. "'"
-end
+local function quoted(path) return "'" .. path:gsub("'", "'\\''") .. "'" end
 
 local function shell(command)
   if os.execute(command) ~= 0 then
@@ -103,7 +101,7 @@ local function mesh_port()
   local port
   repeat
     local a, b = random:read(2):byte(1, 2)
-    port = 10000 + (a * 256 + b) % 20000     -- below the ports that the kernel gives to clients
+    port = 10000 + (a * 256 + b) % 20000 -- below the ports that the kernel gives to clients
   until not taken[port]
   return port
 end
@@ -125,7 +123,12 @@ local machine = {
   quoted = quoted,
 }
 if machine.open_files < Capacity.LEAST_FILES then
-  fail { ("the limit of open files is %d, expected at least %d: raise it with ulimit -n"):format(machine.open_files, Capacity.LEAST_FILES) }
+  fail {
+    ("the limit of open files is %d, expected at least %d: raise it with ulimit -n"):format(
+      machine.open_files,
+      Capacity.LEAST_FILES
+    ),
+  }
 end
 machine.capacity = Capacity.of(settings, machine)
 settings.capacity = machine.capacity
@@ -148,7 +151,15 @@ if machine.is_root then
   local account = machine.account or { name = machine.user, group = machine.group }
   for _, folder in ipairs { run .. "/internal", run .. "/handler", run .. "/control", target .. "/temp" } do
     local path = quoted(folder)
-    shell(('[ "$(stat -c %%U %s)" = %s ] || chown %s:%s %s'):format(path, account.name, account.name, quoted(account.group), path))
+    shell(
+      ('[ "$(stat -c %%U %s)" = %s ] || chown %s:%s %s'):format(
+        path,
+        account.name,
+        account.name,
+        quoted(account.group),
+        path
+      )
+    )
   end
 end
 prepare "ln -sfn PROJECT/lua TARGET/lua"
@@ -157,9 +168,12 @@ prepare "ln -sfn PROJECT/page TARGET/page"
 prepare "ln -sfn PROJECT/nginx/locations.d TARGET/nginx/locations.d"
 prepare "ln -sf PROJECT/nginx/*.conf TARGET/nginx/"
 for name, text in pairs(files) do
-  write(target .. "/nginx/generated/" .. name, "# Written by lua/configure.lua from the environment: changes are lost.\n" .. text)
+  write(
+    target .. "/nginx/generated/" .. name,
+    "# Written by lua/configure.lua from the environment: changes are lost.\n" .. text
+  )
 end
-write(target .. "/settings.json", cjson.encode(settings), true)     -- it holds CONTROL_TOKEN
+write(target .. "/settings.json", cjson.encode(settings), true) -- it holds CONTROL_TOKEN
 for _, line in ipairs(settings.notes) do
   print("framegate: " .. line)
 end

@@ -8,7 +8,7 @@ export class Unreachable extends Error {}
 /** The gateway said no: `status` as in docs/protocol.md, the message is its own. */
 export class Refused extends Error {
   /** @param {number} status @param {string} detail */
-  constructor (status, detail) {
+  constructor(status, detail) {
     super(detail)
     this.status = status
   }
@@ -20,7 +20,7 @@ export class Refused extends Error {
  * @returns {Promise<any>} what was answered; undefined when that is nothing
  * @throws {Unreachable | Refused | DOMException} the last when the signal was given
  */
-export async function ask (path, { method = 'GET', body, type, signal } = {}) {
+export async function ask(path, { method = 'GET', body, type, signal } = {}) {
   const headers = type ? { 'content-type': type } : {}
   const answer = await reach(path, { method, body, headers, cache: 'no-store', redirect: 'error' }, signal)
   if (answer.ok) return answer.status === 204 ? undefined : answer.json()
@@ -28,7 +28,7 @@ export async function ask (path, { method = 'GET', body, type, signal } = {}) {
   throw new Refused(answer.status, problem.detail ?? `${answer.status} ${answer.statusText}`)
 }
 
-async function reach (path, options, signal) {
+async function reach(path, options, signal) {
   const late = AbortSignal.timeout(PATIENCE)
   try {
     return await fetch(path, { ...options, signal: signal ? AbortSignal.any([signal, late]) : late })
@@ -39,6 +39,6 @@ async function reach (path, options, signal) {
 }
 
 /** A path of the API: names may hold anything. @param {...string} parts */
-export function path (...parts) {
+export function path(...parts) {
   return parts.map(encodeURIComponent).join('/')
 }

@@ -15,7 +15,7 @@ const EVERY = 2_000
  * @param {string} id
  * @returns {{ stop: () => void }}
  */
-export function showConnection (place, id) {
+export function showConnection(place, id) {
   place.replaceChildren(stamp('connection-template'))
   const find = (selector) => place.querySelector(selector)
   const watch = new Watch({
@@ -25,7 +25,9 @@ export function showConnection (place, id) {
       fillFacts(find('[data-facts]'), factsOf(facts))
       showTopics(find('[data-topics]'), facts.topics)
     },
-    fail: (error) => { if (error instanceof Refused && error.status === 410) end() },
+    fail: (error) => {
+      if (error instanceof Refused && error.status === 410) end()
+    },
   })
   const end = () => {
     watch.stop()
@@ -48,13 +50,15 @@ export function showConnection (place, id) {
   return watch
 }
 
-async function close (id, { code, reason }) {
+async function close(id, { code, reason }) {
   if (byteLength(reason.value) > 123) throw new Error('not closed: a reason has up to 123 bytes')
-  await ask(`${path('connections', id)}?${new URLSearchParams({ code: code.value, reason: reason.value })}`, { method: 'DELETE' })
+  await ask(`${path('connections', id)}?${new URLSearchParams({ code: code.value, reason: reason.value })}`, {
+    method: 'DELETE',
+  })
   return `Closed with ${code.value}.`
 }
 
-function factsOf ({ id, user, address, path, opened, age, idle, frames, bytes: sizes, outbox }) {
+function factsOf({ id, user, address, path, opened, age, idle, frames, bytes: sizes, outbox }) {
   return [
     ['Id', id, 'mono'],
     ['User', user ?? 'none', user === undefined ? 'hint' : undefined],
@@ -68,9 +72,13 @@ function factsOf ({ id, user, address, path, opened, age, idle, frames, bytes: s
   ]
 }
 
-function showTopics (list, topics) {
+function showTopics(list, topics) {
   if (list.dataset.topics === JSON.stringify(topics)) return
   list.dataset.topics = JSON.stringify(topics)
-  list.replaceChildren(...topics.map((topic) => h('li', {}, h('a', { class: 'chip', href: routeTo('topics', topic) }, h('bdi', {}, topic)))))
+  list.replaceChildren(
+    ...topics.map((topic) =>
+      h('li', {}, h('a', { class: 'chip', href: routeTo('topics', topic) }, h('bdi', {}, topic))),
+    ),
+  )
   if (topics.length === 0) list.append(h('li', { class: 'hint' }, 'none'))
 }

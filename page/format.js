@@ -2,40 +2,45 @@
 
 const whole = new Intl.NumberFormat('en')
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-const SPANS = [[86_400, 'd'], [3_600, 'h'], [60, 'min'], [1, 's']]
+const SPANS = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'min'],
+  [1, 's'],
+]
 
 /** @param {number} value */
-export function count (value) {
+export function count(value) {
   return whole.format(value)
 }
 
 /** A number a second; null is none. @param {number | null} value */
-export function rate (value) {
+export function rate(value) {
   if (value === null) return '–'
   return value > 0 && value < 100 ? value.toFixed(1) : whole.format(Math.round(value))
 }
 
 /** @param {number} value */
-export function bytes (value) {
+export function bytes(value) {
   const i = value < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(value) / 10))
   const amount = value / 1024 ** i
   return `${i > 0 && amount < 10 ? amount.toFixed(1) : Math.round(amount)} ${UNITS[i]}`
 }
 
 /** The two largest units: `3 h 12 min`. @param {number} seconds */
-export function duration (seconds) {
+export function duration(seconds) {
   const i = SPANS.findIndex(([span]) => seconds >= span)
   if (i < 0) return '0 s'
   const [span, unit] = SPANS[i]
   const first = `${Math.floor(seconds / span)} ${unit}`
   if (i + 1 === SPANS.length) return first
   const [next, smaller] = SPANS[i + 1]
-  const rest = Math.floor(seconds % span / next)
+  const rest = Math.floor((seconds % span) / next)
   return rest > 0 ? `${first} ${rest} ${smaller}` : first
 }
 
 /** How long an answer took. @param {number | null} seconds */
-export function latency (seconds) {
+export function latency(seconds) {
   if (seconds === null) return '–'
   if (seconds >= 1) return `${seconds.toFixed(1)} s`
   const milliseconds = seconds * 1000
@@ -43,6 +48,6 @@ export function latency (seconds) {
 }
 
 /** @param {string} time as RFC 3339 has it @returns {string} in the reader's own time */
-export function moment (time) {
+export function moment(time) {
   return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
 }

@@ -8,13 +8,16 @@ import { setText, stamp } from './element.js'
  * @param {HTMLFormElement} form an empty one
  * @param {(frame: { body: BodyInit, type: string }) => Promise<string>} send says in words what became of it
  */
-export function frameForm (form, send) {
+export function frameForm(form, send) {
   form.append(stamp('frame-template'))
   const show = () => {
-    for (const part of form.querySelectorAll('[data-kinds]')) part.hidden = !part.dataset.kinds.split(' ').includes(form.elements.kind.value)
+    for (const part of form.querySelectorAll('[data-kinds]'))
+      part.hidden = !part.dataset.kinds.split(' ').includes(form.elements.kind.value)
     tell(form, '')
   }
-  form.addEventListener('change', ({ target }) => { if (target.name === 'kind') show() })
+  form.addEventListener('change', ({ target }) => {
+    if (target.name === 'kind') show()
+  })
   form.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit()
   })
@@ -26,7 +29,7 @@ export function frameForm (form, send) {
  * @param {HTMLFormElement} form has an element .outcome
  * @param {() => Promise<string>} act throws what went wrong
  */
-export function submitting (form, act) {
+export function submitting(form, act) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault()
     if (form.ariaBusy === 'true') return
@@ -40,13 +43,13 @@ export function submitting (form, act) {
   })
 }
 
-function tell (form, text, isProblem = false) {
+function tell(form, text, isProblem = false) {
   const outcome = form.querySelector('.outcome')
   outcome.classList.toggle('problem', isProblem)
   setText(outcome, text)
 }
 
-function frameOf ({ elements }) {
+function frameOf({ elements }) {
   const kind = elements.kind.value
   if (kind === 'file') {
     const [file] = elements.file.files
@@ -55,11 +58,15 @@ function frameOf ({ elements }) {
   }
   const text = elements.text.value
   if (kind === 'json') checkJson(text)
-  return { body: text, type: kind === 'json' ? 'application/json' : 'text/plain; charset=utf-8', size: byteLength(text) }
+  return {
+    body: text,
+    type: kind === 'json' ? 'application/json' : 'text/plain; charset=utf-8',
+    size: byteLength(text),
+  }
 }
 
 /** It leaves as it was typed. */
-function checkJson (text) {
+function checkJson(text) {
   try {
     JSON.parse(text)
   } catch (error) {

@@ -19,24 +19,31 @@ const PAGE = 1000
  * @param {(listing: Listing) => void} progress told of each page but the last
  * @returns {Promise<Listing>}
  */
-export async function gather (needle, signal, progress) {
+export async function gather(needle, signal, progress) {
   const rows = []
   let seen = 0
   let cursor
   for (;;) {
-    const page = await ask(`connections?limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`, { signal })
+    const page = await ask(`connections?limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`, {
+      signal,
+    })
     rows.push(...page.connections.filter((facts) => fits(facts, needle)))
     seen += page.connections.length
     cursor = page.cursor
     const isFull = rows.length >= KEPT
-    const listing = { rows: rows.slice(0, KEPT), count: page.count, seen, isCut: rows.length > KEPT || (isFull && cursor !== undefined) }
+    const listing = {
+      rows: rows.slice(0, KEPT),
+      count: page.count,
+      seen,
+      isCut: rows.length > KEPT || (isFull && cursor !== undefined),
+    }
     if (isFull || cursor === undefined) return listing
     progress(listing)
   }
 }
 
 /** Whether a text stands anywhere in id, user, address, path or topics; large and small letters are the same. @param {Facts} facts @param {string} needle */
-export function fits ({ id, user = '', address, path, topics }, needle) {
+export function fits({ id, user = '', address, path, topics }, needle) {
   const wanted = needle.trim().toLowerCase()
   return wanted === '' || [id, user, address, path, ...topics].some((text) => text.toLowerCase().includes(wanted))
 }
@@ -50,9 +57,10 @@ const collator = new Intl.Collator(undefined, { numeric: true })
  * @param {boolean} isDescending
  * @returns {T[]} a new list; equals stay in their order
  */
-export function sorted (rows, value, isDescending) {
+export function sorted(rows, value, isDescending) {
   const sign = isDescending ? -1 : 1
-  return rows.map((row) => ({ row, key: value(row) }))
+  return rows
+    .map((row) => ({ row, key: value(row) }))
     .sort((a, b) => sign * (typeof a.key === 'number' ? a.key - b.key : collator.compare(a.key, b.key)))
     .map(({ row }) => row)
 }

@@ -19,13 +19,31 @@ const CONNECTION_COLUMNS = [
   { name: 'Age', text: ({ age }) => duration(age), value: ({ age }) => age, isNumber: true, style: 'age' },
   { name: 'Idle', text: ({ idle }) => duration(idle), value: ({ idle }) => idle, isNumber: true, style: 'idle' },
   { name: 'In', text: ({ frames }) => count(frames.in), value: ({ frames }) => frames.in, isNumber: true, style: 'in' },
-  { name: 'Out', text: ({ frames }) => count(frames.out), value: ({ frames }) => frames.out, isNumber: true, style: 'out' },
-  { name: 'Outbox', text: ({ outbox }) => bytes(outbox), value: ({ outbox }) => outbox, isNumber: true, style: 'outbox' },
+  {
+    name: 'Out',
+    text: ({ frames }) => count(frames.out),
+    value: ({ frames }) => frames.out,
+    isNumber: true,
+    style: 'out',
+  },
+  {
+    name: 'Outbox',
+    text: ({ outbox }) => bytes(outbox),
+    value: ({ outbox }) => outbox,
+    isNumber: true,
+    style: 'outbox',
+  },
 ]
 
 const TOPIC_COLUMNS = [
   { name: 'Topic', text: ({ topic }) => topic, style: 'topic' },
-  { name: 'Members', text: (topic) => count(topic.count), value: (topic) => topic.count, isNumber: true, style: 'members-count' },
+  {
+    name: 'Members',
+    text: (topic) => count(topic.count),
+    value: (topic) => topic.count,
+    isNumber: true,
+    style: 'members-count',
+  },
 ]
 
 const VIEWS = {
@@ -39,20 +57,27 @@ const VIEWS = {
     placeholder: 'Search topics',
     table: { columns: TOPIC_COLUMNS, key: ({ topic }) => topic, label: 'Topics' },
     load: gatherTopics,
-    tell: ({ rows, count: all }, needle) => needle ? `${count(rows.length)} of ${count(all)} topics` : all === 0 ? 'No topic has subscribers.' : '',
+    tell: ({ rows, count: all }, needle) =>
+      needle ? `${count(rows.length)} of ${count(all)} topics` : all === 0 ? 'No topic has subscribers.' : '',
   },
 }
 
-async function gatherTopics (needle, signal) {
+async function gatherTopics(needle, signal) {
   const { topics } = await ask('topics', { signal })
   const wanted = needle.trim().toLowerCase()
-  return { rows: topics.filter(({ topic }) => topic.toLowerCase().includes(wanted)), count: topics.length, seen: topics.length, isCut: false }
+  return {
+    rows: topics.filter(({ topic }) => topic.toLowerCase().includes(wanted)),
+    count: topics.length,
+    seen: topics.length,
+    isCut: false,
+  }
 }
 
-function tellConnections ({ rows, count: all, seen, isCut }, needle, isDone) {
+function tellConnections({ rows, count: all, seen, isCut }, needle, isDone) {
   if (!isDone) return `Looking through ${count(all)} connections: ${count(seen)} so far…`
   if (isCut) {
-    return needle ? `More than ${count(KEPT)} of ${count(all)} connections fit; these are the first by id. Say more in the search.`
+    return needle
+      ? `More than ${count(KEPT)} of ${count(all)} connections fit; these are the first by id. Say more in the search.`
       : `The first ${count(KEPT)} of ${count(all)} connections by id. A search looks through all of them.`
   }
   if (needle) return `${count(rows.length)} of ${count(all)} connections`
@@ -69,10 +94,16 @@ export class Lists {
   #watch
   #typing
 
-  constructor () {
-    this.#views = Object.fromEntries(Object.entries(VIEWS).map(([view, of]) => [view, {
-      ...of, table: new Table({ ...of.table, route: (key) => routeTo(view, key), changed: () => this.#draw() }),
-    }]))
+  constructor() {
+    this.#views = Object.fromEntries(
+      Object.entries(VIEWS).map(([view, of]) => [
+        view,
+        {
+          ...of,
+          table: new Table({ ...of.table, route: (key) => routeTo(view, key), changed: () => this.#draw() }),
+        },
+      ]),
+    )
     this.#views.topics.table.order(1, true)
     this.#views.connections.table.order(5, true)
     this.#watch = new Watch({
@@ -89,7 +120,7 @@ export class Lists {
   }
 
   /** @param {import('./route.js').Route} route */
-  show ({ view, name }) {
+  show({ view, name }) {
     const before = this.#name
     this.#name = name
     if (view === this.#view) {
@@ -110,7 +141,7 @@ export class Lists {
     this.#restart()
   }
 
-  #search () {
+  #search() {
     clearTimeout(this.#typing)
     this.#typing = setTimeout(() => {
       this.#needle = $('search').value.trim()
@@ -118,20 +149,20 @@ export class Lists {
     }, 200)
   }
 
-  #restart () {
+  #restart() {
     this.#views[this.#view].table.rewind()
     this.#watch.start()
   }
 
   /** A list that is being made again stays as it was until it is done; a new search shows what it finds. */
-  #take (listing, isDone) {
+  #take(listing, isDone) {
     if (!isDone && this.#isDone && this.#listing?.needle === this.#needle) return
     this.#isDone = isDone
     this.#listing = { ...listing, needle: this.#needle }
     this.#draw()
   }
 
-  #draw () {
+  #draw() {
     if (!this.#listing) return
     const { table, tell } = this.#views[this.#view]
     const rows = sorted(this.#listing.rows, table.sortValue, table.sort.isDescending)
@@ -144,7 +175,7 @@ export class Lists {
   }
 
   /** On a phone, where the head of the table has no room. */
-  #offerSorts () {
+  #offerSorts() {
     const { columns } = VIEWS[this.#view].table
     const { sort } = this.#views[this.#view].table
     if ($('sort').dataset.view !== this.#view) {
@@ -154,7 +185,7 @@ export class Lists {
     $('sort').value = String(sort.column)
   }
 
-  #sortBy (index) {
+  #sortBy(index) {
     const column = VIEWS[this.#view].table.columns[index]
     this.#views[this.#view].table.order(Number(index), Boolean(column.isNumber))
     this.#draw()

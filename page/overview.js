@@ -17,23 +17,26 @@ export class Overview {
   #readings = new Readings()
   #tiles = TILES.map((tile) => makeTile(tile))
 
-  constructor () {
+  constructor() {
     $('tiles').append(...this.#tiles.map(({ element }) => element))
     $('workers').open = matchMedia('(width >= 56rem)').matches
   }
 
   /** No reading could be had. */
-  pause () {
+  pause() {
     this.#readings.pause()
   }
 
   /** @param {import('./readings.js').Status} status */
-  show (status) {
+  show(status) {
     const rates = this.#readings.add(status, performance.now())
     const { pushes, handler, bytes: sizes } = status
     const [p50, p95, p99] = rates.latency
     const shown = [
-      [count(status.connections), `on ${count(status.workers.length)} ${status.workers.length === 1 ? 'worker' : 'workers'}`],
+      [
+        count(status.connections),
+        `on ${count(status.workers.length)} ${status.workers.length === 1 ? 'worker' : 'workers'}`,
+      ],
       [rate(rates.in), `${count(status.frames.in)} in all, ${bytes(sizes.in)}`],
       [rate(rates.out), `${count(status.frames.out)} in all, ${bytes(sizes.out)}`],
       [rate(rates.pushes), `${count(pushes.delivered)} delivered, ${count(pushes.dropped)} dropped`],
@@ -52,26 +55,32 @@ export class Overview {
     setText($('connections-count'), count(status.connections))
   }
 
-  #showHealth ({ is_up: isUp }) {
+  #showHealth({ is_up: isUp }) {
     const { health } = this.#tiles.at(-1)
     health.dataset.state = isUp === null ? 'none' : isUp ? 'open' : 'failed'
     setText(health, isUp === null ? 'no event yet' : isUp ? 'up' : 'down')
   }
 }
 
-function makeTile ({ name, unit = '', most }) {
+function makeTile({ name, unit = '', most }) {
   const value = h('span', { class: 'tile-value' })
   const below = h('p', { class: 'hint' })
   const peak = h('span', { class: 'hint peak' })
   const health = h('span', { class: 'state health', 'data-state': 'none' })
   const spark = new Sparkline()
   const head = h('h3', { class: 'label' }, name)
-  const element = h('div', { class: 'panel tile' }, h('div', { class: 'tile-head' }, head, name === 'Handler' ? health : peak),
-    h('p', { class: 'tile-number' }, value, h('span', { class: 'unit' }, unit)), below, spark.element)
+  const element = h(
+    'div',
+    { class: 'panel tile' },
+    h('div', { class: 'tile-head' }, head, name === 'Handler' ? health : peak),
+    h('p', { class: 'tile-number' }, value, h('span', { class: 'unit' }, unit)),
+    below,
+    spark.element,
+  )
   return {
     element,
     health,
-    show (text, words, series) {
+    show(text, words, series) {
       setText(value, text)
       setText(below, words)
       setText(peak, series.some((one) => one > 0) ? `most ${most(Math.max(...series.map((one) => one ?? 0)))}` : '')
@@ -80,17 +89,33 @@ function makeTile ({ name, unit = '', most }) {
   }
 }
 
-function showWorkers (workers) {
+function showWorkers(workers) {
   const total = workers.reduce((sum, { memory }) => sum + memory, 0)
   setText($('workers-summary'), `${count(workers.length)}, ${bytes(total)}`)
   const known = new Map([...$('workers-rows').rows].map((row) => [row.dataset.name, row]))
   const rows = workers.map((worker) => {
-    const cells = [worker.name, String(worker.pid), count(worker.connections), bytes(worker.memory), bytes(worker.lua_memory), count(worker.lanes), count(worker.waiting),
-      String(worker.configuration), worker.is_leaving ? 'leaving' : 'serving']
-    const row = known.get(worker.name) ?? h('tr', { 'data-name': worker.name }, ...cells.map((_, i) => h('td', { class: i === 0 ? 'mono' : i < 8 && 'number' })))
+    const cells = [
+      worker.name,
+      String(worker.pid),
+      count(worker.connections),
+      bytes(worker.memory),
+      bytes(worker.lua_memory),
+      count(worker.lanes),
+      count(worker.waiting),
+      String(worker.configuration),
+      worker.is_leaving ? 'leaving' : 'serving',
+    ]
+    const row =
+      known.get(worker.name) ??
+      h(
+        'tr',
+        { 'data-name': worker.name },
+        ...cells.map((_, i) => h('td', { class: i === 0 ? 'mono' : i < 8 && 'number' })),
+      )
     cells.forEach((text, i) => setText(row.cells[i], text))
     row.toggleAttribute('data-leaving', worker.is_leaving)
     return row
   })
-  if (rows.length !== known.size || rows.some((row, i) => $('workers-rows').rows[i] !== row)) $('workers-rows').replaceChildren(...rows)
+  if (rows.length !== known.size || rows.some((row, i) => $('workers-rows').rows[i] !== row))
+    $('workers-rows').replaceChildren(...rows)
 }

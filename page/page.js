@@ -19,7 +19,7 @@ let detail
 const status = new Watch({
   every: EVERY,
   ask: (signal) => ask('status', { signal }),
-  show (answer) {
+  show(answer) {
     showConnected()
     overview.show(answer)
     document.title = `${answer.connections} · framegate live`
@@ -27,7 +27,7 @@ const status = new Watch({
   fail: showLost,
 })
 
-function showConnected () {
+function showConnected() {
   lostAt = undefined
   $('banner').hidden = true
   delete document.body.dataset.lost
@@ -35,26 +35,29 @@ function showConnected () {
 }
 
 /** What is shown stays, and says from when it is. */
-function showLost (error) {
+function showLost(error) {
   lostAt ??= new Date()
   overview.pause()
   document.body.dataset.lost = ''
   showState('waiting', 'no answer')
   const isStranger = error instanceof Refused && error.status === 401
-  const reason = isStranger ? 'The token is not accepted any more: sign in again.'
-    : error instanceof Refused ? `The gateway refuses to answer (${error.status}: ${error.message}).` : 'The gateway cannot be reached.'
+  const reason = isStranger
+    ? 'The token is not accepted any more: sign in again.'
+    : error instanceof Refused
+      ? `The gateway refuses to answer (${error.status}: ${error.message}).`
+      : 'The gateway cannot be reached.'
   setText($('banner-text'), `${reason} What you see is from ${lostAt.toLocaleTimeString('en-GB')}.`)
   setText($('banner-button'), isStranger ? 'Sign in' : 'Try now')
   $('banner').hidden = false
   $('banner').dataset.stranger = String(isStranger)
 }
 
-function showState (state, words) {
+function showState(state, words) {
   $('state').dataset.state = state
   setText($('state'), words)
 }
 
-function follow () {
+function follow() {
   const route = parseRoute(location.hash)
   detail?.stop()
   detail = undefined
@@ -71,7 +74,9 @@ $('banner-button').addEventListener('click', () => {
   if ($('banner').dataset.stranger === 'true') location.reload()
   else status.start()
 })
-document.addEventListener('visibilitychange', () => { if (document.hidden) overview.pause() })
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) overview.pause()
+})
 document.addEventListener('keydown', (event) => {
   if (event.key === '/' && !event.target.closest('input, textarea, select')) {
     event.preventDefault()

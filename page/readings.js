@@ -15,7 +15,7 @@ export class Readings {
   #latencies = [] // of the last minute
 
   /** Nothing was read for a while: what is between two readings then is not drawn. */
-  pause () {
+  pause() {
     if (!this.#last) return
     this.#last = undefined
     for (const values of Object.values(this.series)) push(values, null)
@@ -26,11 +26,15 @@ export class Readings {
    * @param {number} now milliseconds
    * @returns {Record<'in' | 'out' | 'pushes' | 'events', number | null> & { latency: Array<number | null> }} each a second; latency: the 50th, 95th and 99th percentile of the last minute in seconds
    */
-  add (status, now) {
+  add(status, now) {
     if (this.#last && this.#last.status.started !== status.started) this.pause()
     if (!this.#last) this.#latencies = []
-    const rate = (of) => this.#last ? Math.max(0, of(status) - of(this.#last.status)) / ((now - this.#last.now) / 1000) : null
-    this.#latencies = [...this.#latencies.filter((reading) => now - reading.now <= WINDOW), { now, buckets: status.handler.latency.buckets }]
+    const rate = (of) =>
+      this.#last ? Math.max(0, of(status) - of(this.#last.status)) / ((now - this.#last.now) / 1000) : null
+    this.#latencies = [
+      ...this.#latencies.filter((reading) => now - reading.now <= WINDOW),
+      { now, buckets: status.handler.latency.buckets },
+    ]
     const [oldest] = this.#latencies
     const rates = {
       in: rate(({ frames }) => frames.in),
@@ -40,13 +44,19 @@ export class Readings {
       latency: [0.5, 0.95, 0.99].map((q) => quantile(q, status.handler.latency.buckets, oldest.buckets)),
     }
     this.#last = { status, now }
-    const values = { connections: status.connections, in: rates.in, out: rates.out, pushes: rates.pushes, latency: rates.latency[1] }
+    const values = {
+      connections: status.connections,
+      in: rates.in,
+      out: rates.out,
+      pushes: rates.pushes,
+      latency: rates.latency[1],
+    }
     for (const [name, value] of Object.entries(values)) push(this.series[name], value)
     return rates
   }
 }
 
-function push (values, value) {
+function push(values, value) {
   values.push(value)
   if (values.length > KEPT) values.shift()
 }
@@ -58,7 +68,7 @@ function push (values, value) {
  * @param {Buckets} [before] counts to be taken off
  * @returns {number | null} null when nothing was counted
  */
-export function quantile (q, buckets, before = []) {
+export function quantile(q, buckets, before = []) {
   const counts = buckets.map(([, count], i) => count - (before[i]?.[1] ?? 0))
   const total = counts.at(-1) ?? 0
   if (total <= 0) return null
@@ -66,5 +76,5 @@ export function quantile (q, buckets, before = []) {
   const lower = i > 0 ? Number(buckets[i - 1][0]) : 0
   const below = i > 0 ? counts[i - 1] : 0
   if (buckets[i][0] === '+Inf') return lower
-  return lower + (buckets[i][0] - lower) * (q * total - below) / (counts[i] - below)
+  return lower + ((buckets[i][0] - lower) * (q * total - below)) / (counts[i] - below)
 }

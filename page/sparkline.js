@@ -8,7 +8,7 @@ export class Sparkline {
   #area = document.createElementNS(SVG, 'path')
   #line = document.createElementNS(SVG, 'path')
 
-  constructor () {
+  constructor() {
     this.element = document.createElementNS(SVG, 'svg')
     this.element.setAttribute('preserveAspectRatio', 'none')
     this.element.setAttribute('aria-hidden', 'true')
@@ -19,21 +19,29 @@ export class Sparkline {
   }
 
   /** @param {(number | null)[]} values the newest last, at the right; null makes a gap */
-  show (values) {
+  show(values) {
     const most = Math.max(...values.map((value) => value ?? 0)) || 1
     const left = Math.max(0, FEWEST - values.length)
     this.element.setAttribute('viewBox', `0 0 ${left + values.length - 1} ${HEIGHT}`)
-    const runs = runsOf(values.map((value, i) => value === null ? null : [left + i, HEIGHT - 1.5 - value / most * (HEIGHT - 4)]))
-    this.#line.setAttribute('d', runs.map((run) => `M${run.map(point).join('L')}${run.length === 1 ? 'h0.01' : ''}`).join(''))
-    this.#area.setAttribute('d', runs.map((run) => `M${run[0][0]},${HEIGHT}L${run.map(point).join('L')}L${run.at(-1)[0]},${HEIGHT}Z`).join(''))
+    const runs = runsOf(
+      values.map((value, i) => (value === null ? null : [left + i, HEIGHT - 1.5 - (value / most) * (HEIGHT - 4)])),
+    )
+    this.#line.setAttribute(
+      'd',
+      runs.map((run) => `M${run.map(point).join('L')}${run.length === 1 ? 'h0.01' : ''}`).join(''),
+    )
+    this.#area.setAttribute(
+      'd',
+      runs.map((run) => `M${run[0][0]},${HEIGHT}L${run.map(point).join('L')}L${run.at(-1)[0]},${HEIGHT}Z`).join(''),
+    )
   }
 }
 
-function point ([x, y]) {
+function point([x, y]) {
   return `${x},${Math.round(y * 100) / 100}`
 }
 
-function runsOf (points) {
+function runsOf(points) {
   const runs = [[]]
   for (const point of points) {
     if (point) runs.at(-1).push(point)

@@ -33,7 +33,7 @@ export class Table {
    * @param {() => void} options.changed somebody wants another order, or more rows
    * @param {string} options.label
    */
-  constructor ({ columns, key, route, changed, label }) {
+  constructor({ columns, key, route, changed, label }) {
     this.#columns = columns
     this.#key = key
     this.#route = route
@@ -51,7 +51,7 @@ export class Table {
   }
 
   /** @param {number} column @param {boolean} isDescending */
-  order (column, isDescending) {
+  order(column, isDescending) {
     this.sort = { column, isDescending }
     this.#heads.forEach((head, i) => {
       if (i === column) head.setAttribute('aria-sort', isDescending ? 'descending' : 'ascending')
@@ -60,17 +60,17 @@ export class Table {
   }
 
   /** The value that rows are sorted by. @returns {(row: T) => string | number} */
-  get sortValue () {
+  get sortValue() {
     const { value, text } = this.#columns[this.sort.column]
     return value ?? text
   }
 
   /** Another list begins at its top. */
-  rewind () {
+  rewind() {
     this.#shown = STEP
   }
 
-  showMore () {
+  showMore() {
     this.#shown += STEP
   }
 
@@ -79,7 +79,7 @@ export class Table {
    * @param {string} [current] the key of the row that is open
    * @returns {number} how many rows are not shown
    */
-  show (rows, current) {
+  show(rows, current) {
     const shown = rows.slice(0, this.#shown)
     const kept = new Map(shown.map((row) => [this.#key(row), this.#draw(row, this.#key(row) === current)]))
     this.#rows = kept
@@ -97,11 +97,11 @@ export class Table {
   }
 
   /** The link of a row, if it is shown. @param {string} key @returns {HTMLElement | undefined} */
-  link (key) {
+  link(key) {
     return this.#rows.get(key)?.querySelector('a')
   }
 
-  #draw (row, isCurrent) {
+  #draw(row, isCurrent) {
     const key = this.#key(row)
     const element = this.#rows.get(key) ?? this.#make(key)
     this.#columns.forEach(({ text }, i) => setText(element.cells[i].firstChild, text(row)))
@@ -111,15 +111,27 @@ export class Table {
     return element
   }
 
-  #make (key) {
-    return h('tr', { role: 'row' }, ...this.#columns.map(({ name, isNumber, style }, i) => {
-      const inner = i === 0 ? h('a', { href: this.#route(key), title: key }) : h('bdi')
-      return h('td', { role: 'cell', class: [isNumber && 'number', style].filter(Boolean).join(' ') || undefined, 'data-name': name }, inner)
-    }))
+  #make(key) {
+    return h(
+      'tr',
+      { role: 'row' },
+      ...this.#columns.map(({ name, isNumber, style }, i) => {
+        const inner = i === 0 ? h('a', { href: this.#route(key), title: key }) : h('bdi')
+        return h(
+          'td',
+          {
+            role: 'cell',
+            class: [isNumber && 'number', style].filter(Boolean).join(' ') || undefined,
+            'data-name': name,
+          },
+          inner,
+        )
+      }),
+    )
   }
 
   /** A click anywhere in a row follows its link, but not the end of a selection. */
-  #follow (event) {
+  #follow(event) {
     const row = event.target.closest('tr')
     if (event.target.closest('a') || !row || String(getSelection()) !== '') return
     row.querySelector('a').click()

@@ -15,7 +15,7 @@ const SHOWN = 100
  * @param {string} topic
  * @returns {{ stop: () => void }}
  */
-export function showTopic (place, topic) {
+export function showTopic(place, topic) {
   place.replaceChildren(stamp('topic-template'))
   delete place.dataset.gone
   const find = (selector) => place.querySelector(selector)
@@ -29,7 +29,14 @@ export function showTopic (place, topic) {
     ask: (signal) => ask(`${path('topics', topic)}?limit=${SHOWN}`, { signal }),
     show: ({ connections, count: all }) => {
       setText(find('[data-count]'), count(all))
-      setText(find('[data-note]'), all === 0 ? 'Nobody subscribes to it.' : all > connections.length ? `${count(connections.length)} of ${count(all)} are shown.` : '')
+      setText(
+        find('[data-note]'),
+        all === 0
+          ? 'Nobody subscribes to it.'
+          : all > connections.length
+            ? `${count(connections.length)} of ${count(all)} are shown.`
+            : '',
+      )
       showMembers(find('[data-members]'), connections)
     },
   })
@@ -37,12 +44,25 @@ export function showTopic (place, topic) {
   return watch
 }
 
-function showMembers (list, connections) {
+function showMembers(list, connections) {
   const known = new Map([...list.children].map((item) => [item.dataset.id, item]))
   const items = connections.map(({ id, user = '', address }) => {
-    const item = known.get(id) ?? h('li', { 'data-id': id }, h('a', { href: routeTo('connections', id) }, h('span', { class: 'mono' }, id.slice(-8)), h('bdi'), h('span', { class: 'hint' }, address)))
+    const item =
+      known.get(id) ??
+      h(
+        'li',
+        { 'data-id': id },
+        h(
+          'a',
+          { href: routeTo('connections', id) },
+          h('span', { class: 'mono' }, id.slice(-8)),
+          h('bdi'),
+          h('span', { class: 'hint' }, address),
+        ),
+      )
     setText(item.querySelector('bdi'), user)
     return item
   })
-  if (items.length !== list.children.length || items.some((item, i) => list.children[i] !== item)) list.replaceChildren(...items)
+  if (items.length !== list.children.length || items.some((item, i) => list.children[i] !== item))
+    list.replaceChildren(...items)
 }

@@ -25,39 +25,45 @@ export class Watch {
   }
 
   /** @param {Options<T>} options */
-  constructor (options) {
+  constructor(options) {
     this.#options = options
   }
 
   /** Asks now, and from now on; an answer that is still out counts no more. */
-  start () {
+  start() {
     this.#rest()
     document.addEventListener('visibilitychange', this.#follow)
     this.#follow()
   }
 
-  stop () {
+  stop() {
     document.removeEventListener('visibilitychange', this.#follow)
     this.#rest()
   }
 
-  #rest () {
+  #rest() {
     clearTimeout(this.#timer)
     this.#running?.abort()
     this.#timer = this.#running = undefined
   }
 
-  async #turn () {
+  async #turn() {
     const { every, ask, show, fail } = this.#options
-    const running = this.#running = new AbortController()
+    const running = (this.#running = new AbortController())
     const began = performance.now()
-    const { answer, error } = await ask(running.signal).then((answer) => ({ answer }), (error) => ({ error }))
+    const { answer, error } = await ask(running.signal).then(
+      (answer) => ({ answer }),
+      (error) => ({ error }),
+    )
     if (this.#running !== running) return
     this.#running = undefined
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      this.#turn()
-    }, Math.max(every, SHARE * (performance.now() - began)))
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#turn()
+      },
+      Math.max(every, SHARE * (performance.now() - began)),
+    )
     if (error) fail?.(error)
     else show(answer)
   }

@@ -7,8 +7,11 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
  * Initials of the first and the last word: "Ada Lovelace" is AL, "bob" is B, "🦊" is 🦊.
  * @param {string} name
  */
-export function initialsOf (name) {
-  const words = name.trim().split(/[\s._-]+/u).filter(Boolean)
+export function initialsOf(name) {
+  const words = name
+    .trim()
+    .split(/[\s._-]+/u)
+    .filter(Boolean)
   const chosen = words.length > 1 ? [words[0], words.at(-1)] : [words[0] ?? '?']
   return chosen.map(firstGrapheme).join('').toLocaleUpperCase()
 }
@@ -17,14 +20,14 @@ export function initialsOf (name) {
  * A colour's hue in degrees. Similar names get far apart ones.
  * @param {string} name
  */
-export function hueOf (name) {
+export function hueOf(name) {
   let hash = 2166136261
   for (const character of name) hash = Math.imul(hash ^ character.codePointAt(0), 16777619) >>> 0
   return Math.round((hash % 1000) * GOLDEN_ANGLE) % 360
 }
 
 /** The element; a screen reader skips it, for the name stands beside it. */
-export function avatar (name) {
+export function avatar(name) {
   const mark = document.createElement('span')
   mark.className = 'avatar'
   mark.setAttribute('aria-hidden', 'true')
@@ -33,11 +36,11 @@ export function avatar (name) {
 }
 
 /** @param {HTMLElement} mark @param {string} name */
-export function paint (mark, name) {
+export function paint(mark, name) {
   mark.textContent = initialsOf(name)
   mark.style.setProperty('--hue', String(hueOf(name)))
 }
 
-function firstGrapheme (word) {
+function firstGrapheme(word) {
   return [...graphemes.segment(word)][0].segment
 }

@@ -12,7 +12,7 @@ const conversation = new Conversation({ view: $('scroll'), list: $('messages'), 
 const rooms = new Rooms({ list: $('rooms'), form: $('room-form'), field: $('room') })
 const door = new Door(
   { door: $('door'), face: $('face'), form: $('door-form'), name: $('name'), problem: $('name-problem') },
-  (name) => enter(name, { byHand: true })
+  (name) => enter(name, { byHand: true }),
 )
 
 /** @type {{ name: string, room: string, socket: RoomSocket, people: People, id?: string, wasIn?: boolean, wasLost?: boolean, byHand: boolean } | undefined} */
@@ -33,27 +33,27 @@ $('text').addEventListener('keydown', (event) => {
 
 $('me').addEventListener('click', () => openDoor())
 $('try-now').addEventListener('click', () => visit?.socket.connect())
-addEventListener('hashchange', () => visit ? enter(visit.name) : showRoom())
+addEventListener('hashchange', () => (visit ? enter(visit.name) : showRoom()))
 document.addEventListener('visibilitychange', () => countUnread(0))
 
 showRoom()
 if (door.visitor) enter(door.visitor)
 else openDoor()
 
-function openDoor (problem) {
+function openDoor(problem) {
   leave()
   $('chat').hidden = true
   door.open(problem)
 }
 
-function leave () {
+function leave() {
   visit?.people.forget()
   visit?.socket.close()
   visit = undefined
 }
 
 /** @param {string} name @param {{ byHand?: boolean }} [how] byHand: typed at the door just now */
-function enter (name, { byHand = false } = {}) {
+function enter(name, { byHand = false } = {}) {
   leave()
   const room = rooms.current
   const url = new URL(`ws/chat/${encodeURIComponent(room)}`, location.origin)
@@ -61,7 +61,7 @@ function enter (name, { byHand = false } = {}) {
   const people = new People({
     joined: (who) => who !== name && conversation.notice(`${who} joined`),
     left: (who) => who !== name && conversation.notice(`${who} left`),
-    changed: () => showPeople()
+    changed: () => showPeople(),
   })
   visit = { name, room, people, socket: new RoomSocket(url.href, name), byHand }
   conversation.clear()
@@ -76,8 +76,11 @@ function enter (name, { byHand = false } = {}) {
 }
 
 /** @param {NonNullable<typeof visit>} entered the visit whose socket is listened to; only the current one shows */
-function follow (entered) {
-  const on = (type, then) => entered.socket.addEventListener(type, ({ detail }) => { if (entered === visit) then(detail) })
+function follow(entered) {
+  const on = (type, then) =>
+    entered.socket.addEventListener(type, ({ detail }) => {
+      if (entered === visit) then(detail)
+    })
   on('state', ({ state, delay }) => {
     if (state === 'waiting') {
       if (entered.id) conversation.notice('The connection is lost. What others say now will not appear here.')
@@ -88,20 +91,32 @@ function follow (entered) {
     showState(state, delay)
   })
   on('frame', (frame) => receive(entered, frame))
-  on('slow', ({ seconds, joining }) => showNotice(joining
-    ? `One moment: the room lets you in after ${inWords(seconds)}.`
-    : `That was quick! Your message goes out by itself in ${inWords(seconds)}.`))
+  on('slow', ({ seconds, joining }) =>
+    showNotice(
+      joining
+        ? `One moment: the room lets you in after ${inWords(seconds)}.`
+        : `That was quick! Your message goes out by itself in ${inWords(seconds)}.`,
+    ),
+  )
   on('returned', ({ ref, text, status }) => {
     conversation.drop({ name: entered.name, ref })
     $('text').value = [text, $('text').value].filter(Boolean).join('\n')
-    showNotice(status === 400 ? 'This message cannot be sent as it is: it may have 2,000 characters.' : 'That did not go out: the server has a problem. Please try again.')
+    showNotice(
+      status === 400
+        ? 'This message cannot be sent as it is: it may have 2,000 characters.'
+        : 'That did not go out: the server has a problem. Please try again.',
+    )
   })
-  on('refused', ({ status }) => openDoor(status === 400
-    ? 'Please choose another name, of 1 to 32 characters.'
-    : 'The room does not let you in right now. Please try again.'))
+  on('refused', ({ status }) =>
+    openDoor(
+      status === 400
+        ? 'Please choose another name, of 1 to 32 characters.'
+        : 'The room does not let you in right now. Please try again.',
+    ),
+  )
 }
 
-function receive (entered, frame) {
+function receive(entered, frame) {
   const { people, name } = entered
   switch (frame.type) {
     case 'welcome':
@@ -121,20 +136,25 @@ function receive (entered, frame) {
   }
 }
 
-function welcome (entered, { id, people }) {
+function welcome(entered, { id, people }) {
   const others = (people ?? []).filter((person) => person.id !== id)
   const twin = entered.byHand && others.some((person) => person.name === entered.name)
   entered.id = id
   entered.people.welcome([...others, { id, name: entered.name }])
   $('people-unknown').hidden = people !== null
   showNotice('')
-  conversation.notice(entered.wasIn ? 'You are back.' : greeting(entered, people && others.map((person) => person.name)))
-  if (twin) conversation.notice(`Somebody called ${entered.name} was here before you. If that is not you in another window, better choose another name.`)
+  conversation.notice(
+    entered.wasIn ? 'You are back.' : greeting(entered, people && others.map((person) => person.name)),
+  )
+  if (twin)
+    conversation.notice(
+      `Somebody called ${entered.name} was here before you. If that is not you in another window, better choose another name.`,
+    )
   entered.wasIn = true
   entered.byHand = false
 }
 
-function greeting ({ room, name }, others) {
+function greeting({ room, name }, others) {
   if (others === null) return `You are in ${room}.`
   const names = [...new Set(others)].filter((other) => other !== name)
   if (names.length === 0) return `You are in ${room}, the first one. Send a friend the link of this page.`
@@ -142,54 +162,59 @@ function greeting ({ room, name }, others) {
   return `You are in ${room}, with ${new Intl.ListFormat('en').format(names)}.`
 }
 
-function say (text) {
+function say(text) {
   if (!visit || !text) return
   const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`
-  if (!visit.socket.say(ref, text)) return showNotice('Ten messages are waiting already. This one stays here until they are out.')
+  if (!visit.socket.say(ref, text))
+    return showNotice('Ten messages are waiting already. This one stays here until they are out.')
   conversation.message({ name: visit.name, text, ref, own: true }, { pending: true })
   $('text').value = ''
 }
 
-function showRoom () {
+function showRoom() {
   rooms.show()
   $('door-room').textContent = rooms.current
   $('room-title').textContent = rooms.current
   countUnread(0)
 }
 
-function showMe (name) {
+function showMe(name) {
   const words = document.createElement('bdi')
   words.textContent = name
   $('me').replaceChildren(avatar(name), words)
   $('me').setAttribute('aria-label', `You are ${name}. Change your name`)
 }
 
-function showPeople () {
+function showPeople() {
   if (!visit) return
   const { people, name } = visit
   const list = people.list
   $('people-count').textContent = String(list.filter(({ here }) => here).length || '')
-  $('people').replaceChildren(...list.map((person) => {
-    const item = document.createElement('li')
-    item.className = person.here ? 'person' : 'person away'
-    const words = document.createElement('bdi')
-    words.textContent = person.name
-    const more = document.createElement('span')
-    more.className = 'hint'
-    more.textContent = [person.name === name && 'you', person.tabs > 1 && `${person.tabs} tabs`].filter(Boolean).join(', ')
-    item.append(avatar(person.name), words, more)
-    return item
-  }))
+  $('people').replaceChildren(
+    ...list.map((person) => {
+      const item = document.createElement('li')
+      item.className = person.here ? 'person' : 'person away'
+      const words = document.createElement('bdi')
+      words.textContent = person.name
+      const more = document.createElement('span')
+      more.className = 'hint'
+      more.textContent = [person.name === name && 'you', person.tabs > 1 && `${person.tabs} tabs`]
+        .filter(Boolean)
+        .join(', ')
+      item.append(avatar(person.name), words, more)
+      return item
+    }),
+  )
 }
 
-function showState (state, delay = 0) {
+function showState(state, delay = 0) {
   const label = $('state')
   label.dataset.state = state
   label.textContent = { open: 'connected', waiting: 'reconnecting' }[state] ?? state
   const tells = {
     connecting: visit?.wasLost && 'No connection. Trying now…',
     waiting: `No connection. Next try in ${inWords(delay / 1000)}.`,
-    closed: 'The server has ended this connection.'
+    closed: 'The server has ended this connection.',
   }
   $('banner').hidden = !tells[state]
   $('banner-text').textContent = tells[state] || ''
@@ -198,17 +223,17 @@ function showState (state, delay = 0) {
   $('try-now').hidden = state === 'connecting'
 }
 
-function showNotice (text) {
+function showNotice(text) {
   $('notice').textContent = text
 }
 
 /** Messages that came while nobody looked stand in the title. */
-function countUnread (count) {
+function countUnread(count) {
   unread = document.hidden ? count : 0
   document.title = `${unread > 0 ? `(${unread}) ` : ''}${rooms.current} – chat on framegate`
 }
 
-function inWords (seconds) {
+function inWords(seconds) {
   const whole = Math.max(1, Math.ceil(seconds))
   return whole === 1 ? 'a second' : `${whole} seconds`
 }

@@ -15,22 +15,25 @@ const meanings = new Map([
   [1012, ['restart', 'The server restarts; connect again.']],
   [1013, ['try later', 'The server has too much to do; connect again later.']],
   [1014, ['bad gateway', 'A server behind the gateway gave no proper answer.']],
-  [1015, ['TLS failed', 'No secure connection could be made.']]
+  [1015, ['TLS failed', 'No secure connection could be made.']],
 ])
 
-const refused = ['no connection', 'The handshake was refused, or nobody answered. A browser does not tell a page which of the two.']
+const refused = [
+  'no connection',
+  'The handshake was refused, or nobody answered. A browser does not tell a page which of the two.',
+]
 
 /**
  * @param {number} code
  * @param {{ opened: boolean }} connection whether it had been open before
  * @returns {{ name: string, meaning: string }}
  */
-export function explain (code, { opened }) {
-  const [name, meaning] = code === 1006 && !opened ? refused : meanings.get(code) ?? byRange(code)
+export function explain(code, { opened }) {
+  const [name, meaning] = code === 1006 && !opened ? refused : (meanings.get(code) ?? byRange(code))
   return { name, meaning }
 }
 
-function byRange (code) {
+function byRange(code) {
   if (code >= 4000) return ['application', 'A code of the application itself.']
   if (code >= 3000) return ['registered', 'A code of a library or a framework.']
   return ['unknown', 'A code without a known meaning.']

@@ -49,7 +49,7 @@ $('clear').addEventListener('click', () => log.clear())
 showPath()
 showKind(chosenKind())
 
-function connect (path) {
+function connect(path) {
   socket?.close()
   try {
     const url = new URL(path, location.href)
@@ -63,7 +63,7 @@ function connect (path) {
 }
 
 /** @param {ReconnectingSocket} opened the socket to log; only the newest one sets the state that is shown */
-function follow (opened, path) {
+function follow(opened, path) {
   let wasOpen = false
   const show = (state, delay) => {
     if (opened === socket) showState(state, delay)
@@ -84,7 +84,7 @@ function follow (opened, path) {
   show(opened.state)
 }
 
-async function submit (kind) {
+async function submit(kind) {
   showProblem('')
   try {
     if (kind === 'close') return close(Number($('code').value), $('reason').value)
@@ -97,7 +97,7 @@ async function submit (kind) {
   }
 }
 
-function close (code, reason) {
+function close(code, reason) {
   if (!socket || socket.state === 'closed') throw new Error('not closed: there is no connection')
   if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw new Error('not closed: use 1000, or 3000 to 4999')
   if (byteLength(reason) > 123) throw new Error('not closed: a reason has up to 123 bytes')
@@ -106,7 +106,7 @@ function close (code, reason) {
 }
 
 /** JSON leaves as it was typed, it is only checked here; the kind Text sends broken JSON too. */
-async function payload (kind) {
+async function payload(kind) {
   if (kind === 'file') {
     const [file] = $('file').files
     if (!file) throw new Error('not sent: choose a file first')
@@ -117,7 +117,7 @@ async function payload (kind) {
   return text
 }
 
-function isJson (text) {
+function isJson(text) {
   try {
     JSON.parse(text)
     return true
@@ -126,62 +126,65 @@ function isJson (text) {
   }
 }
 
-function logFrame (direction, data) {
+function logFrame(direction, data) {
   const { type, text, more, failed } = describe(data, { columns: $('log').clientWidth < WIDE_HEX ? 8 : 16 })
   const title = direction === 'sent' ? 'Sent' : 'Received'
   log.add({ direction, title, type, frame: text, text: more, failed: failed && direction === 'received' })
 }
 
-function logClose ({ code, reason, wasClean }, path, opened) {
+function logClose({ code, reason, wasClean }, path, opened) {
   const { name, meaning } = explain(code, { opened })
   const type = `${path}, ${code} ${name}, ${wasClean ? 'clean' : 'not clean'}`
   const text = reason ? `Reason: “${reason}”. ${meaning}` : meaning
   log.add({ direction: 'closed', title: 'Closed', type, text, failed: !wasClean })
 }
 
-function showState (state, delay) {
+function showState(state, delay) {
   const label = $('state')
   label.dataset.state = state
   label.textContent = state === 'waiting' ? `waiting ${seconds(delay)}` : state
   label.style.setProperty('--delay', `${delay ?? 0}ms`)
 }
 
-function showPath () {
+function showPath() {
   const path = $('path').value.trim()
   const { about, samples } = describePath(path)
   $('path-about').textContent = about
   for (const chip of $('suggestions').children) chip.setAttribute('aria-pressed', String(chip.dataset.path === path))
-  $('samples').replaceChildren(...samples.map((sample) => {
-    const chip = document.createElement('button')
-    chip.type = 'button'
-    chip.className = 'chip'
-    chip.textContent = sample.label
-    chip.addEventListener('click', () => useSample(sample))
-    return chip
-  }))
+  $('samples').replaceChildren(
+    ...samples.map((sample) => {
+      const chip = document.createElement('button')
+      chip.type = 'button'
+      chip.className = 'chip'
+      chip.textContent = sample.label
+      chip.addEventListener('click', () => useSample(sample))
+      return chip
+    }),
+  )
 }
 
-function useSample ({ kind, text }) {
+function useSample({ kind, text }) {
   $('message-form').elements.kind.value = kind
   $('text').value = text
   showKind(kind)
 }
 
-function showKind (kind) {
-  for (const part of document.querySelectorAll('[data-kinds]')) part.hidden = !part.dataset.kinds.split(' ').includes(kind)
+function showKind(kind) {
+  for (const part of document.querySelectorAll('[data-kinds]'))
+    part.hidden = !part.dataset.kinds.split(' ').includes(kind)
   $('samples').hidden = kind === 'file' || kind === 'close'
   $('send').textContent = kind === 'close' ? 'Close' : 'Send'
   showProblem('')
 }
 
-function showProblem (problem) {
+function showProblem(problem) {
   $('problem').textContent = problem
 }
 
-function chosenKind () {
+function chosenKind() {
   return $('message-form').elements.kind.value
 }
 
-function seconds (milliseconds) {
+function seconds(milliseconds) {
   return `${(milliseconds / 1000).toFixed(1)} s`
 }

@@ -20,29 +20,33 @@ export class Conversation {
   #jump
 
   /** @param {{ view: HTMLElement, list: HTMLElement, jump: HTMLElement }} elements the scrolling box, the list in it, the way down */
-  constructor ({ view, list, jump }) {
+  constructor({ view, list, jump }) {
     this.#view = view
     this.#list = list
     this.#jump = jump
-    view.addEventListener('scroll', () => { if (this.#isAtEnd()) jump.hidden = true })
+    view.addEventListener('scroll', () => {
+      if (this.#isAtEnd()) jump.hidden = true
+    })
     jump.addEventListener('click', () => this.#toEnd())
-    new ResizeObserver(() => { if (jump.hidden) this.#toEnd() }).observe(view)
+    new ResizeObserver(() => {
+      if (jump.hidden) this.#toEnd()
+    }).observe(view)
   }
 
-  clear () {
+  clear() {
     this.#list.replaceChildren()
     this.#jump.hidden = true
   }
 
   /** Something that happened. @param {string} text @param {'notice' | 'announcement'} [kind] */
-  notice (text, kind = 'notice') {
+  notice(text, kind = 'notice') {
     const item = element('li', kind)
     item.append(element('span', 'notice-text', text))
     this.#add(item)
   }
 
   /** @param {Message} message @param {{ pending?: boolean }} [options] pending: nobody has confirmed it yet */
-  message (message, { pending = false } = {}) {
+  message(message, { pending = false } = {}) {
     const known = this.#find(message)
     if (known && !pending && known.classList.contains('pending')) known.remove()
     else if (known) return // It was sent again after a connection broke.
@@ -52,43 +56,47 @@ export class Conversation {
   }
 
   /** A message that was not taken. */
-  drop (message) {
+  drop(message) {
     this.#find(message)?.remove()
   }
 
-  #find ({ name, ref }) {
+  #find({ name, ref }) {
     if (ref === undefined) return undefined
     return [...this.#list.children].find(({ dataset }) => dataset.ref === ref && dataset.name === name)
   }
 
   // What waits for its confirmation stays last.
-  #add (item, own = false) {
+  #add(item, own = false) {
     const follow = own || this.#isAtEnd()
     const pending = item.classList.contains('pending') ? null : this.#list.querySelector('.pending')
     this.#list.insertBefore(item, pending)
     while (this.#list.childElementCount > LIMIT) this.#list.firstElementChild.remove()
-    for (const each of [item, pending]) each?.classList.toggle('continued', continues(each.previousElementSibling, each))
+    for (const each of [item, pending])
+      each?.classList.toggle('continued', continues(each.previousElementSibling, each))
     if (follow) this.#toEnd()
     else this.#jump.hidden = false
   }
 
-  #isAtEnd () {
+  #isAtEnd() {
     const { scrollTop, scrollHeight, clientHeight } = this.#view
     return scrollHeight - clientHeight - scrollTop < 48
   }
 
-  #toEnd () {
+  #toEnd() {
     this.#jump.hidden = true
     this.#view.scrollTop = this.#view.scrollHeight
   }
 }
 
-function continues (before, item) {
-  return before?.dataset.name !== undefined && before.dataset.name === item.dataset.name &&
+function continues(before, item) {
+  return (
+    before?.dataset.name !== undefined &&
+    before.dataset.name === item.dataset.name &&
     Date.parse(item.dataset.time) - Date.parse(before.dataset.time) < SAME_BREATH
+  )
 }
 
-function render ({ name, text, time = new Date().toISOString(), ref, own }) {
+function render({ name, text, time = new Date().toISOString(), ref, own }) {
   const item = element('li', own ? 'message own' : 'message')
   Object.assign(item.dataset, { name, time }, ref !== undefined && { ref })
   const author = element('p', own ? 'author visually-hidden' : 'author')
@@ -105,7 +113,7 @@ function render ({ name, text, time = new Date().toISOString(), ref, own }) {
   return item
 }
 
-function element (name, className, text = '') {
+function element(name, className, text = '') {
   const node = document.createElement(name)
   node.className = className
   node.textContent = text

@@ -13,7 +13,7 @@ export class Door {
    * @param {{ door: HTMLElement, face: HTMLElement, form: HTMLFormElement, name: HTMLInputElement, problem: HTMLElement }} elements
    * @param {(name: string) => void} enter
    */
-  constructor (elements, enter) {
+  constructor(elements, enter) {
     this.#elements = elements
     this.#enter = enter
     elements.name.value = storage('localStorage')?.getItem(KEY) ?? ''
@@ -25,12 +25,12 @@ export class Door {
   }
 
   /** The name of the visitor who is inside already, in this tab. */
-  get visitor () {
+  get visitor() {
     return storage('sessionStorage')?.getItem(KEY) ?? undefined
   }
 
   /** @param {string} [problem] why the name will not do */
-  open (problem = '') {
+  open(problem = '') {
     storage('sessionStorage')?.removeItem(KEY)
     this.#elements.door.hidden = false
     this.#show(problem)
@@ -38,19 +38,20 @@ export class Door {
     this.#elements.name.select()
   }
 
-  close () {
+  close() {
     this.#elements.door.hidden = true
   }
 
-  #submit (name) {
-    if (!VISIBLE.test(name)) return this.open(name ? 'Please choose a name that others can see.' : 'Please choose a name first.')
+  #submit(name) {
+    if (!VISIBLE.test(name))
+      return this.open(name ? 'Please choose a name that others can see.' : 'Please choose a name first.')
     storage('localStorage')?.setItem(KEY, name)
     storage('sessionStorage')?.setItem(KEY, name)
     this.close()
     this.#enter(name)
   }
 
-  #show (problem) {
+  #show(problem) {
     const { name, face, problem: words } = this.#elements
     words.textContent = problem
     name.setAttribute('aria-invalid', String(problem !== ''))
@@ -59,7 +60,7 @@ export class Door {
 }
 
 /** A browser that keeps nothing for this site says so by throwing. */
-function storage (kind) {
+function storage(kind) {
   try {
     return window[kind]
   } catch {

@@ -10,7 +10,7 @@ const encoder = new TextEncoder()
  * @param {{ columns: number }} layout bytes in a row of the hex preview
  * @returns {{ type: string, text: string, more: string, failed: boolean }}
  */
-export function describe (data, { columns }) {
+export function describe(data, { columns }) {
   if (typeof data !== 'string') return describeBinary(new Uint8Array(data), columns)
   const json = parseJson(data)
   const full = json === undefined ? data : JSON.stringify(json, null, 2)
@@ -18,21 +18,21 @@ export function describe (data, { columns }) {
     type: `${json === undefined ? 'text' : 'text, JSON'}, ${size(byteLength(data))}`,
     text: full.slice(0, PREVIEW_CHARACTERS),
     more: rest(full.length - PREVIEW_CHARACTERS, 'character'),
-    failed: json?.statusCode >= 400
+    failed: json?.statusCode >= 400,
   }
 }
 
-function describeBinary (bytes, columns) {
+function describeBinary(bytes, columns) {
   return {
     type: `binary, ${size(bytes.length)}`,
     text: hexDump(bytes.subarray(0, PREVIEW_BYTES), columns),
     more: rest(bytes.length - PREVIEW_BYTES, 'byte'),
-    failed: false
+    failed: false,
   }
 }
 
 /** Only objects and arrays count: the text `42` is JSON as well, but nobody means it so. */
-function parseJson (text) {
+function parseJson(text) {
   if (!/^\s*[{[]/.test(text)) return undefined
   try {
     return JSON.parse(text)
@@ -41,33 +41,33 @@ function parseJson (text) {
   }
 }
 
-function hexDump (bytes, columns) {
+function hexDump(bytes, columns) {
   const rows = []
   for (let start = 0; start < bytes.length; start += columns) {
     const row = [...bytes.subarray(start, start + columns)]
     const hex = row.map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
-    const ascii = row.map((byte) => byte > 31 && byte < 127 ? String.fromCharCode(byte) : '.').join('')
+    const ascii = row.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : '.')).join('')
     rows.push(`${hex.padEnd(columns * 3 - 1)}  ${ascii}`)
   }
   return rows.join('\n')
 }
 
 /** @param {string} text */
-export function byteLength (text) {
+export function byteLength(text) {
   return encoder.encode(text).length
 }
 
-function size (bytes) {
+function size(bytes) {
   if (bytes < 1024) return `${bytes} B`
   const [value, unit] = bytes < 1024 ** 2 ? [bytes / 1024, 'KiB'] : [bytes / 1024 ** 2, 'MiB']
   return `${value.toFixed(value < 10 ? 1 : 0)} ${unit}`
 }
 
 /** @param {number} amount @param {string} one @param {string} [many] */
-export function count (amount, one, many = `${one}s`) {
+export function count(amount, one, many = `${one}s`) {
   return `${numbers.format(amount)} ${amount === 1 ? one : many}`
 }
 
-function rest (amount, noun) {
+function rest(amount, noun) {
   return amount > 0 ? `… and ${count(amount, `more ${noun}`)}` : ''
 }

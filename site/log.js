@@ -21,7 +21,7 @@ export class Log {
   #dropped = 0
 
   /** @param {{ view: Element, list: Element, total: Element }} elements the scrolling box, the list in it, and where the count goes */
-  constructor ({ view, list, total }) {
+  constructor({ view, list, total }) {
     this.#view = view
     this.#list = list
     this.#total = total
@@ -32,7 +32,7 @@ export class Log {
    * Entries are drawn once a picture, however many arrive: a flood must not freeze the page.
    * @param {Entry} entry
    */
-  add (entry) {
+  add(entry) {
     if (this.#waiting.length === 0) requestAnimationFrame(() => this.#draw())
     this.#waiting.push({ ...entry, time: new Date() })
     if (this.#waiting.length > LIMIT) {
@@ -41,13 +41,13 @@ export class Log {
     }
   }
 
-  clear () {
+  clear() {
     this.#list.replaceChildren()
     this.#dropped = 0
     this.#count()
   }
 
-  #draw () {
+  #draw() {
     const { scrollTop, scrollHeight, clientHeight } = this.#view
     const following = scrollHeight - clientHeight - scrollTop < 40
     this.#list.append(...this.#waiting.splice(0).map(render))
@@ -59,13 +59,13 @@ export class Log {
     if (following) this.#view.scrollTop = this.#view.scrollHeight
   }
 
-  #count () {
+  #count() {
     const dropped = this.#dropped > 0 ? `, ${count(this.#dropped, 'older one')} removed` : ''
     this.#total.textContent = count(this.#list.childElementCount, 'entry', 'entries') + dropped
   }
 }
 
-function render ({ direction, title, type, frame, text, failed, time }) {
+function render({ direction, title, type, frame, text, failed, time }) {
   const item = element('li', 'entry')
   item.dataset.direction = direction
   item.classList.toggle('failed', Boolean(failed))
@@ -79,7 +79,7 @@ function render ({ direction, title, type, frame, text, failed, time }) {
   return item
 }
 
-function element (name, className, text = '') {
+function element(name, className, text = '') {
   const node = document.createElement(name)
   node.className = className
   node.textContent = text
@@ -87,6 +87,11 @@ function element (name, className, text = '') {
 }
 
 /** @param {Date} time */
-function localTime (time) {
-  return time.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
+function localTime(time) {
+  return time.toLocaleTimeString('en-GB', {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    fractionalSecondDigits: 3,
+  })
 }

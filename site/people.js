@@ -16,17 +16,19 @@ export class People {
   #leaving = new Map() // name to timer
 
   /** @param {Options} options */
-  constructor (options) {
+  constructor(options) {
     this.#options = { grace: 4000, clock: globalThis, ...options }
   }
 
   /** Everybody, by name; `here` is false for those who may have left. */
-  get list () {
+  get list() {
     const names = new Set([...this.#names.values(), ...this.#leaving.keys()])
-    return [...names].sort((a, b) => a.localeCompare(b)).map((name) => ({ name, here: !this.#leaving.has(name), tabs: this.#tabs(name) }))
+    return [...names]
+      .sort((a, b) => a.localeCompare(b))
+      .map((name) => ({ name, here: !this.#leaving.has(name), tabs: this.#tabs(name) }))
   }
 
-  has (name) {
+  has(name) {
     return this.#tabs(name) > 0
   }
 
@@ -34,7 +36,7 @@ export class People {
    * A connection that was announced. One that spoke was here before if it was not known: that is no news.
    * @param {{ id: string, name: string }} connection
    */
-  add ({ id, name }, { news = true } = {}) {
+  add({ id, name }, { news = true } = {}) {
     if (this.#gone.has(id) || this.#names.get(id) === name) return
     const known = this.#stays(name)
     this.#names.set(id, name)
@@ -43,7 +45,7 @@ export class People {
   }
 
   /** @param {{ id: string }} connection */
-  remove ({ id }) {
+  remove({ id }) {
     this.#gone.add(id)
     const name = this.#names.get(id)
     if (name === undefined) return
@@ -53,7 +55,7 @@ export class People {
   }
 
   /** The own connection is lost: nobody is known to be here any more, until there is a new list. */
-  lose () {
+  lose() {
     for (const name of new Set(this.#names.values())) this.#leaving.set(name, undefined)
     this.#names.clear()
     this.#options.changed()
@@ -63,7 +65,7 @@ export class People {
    * The list that came with a new connection. Who is in it was here before, so that is no news.
    * @param {{ id: string, name: string }[]} list
    */
-  welcome (list) {
+  welcome(list) {
     for (const { id, name } of list) {
       if (this.#gone.has(id)) continue
       this.#stays(name)
@@ -75,29 +77,32 @@ export class People {
   }
 
   /** Nobody wants to hear of these people any more. */
-  forget () {
+  forget() {
     for (const timer of this.#leaving.values()) this.#options.clock.clearTimeout(timer)
     this.#leaving.clear()
     this.#names.clear()
   }
 
-  #tabs (name) {
+  #tabs(name) {
     return [...this.#names.values()].filter((other) => other === name).length
   }
 
-  #stays (name) {
+  #stays(name) {
     const known = this.has(name) || this.#leaving.has(name)
     this.#options.clock.clearTimeout(this.#leaving.get(name))
     this.#leaving.delete(name)
     return known
   }
 
-  #leaves (name) {
+  #leaves(name) {
     const { clock, grace } = this.#options
-    this.#leaving.set(name, clock.setTimeout(() => {
-      this.#leaving.delete(name)
-      this.#options.left(name)
-      this.#options.changed()
-    }, grace))
+    this.#leaving.set(
+      name,
+      clock.setTimeout(() => {
+        this.#leaving.delete(name)
+        this.#options.left(name)
+        this.#options.changed()
+      }, grace),
+    )
   }
 }

@@ -43,27 +43,40 @@ export class ReconnectingSocket extends EventTarget {
   #wake = () => this.connect()
 
   /** @param {string | URL} url @param {string | string[]} [protocols] @param {Options} [options] */
-  constructor (url, protocols = [], options = {}) {
+  constructor(url, protocols = [], options = {}) {
     super()
     this.#url = url
     this.#protocols = protocols
     this.#options = {
-      min: 500, max: 30_000, stable: 5_000, timeout: 10_000, retry: worthRetrying, binaryType: /** @type {BinaryType} */ ('blob'),
-      WebSocket: globalThis.WebSocket, random: Math.random, clock: globalThis, network: globalThis, ...options
+      min: 500,
+      max: 30_000,
+      stable: 5_000,
+      timeout: 10_000,
+      retry: worthRetrying,
+      binaryType: /** @type {BinaryType} */ ('blob'),
+      WebSocket: globalThis.WebSocket,
+      random: Math.random,
+      clock: globalThis,
+      network: globalThis,
+      ...options,
     }
     this.connect()
   }
 
-  get state () { return this.#state }
+  get state() {
+    return this.#state
+  }
 
-  connect () {
+  connect() {
     if (this.#state === 'connecting' || this.#state === 'open') return
     const { WebSocket, binaryType, timeout, stable } = this.#options
     const socket = new WebSocket(this.#url, this.#protocols)
     socket.binaryType = binaryType
     socket.onopen = () => {
       if (socket !== this.#socket) return
-      this.#enter('open', stable, () => { this.#tries = 0 })
+      this.#enter('open', stable, () => {
+        this.#tries = 0
+      })
       this.dispatchEvent(new Event('open'))
     }
     socket.onmessage = ({ data, origin }) => this.dispatchEvent(new MessageEvent('message', { data, origin }))
@@ -73,7 +86,7 @@ export class ReconnectingSocket extends EventTarget {
   }
 
   /** @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer> | Blob} data */
-  send (data) {
+  send(data) {
     if (this.#state !== 'open' || this.#socket?.readyState !== 1) {
       throw new DOMException('not sent: the connection is not open', 'InvalidStateError')
     }
@@ -81,13 +94,13 @@ export class ReconnectingSocket extends EventTarget {
   }
 
   /** @param {number} [code] 1000, or 3000 to 4999 @param {string} [reason] at most 123 bytes of UTF-8 */
-  close (code = 1000, reason = '') {
+  close(code = 1000, reason = '') {
     this.#socket?.close(code, reason) // Throws for a code or reason that is not allowed; then nothing has changed.
     this.#socket = undefined
     if (this.#state !== 'closed') this.#enter('closed')
   }
 
-  #ended (socket, { code, reason, wasClean }) {
+  #ended(socket, { code, reason, wasClean }) {
     const event = new CloseEvent('close', { code, reason, wasClean })
     this.dispatchEvent(event)
     if (socket !== this.#socket) return // Closed on purpose, perhaps by a listener just now, or replaced.
@@ -99,7 +112,7 @@ export class ReconnectingSocket extends EventTarget {
   }
 
   // Every state has at most one timer: the try's deadline, the proof of stability, or the wait.
-  #enter (state, ms, then) {
+  #enter(state, ms, then) {
     const { clock, network } = this.#options
     clock.clearTimeout(this.#timer)
     this.#timer = then && clock.setTimeout(then, ms)

@@ -24,7 +24,7 @@ export class RoomSocket extends EventTarget {
   #pause
 
   /** @param {string} url @param {string} name */
-  constructor (url, name) {
+  constructor(url, name) {
     super()
     this.#name = name
     this.#socket = new ReconnectingSocket(url)
@@ -32,25 +32,27 @@ export class RoomSocket extends EventTarget {
     this.#socket.addEventListener('message', ({ data }) => this.#receive(data))
   }
 
-  get state () { return this.#socket.state }
+  get state() {
+    return this.#socket.state
+  }
 
-  connect () {
+  connect() {
     this.#socket.connect()
   }
 
-  close () {
+  close() {
     this.#socket.close()
   }
 
   /** Returns false when so many wait already that this one is better kept. */
-  say (ref, text) {
+  say(ref, text) {
     if (this.#messages.length >= MOST_WAITING) return false
     this.#messages.push({ say: text, ref })
     this.#next()
     return true
   }
 
-  #enter (detail) {
+  #enter(detail) {
     this.#joined = false
     this.#asked = undefined
     this.#wait(0)
@@ -58,7 +60,7 @@ export class RoomSocket extends EventTarget {
     if (detail.state === 'open') this.#next()
   }
 
-  #next () {
+  #next() {
     if (this.state !== 'open' || this.#asked || this.#pause) return
     const frame = this.#joined ? this.#messages[0] : { join: this.#name }
     if (!frame) return
@@ -66,7 +68,7 @@ export class RoomSocket extends EventTarget {
     this.#socket.send(JSON.stringify(frame))
   }
 
-  #receive (data) {
+  #receive(data) {
     if (typeof data !== 'string') return
     const frame = parse(data)
     if (frame.statusCode >= 400) return this.#refuse(frame)
@@ -78,7 +80,7 @@ export class RoomSocket extends EventTarget {
     if (isAnswer) this.#next()
   }
 
-  #refuse ({ statusCode: status, retryAfter }) {
+  #refuse({ statusCode: status, retryAfter }) {
     const asked = this.#asked
     if (!asked) return
     this.#asked = undefined
@@ -97,23 +99,24 @@ export class RoomSocket extends EventTarget {
     this.#next()
   }
 
-  #wait (seconds) {
+  #wait(seconds) {
     clearTimeout(this.#pause)
-    this.#pause = seconds > 0
-      ? setTimeout(() => {
-        this.#pause = undefined
-        this.#next()
-      }, seconds * 1000)
-      : undefined
+    this.#pause =
+      seconds > 0
+        ? setTimeout(() => {
+            this.#pause = undefined
+            this.#next()
+          }, seconds * 1000)
+        : undefined
   }
 
-  #tell (type, detail) {
+  #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }))
   }
 }
 
 /** Anybody may push to a room, with other words than the chat's own: what is no frame of the chat is shown as it is. */
-function parse (data) {
+function parse(data) {
   try {
     const frame = JSON.parse(data)
     if (typeof frame?.type === 'string' || typeof frame?.statusCode === 'number') return frame

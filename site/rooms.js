@@ -3,9 +3,15 @@
 const MOST_CHARACTERS = 32
 
 /** @param {string} text anything; "Tea Kitchen" is the room tea-kitchen */
-export function roomNamed (text) {
-  const room = text.normalize('NFC').toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-')
-  return [...room].slice(0, MOST_CHARACTERS).join('').replace(/^-+|-+$/g, '')
+export function roomNamed(text) {
+  const room = text
+    .normalize('NFC')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, '-')
+  return [...room]
+    .slice(0, MOST_CHARACTERS)
+    .join('')
+    .replace(/^-+|-+$/g, '')
 }
 
 export class Rooms {
@@ -13,7 +19,7 @@ export class Rooms {
   #known = ['lobby', 'tea-kitchen', 'night-owls']
 
   /** @param {{ list: HTMLElement, form: HTMLFormElement, field: HTMLInputElement }} elements */
-  constructor ({ list, form, field }) {
+  constructor({ list, form, field }) {
     this.#list = list
     form.addEventListener('submit', (event) => {
       event.preventDefault()
@@ -23,27 +29,29 @@ export class Rooms {
     })
   }
 
-  get current () {
+  get current() {
     return roomNamed(decode(location.hash.slice(1))) || this.#known[0]
   }
 
-  show () {
+  show() {
     if (!this.#known.includes(this.current)) this.#known.push(this.current)
-    this.#list.replaceChildren(...this.#known.map((room) => {
-      const link = document.createElement('a')
-      link.href = `#${room}`
-      link.textContent = room
-      if (room === this.current) link.setAttribute('aria-current', 'page')
-      const item = document.createElement('li')
-      item.append(link)
-      return item
-    }))
+    this.#list.replaceChildren(
+      ...this.#known.map((room) => {
+        const link = document.createElement('a')
+        link.href = `#${room}`
+        link.textContent = room
+        if (room === this.current) link.setAttribute('aria-current', 'page')
+        const item = document.createElement('li')
+        item.append(link)
+        return item
+      }),
+    )
     this.#list.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
   }
 }
 
 /** A hash that somebody typed may hold a lone percent sign. */
-function decode (text) {
+function decode(text) {
   try {
     return decodeURIComponent(text)
   } catch {

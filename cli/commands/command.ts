@@ -1,16 +1,16 @@
 import { buffer } from 'node:stream/consumers'
-import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { Failure } from '../failure.ts'
 
 /** A command line that cannot be carried out: exit status 2. */
 export class UsageError extends Failure {}
 
-type Option = { type: 'string' | 'boolean', short?: string, value?: string, help: string }
+type Option = { type: 'string' | 'boolean'; short?: string; value?: string; help: string }
 
 export type Options = Record<string, Option>
 
 /** What a command was told: its arguments in their order, its options by name. */
-export type Input = { args: string[], options: Record<string, string | boolean | undefined> }
+export type Input = { args: string[]; options: Record<string, string | boolean | undefined> }
 
 export type Command = {
   /** Its arguments as the help shows them: `ID [DATA]`; those in brackets may be left out. */
@@ -24,16 +24,20 @@ export type Command = {
 const HELP: Options = { help: { type: 'boolean', short: 'h', help: 'show this' } }
 
 /** Carries out a command, or shows its help. */
-export async function runCommand (name: string, command: Command, args: string[]): Promise<void> {
+export async function runCommand(name: string, command: Command, args: string[]): Promise<void> {
   const input = readInput(command, args)
   if (input.options.help) return print(helpOf(name, command))
   checkCount(command.usage, input.args)
   await command.run(input)
 }
 
-function readInput ({ options }: Command, args: string[]): Input {
+function readInput({ options }: Command, args: string[]): Input {
   try {
-    const config: ParseArgsConfig = { args, options: { ...options, ...HELP } as ParseArgsConfig['options'], allowPositionals: true }
+    const config: ParseArgsConfig = {
+      args,
+      options: { ...options, ...HELP } as ParseArgsConfig['options'],
+      allowPositionals: true,
+    }
     const { values, positionals } = parseArgs(config)
     return { args: positionals, options: values as Input['options'] }
   } catch (error) {
@@ -41,31 +45,34 @@ function readInput ({ options }: Command, args: string[]): Input {
   }
 }
 
-function checkCount (usage: string, args: string[]): void {
+function checkCount(usage: string, args: string[]): void {
   const names = usage.split(' ').filter(Boolean)
   const needed = names.filter((name) => !name.startsWith('['))
   const missing = needed[args.length] ?? needed[args.findIndex((arg, i) => arg === '' && i < needed.length)]
   if (missing) throw new UsageError(`${missing} is missing`)
-  if (args.length > names.length) throw new UsageError(`${args[names.length]} is too much: put data with spaces in quotes`)
+  if (args.length > names.length)
+    throw new UsageError(`${args[names.length]} is too much: put data with spaces in quotes`)
 }
 
-function helpOf (name: string, { usage, summary, options }: Command): string {
-  const rows = Object.entries({ ...options, ...HELP }).map(([option, { short, value, help }]) =>
-    [`  ${short ? `-${short}, ` : ''}--${option}${value ? ` ${value}` : ''}`, help])
+function helpOf(name: string, { usage, summary, options }: Command): string {
+  const rows = Object.entries({ ...options, ...HELP }).map(([option, { short, value, help }]) => [
+    `  ${short ? `-${short}, ` : ''}--${option}${value ? ` ${value}` : ''}`,
+    help,
+  ])
   const width = Math.max(...rows.map(([left]) => left!.length))
   const lines = rows.map(([left, help]) => `${left!.padEnd(width)}  ${help}`)
   return [`framegate ${[name, usage].join(' ').trim()}`, '', summary, '', ...lines].join('\n')
 }
 
 /** A number that an option was given. */
-export function numberOf (option: string, value: string | boolean | undefined): number | undefined {
+export function numberOf(option: string, value: string | boolean | undefined): number | undefined {
   if (value === undefined) return undefined
   if (!/^\d{1,9}$/.test(String(value))) throw new UsageError(`--${option} takes a whole number`)
   return Number(value)
 }
 
 /** Data of a push: an argument, or standard input when there is none or it is `-`. */
-export async function readData (argument: string | undefined, isBinary: boolean): Promise<string | Buffer> {
+export async function readData(argument: string | undefined, isBinary: boolean): Promise<string | Buffer> {
   if (argument !== undefined && argument !== '-') return isBinary ? Buffer.from(argument) : argument
   const bytes = await buffer(process.stdin)
   if (isBinary) return bytes
@@ -76,6 +83,6 @@ export async function readData (argument: string | undefined, isBinary: boolean)
   }
 }
 
-export function print (text: string): void {
+export function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }

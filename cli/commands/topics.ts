@@ -7,10 +7,16 @@ const topics: Command = {
   usage: '',
   summary: 'Lists topics that have subscribers.',
   options: GATEWAY_OPTIONS,
-  async run (input) {
+  async run(input) {
     const all = await gatewayOf(input).topics()
     show(input, { topics: all }, () =>
-      all.length === 0 ? 'no topics' : table(['TOPIC', 'SOCKETS'], all.map(({ topic, count }) => [topic, count])))
+      all.length === 0
+        ? 'no topics'
+        : table(
+            ['TOPIC', 'SOCKETS'],
+            all.map(({ topic, count }) => [topic, count]),
+          ),
+    )
   },
 }
 
@@ -18,7 +24,7 @@ const topic: Command = {
   usage: 'NAME',
   summary: 'Lists the connections that subscribe to a topic.',
   options: LIST_OPTIONS,
-  async run (input) {
+  async run(input) {
     const gateway = gatewayOf(input)
     const [name] = input.args as [string]
     const members = await gather(input, (page) => gateway.topic(name, page))

@@ -64,10 +64,14 @@ function publicId(connectionId: string): string {
   return createHash('sha256').update(connectionId).digest('base64url').slice(0, 16)
 }
 
-async function peopleIn(app: FastifyInstance, topic: string, request: FastifyRequest): Promise<{ id: string, name: string }[] | null> {
+async function peopleIn(
+  app: FastifyInstance,
+  topic: string,
+  request: FastifyRequest,
+): Promise<{ id: string; name: string }[] | null> {
   try {
     const { connections } = await app.gateway.topic(topic, { limit: MOST_PEOPLE })
-    return connections.flatMap(({ id, user }) => user ? [{ id: publicId(id), name: user }] : [])
+    return connections.flatMap(({ id, user }) => (user ? [{ id: publicId(id), name: user }] : []))
   } catch (error) {
     request.log.warn({ err: error, topic }, 'the gateway cannot be asked who is here')
     return null

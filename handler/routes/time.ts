@@ -19,7 +19,9 @@ export default async function time(instance: FastifyInstance): Promise<void> {
       try {
         return { zone, time: new Date().toLocaleString('en-GB', { timeZone: zone }) }
       } catch {
-        return reply.code(422).send({ statusCode: 422, error: 'Unprocessable Entity', message: `no time zone is called ${zone}` })
+        return reply
+          .code(422)
+          .send({ statusCode: 422, error: 'Unprocessable Entity', message: `no time zone is called ${zone}` })
       }
     },
   })

@@ -22,16 +22,30 @@ local Writer = require "framegate.writer"
 local Accept = {}
 
 -- What the handler learns of the handshake. Nothing else passes, least of all a client's own ce-* or ws-*.
-local PASSED = { "cookie", "authorization", "origin", "user-agent", "accept-language", "sec-websocket-protocol", "traceparent" }
+local PASSED =
+  { "cookie", "authorization", "origin", "user-agent", "accept-language", "sec-websocket-protocol", "traceparent" }
 
 -- Hop-by-hop headers (RFC 9110 section 7.6.1), those that nginx writes itself, and those that are framegate's.
-local KEPT_BACK = { ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true, ["te"] = true,
-  ["trailer"] = true, ["upgrade"] = true, ["proxy-connection"] = true, ["content-length"] = true, ["date"] = true,
-  ["server"] = true, ["framegate-connect-time"] = true, ["framegate-header-time"] = true }
+local KEPT_BACK = {
+  ["connection"] = true,
+  ["keep-alive"] = true,
+  ["transfer-encoding"] = true,
+  ["te"] = true,
+  ["trailer"] = true,
+  ["upgrade"] = true,
+  ["proxy-connection"] = true,
+  ["content-length"] = true,
+  ["date"] = true,
+  ["server"] = true,
+  ["framegate-connect-time"] = true,
+  ["framegate-header-time"] = true,
+}
 
 local function add(lines, name, value)
   if value then
-    lines[#lines + 1] = name .. ": " .. (type(value) == "table" and table.concat(value, name == "cookie" and "; " or ", ") or value)
+    lines[#lines + 1] = name
+      .. ": "
+      .. (type(value) == "table" and table.concat(value, name == "cookie" and "; " or ", ") or value)
   end
 end
 
@@ -64,8 +78,12 @@ local has_told_that_full = false
 
 local function check_room()
   if Dispatch.has_left() then
-    return { cause = "leaving", status = 503, message = "this worker of the gateway is going away, another is there",
-      headers = { ["Retry-After"] = 0 } }
+    return {
+      cause = "leaving",
+      status = 503,
+      message = "this worker of the gateway is going away, another is there",
+      headers = { ["Retry-After"] = 0 },
+    }
   end
   if Registry.count() < Config.capacity.sockets then
     return nil
@@ -75,7 +93,12 @@ local function check_room()
     local remedy = Capacity.remedy(Config.capacity)
     ngx.log(ngx.WARN, "[gateway] this worker holds ", Registry.count(), " sockets and takes no more: raise ", remedy)
   end
-  return { cause = "full", status = 503, message = "this gateway holds as many sockets as it can", headers = { ["Retry-After"] = 5 } }
+  return {
+    cause = "full",
+    status = 503,
+    message = "this gateway holds as many sockets as it can",
+    headers = { ["Retry-After"] = 5 },
+  }
 end
 
 local function new_connection(headers)
@@ -97,7 +120,16 @@ local function check(headers)
   }
   if refusal and refusal.origin then
     refusal.cause = "origin"
-    ngx.log(ngx.WARN, "[gateway] ", ngx.var.remote_addr, ": ", refusal.message, " (ALLOWED_ORIGINS=", refusal.origin, ")")
+    ngx.log(
+      ngx.WARN,
+      "[gateway] ",
+      ngx.var.remote_addr,
+      ": ",
+      refusal.message,
+      " (ALLOWED_ORIGINS=",
+      refusal.origin,
+      ")"
+    )
   end
   return refusal
 end
@@ -186,7 +218,9 @@ end
 
 local function defect_of(answer, headers)
   local protocol = answer.headers["sec-websocket-protocol"]
-  if protocol and not (type(protocol) == "string" and Handshake.is_offered(headers["sec-websocket-protocol"], protocol)) then
+  if
+    protocol and not (type(protocol) == "string" and Handshake.is_offered(headers["sec-websocket-protocol"], protocol))
+  then
     return "the handler chose a Sec-WebSocket-Protocol that was not offered"
   end
 end
@@ -209,7 +243,12 @@ local function run()
   local connection = new_connection(headers)
   local answer, event = connection:ask_to_open()
   if answer.failure then
-    local error = { failure = answer.failure, status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
+    local error = {
+      failure = answer.failure,
+      status = answer.status,
+      message = answer.error.message,
+      headers = { ["Retry-After"] = 5 },
+    }
     if answer.failure == "lost" or answer.failure == "timeout" or answer.failure == "malformed" then
       return fail(connection, error)
     end

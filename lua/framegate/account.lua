@@ -6,9 +6,7 @@ local Account = {}
 -- Tried in this order while USER_NAME is not set. Debian and Ubuntu have www-data on every machine.
 local DEFAULTS = { "framegate", "www-data" }
 
-local function id(machine, option, name)
-  return machine.output(("id %s -- %s 2>/dev/null"):format(option, name))
-end
+local function id(machine, option, name) return machine.output(("id %s -- %s 2>/dev/null"):format(option, name)) end
 
 local function default_of(machine)
   for _, name in ipairs(DEFAULTS) do
@@ -23,14 +21,21 @@ local function obstacle(account, machine)
   local script = { "cd /" }
   for _, folder in ipairs { "lua", "nginx", "site", "handler" } do
     local path = machine.project .. "/" .. folder
-    script[#script + 1] = machine.exists(path) and ("find %s ! -readable -print -quit 2>&1"):format(machine.quoted(path)) or nil
+    script[#script + 1] = machine.exists(path)
+        and ("find %s ! -readable -print -quit 2>&1"):format(machine.quoted(path))
+      or nil
   end
   for _, path in ipairs { machine.project .. "/node_modules", machine.run } do
     local word = machine.quoted(path)
     script[#script + 1] = machine.exists(path) and ("[ -x %s ] || echo %s"):format(word, word) or nil
   end
-  local said = machine.output(("setpriv --reuid=%s --regid=%s --init-groups sh -c %s")
-    :format(account.name, machine.quoted(account.group), machine.quoted(table.concat(script, "; "))))
+  local said = machine.output(
+    ("setpriv --reuid=%s --regid=%s --init-groups sh -c %s"):format(
+      account.name,
+      machine.quoted(account.group),
+      machine.quoted(table.concat(script, "; "))
+    )
+  )
   if said == "" then
     return nil
   end
@@ -53,7 +58,8 @@ function Account.choose(settings, machine)
   local wanted = settings.USER_NAME
   if not machine.is_root then
     local is_other = wanted ~= "" and wanted ~= machine.user
-    return nil, is_other and ("USER_NAME=%s: expected a start as root: nobody else can become another user"):format(wanted) or nil
+    return nil,
+      is_other and ("USER_NAME=%s: expected a start as root: nobody else can become another user"):format(wanted) or nil
   end
   if wanted ~= "" and id(machine, "-u", wanted) == "" then
     return nil, ("USER_NAME=%s: expected a user of this machine, as getent passwd lists them"):format(wanted)
@@ -68,9 +74,11 @@ function Account.choose(settings, machine)
     return account
   end
   if wanted ~= "" then
-    return nil, ("USER_NAME=%s: expected a user who can read %s: change its mode, or move the project"):format(name, path)
+    return nil,
+      ("USER_NAME=%s: expected a user who can read %s: change its mode, or move the project"):format(name, path)
   end
-  local note = "workers and handler run as root, because %s cannot read %s: move the project, such as to /srv, or set USER_NAME"
+  local note =
+    "workers and handler run as root, because %s cannot read %s: move the project, such as to /srv, or set USER_NAME"
   return nil, nil, note:format(name, path)
 end
 

@@ -18,7 +18,11 @@ local Answer = {}
 local FAILURES = {
   unavailable = { 503, "Service Unavailable", "no handler could be reached" },
   closing = { 503, "Service Unavailable", "the handler is restarting" },
-  lost = { 502, "Bad Gateway", "the connection to the handler broke before it answered: the event may have been processed" },
+  lost = {
+    502,
+    "Bad Gateway",
+    "the connection to the handler broke before it answered: the event may have been processed",
+  },
   timeout = { 504, "Gateway Timeout", "the handler did not answer in time: the event may have been processed" },
   refused = { 502, "Bad Gateway", "the event could not be sent to the handler: its headers are too large" },
   malformed = { 502, "Bad Gateway", "the handler's answer could not be understood" },
@@ -29,8 +33,12 @@ local FAILURES = {
 ---@param id string of the event
 ---@return string JSON
 function Answer.error_body(error, id)
-  return ('{"statusCode":%d,"error":%s,"message":%s,"id":%s}')
-    :format(error.status, cjson.encode(error.name), cjson.encode(error.message), cjson.encode(id))
+  return ('{"statusCode":%d,"error":%s,"message":%s,"id":%s}'):format(
+    error.status,
+    cjson.encode(error.name),
+    cjson.encode(error.message),
+    cjson.encode(id)
+  )
 end
 
 --- An answer that says why there is none.
@@ -38,12 +46,18 @@ end
 ---@return Answer
 function Answer.failed(failure)
   local status, name, message = unpack(FAILURES[failure])
-  return { status = status, headers = {}, body = "", failure = failure,
-    error = { status = status, name = name, message = message } }
+  return {
+    status = status,
+    headers = {},
+    body = "",
+    failure = failure,
+    error = { status = status, name = name, message = message },
+  }
 end
 
 local function failure_of_proxy(response)
-  local connect_time, header_time = response.headers["framegate-connect-time"], response.headers["framegate-header-time"]
+  local connect_time, header_time =
+    response.headers["framegate-connect-time"], response.headers["framegate-header-time"]
   if not connect_time then
     return "refused"
   end

@@ -10,10 +10,10 @@ local semaphore = require "ngx.semaphore"
 local Background = {}
 
 local WAIT_SECONDS = 3600
-local LATE_SECONDS = 2        -- a timer without delay runs in the next turn of the event loop
+local LATE_SECONDS = 2 -- a timer without delay runs in the next turn of the event loop
 
 local jobs = {}
-local starting = {}           -- those that have not been seen to begin, oldest first
+local starting = {} -- those that have not been seen to begin, oldest first
 local arrival
 local is_stopped = false
 

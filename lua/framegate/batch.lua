@@ -14,10 +14,11 @@ local byte, concat, gmatch, sub = string.byte, table.concat, string.gmatch, stri
 
 local Batch = {}
 
-local PIECES = 14      -- of an event and the comma behind it
+local PIECES = 14 -- of an event and the comma behind it
 local OPENING, CLOSING, COMMA, NEWLINE = byte("[],\n", 1, 4)
 
-local HEAD = "POST / HTTP/1.1\r\nhost: framegate\r\ncontent-type: application/vnd.framegate.batch+json\r\ncontent-length: "
+local HEAD =
+  "POST / HTTP/1.1\r\nhost: framegate\r\ncontent-type: application/vnd.framegate.batch+json\r\ncontent-length: "
 
 local function fail_all(self, open, failure)
   for _, event in pairs(open) do
@@ -108,7 +109,7 @@ end
 -- The answers of a batch, one line each, as they finish. What has no line when the answer ends was lost.
 local function read_lines(self, response, open)
   local deadline = self.started + Config.HANDLER_TIMEOUT
-  local parts = {}      -- of lines that have begun
+  local parts = {} -- of lines that have begun
   while true do
     self:limit_reading(deadline - ngx.now())
     local piece, err = response:next_piece()

@@ -9,10 +9,10 @@ local Bus = {}
 
 local ANSWER_SECONDS = 5
 
-local calls = {}              -- requests that wait for results, by number
+local calls = {} -- requests that wait for results, by number
 local last_call = 0
 local deferred = {}
-local operations              -- what other workers may ask for, by name
+local operations -- what other workers may ask for, by name
 
 -- A worker's part in a call is over. One that died gives no result, nor one whose code, older than ours, does not know the
 -- operation.
@@ -146,9 +146,7 @@ end
 
 --- Whether somebody still waits for results, or something for links.
 ---@return boolean
-function Bus.is_busy()
-  return next(calls) ~= nil or tell.is_under_way == true
-end
+function Bus.is_busy() return next(calls) ~= nil or tell.is_under_way == true end
 
 --- Begins to link this worker with the others.
 ---@param what table<string, fun(args: table, payload: string): table>

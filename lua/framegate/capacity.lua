@@ -42,8 +42,10 @@ end
 function Capacity.describe(capacity)
   local line = ("can hold %d sockets: %d in each worker"):format(capacity.workers * capacity.sockets, capacity.sockets)
   if capacity.files then
-    return line .. (", which may open %d files; to hold more raise that: ulimit -n, LimitNOFILE= of a systemd unit, ulimits of a container")
-      :format(capacity.files)
+    return line
+      .. (", which may open %d files; to hold more raise that: ulimit -n, LimitNOFILE= of a systemd unit, ulimits of a container"):format(
+        capacity.files
+      )
   end
   return line .. "; to hold more raise WORKER_CONNECTIONS or WORKERS"
 end

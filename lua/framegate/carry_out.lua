@@ -10,20 +10,20 @@ local Registry = require "framegate.registry"
 
 local CarryOut = {}
 
-local function send_error(self, event, error)
-  self:send(Answer.error_body(error, event.id), true)
-end
+local function send_error(self, event, error) self:send(Answer.error_body(error, event.id), true) end
 
 local function report(self, event, err)
   Ledger.rejected()
   ngx.log(ngx.ERR, "[gateway] ", event.id, ": the handler's answer cannot be carried out: ", err)
-  send_error(self, event, { status = 502, name = "Bad Gateway", message = "the handler's answer cannot be carried out: " .. err })
+  send_error(
+    self,
+    event,
+    { status = 502, name = "Bad Gateway", message = "the handler's answer cannot be carried out: " .. err }
+  )
 end
 
 -- A socket that is refused, or gone, has nothing that could be changed.
-local function is_registered(self)
-  return Registry.get(self.id) ~= nil
-end
+local function is_registered(self) return Registry.get(self.id) ~= nil end
 
 local APPLY = {
   send = function(self, effect) self:send(effect.payload, effect.is_text) end,
@@ -77,8 +77,15 @@ function CarryOut.answer(self, event, answer)
     return send_error(self, event, answer.error)
   end
   if answer.body == "" and answer.status >= 400 and not answer.headers["ws-close"] then
-    return send_error(self, event, { status = answer.status, name = "Error",
-      message = "the handler answered " .. answer.status .. " without a body" })
+    return send_error(
+      self,
+      event,
+      {
+        status = answer.status,
+        name = "Error",
+        message = "the handler answered " .. answer.status .. " without a body",
+      }
+    )
   end
   local effects, err = Effects.read(answer)
   if not effects then

@@ -14,21 +14,17 @@ local Census = {}
 
 local gateway, sockets = ngx.shared.gateway, ngx.shared.sockets
 local worker_name, own_birth
-local configuration         -- the number of the configuration that this worker runs
+local configuration -- the number of the configuration that this worker runs
 local is_full = false
 local WORKERS_KILLED = Counters.place "framegate_workers_killed_total"
 
 --- The name of this gateway; it survives a reload.
 ---@return string
-function Census.node()
-  return gateway:get("node")
-end
+function Census.node() return gateway:get("node") end
 
 --- The name of this worker, never used again.
 ---@return string
-function Census.worker()
-  return worker_name
-end
+function Census.worker() return worker_name end
 
 --- The key under which limit_conn counts: the address (of an IPv6 client its /64) and the generation.
 ---@return string
@@ -43,7 +39,12 @@ end
 --- Keeps what a close event needs. None of it but the handshake, which is last, holds the end of a line.
 ---@param connection Connection
 function Census.remember(connection)
-  local record = ("%.3f\n%s\n%s\n%s"):format(connection.opened, connection.state or "", connection.path, connection.handshake)
+  local record = ("%.3f\n%s\n%s\n%s"):format(
+    connection.opened,
+    connection.state or "",
+    connection.path,
+    connection.handshake
+  )
   local ok, err = sockets:safe_set(connection.id, record)
   if not ok and not is_full then
     is_full = true
@@ -68,8 +69,15 @@ local KILLED = "the worker that held the socket was killed"
 -- What is left of a socket whose worker was killed: enough to say that it is gone.
 local function announce_end(id, record)
   local opened, state, path, handshake = record:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
-  local remains = { id = id, path = path, handshake = handshake, opened = tonumber(opened), close_reason = KILLED,
-    state = state ~= "" and state or nil, answered = farewell }
+  local remains = {
+    id = id,
+    path = path,
+    handshake = handshake,
+    opened = tonumber(opened),
+    close_reason = KILLED,
+    state = state ~= "" and state or nil,
+    answered = farewell,
+  }
   Journal.killed(remains)
   Dispatch.submit(Event.close(remains, {
     code = CloseCode.ABNORMAL,
@@ -127,21 +135,15 @@ end
 
 --- The number of the configuration that this worker runs.
 ---@return integer
-function Census.configuration()
-  return configuration
-end
+function Census.configuration() return configuration end
 
 --- What only the workers of this gateway know.
 ---@return string
-function Census.secret()
-  return gateway:get("secret")
-end
+function Census.secret() return gateway:get("secret") end
 
 --- Changes whenever a worker comes, begins to leave or is gone.
 ---@return integer
-function Census.members()
-  return gateway:get("members")
-end
+function Census.members() return gateway:get("members") end
 
 --- The other workers that live.
 ---@return { name: string, born: integer, is_leaving: boolean }[]
@@ -159,9 +161,7 @@ end
 
 --- When this worker was born, in the order of births.
 ---@return integer
-function Census.born()
-  return own_birth
-end
+function Census.born() return own_birth end
 
 --- A worker begins. One that was killed is noticed by its successor, or within 10 s.
 ---@param carry_out fun(id: string, answer: Answer) for the answer to the close event of a socket of such a worker
@@ -182,16 +182,18 @@ end
 ---@param seconds number at most
 function Census.await_successor(seconds)
   local deadline = ngx.now() + seconds
-  while gateway:get("configurations") ~= configuration and gateway:get("running") == configuration and ngx.now() < deadline do
+  while
+    gateway:get("configurations") ~= configuration
+    and gateway:get("running") == configuration
+    and ngx.now() < deadline
+  do
     ngx.sleep(0.02)
   end
 end
 
 --- Whether no worker runs a later configuration than this one.
 ---@return boolean
-function Census.is_last_configuration()
-  return gateway:get("running") == configuration
-end
+function Census.is_last_configuration() return gateway:get("running") == configuration end
 
 --- The worker was told to go: it listens no more, and serves the sockets it has.
 function Census.begin_to_leave()

@@ -64,7 +64,8 @@ local function ask_nginx(settings, run)
   if line:find("mismatch", 1, true) then
     return problem(settings, "TLS_CERTIFICATE_KEY", "the key of TLS_CERTIFICATE", reason)
   end
-  local name = (line:find("certificate key", 1, true) or line:find("PrivateKey", 1, true)) and "TLS_CERTIFICATE_KEY" or "TLS_CERTIFICATE"
+  local name = (line:find("certificate key", 1, true) or line:find("PrivateKey", 1, true)) and "TLS_CERTIFICATE_KEY"
+    or "TLS_CERTIFICATE"
   return problem(settings, name, "what nginx can use", reason)
 end
 

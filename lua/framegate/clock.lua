@@ -18,8 +18,6 @@ function Clock.format(time)
 end
 
 ---@return string now
-function Clock.timestamp()
-  return Clock.format(now())
-end
+function Clock.timestamp() return Clock.format(now()) end
 
 return Clock

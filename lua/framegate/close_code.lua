@@ -8,8 +8,8 @@ local CloseCode = {}
 CloseCode.NORMAL = 1000
 CloseCode.GOING_AWAY = 1001
 CloseCode.PROTOCOL_ERROR = 1002
-CloseCode.NO_STATUS = 1005    -- never sent: a close frame without a code
-CloseCode.ABNORMAL = 1006     -- never sent: no close frame came
+CloseCode.NO_STATUS = 1005 -- never sent: a close frame without a code
+CloseCode.ABNORMAL = 1006 -- never sent: no close frame came
 CloseCode.INVALID_DATA = 1007
 CloseCode.POLICY_VIOLATION = 1008
 CloseCode.TOO_BIG = 1009
@@ -27,9 +27,7 @@ end
 --- Whether a handler may close with this code: 1000 or 3000 to 4999, as the browser's WebSocket.close().
 ---@param code integer
 ---@return boolean
-function CloseCode.is_sendable(code)
-  return code == 1000 or (code >= 3000 and code <= 4999 and code % 1 == 0)
-end
+function CloseCode.is_sendable(code) return code == 1000 or (code >= 3000 and code <= 4999 and code % 1 == 0) end
 
 --- The payload of a close frame. A reason is cut to what fits (125 bytes with the code), between characters.
 ---@param code integer? nothing for an empty payload

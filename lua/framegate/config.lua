@@ -20,7 +20,11 @@ Config.variables = {
   { "TLS_REDIRECT", Parse.switch, false },
   { "USER_NAME", Parse.user, "" },
   { "SOCKET_PATH", Parse.path, "/ws/" },
-  { "HANDLER_URL", Parse.list(Parse.url), function(run) return { "http://unix:" .. run .. "/handler/handler.sock" } end },
+  {
+    "HANDLER_URL",
+    Parse.list(Parse.url),
+    function(run) return { "http://unix:" .. run .. "/handler/handler.sock" } end,
+  },
   { "SITE_URL", Parse.url, function(run) return "http://unix:" .. run .. "/internal/site.sock" end },
   { "CONTROL_SOCKET", Parse.socket_file, function(run) return run .. "/control/control.sock" end },
   { "WORKERS", Parse.workers, "auto" },
@@ -66,7 +70,9 @@ local function check_together(settings, problems)
     schemes[url:match("^%a+")] = true
   end
   if schemes.http and schemes.https then
-    problems[#problems + 1] = "HANDLER_URL=" .. table.concat(settings.HANDLER_URL, ",") .. ": expected all http or all https"
+    problems[#problems + 1] = "HANDLER_URL="
+      .. table.concat(settings.HANDLER_URL, ",")
+      .. ": expected all http or all https"
   end
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
   if port and token and port ~= "off" and token == "" then
@@ -75,8 +81,10 @@ local function check_together(settings, problems)
     problems[#problems + 1] = "CONTROL_TOKEN=…: expected CONTROL_PORT beside it"
   end
   if settings.PING_INTERVAL and settings.IDLE_TIMEOUT and settings.PING_INTERVAL >= settings.IDLE_TIMEOUT then
-    problems[#problems + 1] = ("PING_INTERVAL=%gs: expected a time below IDLE_TIMEOUT (%gs)")
-      :format(settings.PING_INTERVAL, settings.IDLE_TIMEOUT)
+    problems[#problems + 1] = ("PING_INTERVAL=%gs: expected a time below IDLE_TIMEOUT (%gs)"):format(
+      settings.PING_INTERVAL,
+      settings.IDLE_TIMEOUT
+    )
   end
 end
 

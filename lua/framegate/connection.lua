@@ -66,9 +66,7 @@ function Connection:ask_to_open()
 end
 
 --- Whether the queue or the outbox is so full that nothing more may be read.
-function Connection:is_full()
-  return self.outbox.bytes > Config.OUTBOX_BYTES or Inbox.is_full(self)
-end
+function Connection:is_full() return self.outbox.bytes > Config.OUTBOX_BYTES or Inbox.is_full(self) end
 
 local function push(self, frame)
   local taken = self.outbox:push(frame)
@@ -81,9 +79,7 @@ end
 --- A message for the client: an answer, or what the gateway says itself.
 ---@param payload string
 ---@param is_text boolean
-function Connection:send(payload, is_text)
-  push(self, Outbox.build(payload, is_text))
-end
+function Connection:send(payload, is_text) push(self, Outbox.build(payload, is_text)) end
 
 --- A push. Only pushes are refused: answers always find room.
 ---@param frame string whole, as Outbox.build gives it

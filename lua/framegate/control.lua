@@ -14,14 +14,14 @@ local Utf8 = require "framegate.utf8"
 
 local Control = {}
 
-
-local function json(value)
-  return { status = 200, body = cjson.encode(value), type = "application/json" }
-end
+local function json(value) return { status = 200, body = cjson.encode(value), type = "application/json" } end
 
 local function gone(err)
   if err == "timeout" then
-    return Problem.new(504, "the worker that holds this connection did not answer: what became of the request is not known")
+    return Problem.new(
+      504,
+      "the worker that holds this connection did not answer: what became of the request is not known"
+    )
   end
   return Problem.new(410, "this connection is gone, or never was")
 end
@@ -31,13 +31,15 @@ local NO_CONTENT = { status = 204, body = "" }
 -- Text by default, and as curl -d sends it; images, archives and octet-stream are binary.
 local function is_text(content_type)
   content_type = content_type or "text/plain"
-  return MediaType.kind(content_type) ~= "binary" or content_type:lower():find("^application/x%-www%-form%-urlencoded") ~= nil
+  return MediaType.kind(content_type) ~= "binary"
+    or content_type:lower():find("^application/x%-www%-form%-urlencoded") ~= nil
 end
 
 local function frame_of(request)
   local text = is_text(request.content_type)
   if #request.payload > Config.MAX_MESSAGE_BYTES then
-    return nil, Problem.new(413, ("a frame may have %d bytes at most (MAX_MESSAGE_BYTES)"):format(Config.MAX_MESSAGE_BYTES))
+    return nil,
+      Problem.new(413, ("a frame may have %d bytes at most (MAX_MESSAGE_BYTES)"):format(Config.MAX_MESSAGE_BYTES))
   end
   if text and not Utf8.is_valid(request.payload) then
     return nil, Problem.new(400, "a text frame is UTF-8: send content-type: application/octet-stream for binary")
@@ -64,7 +66,11 @@ local function send(request)
     return gone(err)
   end
   if result.delivered == 0 then
-    return Problem.new(429, "the connection does not read as fast as it is sent to: its outbox is full", { ["Retry-After"] = "1" })
+    return Problem.new(
+      429,
+      "the connection does not read as fast as it is sent to: its outbox is full",
+      { ["Retry-After"] = "1" }
+    )
   end
   return json(result)
 end
@@ -105,21 +111,13 @@ local function change_subscription(op)
   end
 end
 
-local function to_user(request)
-  return to_many("send_to_user", request, { user = request.segments[2] })
-end
+local function to_user(request) return to_many("send_to_user", request, { user = request.segments[2] }) end
 
-local function broadcast(request)
-  return to_many("broadcast", request, {})
-end
+local function broadcast(request) return to_many("broadcast", request, {}) end
 
-local function health()
-  return json { status = "ok" }
-end
+local function health() return json { status = "ok" } end
 
-local function status()
-  return Directory.answer(Status.read())
-end
+local function status() return Directory.answer(Status.read()) end
 
 local function metrics()
   return { status = 200, body = Metrics.read(), type = "text/plain; version=0.0.4; charset=utf-8" }
@@ -131,7 +129,11 @@ local RESOURCES = {
   { { "connections", "{id}" }, GET = describe, POST = send, DELETE = close },
   { { "topics" }, GET = Directory.list_topics },
   { { "topics", "{topic}" }, GET = Directory.describe_topic, POST = publish },
-  { { "topics", "{topic}", "connections", "{id}" }, PUT = change_subscription("subscribe"), DELETE = change_subscription("unsubscribe") },
+  {
+    { "topics", "{topic}", "connections", "{id}" },
+    PUT = change_subscription("subscribe"),
+    DELETE = change_subscription("unsubscribe"),
+  },
   { { "users", "{user}" }, POST = to_user },
   { { "broadcast" }, POST = broadcast },
   { { "healthz" }, GET = health },
@@ -167,7 +169,11 @@ function Control.handle(request)
         methods[#methods + 1] = type(method) == "string" and method or nil
       end
       table.sort(methods)
-      return Problem.new(405, "this resource takes " .. table.concat(methods, ", "), { ["Allow"] = table.concat(methods, ", ") })
+      return Problem.new(
+        405,
+        "this resource takes " .. table.concat(methods, ", "),
+        { ["Allow"] = table.concat(methods, ", ") }
+      )
     end
   end
   return Problem.new(404, "no such resource: see /openapi.json")

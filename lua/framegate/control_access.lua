@@ -14,13 +14,9 @@ local ControlAccess = {}
 local SAFE = { GET = true, HEAD = true }
 local DIALOG = 'Basic realm="framegate", charset="UTF-8"'
 
-local function is_token(text)
-  return text ~= nil and Secret.is_same(text, Config.CONTROL_TOKEN)
-end
+local function is_token(text) return text ~= nil and Secret.is_same(text, Config.CONTROL_TOKEN) end
 
-local function is_bearer(authorization)
-  return is_token(authorization:match("^[Bb]earer%s+(%S+)$"))
-end
+local function is_bearer(authorization) return is_token(authorization:match("^[Bb]earer%s+(%S+)$")) end
 
 local function is_basic(authorization)
   local pair = ngx.decode_base64(authorization:match("^[Bb]asic%s+(%S+)$") or "")
@@ -31,7 +27,11 @@ end
 local function unknown(request)
   local accept = request.headers.accept
   if SAFE[request.method] and type(accept) == "string" and accept:find("text/html", 1, true) then
-    return Problem.new(401, "sign in with any user name, and the CONTROL_TOKEN as the password", { ["WWW-Authenticate"] = DIALOG })
+    return Problem.new(
+      401,
+      "sign in with any user name, and the CONTROL_TOKEN as the password",
+      { ["WWW-Authenticate"] = DIALOG }
+    )
   end
   return Problem.new(401, "send authorization: Bearer with the CONTROL_TOKEN", { ["WWW-Authenticate"] = "Bearer" })
 end
@@ -49,7 +49,10 @@ local function is_own_change(headers, must_tell)
     return not must_tell
   end
   return (site == nil or site == "same-origin")
-    and (origin == nil or type(origin) == "string" and type(headers.host) == "string" and Origin.is_same_host(origin, headers.host))
+    and (
+      origin == nil
+      or type(origin) == "string" and type(headers.host) == "string" and Origin.is_same_host(origin, headers.host)
+    )
 end
 
 --- Why a request is refused.
@@ -64,8 +67,11 @@ function ControlAccess.refusal(request)
   if not request.is_local and not is_basic(authorization) then
     return unknown(request)
   end
-  local is_own = SAFE[request.method] and is_own_read(headers) or not SAFE[request.method] and is_own_change(headers, not request.is_local)
-  return not is_own and Problem.new(403, "a page of another origin may not ask this: programs send authorization: Bearer") or nil
+  local is_own = SAFE[request.method] and is_own_read(headers)
+    or not SAFE[request.method] and is_own_change(headers, not request.is_local)
+  return not is_own
+      and Problem.new(403, "a page of another origin may not ask this: programs send authorization: Bearer")
+    or nil
 end
 
 return ControlAccess

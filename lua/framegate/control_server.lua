@@ -75,13 +75,14 @@ local function element(entry)
     return Problem.new(400, "text is a string, base64 a string in base64, method a string")
   end
   local query, problem = query_of(entry.path)
-  return problem or Control.handle {
-    method = entry.method or "POST",
-    segments = segments_of(entry.path),
-    query = query,
-    payload = payload,
-    content_type = entry.base64 and "application/octet-stream" or "text/plain",
-  }
+  return problem
+    or Control.handle {
+      method = entry.method or "POST",
+      segments = segments_of(entry.path),
+      query = query,
+      payload = payload,
+      content_type = entry.base64 and "application/octet-stream" or "text/plain",
+    }
 end
 
 local function batch(body)
@@ -120,17 +121,22 @@ local function act(method, path, headers, body)
   end
   local query, problem = query_of(path)
   local content_type = headers["content-type"]
-  return problem or Control.handle {
-    method = method,
-    segments = segments,
-    query = query,
-    payload = body,
-    content_type = type(content_type) == "table" and content_type[1] or content_type,
-  }
+  return problem
+    or Control.handle {
+      method = method,
+      segments = segments,
+      query = query,
+      payload = body,
+      content_type = type(content_type) == "table" and content_type[1] or content_type,
+    }
 end
 
 local function refusal(headers)
-  return ControlAccess.refusal { method = ngx.req.get_method(), headers = headers, is_local = ngx.var.remote_addr == "unix:" }
+  return ControlAccess.refusal {
+    method = ngx.req.get_method(),
+    headers = headers,
+    is_local = ngx.var.remote_addr == "unix:",
+  }
 end
 
 --- Stands before the files of the page.
@@ -151,7 +157,13 @@ function ControlServer.run()
   end
   local method, path, body = ngx.req.get_method(), ngx.var.request_uri, read_body()
   if Dispatch.has_left() then
-    return respond(Problem.new(503, "this worker of the gateway is going away and has done nothing: ask again", { ["Retry-After"] = "0" }))
+    return respond(
+      Problem.new(
+        503,
+        "this worker of the gateway is going away and has done nothing: ask again",
+        { ["Retry-After"] = "0" }
+      )
+    )
   end
   local key = headers["idempotency-key"]
   if type(key) ~= "string" or key == "" or method == "GET" then

@@ -16,17 +16,17 @@ ffi.cdef "void *mmap(void *address, size_t length, int protection, int flags, in
 local Counters = {}
 
 local gateway = ngx.shared.gateway
-local PROT_READ_WRITE, MAP_SHARED_ANONYMOUS = 3, 0x21     -- the same on x86-64 and arm64
+local PROT_READ_WRITE, MAP_SHARED_ANONYMOUS = 3, 0x21 -- the same on x86-64 and arm64
 local SLOTS = 1024
 
 -- The first numbers of a slot are no counters.
-local OWNER = 0               -- process id; 0 while nobody has had the slot
-local OPEN = 1                -- sockets that the owner holds
+local OWNER = 0 -- process id; 0 while nobody has had the slot
+local OPEN = 1 -- sockets that the owner holds
 local ANSWERED, FAILED = 2, 3 -- when an event last ended so, in seconds
 local FIRST = 4
 
-local series = {}             -- names of the counters, in their order
-local places = {}             -- of each family: a place, or places by label values
+local series = {} -- names of the counters, in their order
+local places = {} -- of each family: a place, or places by label values
 
 local function add_series(name)
   series[#series + 1] = name
@@ -70,21 +70,17 @@ for _, family in ipairs(Families.list) do
 end
 
 local STRIDE = FIRST + #series
-local regions = {}                               -- { address, slots: double*, stride, places: ours by theirs }
-local own = ffi.new("double[?]", STRIDE)         -- until the worker has a slot
+local regions = {} -- { address, slots: double*, stride, places: ours by theirs }
+local own = ffi.new("double[?]", STRIDE) -- until the worker has a slot
 
 --- Where a family counts, for `count` and `observe`: of one with labels a table by their values.
 ---@param name string
 ---@return integer|table
-function Counters.place(name)
-  return assert(places[name], name)
-end
+function Counters.place(name) return assert(places[name], name) end
 
 ---@param place integer
 ---@param amount number? 1 by default
-function Counters.count(place, amount)
-  own[place] = own[place] + (amount or 1)
-end
+function Counters.count(place, amount) own[place] = own[place] + (amount or 1) end
 
 --- Takes one value of a histogram.
 ---@param histogram table as `place` gives it
@@ -119,9 +115,7 @@ end
 --- An event has ended.
 ---@param time number now, in seconds
 ---@param is_failure boolean
-function Counters.note_end(time, is_failure)
-  own[is_failure and FAILED or ANSWERED] = time
-end
+function Counters.note_end(time, is_failure) own[is_failure and FAILED or ANSWERED] = time end
 
 local function map(bytes)
   local memory = ffi.C.mmap(nil, bytes, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0)
@@ -179,7 +173,10 @@ function Counters.claim()
   for i = 0, SLOTS - 1 do
     local slot = region.slots + i * region.stride
     local owner = slot[OWNER]
-    if (owner == 0 or Process.is_dead(owner)) and gateway:add(("slot:%s:%d:%d"):format(region.address, i, owner), true, 60) then
+    if
+      (owner == 0 or Process.is_dead(owner))
+      and gateway:add(("slot:%s:%d:%d"):format(region.address, i, owner), true, 60)
+    then
       return take_over(slot)
     end
   end
@@ -211,7 +208,7 @@ function Counters.totals()
     for i = 0, SLOTS - 1 do
       local slot = region.slots + i * region.stride
       if slot[OWNER] == 0 then
-        break     -- slots are taken in their order
+        break -- slots are taken in their order
       end
       add_slot(totals, region, slot)
     end

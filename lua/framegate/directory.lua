@@ -12,9 +12,7 @@ local PAGE, MAX_PAGE = 100, 1000
 --- An answer of JSON that is written already.
 ---@param text string
 ---@return { status: integer, body: string, type: string }
-function Directory.answer(text)
-  return { status = 200, body = text, type = "application/json" }
-end
+function Directory.answer(text) return { status = 200, body = text, type = "application/json" } end
 
 --- The facts of a connection as JSON.
 ---@param facts table as Facts.of gives them
@@ -46,9 +44,7 @@ local function limit_of(request)
   return limit
 end
 
-local function by_id(a, b)
-  return a.id < b.id
-end
+local function by_id(a, b) return a.id < b.id end
 
 local function first_of(results, limit)
   local all, count = {}, 0
@@ -75,8 +71,12 @@ function Directory.list(request)
   -- One more than asked for tells whether there is a next page.
   local results = Bus.call_all("list", { after = request.query.cursor or "", limit = limit + 1 })
   local connections, count, has_more = first_of(results, limit)
-  return Directory.answer(Json.object({ count = count, cursor = has_more and connections[limit].id or nil },
-    { { "connections", Json.array(connections, Directory.facts) } }))
+  return Directory.answer(
+    Json.object(
+      { count = count, cursor = has_more and connections[limit].id or nil },
+      { { "connections", Json.array(connections, Directory.facts) } }
+    )
+  )
 end
 
 --- GET /topics
@@ -104,8 +104,12 @@ function Directory.describe_topic(request)
   end
   local results = Bus.call_all("list_topic", { topic = topic, after = request.query.cursor or "", limit = limit + 1 })
   local connections, count, has_more = first_of(results, limit)
-  return Directory.answer(Json.object({ topic = topic, count = count, cursor = has_more and connections[limit].id or nil },
-    { { "connections", Json.array(connections, Directory.facts) } }))
+  return Directory.answer(
+    Json.object(
+      { topic = topic, count = count, cursor = has_more and connections[limit].id or nil },
+      { { "connections", Json.array(connections, Directory.facts) } }
+    )
+  )
 end
 
 return Directory

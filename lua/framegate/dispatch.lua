@@ -21,11 +21,11 @@ local PROBE_SECONDS = 0.1
 local CLOSE_SECONDS = 300
 local MAX_WAITING_CLOSES = 10000
 
-local outstanding = 0                                   -- events that were submitted and have not ended
-local closes = 0                                        -- close events that are not delivered yet
-local is_away = false                                   -- no handler could be reached when last tried
+local outstanding = 0 -- events that were submitted and have not ended
+local closes = 0 -- close events that are not delivered yet
+local is_away = false -- no handler could be reached when last tried
 local is_probing, is_leaving, has_left = false, false, false
-local on_left                                           -- called when nothing is left to do
+local on_left -- called when nothing is left to do
 
 local function send(lane, events)
   for _, event in ipairs(events) do
@@ -46,7 +46,7 @@ local function probe()
   end
 end
 
-local pace      -- an errand
+local pace -- an errand
 
 local function pump()
   if is_away then
@@ -72,9 +72,7 @@ local function has_waited_long(event)
   return now() - event.since > (event.kind == "close" and CLOSE_SECONDS or Config.HANDLER_WAIT)
 end
 
-local function give_up_waiting(event)
-  Dispatch.give_up(event, Answer.failed("unavailable"))
-end
+local function give_up_waiting(event) Dispatch.give_up(event, Answer.failed("unavailable")) end
 
 -- Runs while something waits: opens lanes beside slow ones, tries again, gives up.
 pace = Errand.new("the dispatch of events", function()
@@ -152,8 +150,16 @@ local function set_away(away, event)
   end
   is_away = away
   if away then
-    ngx.log(ngx.WARN, "[gateway] ", event.id, ": no handler can be reached at ", table.concat(Config.HANDLER_URL, ", "),
-      ": events wait up to ", Config.HANDLER_WAIT, " s")
+    ngx.log(
+      ngx.WARN,
+      "[gateway] ",
+      event.id,
+      ": no handler can be reached at ",
+      table.concat(Config.HANDLER_URL, ", "),
+      ": events wait up to ",
+      Config.HANDLER_WAIT,
+      " s"
+    )
   else
     ngx.log(ngx.WARN, "[gateway] ", event.id, ": a handler answers again")
   end
@@ -236,9 +242,7 @@ end
 
 --- Whether this worker was told to go, and has nothing left to do: what comes now is for another.
 ---@return boolean
-function Dispatch.has_left()
-  return has_left
-end
+function Dispatch.has_left() return has_left end
 
 --- The worker was told to go. Events are carried until the last socket has ended and its close event was answered.
 ---@param done fun() called then

@@ -11,7 +11,7 @@ local Registry = require "framegate.registry"
 local Drain = {}
 
 local STEP_SECONDS = 0.05
-local STOP_SECONDS = 1      -- over which the sockets of a gateway that stops are closed
+local STOP_SECONDS = 1 -- over which the sockets of a gateway that stops are closed
 
 -- Each after the answer to the event it has in flight.
 local function close_some(ids, from, to, reason)

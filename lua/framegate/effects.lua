@@ -11,8 +11,8 @@ local Utf8 = require "framegate.utf8"
 
 local Effects = {}
 
-local MAX_STATE = 4096     -- bytes before encoding
-local MAX_TOPIC = 255      -- bytes
+local MAX_STATE = 4096 -- bytes before encoding
+local MAX_TOPIC = 255 -- bytes
 
 local function check_topic(topic)
   if type(topic) ~= "string" or topic == "" or #topic > MAX_TOPIC or not Utf8.is_valid(topic) then
@@ -157,9 +157,7 @@ local HEADERS = {
   { "ws-user", function(value) return user_effect(Percent.decode(value)) end },
 }
 
-local function joined(value)
-  return type(value) == "table" and table.concat(value, ",") or value
-end
+local function joined(value) return type(value) == "table" and table.concat(value, ",") or value end
 
 local function read_headers(headers, effects)
   for _, header in ipairs(HEADERS) do

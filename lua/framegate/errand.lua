@@ -11,9 +11,7 @@ Errand.__index = Errand
 ---@param name string for the log: "… failed"
 ---@param work fun()
 ---@return Errand
-function Errand.new(name, work)
-  return setmetatable({ name = name, work = work }, Errand)
-end
+function Errand.new(name, work) return setmetatable({ name = name, work = work }, Errand) end
 
 local function run(_, self)
   local ok, err = xpcall(self.work, debug.traceback)

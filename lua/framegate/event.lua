@@ -54,8 +54,18 @@ local function source_of_all()
 end
 
 local function new(connection, kind, id)
-  return { kind = kind, connection = connection, id = id, time = Clock.timestamp(), state = connection.state,
-    number = connection.events, body = "", is_text = true, since = 0, attempts = 0 }
+  return {
+    kind = kind,
+    connection = connection,
+    id = id,
+    time = Clock.timestamp(),
+    state = connection.state,
+    number = connection.events,
+    body = "",
+    is_text = true,
+    since = 0,
+    attempts = 0,
+  }
 end
 
 local function numbered(connection, kind)
@@ -66,9 +76,7 @@ end
 
 ---@param connection Connection
 ---@return Event
-function Event.open(connection)
-  return numbered(connection, "open")
-end
+function Event.open(connection) return numbered(connection, "open") end
 
 ---@param connection Connection
 ---@param body string
@@ -100,8 +108,14 @@ local function rare_lines(event)
   end
   local ended = event.ended
   if ended then
-    lines = lines .. "ce-closecode: " .. ended.code .. "\r\nce-closereason: " .. ended.reason
-      .. "\r\nce-duration: " .. ended.duration .. "\r\n"
+    lines = lines
+      .. "ce-closecode: "
+      .. ended.code
+      .. "\r\nce-closereason: "
+      .. ended.reason
+      .. "\r\nce-duration: "
+      .. ended.duration
+      .. "\r\n"
   end
   return lines
 end
@@ -112,12 +126,33 @@ end
 ---@return string[] pieces
 function Event.to_request(event)
   local connection = event.connection
-  return { "POST ", connection.path, " HTTP/1.1\r\n", connection.handshake,
-    "ce-specversion: 1.0\r\nce-source: ", source_of_all(), "\r\nce-connectionid: ", connection.id,
-    "\r\nce-type: framegate.", event.kind, "\r\nce-id: ", event.id, "\r\nce-time: ", event.time,
-    event.number and "\r\nce-eventnumber: " or "", event.number or "", "\r\n", rare_lines(event),
-    event.content_type and "content-type: " or "", event.content_type or "", event.content_type and "\r\n" or "",
-    "content-length: ", #event.body, "\r\n\r\n", event.body }
+  return {
+    "POST ",
+    connection.path,
+    " HTTP/1.1\r\n",
+    connection.handshake,
+    "ce-specversion: 1.0\r\nce-source: ",
+    source_of_all(),
+    "\r\nce-connectionid: ",
+    connection.id,
+    "\r\nce-type: framegate.",
+    event.kind,
+    "\r\nce-id: ",
+    event.id,
+    "\r\nce-time: ",
+    event.time,
+    event.number and "\r\nce-eventnumber: " or "",
+    event.number or "",
+    "\r\n",
+    rare_lines(event),
+    event.content_type and "content-type: " or "",
+    event.content_type or "",
+    event.content_type and "\r\n" or "",
+    "content-length: ",
+    #event.body,
+    "\r\n\r\n",
+    event.body,
+  }
 end
 
 local function to_utf8(character)
@@ -126,9 +161,7 @@ local function to_utf8(character)
 end
 
 -- Bytes above 127 are Latin-1 in path and headers of a request (as Node reads them), so they are here too.
-local function quote(text)
-  return cjson.encode((gsub(text, "[\128-\255]", to_utf8)))
-end
+local function quote(text) return cjson.encode((gsub(text, "[\128-\255]", to_utf8))) end
 
 -- Header lines as members of a JSON object, each with a comma behind it.
 local function to_members(lines)
@@ -143,8 +176,15 @@ end
 local function batch_prefix(connection)
   local prefix = connection.batch_prefix
   if not prefix then
-    prefix = '{"path":' .. quote(connection.path) .. ',"headers":{' .. to_members(connection.handshake)
-      .. '"ce-specversion":"1.0","ce-source":' .. quote(source_of_all()) .. ',"ce-connectionid":"' .. connection.id .. '",'
+    prefix = '{"path":'
+      .. quote(connection.path)
+      .. ',"headers":{'
+      .. to_members(connection.handshake)
+      .. '"ce-specversion":"1.0","ce-source":'
+      .. quote(source_of_all())
+      .. ',"ce-connectionid":"'
+      .. connection.id
+      .. '",'
     connection.batch_prefix = prefix
   end
   return prefix

@@ -7,9 +7,7 @@ local Facts = {}
 --- The client's address, as nginx sees it or a trusted proxy reveals it.
 ---@param connection Connection
 ---@return string
-function Facts.address(connection)
-  return connection.handshake:match("\r\nx%-forwarded%-for: ([^\r]*)")
-end
+function Facts.address(connection) return connection.handshake:match("\r\nx%-forwarded%-for: ([^\r]*)") end
 
 --- For the control API: times in seconds, `opened` as RFC 3339 has it, `outbox` in bytes, `bytes` those of payload. `topics`
 --- that are none may turn into an empty object on their way between workers: Json.array knows how to write them.

@@ -6,7 +6,8 @@ local Families = {}
 
 Families.EVENTS = { "open", "message", "close" }
 Families.OUTCOMES = { "answered", "error_status", "unavailable", "closing", "lost", "timeout", "refused", "malformed" }
-Families.REFUSALS = { "handshake", "origin", "full", "leaving", "address", "handler", "unavailable", "timeout", "error", "left" }
+Families.REFUSALS =
+  { "handshake", "origin", "full", "leaving", "address", "handler", "unavailable", "timeout", "error", "left" }
 Families.PUSHES = { "connection", "topic", "user", "broadcast" }
 
 -- Which codes a cause may have; what a client or a handler may choose is summed up.
@@ -60,8 +61,17 @@ Families.list = {
   { "framegate_build_info", "gauge", "The version that runs; always 1.", labels = { "version" } },
   { "framegate_start_time_seconds", "gauge", "When the gateway started, in seconds since 1970." },
   { "framegate_configuration", "gauge", "The number of the configuration that runs; a reload raises it." },
-  { "framegate_configuration_loaded_time_seconds", "gauge", "When the configuration that runs was loaded, in seconds since 1970." },
-  { "framegate_workers", "gauge", "Workers that live; those that leave serve the sockets they have.", labels = { "state" } },
+  {
+    "framegate_configuration_loaded_time_seconds",
+    "gauge",
+    "When the configuration that runs was loaded, in seconds since 1970.",
+  },
+  {
+    "framegate_workers",
+    "gauge",
+    "Workers that live; those that leave serve the sockets they have.",
+    labels = { "state" },
+  },
   { "framegate_workers_killed_total", "counter", "Workers that ended without being told to." },
   { "framegate_mesh_links", "gauge", "Links between workers, counted at both ends." },
   { "framegate_mesh_links_missing", "gauge", "Links between workers that are missing, counted at both ends." },
@@ -70,10 +80,20 @@ Families.list = {
 
   { "framegate_sockets", "gauge", "Sockets that are open." },
   { "framegate_sockets_opened_total", "counter", "Sockets that were accepted." },
-  { "framegate_sockets_refused_total", "counter", "Handshakes that were refused, by cause.",
-    labels = { "cause" }, sets = singly(Families.REFUSALS) },
-  { "framegate_sockets_closed_total", "counter", "Sockets that have ended, by who or what ended them and by close code.",
-    labels = { "cause", "code" }, sets = closes() },
+  {
+    "framegate_sockets_refused_total",
+    "counter",
+    "Handshakes that were refused, by cause.",
+    labels = { "cause" },
+    sets = singly(Families.REFUSALS),
+  },
+  {
+    "framegate_sockets_closed_total",
+    "counter",
+    "Sockets that have ended, by who or what ended them and by close code.",
+    labels = { "cause", "code" },
+    sets = closes(),
+  },
 
   { "framegate_frames_received_total", "counter", "Messages that clients sent." },
   { "framegate_frames_sent_total", "counter", "Messages for clients that were taken to be sent." },
@@ -85,23 +105,60 @@ Families.list = {
 
   { "framegate_log_lines_lost_total", "counter", "Lines of SOCKET_LOG that could not be written." },
 
-  { "framegate_events_total", "counter", "Events that have ended, by type and by what became of them.",
-    labels = { "type", "outcome" }, sets = product(Families.EVENTS, Families.OUTCOMES) },
-  { "framegate_event_duration_seconds", "histogram", "From when an event was ready to its end, waiting and repeats included.",
-    labels = { "type" }, sets = singly(Families.EVENTS), bounds = SECONDS },
-  { "framegate_event_retries_total", "counter", "Events that were put back to be sent again, by reason.",
-    labels = { "reason" }, sets = singly { "unavailable", "closing", "lost", "timeout" } },
+  {
+    "framegate_events_total",
+    "counter",
+    "Events that have ended, by type and by what became of them.",
+    labels = { "type", "outcome" },
+    sets = product(Families.EVENTS, Families.OUTCOMES),
+  },
+  {
+    "framegate_event_duration_seconds",
+    "histogram",
+    "From when an event was ready to its end, waiting and repeats included.",
+    labels = { "type" },
+    sets = singly(Families.EVENTS),
+    bounds = SECONDS,
+  },
+  {
+    "framegate_event_retries_total",
+    "counter",
+    "Events that were put back to be sent again, by reason.",
+    labels = { "reason" },
+    sets = singly { "unavailable", "closing", "lost", "timeout" },
+  },
   { "framegate_close_events_given_up_total", "counter", "Close events that no handler has answered." },
   { "framegate_answers_rejected_total", "counter", "Answers of the handler that could not be carried out." },
   { "framegate_request_events", "histogram", "Events in one request to the handler.", bounds = EVENTS_OF_A_REQUEST },
-  { "framegate_events_waiting", "gauge", "Events that wait for a lane, or for their time to be sent again.", labels = { "for" } },
+  {
+    "framegate_events_waiting",
+    "gauge",
+    "Events that wait for a lane, or for their time to be sent again.",
+    labels = { "for" },
+  },
   { "framegate_lanes", "gauge", "Connections to the handler, by whether they carry something.", labels = { "state" } },
 
-  { "framegate_pushes_total", "counter", "Pushes, by whom they were for.", labels = { "kind" }, sets = singly(Families.PUSHES) },
-  { "framegate_pushes_delivered_total", "counter", "Sockets that took the frame of a push.",
-    labels = { "kind" }, sets = singly(Families.PUSHES) },
-  { "framegate_pushes_dropped_total", "counter", "Sockets whose outbox had no room for the frame of a push.",
-    labels = { "kind" }, sets = singly(Families.PUSHES) },
+  {
+    "framegate_pushes_total",
+    "counter",
+    "Pushes, by whom they were for.",
+    labels = { "kind" },
+    sets = singly(Families.PUSHES),
+  },
+  {
+    "framegate_pushes_delivered_total",
+    "counter",
+    "Sockets that took the frame of a push.",
+    labels = { "kind" },
+    sets = singly(Families.PUSHES),
+  },
+  {
+    "framegate_pushes_dropped_total",
+    "counter",
+    "Sockets whose outbox had no room for the frame of a push.",
+    labels = { "kind" },
+    sets = singly(Families.PUSHES),
+  },
 }
 
 return Families

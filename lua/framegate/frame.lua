@@ -74,8 +74,9 @@ function Frame.read_header(buffer, position, into)
     length, wasteful = read_length(buffer, position, short)
   end
   if wasteful then
-    return nil, length and "the length must be written in as few bytes as it takes"
-      or "the most significant bit of the length must be 0"
+    return nil,
+      length and "the length must be written in as few bytes as it takes"
+        or "the most significant bit of the length must be 0"
   end
   local a, b, c, d = byte(buffer, position + size - 4, position + size - 1)
   into.fin = first >= 0x80
@@ -120,8 +121,6 @@ end
 ---@param mask integer
 ---@param length integer bytes
 ---@return integer mask
-function Frame.turn(mask, length)
-  return rol(mask, -8 * (length % 4) % 32)
-end
+function Frame.turn(mask, length) return rol(mask, -8 * (length % 4) % 32) end
 
 return Frame

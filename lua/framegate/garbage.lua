@@ -6,15 +6,15 @@ local ffi = require "ffi"
 
 ffi.cdef "int malloc_trim(size_t pad);"
 local C = ffi.C
-local has_trim = pcall(function() return C.malloc_trim end)      -- of glibc alone
+local has_trim = pcall(function() return C.malloc_trim end) -- of glibc alone
 
 local Garbage = {}
 
-local IDLE_PAUSE, BUSY_PAUSE = 108, 400      -- percent of what lives, at which the next collection begins
-local STEP = 400                             -- how fast one is done
-local BUSY_SECONDS = 5                       -- after a frame
+local IDLE_PAUSE, BUSY_PAUSE = 108, 400 -- percent of what lives, at which the next collection begins
+local STEP = 400 -- how fast one is done
+local BUSY_SECONDS = 5 -- after a frame
 
-local MANY = 1000                            -- sockets that have ended
+local MANY = 1000 -- sockets that have ended
 
 local is_busy = false
 local last_frame = 0
@@ -44,15 +44,11 @@ function Garbage.note_idle_socket()
 end
 
 --- A socket has ended.
-function Garbage.note_end()
-  ended = ended + 1
-end
+function Garbage.note_end() ended = ended + 1 end
 
 --- Whether so many sockets have ended that a worker without any should collect what they left.
 ---@return boolean
-function Garbage.is_due()
-  return ended >= MANY
-end
+function Garbage.is_due() return ended >= MANY end
 
 --- Collects everything, in a worker without sockets, and gives free pages back to the kernel. It takes some 2 µs for each
 --- socket that has ended; what the next ones take does not come on top of that.

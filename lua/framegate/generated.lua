@@ -10,9 +10,7 @@ local MODULES = {
   { "ngx_http_lua_module.so", "libnginx-mod-http-lua" },
 }
 
-local function lines(list)
-  return table.concat(list, "\n") .. "\n"
-end
+local function lines(list) return table.concat(list, "\n") .. "\n" end
 
 local function find_module(name, exists)
   for _, folder in ipairs(MODULE_FOLDERS) do
@@ -108,9 +106,7 @@ local function sockets_file(settings)
   }
 end
 
-local function scheme(url)
-  return url:match("^(%a+)://")
-end
+local function scheme(url) return url:match("^(%a+)://") end
 
 -- The name that a TLS server is asked for; nginx would take the upstream block's.
 local function tls_name(url)
@@ -140,7 +136,8 @@ function Generated.files(settings, machine)
     ["limit_conn.conf"] = limit > 0 and ("limit_conn sockets_per_address %d;\n"):format(limit) or "",
     ["site.conf"] = ("proxy_pass %s://site;\n"):format(scheme(settings.SITE_URL)) .. tls_name(settings.SITE_URL),
     ["internal_listen.conf"] = ("listen unix:%s/internal/dispatch.sock;\n"):format(machine.run)
-      .. ("set $handler_scheme %s;\n"):format(scheme(settings.HANDLER_URL[1])) .. tls_name(settings.HANDLER_URL[1]),
+      .. ("set $handler_scheme %s;\n"):format(scheme(settings.HANDLER_URL[1]))
+      .. tls_name(settings.HANDLER_URL[1]),
     ["handler_timeout.conf"] = ("proxy_read_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000)
       .. ("proxy_send_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000),
     ["control_listen.conf"] = control_file(settings, machine),

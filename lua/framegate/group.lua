@@ -6,9 +6,7 @@ local Group = {}
 Group.__index = Group
 
 ---@return Group
-function Group.new()
-  return setmetatable({ count = 0, places = {} }, Group)
-end
+function Group.new() return setmetatable({ count = 0, places = {} }, Group) end
 
 ---@param connection Connection
 ---@return boolean added false when it was there

@@ -5,9 +5,7 @@ local Origin = require "framegate.origin"
 
 local Handshake = {}
 
-local function first(value)
-  return type(value) == "table" and value[1] or value
-end
+local function first(value) return type(value) == "table" and value[1] or value end
 
 local function has_token(value, token)
   local all = type(value) == "table" and table.concat(value, ",") or value or ""
@@ -19,9 +17,7 @@ local function has_token(value, token)
   return false
 end
 
-local function refusal(status, message, headers)
-  return { status = status, message = message, headers = headers or {} }
-end
+local function refusal(status, message, headers) return { status = status, message = message, headers = headers or {} } end
 
 local function check_key(headers)
   local key = headers["sec-websocket-key"]
@@ -61,7 +57,12 @@ local function is_listed(origin, allowed)
     if entry == "*" or entry == origin then
       return true
     end
-    if scheme and origin:sub(1, #scheme) == scheme and #origin > #scheme + #suffix and origin:sub(-#suffix) == suffix then
+    if
+      scheme
+      and origin:sub(1, #scheme) == scheme
+      and #origin > #scheme + #suffix
+      and origin:sub(-#suffix) == suffix
+    then
       return true
     end
   end
@@ -77,7 +78,8 @@ local function check_origin(request)
     return refusal(400, "Origin must appear once")
   end
   origin = origin:lower()
-  local allowed = origin ~= "null" and Origin.is_same_host(origin, request.host) or is_listed(origin, request.allowed_origins)
+  local allowed = origin ~= "null" and Origin.is_same_host(origin, request.host)
+    or is_listed(origin, request.allowed_origins)
   if not allowed then
     local words = ("the origin %s is not allowed here: add it to ALLOWED_ORIGINS"):format(origin)
     local refused = refusal(403, words)
@@ -96,9 +98,7 @@ end
 --- Checks a handshake.
 ---@param request HandshakeRequest
 ---@return { status: integer, message: string, headers: table, origin: string? }? refusal nil when it may go on
-function Handshake.check(request)
-  return check_form(request) or check_origin(request)
-end
+function Handshake.check(request) return check_form(request) or check_origin(request) end
 
 --- Whether the subprotocol a handler chose was offered (RFC 6455 section 4.2.2, /subprotocol/).
 ---@param offered string|string[]|nil Sec-WebSocket-Protocol of the client

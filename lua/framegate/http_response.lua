@@ -203,7 +203,9 @@ end
 --- Whether another request may follow on the connection.
 ---@return boolean
 function HttpResponse:is_reusable()
-  return not self.is_until_close and self.headers.connection ~= "close" and self.buffer == ""
+  return not self.is_until_close
+    and self.headers.connection ~= "close"
+    and self.buffer == ""
     and (self.is_complete or self.remaining == 0 and not self.is_chunked)
 end
 

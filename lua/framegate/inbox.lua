@@ -9,7 +9,7 @@ local Inbox = {}
 -- With more the gateway stops reading: TCP is the back-pressure.
 local MAX_MESSAGES = 64
 
-local total = 0     -- messages of all sockets of this worker that wait
+local total = 0 -- messages of all sockets of this worker that wait
 
 local function of(connection)
   if not connection.queue then
@@ -58,8 +58,6 @@ end
 
 --- Messages of all sockets of this worker that wait.
 ---@return integer
-function Inbox.total()
-  return total
-end
+function Inbox.total() return total end
 
 return Inbox

@@ -9,9 +9,7 @@ local Journal = {}
 
 local REFUSED = Counters.place "framegate_sockets_refused_total"
 
-local function traffic_json(incoming, outgoing)
-  return { ('{"in":%d,"out":%d}'):format(incoming, outgoing) }
-end
+local function traffic_json(incoming, outgoing) return { ('{"in":%d,"out":%d}'):format(incoming, outgoing) } end
 
 local function log(event, connection, ...)
   SocketLog.write(event, {
@@ -34,10 +32,16 @@ function Journal.opened(connection)
 end
 
 local function log_close(connection, code, cause, traffic)
-  log("close", connection, { "code", code }, { "reason", connection.close_reason or "" }, { "cause", cause },
+  log(
+    "close",
+    connection,
+    { "code", code },
+    { "reason", connection.close_reason or "" },
+    { "cause", cause },
     { "duration", { ("%.3f"):format(ngx.now() - connection.opened) } },
     { "frames", traffic and traffic_json(traffic.frames_in, traffic.frames_out) },
-    { "bytes", traffic and traffic_json(traffic.bytes_in, traffic.bytes_out) })
+    { "bytes", traffic and traffic_json(traffic.bytes_in, traffic.bytes_out) }
+  )
 end
 
 --- A socket is gone; nothing is said of one that was not opened.
@@ -67,8 +71,15 @@ end
 function Journal.refused(cause, status)
   Counters.count(REFUSED[cause])
   if SocketLog.is_on() then
-    SocketLog.write("refuse", { { "address", ngx.var.remote_addr }, { "path", SocketLog.path(ngx.var.request_uri) },
-      { "status", status }, { "cause", cause } })
+    SocketLog.write(
+      "refuse",
+      {
+        { "address", ngx.var.remote_addr },
+        { "path", SocketLog.path(ngx.var.request_uri) },
+        { "status", status },
+        { "cause", cause },
+      }
+    )
   end
 end
 

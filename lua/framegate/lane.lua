@@ -19,17 +19,15 @@ local now = ngx.now
 local Lane = {}
 Lane.__index = Lane
 
-local REQUESTS, CONNECTIONS = 1000, 50      -- before it hands over
-local RESTS = 150             -- likewise: ngx_lua parses the address anew, some 300 bytes, for a connection out of its pool
+local REQUESTS, CONNECTIONS = 1000, 50 -- before it hands over
+local RESTS = 150 -- likewise: ngx_lua parses the address anew, some 300 bytes, for a connection out of its pool
 local IDLE_SECONDS = 60
 local NEW_ATTEMPTS = 3
 local CONNECT_MS, SEND_MS = 2000, 10000
 
 ---@param dispatch table with `free(lane)`, `retire(lane)` and `answered(event, answer)`
 ---@return Lane
-function Lane.new(dispatch)
-  return setmetatable({ dispatch = dispatch, semaphore = semaphore.new() }, Lane)
-end
+function Lane.new(dispatch) return setmetatable({ dispatch = dispatch, semaphore = semaphore.new() }, Lane) end
 
 --- Gives the lane its next events. One that takes batches may come with others.
 ---@param events Event[]
@@ -56,9 +54,7 @@ local is_internal_server_gone = false
 
 --- The gateway stops: nothing listens any more, the internal server neither. What is still to be said, most of all the
 --- close events, goes straight to the handler.
-function Lane.go_direct()
-  is_internal_server_gone = true
-end
+function Lane.go_direct() is_internal_server_gone = true end
 
 local function connect_to_handler(socket)
   local address, tls_name = Upstream.next("handler")
@@ -74,7 +70,7 @@ end
 
 -- A worker that is going away closes its end after an answer. What a lane wrote there would be sent again, but nginx logs an error.
 local function connect(self)
-  local members = require("framegate.census").members()     -- not above: census.lua requires dispatch.lua
+  local members = require("framegate.census").members() -- not above: census.lua requires dispatch.lua
   if self.members ~= members then
     self:disconnect()
     self.members = members
@@ -211,7 +207,7 @@ local function work(self)
     carry_events(self, events)
     self.started, self.carried = nil, nil
     if request == REQUESTS or self.connections >= CONNECTIONS or self.rests >= RESTS then
-      return      -- a lane that ends must not be offered as free
+      return -- a lane that ends must not be offered as free
     end
     self.dispatch.free(self)
   end
@@ -243,8 +239,6 @@ local function fail(self, err)
 end
 
 --- Starts the lane's thread.
-function Lane:start()
-  Background.run(run, self, fail)
-end
+function Lane:start() Background.run(run, self, fail) end
 
 return Lane

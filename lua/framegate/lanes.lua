@@ -11,20 +11,18 @@ local Lanes = {}
 local FRESH_LANES = 2
 local YOUNG_TIMES = 2
 local YOUNG_AT_LEAST, YOUNG_AT_MOST = 0.002, 0.005
-local LATELY = 16               -- requests, about
+local LATELY = 16 -- requests, about
 
-local usual = YOUNG_AT_MOST     -- seconds until the first answer to a request, of late
+local usual = YOUNG_AT_MOST -- seconds until the first answer to a request, of late
 
 local idle = {}
-local fresh = {}      -- lanes that carry something, and perhaps have for too long
+local fresh = {} -- lanes that carry something, and perhaps have for too long
 local count = 0
 local is_closed = false
 
 --- For how long a request is young.
 ---@return number seconds
-function Lanes.young_seconds()
-  return math.max(YOUNG_AT_LEAST, math.min(usual * YOUNG_TIMES, YOUNG_AT_MOST))
-end
+function Lanes.young_seconds() return math.max(YOUNG_AT_LEAST, math.min(usual * YOUNG_TIMES, YOUNG_AT_MOST)) end
 
 --- Whether events that may travel together should gather.
 ---@return boolean
@@ -104,8 +102,6 @@ end
 
 --- How many there are, and how many of them carry something.
 ---@return { open: integer, busy: integer }
-function Lanes.state()
-  return { open = count, busy = count - #idle }
-end
+function Lanes.state() return { open = count, busy = count - #idle } end
 
 return Lanes

@@ -16,20 +16,14 @@ local REQUEST_EVENTS = Counters.place "framegate_request_events"
 
 --- A request to the handler leaves.
 ---@param events integer that it carries
-function Ledger.sent(events)
-  observe(REQUEST_EVENTS, events)
-end
+function Ledger.sent(events) observe(REQUEST_EVENTS, events) end
 
 --- An event will be sent again.
 ---@param reason string failure, as Answer names it
-function Ledger.retried(reason)
-  count(RETRIED[reason])
-end
+function Ledger.retried(reason) count(RETRIED[reason]) end
 
 --- An answer of the handler cannot be carried out.
-function Ledger.rejected()
-  count(REJECTED)
-end
+function Ledger.rejected() count(REJECTED) end
 
 --- An event has ended.
 ---@param event Event
@@ -37,7 +31,7 @@ end
 function Ledger.ended(event, answer)
   local kind, failure, time = event.kind, answer.failure, now()
   count(ENDED[kind][failure or answer.status >= 400 and "error_status" or "answered"])
-  observe(DURATION[kind], floor((time - event.since) * 1000 + 0.5) / 1000)     -- what ngx.now can tell
+  observe(DURATION[kind], floor((time - event.since) * 1000 + 0.5) / 1000) -- what ngx.now can tell
   Counters.note_end(time, failure ~= nil)
   if kind == "close" and failure and failure ~= "malformed" then
     count(GIVEN_UP)

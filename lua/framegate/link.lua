@@ -15,7 +15,7 @@ local Link = {}
 Link.__index = Link
 
 local WRITE_BYTES = 65536
-local FOREVER = 2 ^ 31 - 1      -- ms; a link that breaks ends the wait
+local FOREVER = 2 ^ 31 - 1 -- ms; a link that breaks ends the wait
 
 ---@param name string
 ---@param socket table a stream socket of this request or timer

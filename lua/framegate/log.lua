@@ -3,7 +3,7 @@
 -- requests: what it would say is said here.
 
 local ffi = require "ffi"
-require "ngx.errlog"        -- declares the function below
+require "ngx.errlog" -- declares the function below
 
 local Log = {}
 
@@ -21,7 +21,7 @@ end
 
 --- From now on ngx.log writes lines without anything of the request.
 function Log.install()
-  ngx.log = write     -- luacheck: ignore 122
+  ngx.log = write -- luacheck: ignore 122
 end
 
 --- What nginx calls for a request: a defect is logged, and the client gets a 500.

@@ -12,8 +12,10 @@ local function read(content_type)
   if content_type:find(DOCUMENT, 1, true) == 1 then
     return "document"
   end
-  local is_text = content_type:find("^text/") or content_type:find("^application/json%s*$")
-    or content_type:find("^application/json%s*;") or content_type:find("^application/[%w%.%-]+%+json")
+  local is_text = content_type:find("^text/")
+    or content_type:find("^application/json%s*$")
+    or content_type:find("^application/json%s*;")
+    or content_type:find("^application/[%w%.%-]+%+json")
   return is_text and "text" or "binary"
 end
 

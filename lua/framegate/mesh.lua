@@ -14,10 +14,10 @@ local Mesh = {}
 local DIAL_MS = 1000
 local COMPLETE_SECONDS = 2
 
-local links = {}              -- by name of the other worker
-local known_members           -- Census.members() when last everybody was linked
+local links = {} -- by name of the other worker
+local known_members -- Census.members() when last everybody was linked
 local is_leaving, is_stopped = false, false
-local bus                     -- receive(link, head, payload) and lose(link)
+local bus -- receive(link, head, payload) and lose(link)
 
 local mend
 
@@ -39,7 +39,7 @@ local function tell_others(new)
 end
 
 local function serve(link)
-  if is_stopped then            -- meanwhile; a link would keep the worker alive
+  if is_stopped then -- meanwhile; a link would keep the worker alive
     links[link.name] = nil
     return
   end
@@ -83,7 +83,7 @@ function Mesh.accept()
   local may_dial = tonumber(born) > Census.born() or is_going == "1"
   local link = may_dial and not links[name] and Link.new(name, socket)
   if link then
-    links[name] = link    -- before the answer, so that a second dial finds it
+    links[name] = link -- before the answer, so that a second dial finds it
   end
   socket:send((link and "welcome " or "known ") .. Census.worker() .. "\n")
   if link then
@@ -98,8 +98,16 @@ local function dial()
     return
   end
   -- nginx begins with the headers of a request; then the stream is the workers' own.
-  socket:send("GET / HTTP/1.1\r\nHost: mesh\r\n\r\n" .. Census.secret() .. " " .. Census.worker() .. " " .. Census.born()
-    .. (is_leaving and " 1" or " 0") .. "\n")
+  socket:send(
+    "GET / HTTP/1.1\r\nHost: mesh\r\n\r\n"
+      .. Census.secret()
+      .. " "
+      .. Census.worker()
+      .. " "
+      .. Census.born()
+      .. (is_leaving and " 1" or " 0")
+      .. "\n"
+  )
   local word, name = (socket:receive("*l") or ""):match("^(%S+) (%S+)$")
   if word ~= "welcome" then
     return socket:close()
@@ -146,15 +154,11 @@ end
 
 --- Whether everybody who lives was linked when last looked, and nobody came or went since.
 ---@return boolean
-function Mesh.is_complete()
-  return Census.members() == known_members
-end
+function Mesh.is_complete() return Census.members() == known_members end
 
 --- By name of the other worker.
 ---@return table<string, Link>
-function Mesh.links()
-  return links
-end
+function Mesh.links() return links end
 
 --- Begins to link this worker with the others.
 ---@param users { receive: fun(link: Link, head: table, payload: string), lose: fun(link: Link) }
@@ -164,9 +168,7 @@ function Mesh.start(users)
 end
 
 --- Somebody new was linked elsewhere: perhaps it is this worker's part to dial.
-function Mesh.look()
-  mend()
-end
+function Mesh.look() mend() end
 
 --- The worker was told to go.
 function Mesh.begin_to_leave()
@@ -185,9 +187,7 @@ end
 
 --- Whether this worker was told to go.
 ---@return boolean
-function Mesh.is_leaving()
-  return is_leaving
-end
+function Mesh.is_leaving() return is_leaving end
 
 --- How many other workers are linked, and how many should be.
 ---@return { linked: integer, missing: integer }

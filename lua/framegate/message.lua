@@ -24,16 +24,16 @@ function Messages.new(max_bytes)
   return setmetatable({
     max_bytes = max_bytes,
     buffer = "",
-    position = 1,       -- of the next unread byte in buffer
-    in_frame = false,   -- the header below is read, its payload not wholly
+    position = 1, -- of the next unread byte in buffer
+    in_frame = false, -- the header below is read, its payload not wholly
     header = {},
-    remaining = 0,      -- bytes of payload that are still to come
-    kind = nil,         -- "text" or "binary" while a message is in progress
-    groups = {},        -- joined parts of the message so far
-    parts = {},         -- and those after them
-    bytes = 0,          -- of the message so far
+    remaining = 0, -- bytes of payload that are still to come
+    kind = nil, -- "text" or "binary" while a message is in progress
+    groups = {}, -- joined parts of the message so far
+    parts = {}, -- and those after them
+    bytes = 0, -- of the message so far
     text_state = Utf8.COMPLETE,
-    control = "",       -- payload of a control frame so far
+    control = "", -- payload of a control frame so far
   }, Messages)
 end
 
@@ -49,9 +49,7 @@ function Messages:push(chunk)
 end
 
 --- Whether a message or frame has begun and not ended. If not, the parser may serve another socket.
-function Messages:is_unfinished()
-  return self.kind ~= nil or self.in_frame or self.position <= #self.buffer
-end
+function Messages:is_unfinished() return self.kind ~= nil or self.in_frame or self.position <= #self.buffer end
 
 local function begin_frame(self)
   local size, violation = Frame.read_header(self.buffer, self.position, self.header)

@@ -11,9 +11,7 @@ local function sum_of(value)
   return function(workers) return Status.sum(workers, value) end
 end
 
-local function leaving(worker)
-  return worker.is_leaving and 1 or 0
-end
+local function leaving(worker) return worker.is_leaving and 1 or 0 end
 
 -- How a gauge is read: a number, or series of label values and a number.
 local GAUGES = {
@@ -33,8 +31,10 @@ local GAUGES = {
   framegate_messages_queued = sum_of(function(worker) return worker.queued end),
   framegate_outbox_bytes = sum_of(function(worker) return worker.outbox end),
   framegate_events_waiting = function(workers)
-    return { { "lane", Status.sum(workers, function(worker) return worker.for_lane end) },
-      { "retry", Status.sum(workers, function(worker) return worker.for_retry end) } }
+    return {
+      { "lane", Status.sum(workers, function(worker) return worker.for_lane end) },
+      { "retry", Status.sum(workers, function(worker) return worker.for_retry end) },
+    }
   end,
   framegate_lanes = function(workers)
     local open = Status.sum(workers, function(worker) return worker.lanes.open end)

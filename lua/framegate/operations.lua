@@ -69,9 +69,7 @@ function Operations.send_to_user(args, frame)
 end
 
 --- A frame to every connection.
-function Operations.broadcast(args, frame)
-  return deliver("broadcast", everybody(), frame, args.except)
-end
+function Operations.broadcast(args, frame) return deliver("broadcast", everybody(), frame, args.except) end
 
 --- A frame to one connection.
 function Operations.send(args, frame)
@@ -132,14 +130,10 @@ local function page(connections, args)
 end
 
 --- Connections, a page at a time.
-function Operations.list(args)
-  return { connections = page(everybody(), args), count = Registry.count() }
-end
+function Operations.list(args) return { connections = page(everybody(), args), count = Registry.count() } end
 
 --- How many subscribers each topic has.
-function Operations.count_topics()
-  return { topics = Registry.topic_counts() }
-end
+function Operations.count_topics() return { topics = Registry.topic_counts() } end
 
 --- Who subscribes to a topic, a page at a time.
 function Operations.list_topic(args)
@@ -148,9 +142,7 @@ function Operations.list_topic(args)
 end
 
 --- The facts of this worker.
-function Operations.describe_worker()
-  return Worker.facts()
-end
+function Operations.describe_worker() return Worker.facts() end
 
 --- The gateway stops. Workers from before a reload were told to go then, and hear no more of it from nginx.
 function Operations.stop()

@@ -20,18 +20,14 @@ local concat = table.concat
 local Outbox = {}
 Outbox.__index = Outbox
 
-local total = 0     -- bytes of all outboxes of this worker
+local total = 0 -- bytes of all outboxes of this worker
 
 ---@return Outbox
-function Outbox.new()
-  return setmetatable({ count = 0, bytes = 0, semaphore = semaphore.new() }, Outbox)
-end
+function Outbox.new() return setmetatable({ count = 0, bytes = 0, semaphore = semaphore.new() }, Outbox) end
 
 --- What waits or is being written in all outboxes of this worker, in bytes.
 ---@return integer
-function Outbox.total()
-  return total
-end
+function Outbox.total() return total end
 
 --- A frame as it goes over the wire: built once, however many sockets get it.
 ---@param payload string
@@ -65,13 +61,9 @@ function Outbox:push(frame)
 end
 
 ---@param payload string of the ping, at most 125 bytes
-function Outbox:pong(payload)
-  return self:push(build_frame(true, Frame.PONG, #payload, payload, false))
-end
+function Outbox:pong(payload) return self:push(build_frame(true, Frame.PONG, #payload, payload, false)) end
 
-function Outbox:ping()
-  return self:push(build_frame(true, Frame.PING, 0, "", false))
-end
+function Outbox:ping() return self:push(build_frame(true, Frame.PING, 0, "", false)) end
 
 --- Takes a close frame and nothing after it.
 ---@param code integer? none for an empty close frame
@@ -123,9 +115,7 @@ end
 
 --- Waits until the thread is needed, or `seconds` have passed. A tail call: a waiting socket keeps no frame for it.
 ---@param seconds number
-function Outbox:wait(seconds)
-  return self.semaphore:wait(seconds)
-end
+function Outbox:wait(seconds) return self.semaphore:wait(seconds) end
 
 --- Wakes the writer if it waits: a semaphore's count is below 0 then.
 function Outbox:wake()

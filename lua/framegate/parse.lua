@@ -30,9 +30,7 @@ local function or_off(parse)
 end
 
 ---@return fun(text: string): number?, string? like integer; `off` is 0
-function Parse.limit(high)
-  return or_off(Parse.integer(0, high))
-end
+function Parse.limit(high) return or_off(Parse.integer(0, high)) end
 
 ---@return fun(text: string): number?, string? seconds, from texts like `25`, `25s`, `500ms`, `2m`
 function Parse.duration(low, high)
@@ -49,9 +47,7 @@ function Parse.duration(low, high)
 end
 
 ---@return fun(text: string): number?, string? like duration; `off` is 0
-function Parse.duration_or_off(high)
-  return or_off(Parse.duration(0, high))
-end
+function Parse.duration_or_off(high) return or_off(Parse.duration(0, high)) end
 
 ---@return fun(text: string): number?, string? bytes, from texts like `65536`, `64k`, `16m`
 function Parse.bytes(low, high)
@@ -174,8 +170,12 @@ end
 --- An origin as RFC 6454 writes it, `https://*.example.com`, or `*`.
 function Parse.origin(text)
   local origin = text:lower()
-  if origin == "*" or origin:match("^%l[%w+%.%-]*://[%w%.%-_]+:?%d*$") or origin:match("^%l+://%*%.[%w%.%-_]+:?%d*$")
-    or origin:match("^%l+://%[[%x:%.]+%]:?%d*$") then
+  if
+    origin == "*"
+    or origin:match("^%l[%w+%.%-]*://[%w%.%-_]+:?%d*$")
+    or origin:match("^%l+://%*%.[%w%.%-_]+:?%d*$")
+    or origin:match("^%l+://%[[%x:%.]+%]:?%d*$")
+  then
     return origin
   end
   return nil, "origins separated by commas, such as https://example.com or https://*.example.com, or *"

@@ -5,9 +5,7 @@ local Ports = {}
 --- The public ports for plain HTTP: PORTS, or PORT.
 ---@param settings table as Config.read returns it
 ---@return integer[]
-function Ports.plain(settings)
-  return settings.PORTS[1] and settings.PORTS or { settings.PORT }
-end
+function Ports.plain(settings) return settings.PORTS[1] and settings.PORTS or { settings.PORT } end
 
 --- Refuses a port that is asked for twice: nginx would take it, and serve whom it was given first.
 ---@param settings table in which a value that was refused is nil

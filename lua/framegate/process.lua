@@ -11,9 +11,7 @@ local ESRCH = 3
 --- Whether no process has this number. One that was killed counts as dead when its parent has taken note.
 ---@param pid integer
 ---@return boolean
-function Process.is_dead(pid)
-  return ffi.C.kill(pid, 0) == -1 and ffi.errno() == ESRCH
-end
+function Process.is_dead(pid) return ffi.C.kill(pid, 0) == -1 and ffi.errno() == ESRCH end
 
 --- What this process occupies in memory, shared memory that it has touched among it, in bytes (proc(5), VmRSS).
 ---@return integer

@@ -79,8 +79,11 @@ end
 ---@param id string of the connection whose event was answered
 function Push.publish_effect(effect, id)
   Counters.count(REQUESTED.topic)
-  Bus.tell_all("publish", { topic = effect.topic, except = effect.except_self and id or nil },
-    Outbox.build(effect.payload, effect.is_text))
+  Bus.tell_all(
+    "publish",
+    { topic = effect.topic, except = effect.except_self and id or nil },
+    Outbox.build(effect.payload, effect.is_text)
+  )
 end
 
 --- What the answer to a close event does: its effects on others.

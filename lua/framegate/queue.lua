@@ -5,9 +5,7 @@ local Queue = {}
 Queue.__index = Queue
 
 ---@return Queue
-function Queue.new()
-  return setmetatable({ first = 1, last = 0 }, Queue)
-end
+function Queue.new() return setmetatable({ first = 1, last = 0 }, Queue) end
 
 function Queue:push(item)
   local last = self.last + 1
@@ -39,13 +37,9 @@ function Queue:pop()
 end
 
 ---@return any? item the next that pop would take
-function Queue:peek()
-  return self[self.first]
-end
+function Queue:peek() return self[self.first] end
 
 ---@return integer
-function Queue:count()
-  return self.last - self.first + 1
-end
+function Queue:count() return self.last - self.first + 1 end
 
 return Queue

@@ -3,7 +3,7 @@
 local Random = {}
 
 local source = assert(io.open("/dev/urandom", "rb"))
-source:setvbuf("no")    -- what one process had read ahead, its forks would all read again
+source:setvbuf("no") -- what one process had read ahead, its forks would all read again
 
 --- Letters, digits, - and _ (base64url, RFC 4648 section 5), but no - at the beginning: a command line would take the name
 --- for an option.

@@ -12,13 +12,13 @@ local now = ngx.now
 ---@param rate number frames a second
 ---@return number? seconds until the next frame is welcome; nil when this one is
 function Rate.take(address, rate)
-  local key = address .. " " .. rate     -- locations with rates of their own count apart
+  local key = address .. " " .. rate -- locations with rates of their own count apart
   local interval = 1 / rate
-  local burst = math.max(1, rate) * interval     -- seconds that may be used up ahead
+  local burst = math.max(1, rate) * interval -- seconds that may be used up ahead
   local time = now()
   local due = rates:incr(key, interval, time, burst + interval + 1)
   if not due then
-    return nil      -- shared memory is full: better a frame too many than one lost
+    return nil -- shared memory is full: better a frame too many than one lost
   end
   if due - interval < time then
     due = time + interval

@@ -15,7 +15,7 @@ local Reader = {}
 
 local CHUNK = 65536
 local RATE_LIMITED = Counters.place "framegate_frames_rate_limited_total"
-local CLOSE_SECONDS = 2     -- for the answers of what came before a close frame
+local CLOSE_SECONDS = 2 -- for the answers of what came before a close frame
 
 local function set_timeout(socket, seconds)
   socket:settimeouts(1000, Config.IDLE_TIMEOUT * 1000, math.max(seconds, 0.001) * 1000)
@@ -39,7 +39,7 @@ end
 
 -- Closes behind the answers of what came before, or after CLOSE_SECONDS without them.
 local function close_and_await(self, socket, code, reason, cause)
-  self.is_over = true     -- nobody waits for what the peer may still say
+  self.is_over = true -- nobody waits for what the peer may still say
   self:close_in_turn(code, reason, cause)
   await_end(socket)
   self:close(code, reason, cause)
@@ -61,8 +61,13 @@ local function is_too_fast(self)
   local seconds = self.rate and Rate.take(Facts.address(self), self.rate)
   if seconds then
     Counters.count(RATE_LIMITED)
-    self:send(('{"statusCode":429,"error":"Too Many Requests","message":"at most %g messages a second","retryAfter":%.3f}')
-      :format(self.rate, seconds), true)
+    self:send(
+      ('{"statusCode":429,"error":"Too Many Requests","message":"at most %g messages a second","retryAfter":%.3f}'):format(
+        self.rate,
+        seconds
+      ),
+      true
+    )
   end
   return seconds ~= nil
 end
@@ -98,7 +103,11 @@ local spare = {}
 local function on_timeout(self)
   local unfinished = self.unfinished
   if unfinished and unfinished.ends_first then
-    return self:close(CloseCode.POLICY_VIOLATION, ("a message must end within %g s"):format(Config.MESSAGE_TIMEOUT), "slow_message")
+    return self:close(
+      CloseCode.POLICY_VIOLATION,
+      ("a message must end within %g s"):format(Config.MESSAGE_TIMEOUT),
+      "slow_message"
+    )
   end
   self.close_cause = "idle"
   self.close_code, self.close_reason = CloseCode.ABNORMAL, ("nothing came for %g s"):format(Config.IDLE_TIMEOUT)
@@ -164,7 +173,8 @@ end
 ---@param socket table the raw request socket
 function Reader.run(self, socket)
   set_timeout(socket, Config.IDLE_TIMEOUT)
-  while not take(self, socket, socket:receiveany(CHUNK)) do end
+  while not take(self, socket, socket:receiveany(CHUNK)) do
+  end
   return finish(self)
 end
 

@@ -7,9 +7,19 @@ local Log = require "framegate.log"
 
 local Refusal = {}
 
-local NAMES = { [400] = "Bad Request", [403] = "Forbidden", [404] = "Not Found", [405] = "Method Not Allowed",
-  [415] = "Unsupported Media Type", [426] = "Upgrade Required", [429] = "Too Many Requests",
-  [500] = "Internal Server Error", [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout" }
+local NAMES = {
+  [400] = "Bad Request",
+  [403] = "Forbidden",
+  [404] = "Not Found",
+  [405] = "Method Not Allowed",
+  [415] = "Unsupported Media Type",
+  [426] = "Upgrade Required",
+  [429] = "Too Many Requests",
+  [500] = "Internal Server Error",
+  [502] = "Bad Gateway",
+  [503] = "Service Unavailable",
+  [504] = "Gateway Timeout",
+}
 
 local RETRY_SECONDS = 5
 local told = 0
@@ -37,8 +47,15 @@ local function tell(address)
     told, told_addresses = 0, {}
   end
   told, told_addresses[address] = told + 1, true
-  ngx.log(ngx.WARN, "[gateway] ", address, " has ", Config.MAX_CONNECTIONS_PER_IP, " sockets and is refused more: raise ",
-    "MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many clients come through, name it in TRUSTED_PROXIES")
+  ngx.log(
+    ngx.WARN,
+    "[gateway] ",
+    address,
+    " has ",
+    Config.MAX_CONNECTIONS_PER_IP,
+    " sockets and is refused more: raise ",
+    "MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many clients come through, name it in TRUSTED_PROXIES"
+  )
 end
 
 local function too_many_sockets()

@@ -99,27 +99,19 @@ end
 
 ---@param id string
 ---@return Connection?
-function Registry.get(id)
-  return by_id[id]
-end
+function Registry.get(id) return by_id[id] end
 
 ---@param name string
 ---@return Group? subscribers nil when there are none
-function Registry.topic(name)
-  return topics[name]
-end
+function Registry.topic(name) return topics[name] end
 
 ---@param name string
 ---@return Group?
-function Registry.user(name)
-  return users[name]
-end
+function Registry.user(name) return users[name] end
 
 --- Every connection, by id.
 ---@return table<string, Connection>
-function Registry.all()
-  return by_id
-end
+function Registry.all() return by_id end
 
 --- How many subscribers each topic has.
 ---@return table<string, integer>
@@ -132,8 +124,6 @@ function Registry.topic_counts()
 end
 
 ---@return integer
-function Registry.count()
-  return count
-end
+function Registry.count() return count end
 
 return Registry

@@ -31,14 +31,14 @@ ffi.cdef [[
 
 local C, cast = ffi.C, ffi.cast
 local connection_t, request_t = ffi.typeof("framegate_connection_t *"), ffi.typeof("framegate_request_t *")
-local SIGNATURE = 0x50545448      -- NGX_HTTP_MODULE: "HTTP"
+local SIGNATURE = 0x50545448 -- NGX_HTTP_MODULE: "HTTP"
 local has_functions = pcall(function() return C.ngx_unix_send, C.ngx_tcp_nodelay end)
 
 local Sender = {}
 
 local WAIT_SECONDS = 3600
 
-local due, count = {}, 0          -- outboxes in which something waits
+local due, count = {}, 0 -- outboxes in which something waits
 local arrival
 local is_stopped = false
 

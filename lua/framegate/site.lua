@@ -10,9 +10,7 @@ local Site = {}
 local BATCH_TYPE = "application/vnd.framegate.batch+json"
 local OWN = { ["ce-"] = true, ["ws-"] = true }
 
-local function is_own(name)
-  return OWN[name:sub(1, 3)] or name:sub(1, 12) == "x-forwarded-" or name == "forwarded"
-end
+local function is_own(name) return OWN[name:sub(1, 3)] or name:sub(1, 12) == "x-forwarded-" or name == "forwarded" end
 
 local function request()
   local headers = ngx.req.get_headers(0)
@@ -41,8 +39,18 @@ Site.request = Log.guarded("a request of the site", request)
 function Site.ended()
   local header_time = ngx.var.upstream_header_time
   if header_time and header_time:sub(-1) == "-" and ngx.status >= 500 then
-    ngx.log(ngx.ERR, "[gateway] the site gave no answer to ", ngx.req.get_method(), " ", SocketLog.path(ngx.var.request_uri),
-      ": ", ngx.status, " (", ngx.var.upstream_addr, ")")
+    ngx.log(
+      ngx.ERR,
+      "[gateway] the site gave no answer to ",
+      ngx.req.get_method(),
+      " ",
+      SocketLog.path(ngx.var.request_uri),
+      ": ",
+      ngx.status,
+      " (",
+      ngx.var.upstream_addr,
+      ")"
+    )
   end
 end
 

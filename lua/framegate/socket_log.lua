@@ -23,9 +23,9 @@ local SocketLog = {}
 
 local C = ffi.C
 local LOST = Counters.place "framegate_log_lines_lost_total"
-local O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK, O_CLOEXEC = 0x1, 0x40, 0x400, 0x800, 0x80000   -- Linux, x86-64 and arm64
-local MODE = 416              -- 0640
-local MAX_PATH = 1024         -- a line stays below what a pipe takes as a whole (pipe(7), PIPE_BUF)
+local O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK, O_CLOEXEC = 0x1, 0x40, 0x400, 0x800, 0x80000 -- Linux, x86-64 and arm64
+local MODE = 416 -- 0640
+local MAX_PATH = 1024 -- a line stays below what a pipe takes as a whole (pipe(7), PIPE_BUF)
 local STANDARD = { stdout = 1, stderr = 2 }
 
 local ENXIO = 6
@@ -35,7 +35,7 @@ local POLLOUT = 4
 
 local has_told = false
 local descriptor, is_socket
-local is_shared         -- another user's pipe: it may wait, so it is asked before
+local is_shared -- another user's pipe: it may wait, so it is asked before
 local poll = ffi.new("struct framegate_pollfd")
 
 -- Opened anew, since only then may it be told not to wait without telling others who have it. A socket, such as systemd's,
@@ -83,15 +83,11 @@ function SocketLog.path(uri)
 end
 
 -- cjson escapes slashes, which nobody needs here.
-local function plain(value)
-  return (cjson.encode(value):gsub("\\/", "/"))
-end
+local function plain(value) return (cjson.encode(value):gsub("\\/", "/")) end
 
 --- Whether lines are wanted.
 ---@return boolean
-function SocketLog.is_on()
-  return Config.SOCKET_LOG ~= "off"
-end
+function SocketLog.is_on() return Config.SOCKET_LOG ~= "off" end
 
 --- Writes one line. Values are texts and numbers, or written JSON in a table; those that are nil are left out.
 ---@param event "open"|"close"|"refuse"
@@ -112,7 +108,13 @@ function SocketLog.write(event, members)
   Counters.count(LOST)
   if not has_told then
     has_told = true
-    ngx.log(ngx.WARN, "[gateway] SOCKET_LOG=", Config.SOCKET_LOG, ": a line could not be written: ", ffi.string(C.strerror(ffi.errno())))
+    ngx.log(
+      ngx.WARN,
+      "[gateway] SOCKET_LOG=",
+      Config.SOCKET_LOG,
+      ": a line could not be written: ",
+      ffi.string(C.strerror(ffi.errno()))
+    )
   end
 end
 

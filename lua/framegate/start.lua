@@ -7,12 +7,13 @@ end
 
 local CloseCode = require "framegate.close_code"
 local Config = require "framegate.config"
-local Census    -- loaded by the master, when there is shared memory
+local Census -- loaded by the master, when there is shared memory
 
 local Start = {}
 
 -- With what they require in turn these are all files: the last words of an old worker must not be read from newer files.
-local FILES = { "accept", "background", "census", "control_server", "garbage", "operations", "refusal", "site", "upstream" }
+local FILES =
+  { "accept", "background", "census", "control_server", "garbage", "operations", "refusal", "site", "upstream" }
 
 --- Loads everything, so that a mistake in any file is found by nginx/check.conf, and by a reload, which then changes nothing.
 function Start.master()
@@ -35,8 +36,10 @@ local function close_sockets()
   if Census.is_last_configuration() then
     require("framegate.bus").call_all("stop", {})
   elseif Config.DRAIN_SECONDS > 0 then
-    require("framegate.drain").begin({ code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded", cause = "reload" },
-      Config.DRAIN_SECONDS)
+    require("framegate.drain").begin(
+      { code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded", cause = "reload" },
+      Config.DRAIN_SECONDS
+    )
   end
 end
 

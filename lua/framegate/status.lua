@@ -51,9 +51,7 @@ local function sum_of(totals, places)
   return sum
 end
 
-local function bound_of(bounds, i)
-  return bounds[i] and ("%g"):format(bounds[i]) or '"+Inf"'
-end
+local function bound_of(bounds, i) return bounds[i] and ("%g"):format(bounds[i]) or '"+Inf"' end
 
 -- All kinds of events together; each bucket holds those before it, as in Prometheus.
 local function latency(totals)
@@ -85,9 +83,15 @@ end
 
 local function worker_json(worker)
   return cjson.encode {
-    name = worker.name, pid = worker.pid, configuration = worker.configuration, is_leaving = worker.is_leaving,
-    connections = worker.connections, memory = worker.memory, lua_memory = worker.lua_memory,
-    lanes = worker.lanes.open, waiting = worker.for_lane + worker.for_retry,
+    name = worker.name,
+    pid = worker.pid,
+    configuration = worker.configuration,
+    is_leaving = worker.is_leaving,
+    connections = worker.connections,
+    memory = worker.memory,
+    lua_memory = worker.lua_memory,
+    lanes = worker.lanes.open,
+    waiting = worker.for_lane + worker.for_retry,
   }
 end
 
@@ -95,9 +99,7 @@ end
 ---@return string
 function Status.read()
   local workers, totals, times = Status.workers(), Counters.totals(), Census.times()
-  local function total(name)
-    return totals[place(name)]
-  end
+  local function total(name) return totals[place(name)] end
   return Json.object({
     node = Census.node(),
     version = Status.version,

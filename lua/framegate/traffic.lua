@@ -30,9 +30,7 @@ function Traffic.received(traffic, bytes)
 end
 
 -- What stands before the payload of a server's frame (RFC 6455 section 5.2).
-local function payload_of(length)
-  return length - (length <= 127 and 2 or length <= 65539 and 4 or 10)
-end
+local function payload_of(length) return length - (length <= 127 and 2 or length <= 65539 and 4 or 10) end
 
 --- A message is on its way.
 ---@param traffic Traffic

@@ -75,8 +75,6 @@ end
 --- Whether a whole string is valid UTF-8.
 ---@param text string
 ---@return boolean
-function Utf8.is_valid(text)
-  return Utf8.validate(COMPLETE, ffi.cast("const uint8_t *", text), #text) == COMPLETE
-end
+function Utf8.is_valid(text) return Utf8.validate(COMPLETE, ffi.cast("const uint8_t *", text), #text) == COMPLETE end
 
 return Utf8

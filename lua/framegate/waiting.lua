@@ -10,20 +10,14 @@ local BATCH_BYTES = 1024 * 1024
 local singles, batchables = Queue.new(), Queue.new()
 local later = {}
 
-local function queue_of(event)
-  return event.connection.takes_batches and batchables or singles
-end
+local function queue_of(event) return event.connection.takes_batches and batchables or singles end
 
 ---@param event Event
-function Waiting.add(event)
-  queue_of(event):push(event)
-end
+function Waiting.add(event) queue_of(event):push(event) end
 
 --- Puts an event where it is taken next.
 ---@param event Event
-function Waiting.put_back(event)
-  queue_of(event):push_front(event)
-end
+function Waiting.put_back(event) queue_of(event):push_front(event) end
 
 ---@param event Event
 ---@param due number when it may be tried again, in seconds as ngx.now has them
@@ -46,24 +40,16 @@ function Waiting.take_due()
 end
 
 ---@return boolean
-function Waiting.has_single()
-  return singles:count() > 0
-end
+function Waiting.has_single() return singles:count() > 0 end
 
 ---@return boolean
-function Waiting.has_batch()
-  return batchables:count() > 0
-end
+function Waiting.has_batch() return batchables:count() > 0 end
 
 ---@return Event?
-function Waiting.take_single()
-  return singles:pop()
-end
+function Waiting.take_single() return singles:pop() end
 
 ---@return Event?
-function Waiting.take_any()
-  return singles:pop() or batchables:pop()
-end
+function Waiting.take_any() return singles:pop() or batchables:pop() end
 
 --- All that wait and may travel together, up to what one request should hold.
 ---@return Event[]
@@ -98,13 +84,9 @@ function Waiting.expire(is_over, give_up)
 end
 
 ---@return integer events that wait for a lane
-function Waiting.for_lane()
-  return singles:count() + batchables:count()
-end
+function Waiting.for_lane() return singles:count() + batchables:count() end
 
 ---@return integer all events that wait
-function Waiting.count()
-  return Waiting.for_lane() + #later
-end
+function Waiting.count() return Waiting.for_lane() + #later end
 
 return Waiting

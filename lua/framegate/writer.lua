@@ -15,7 +15,7 @@ local Writer = {}
 
 -- ngx_lua keeps a buffer as large as the largest write for as long as the request lives.
 local WRITE_BYTES = 16384
-local CLOSE_SECONDS = 3     -- for the peer to answer a close frame
+local CLOSE_SECONDS = 3 -- for the peer to answer a close frame
 
 local function write(socket, data)
   for first = 1, #data, WRITE_BYTES do
@@ -36,7 +36,7 @@ local function write_waiting(self, socket)
   local ok = write(socket, data)
   outbox:sent(#data)
   if ok then
-    outbox.is_writing = nil     -- else half a frame may be out, and nothing may follow it
+    outbox.is_writing = nil -- else half a frame may be out, and nothing may follow it
     self:drained()
   end
   return ok

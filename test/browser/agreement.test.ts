@@ -13,12 +13,19 @@ import { openLive, rows, shows, TOKEN } from './live.ts'
 
 const run = promisify(execFile)
 
-type Seen = { user: string, topics: string[] }
+type Seen = { user: string; topics: string[] }
 
 test('the chat page, a curl push, the live page and framegate connections agree on who is there', async (t) => {
   const port = await freePort()
   const [gateway, browser] = await Promise.all([
-    startGateway(t, { env: (run) => ({ CONTROL_SOCKET: `${run}/control/control.sock`, HANDLER_LOG_LEVEL: 'silent', CONTROL_PORT: `127.0.0.1:${port}`, CONTROL_TOKEN: TOKEN }) }),
+    startGateway(t, {
+      env: (run) => ({
+        CONTROL_SOCKET: `${run}/control/control.sock`,
+        HANDLER_LOG_LEVEL: 'silent',
+        CONTROL_PORT: `127.0.0.1:${port}`,
+        CONTROL_TOKEN: TOKEN,
+      }),
+    }),
     launchBrowser(t),
   ])
   const socket = `${gateway.run}/control/control.sock`
@@ -30,16 +37,37 @@ test('the chat page, a curl push, the live page and framegate connections agree 
     return page
   }
   const listed = async (): Promise<Seen[]> => {
-    const { stdout } = await run(process.execPath, [join(project, 'cli/bin.js'), 'connections', '--json', '--socket', socket])
+    const { stdout } = await run(process.execPath, [
+      join(project, 'cli/bin.js'),
+      'connections',
+      '--json',
+      '--socket',
+      socket,
+    ])
     const { connections } = JSON.parse(stdout) as { connections: Seen[] }
     return connections.map(({ user, topics }) => ({ user, topics })).sort((a, b) => a.user.localeCompare(b.user))
   }
   const push = async (topic: string, text: string): Promise<unknown> =>
-    JSON.parse((await run('curl', ['-s', '--unix-socket', socket, `http://gateway/topics/${encodeURIComponent(topic)}`, '-d', text])).stdout)
+    JSON.parse(
+      (
+        await run('curl', [
+          '-s',
+          '--unix-socket',
+          socket,
+          `http://gateway/topics/${encodeURIComponent(topic)}`,
+          '-d',
+          text,
+        ])
+      ).stdout,
+    )
 
   const [ada, grace, cy] = [await enter('Ada'), await enter('Grace'), await enter('Cy', '#tea')]
   const { page: live } = await openLive(t, browser, `http://127.0.0.1:${port}/`)
-  const here = [{ user: 'Ada', topics: ['chat:lobby'] }, { user: 'Cy', topics: ['chat:tea'] }, { user: 'Grace', topics: ['chat:lobby'] }]
+  const here = [
+    { user: 'Ada', topics: ['chat:lobby'] },
+    { user: 'Cy', topics: ['chat:tea'] },
+    { user: 'Grace', topics: ['chat:lobby'] },
+  ]
   assert.deepEqual(await listed(), here)
   assert.deepEqual(await ada.locator('.person bdi').allTextContents(), ['Ada', 'Grace'])
   for (const { user, topics } of here) await shows(rows(live).filter({ hasText: user }), topics[0]!)
@@ -56,7 +84,7 @@ test('the chat page, a curl push, the live page and framegate connections agree 
   await until('Grace is not listed', async () => (await listed()).length === 2)
   assert.deepEqual(await listed(), here.slice(0, 2))
   assert.deepEqual(await ada.locator('.person bdi').allTextContents(), ['Ada'])
-  await until('nor on the live page', async () => await rows(live).count() === 2)
+  await until('nor on the live page', async () => (await rows(live).count()) === 2)
   assert.deepEqual(await push('chat:lobby', 'One cup.'), { delivered: 1, dropped: 0 })
   await shows(ada.locator('.announcement'), 'One cup.')
 })

@@ -1,7 +1,7 @@
 /** A real Chromium, and pages in it that remember everything they complained about. */
 
 import type { TestContext } from 'node:test'
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 
 const ARGUMENTS = [
   '--no-sandbox', // Chromium has none for root, which is who runs tests in a container.
@@ -12,8 +12,11 @@ const ARGUMENTS = [
   '--no-first-run',
 ]
 
-export async function launchBrowser (t: TestContext): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ARGUMENTS })
+export async function launchBrowser(t: TestContext): Promise<Browser> {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ARGUMENTS,
+  })
   t.after(() => browser.close())
   return browser
 }
@@ -24,7 +27,12 @@ export interface OpenedPage {
   problems: string[]
 }
 
-export async function openPage (t: TestContext, browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
+export async function openPage(
+  t: TestContext,
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<OpenedPage> {
   const context = await browser.newContext(options)
   t.after(() => context.close())
   const page = await context.newPage()
@@ -34,7 +42,8 @@ export async function openPage (t: TestContext, browser: Browser, url: string, o
     if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text())
   })
   page.on('pageerror', (error) => problems.push(String(error)))
-  page.on('requestfailed', (request) => { // What the page itself gave up is no problem.
+  page.on('requestfailed', (request) => {
+    // What the page itself gave up is no problem.
     if (request.failure()?.errorText !== 'net::ERR_ABORTED') problems.push(`${request.url()} failed`)
   })
   page.on('response', (response) => {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import chat from '../../handler/routes/chat.ts'
 import { hueOf, initialsOf } from '../../site/avatar.js'
 import { People } from '../../site/people.js'
 import { roomNamed } from '../../site/rooms.js'
 import { startApp } from '../support/app.ts'
-import { startGateway, type Gateway } from '../support/gateway.ts'
-import { launchBrowser, openPage, type OpenedPage } from './browser.ts'
+import { type Gateway, startGateway } from '../support/gateway.ts'
+import { launchBrowser, type OpenedPage, openPage } from './browser.ts'
 import { Clock } from './fake.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }
@@ -65,8 +65,10 @@ test('after a restart of the gateway everybody is back, and nothing typed in bet
 test('without a list of people the chat goes on, and says so', async (t) => {
   const [gateway, browser] = await Promise.all([startGateway(t, { handler: false }), launchBrowser(t)])
   await startApp(t, gateway.handlerSocket, {
-    routes (app) {
-      t.mock.method(app.gateway, 'topic', async () => { throw new Error('ENOENT') })
+    routes(app) {
+      t.mock.method(app.gateway, 'topic', async () => {
+        throw new Error('ENOENT')
+      })
       app.register(chat)
     },
   })
@@ -83,14 +85,23 @@ test('people: who comes back in time has not left', () => {
   people.welcome([{ id: '1', name: 'Ada' }])
   people.add({ id: '2', name: 'Grace' })
   people.remove({ id: '2' })
-  assert.deepEqual(people.list.map(({ name, here }) => [name, here]), [['Ada', true], ['Grace', false]])
+  assert.deepEqual(
+    people.list.map(({ name, here }) => [name, here]),
+    [
+      ['Ada', true],
+      ['Grace', false],
+    ],
+  )
   clock.advance(3_999)
   people.add({ id: '3', name: 'Grace' })
   clock.advance(4_000)
   people.remove({ id: '3' })
   clock.advance(4_000)
   assert.deepEqual(told, ['Grace joined', 'Grace left'])
-  assert.deepEqual(people.list.map(({ name }) => name), ['Ada'])
+  assert.deepEqual(
+    people.list.map(({ name }) => name),
+    ['Ada'],
+  )
 })
 
 test('people: a list that is older than a leave does not bring anybody back, and one after a break tells who has gone', () => {
@@ -98,7 +109,10 @@ test('people: a list that is older than a leave does not bring anybody back, and
   people.add({ id: '2', name: 'Grace' })
   people.remove({ id: '1' })
   people.welcome([{ id: '1', name: 'Ada' }])
-  assert.deepEqual(people.list.map(({ name }) => name), ['Grace'])
+  assert.deepEqual(
+    people.list.map(({ name }) => name),
+    ['Grace'],
+  )
   people.lose()
   clock.advance(60_000)
   people.welcome([{ id: '5', name: 'Cy' }])
@@ -108,13 +122,26 @@ test('people: a list that is older than a leave does not bring anybody back, and
 })
 
 test('a name makes initials and a colour, a text the name of a room', () => {
-  assert.deepEqual(['Ada Lovelace', 'bob', 'zoë de la Cruz', '👩‍🚀', 'ab.cd', ' '].map(initialsOf), ['AL', 'B', 'ZC', '👩‍🚀', 'AC', '?'])
+  assert.deepEqual(['Ada Lovelace', 'bob', 'zoë de la Cruz', '👩‍🚀', 'ab.cd', ' '].map(initialsOf), [
+    'AL',
+    'B',
+    'ZC',
+    '👩‍🚀',
+    'AC',
+    '?',
+  ])
   assert.equal(hueOf('Ada'), hueOf('Ada'))
   assert.ok(new Set(['Ada', 'Adb', 'Adc', 'Bob'].map(hueOf)).size === 4)
-  assert.deepEqual(['Tea Kitchen', '#Café!', '../x', '%', 'x'.repeat(40)].map(roomNamed), ['tea-kitchen', 'café', 'x', '', 'x'.repeat(32)])
+  assert.deepEqual(['Tea Kitchen', '#Café!', '../x', '%', 'x'.repeat(40)].map(roomNamed), [
+    'tea-kitchen',
+    'café',
+    'x',
+    '',
+    'x'.repeat(32),
+  ])
 })
 
-async function talk (t: TestContext, enter: Enter) {
+async function talk(t: TestContext, enter: Enter) {
   const { page: ada, problems } = await enter(t, 'Ada Lovelace')
   await shows(ada.locator('.notice'), 'You are in lobby, the first one.')
   const { page: grace, problems: others } = await enter(t, 'Grace')
@@ -127,17 +154,21 @@ async function talk (t: TestContext, enter: Enter) {
   await type(grace, 'Nice try, שלום')
   await shows(heard(ada), 'Grace', 'Nice try, שלום')
   await shows(said(ada), '<img src=x')
-  assert.match(await heard(ada).locator('time').getAttribute('datetime') ?? '', /^\d{4}-\d\d-\d\dT/)
+  assert.match((await heard(ada).locator('time').getAttribute('datetime')) ?? '', /^\d{4}-\d\d-\d\dT/)
   await grace.context().close()
   await shows(ada.locator('.notice'), 'Grace left')
   assert.deepEqual(await people(ada), ['Ada Lovelace'])
   assert.deepEqual([...problems, ...others], [])
 }
 
-async function asksAgain (t: TestContext, browser: Browser, gateway: Gateway) {
+async function asksAgain(t: TestContext, browser: Browser, gateway: Gateway) {
   const { page, problems } = await openPage(t, browser, `${gateway.url}/chat.html#door`)
   await nameField(page).evaluate((name) => name.removeAttribute('maxlength')) // As a page of somebody else might.
-  for (const [name, answer] of [['', 'Please choose a name first.'], ['\u200b', 'a name that others can see'], ['x'.repeat(33), 'of 1 to 32 characters']] as const) {
+  for (const [name, answer] of [
+    ['', 'Please choose a name first.'],
+    ['\u200b', 'a name that others can see'],
+    ['x'.repeat(33), 'of 1 to 32 characters'],
+  ] as const) {
     await knock(page, name)
     await shows(page.getByRole('alert'), answer)
     assert.equal(await nameField(page).inputValue(), name)
@@ -150,7 +181,7 @@ async function asksAgain (t: TestContext, browser: Browser, gateway: Gateway) {
   assert.deepEqual(problems, [])
 }
 
-async function sharesTabs (t: TestContext, enter: Enter) {
+async function sharesTabs(t: TestContext, enter: Enter) {
   const { page: ada, problems } = await enter(t, 'Ada', { room: '#tabs' })
   const { page: grace } = await enter(t, 'Grace', { room: '#tabs' })
   const second = await ada.context().newPage()
@@ -169,7 +200,7 @@ async function sharesTabs (t: TestContext, enter: Enter) {
   assert.deepEqual(problems, [])
 }
 
-async function comesBack (t: TestContext, enter: Enter) {
+async function comesBack(t: TestContext, enter: Enter) {
   const { page: ada, problems } = await enter(t, 'Ada', { room: '#again' })
   const { page: grace } = await enter(t, 'Grace', { room: '#again' })
   await ada.reload()
@@ -180,7 +211,7 @@ async function comesBack (t: TestContext, enter: Enter) {
   assert.deepEqual(problems, [])
 }
 
-async function changesRooms (t: TestContext, enter: Enter) {
+async function changesRooms(t: TestContext, enter: Enter) {
   const { page: ada, problems } = await enter(t, 'Ada')
   const { page: grace } = await enter(t, 'Grace', { room: '#knitting-tea' })
   await type(ada, 'only for the lobby')
@@ -197,15 +228,16 @@ async function changesRooms (t: TestContext, enter: Enter) {
   assert.deepEqual(problems, [])
 }
 
-async function showsPush (t: TestContext, enter: Enter, gateway: Gateway) {
+async function showsPush(t: TestContext, enter: Enter, gateway: Gateway) {
   const { page: ada, problems } = await enter(t, 'Ada')
-  for (const text of ['The kettle boils at noon.', '{"text":"And the cake is ready."}']) await publish(gateway, 'chat:lobby', text)
+  for (const text of ['The kettle boils at noon.', '{"text":"And the cake is ready."}'])
+    await publish(gateway, 'chat:lobby', text)
   await shows(ada.locator('.announcement').nth(0), 'The kettle boils at noon.')
   await shows(ada.locator('.announcement').nth(1), /^And the cake is ready\.$/)
   assert.deepEqual(problems, [])
 }
 
-async function fitsPhone (t: TestContext, enter: Enter) {
+async function fitsPhone(t: TestContext, enter: Enter) {
   const { page: ada, problems } = await enter(t, 'W'.repeat(32), { ...PHONE, room: `#${'w'.repeat(32)}` })
   await type(ada, 'x'.repeat(1_900))
   await shows(said(ada), 'x'.repeat(1_900))
@@ -216,30 +248,43 @@ async function fitsPhone (t: TestContext, enter: Enter) {
   assert.deepEqual(problems, [])
 }
 
-function startChat (t: TestContext, env: Record<string, string> = {}) {
-  return startGateway(t, { env: (run) => ({ CONTROL_SOCKET: `${run}/control/control.sock`, HANDLER_LOG_LEVEL: 'silent', ...env }) })
+function startChat(t: TestContext, env: Record<string, string> = {}) {
+  return startGateway(t, {
+    env: (run) => ({ CONTROL_SOCKET: `${run}/control/control.sock`, HANDLER_LOG_LEVEL: 'silent', ...env }),
+  })
 }
 
-async function enterChat (t: TestContext, browser: Browser, gateway: Gateway, name: string, { room = '', ...context }: EnterOptions = {}) {
+async function enterChat(
+  t: TestContext,
+  browser: Browser,
+  gateway: Gateway,
+  name: string,
+  { room = '', ...context }: EnterOptions = {},
+) {
   const opened = await openPage(t, browser, `${gateway.url}/chat.html${room}`, context)
   await knock(opened.page, name)
   await shows(opened.page.locator('.notice'), 'You are in')
   return opened
 }
 
-async function knock (page: Page, name: string) {
+async function knock(page: Page, name: string) {
   await nameField(page).fill(name)
   await page.getByRole('button', { name: 'Join the chat' }).click()
 }
 
-async function type (page: Page, text: string) {
+async function type(page: Page, text: string) {
   await page.getByLabel('Message', { exact: true }).fill(text)
   await page.getByRole('button', { name: 'Send' }).click()
 }
 
-async function publish ({ run }: Gateway, topic: string, text: string) {
+async function publish({ run }: Gateway, topic: string, text: string) {
   await new Promise((resolve, reject) => {
-    request({ socketPath: `${run}/control/control.sock`, method: 'POST', path: `/topics/${encodeURIComponent(topic)}` }, resolve).on('error', reject).end(text)
+    request(
+      { socketPath: `${run}/control/control.sock`, method: 'POST', path: `/topics/${encodeURIComponent(topic)}` },
+      resolve,
+    )
+      .on('error', reject)
+      .end(text)
   })
 }
 
@@ -251,15 +296,21 @@ const notices = (page: Page) => page.locator('.notice').allTextContents()
 const people = (page: Page) => page.locator('.person bdi').allTextContents()
 
 /** Waits until one of the elements holds all of these texts. */
-async function shows (locator: Locator, ...texts: (string | RegExp)[]) {
-  await texts.reduce((found, hasText) => found.filter({ hasText }), locator).first().waitFor()
+async function shows(locator: Locator, ...texts: (string | RegExp)[]) {
+  await texts
+    .reduce((found, hasText) => found.filter({ hasText }), locator)
+    .first()
+    .waitFor()
 }
 
-function buildPeople () {
+function buildPeople() {
   const clock = new Clock()
   const told: string[] = []
   const people = new People({
-    clock, changed: () => {}, joined: (name) => told.push(`${name} joined`), left: (name) => told.push(`${name} left`),
+    clock,
+    changed: () => {},
+    joined: (name) => told.push(`${name} joined`),
+    left: (name) => told.push(`${name} left`),
   })
   return { people, clock, told }
 }

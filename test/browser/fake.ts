@@ -3,7 +3,7 @@
 /** Timers that fire when a test moves the clock. */
 export class Clock {
   #now = 0
-  #timers = new Map<number, { at: number, then: () => void }>()
+  #timers = new Map<number, { at: number; then: () => void }>()
   #last = 0
 
   setTimeout = (then: () => void, ms: number): number => {
@@ -16,9 +16,11 @@ export class Clock {
     this.#timers.delete(timer)
   }
 
-  get pending (): number { return this.#timers.size }
+  get pending(): number {
+    return this.#timers.size
+  }
 
-  advance (ms: number): void {
+  advance(ms: number): void {
     this.#now += ms
     for (const [timer, { at, then }] of this.#timers) {
       if (at > this.#now) continue
@@ -36,29 +38,29 @@ export class FakeSocket {
   sent: unknown[] = []
   closedWith: unknown[] | undefined
   onopen: () => void = () => {}
-  onmessage: (event: { data: unknown, origin: string }) => void = () => {}
-  onclose: (event: { code: number, reason: string, wasClean: boolean }) => void = () => {}
+  onmessage: (event: { data: unknown; origin: string }) => void = () => {}
+  onclose: (event: { code: number; reason: string; wasClean: boolean }) => void = () => {}
 
-  constructor () {
+  constructor() {
     FakeSocket.made.push(this)
   }
 
-  send (data: unknown): void {
+  send(data: unknown): void {
     this.sent.push(data)
   }
 
-  close (code?: number, reason?: string): void {
+  close(code?: number, reason?: string): void {
     if (code === 1001) throw new DOMException('not allowed', 'InvalidAccessError')
     this.readyState = 2
     this.closedWith = [code, reason]
   }
 
-  opens (): void {
+  opens(): void {
     this.readyState = 1
     this.onopen()
   }
 
-  ends (code: number, reason = ''): void {
+  ends(code: number, reason = ''): void {
     this.readyState = 3
     this.onclose({ code, reason, wasClean: code !== 1006 })
   }

@@ -1,28 +1,32 @@
 // The live page of the control server, in a browser and over a gateway with real sockets.
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { Browser, BrowserContextOptions } from 'playwright-core'
 import { ask, join, joinMany, leave, type Member } from '../push/support.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser } from './browser.ts'
-import { fact, openLive, overflow, rows, shows, startLive, type LiveGateway } from './live.ts'
+import { fact, type LiveGateway, openLive, overflow, rows, shows, startLive } from './live.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }
 const EVIL = '<img src=x onerror="window.stolen=1">'
 
-type Scene = { browser: Browser, gateway: LiveGateway }
+type Scene = { browser: Browser; gateway: LiveGateway }
 
 test('the live page', async (t) => {
   const [gateway, browser] = await Promise.all([startLive(t), launchBrowser(t)])
   const scene = { browser, gateway }
   await t.test('numbers change while frames and pushes flow', (t) => countsTraffic(t, scene))
-  await t.test('connections are found, sorted, and shown with what strangers call themselves as text', (t) => findsConnections(t, scene))
+  await t.test('connections are found, sorted, and shown with what strangers call themselves as text', (t) =>
+    findsConnections(t, scene),
+  )
   await t.test('a frame reaches its client, and so does the end', (t) => sendsAndCloses(t, scene))
   await t.test('a topic shows its members, and what is published reaches them', (t) => publishes(t, scene))
   await t.test('the keyboard is enough', (t) => needsNoMouse(t, scene))
   await t.test('360 pixels are wide enough, light and dark', (t) => fitsPhone(t, scene))
   await t.test('nothing is asked while nobody looks', (t) => restsWhenHidden(t, scene))
-  await t.test('of thousands of connections the first are listed, and a search finds all', (t) => boundsTheList(t, scene))
+  await t.test('of thousands of connections the first are listed, and a search finds all', (t) =>
+    boundsTheList(t, scene),
+  )
 })
 
 test('the page says that the gateway is away, goes on when it is back, and tells when the token is another', async (t) => {
@@ -50,26 +54,35 @@ test('the page says that the gateway is away, goes on when it is back, and tells
 })
 
 /** They leave after the test, and have left before the next one. */
-function leaving (t: TestContext, gateway: LiveGateway, ...members: Member[]) {
+function leaving(t: TestContext, gateway: LiveGateway, ...members: Member[]) {
   t.after(async () => {
     leave(...members)
     await until('they have left', async () => (await ask(gateway, 'GET', '/connections')).json.count === 0)
   })
 }
 
-async function countsTraffic (t: TestContext, { browser, gateway }: Scene) {
+async function countsTraffic(t: TestContext, { browser, gateway }: Scene) {
   const member = await join(gateway, 'news')
   leaving(t, gateway, member)
   const { page, problems } = await openLive(t, browser, gateway.control)
   const tile = (name: string) => page.locator('.tile', { has: page.getByRole('heading', { name, exact: true }) })
   let flows = true
-  const flow = (async () => { while (flows) { await member.client.ask('hello'); await ask(gateway, 'POST', '/topics/news', { body: 'x' }); await member.client.next() } })()
+  const flow = (async () => {
+    while (flows) {
+      await member.client.ask('hello')
+      await ask(gateway, 'POST', '/topics/news', { body: 'x' })
+      await member.client.next()
+    }
+  })()
   await shows(tile('Connections').locator('.tile-value'), /^1$/)
   for (const name of ['Frames in', 'Frames out', 'Pushes']) await shows(tile(name).locator('.tile-value'), /[1-9]/)
   await shows(tile('Handler'), 'up', / ms p95/)
   const before = await tile('Frames in').locator('.hint').last().textContent()
-  await until('the counters go on', async () => await tile('Frames in').locator('.hint').last().textContent() !== before)
-  assert.match(await tile('Frames in').locator('.spark-line').getAttribute('d') ?? '', /^M[\d.,]+L/)
+  await until(
+    'the counters go on',
+    async () => (await tile('Frames in').locator('.hint').last().textContent()) !== before,
+  )
+  assert.match((await tile('Frames in').locator('.spark-line').getAttribute('d')) ?? '', /^M[\d.,]+L/)
   flows = false
   await flow
   for (const pid of gateway.workers()) await shows(page.locator('#workers-rows tr'), String(pid))
@@ -77,19 +90,29 @@ async function countsTraffic (t: TestContext, { browser, gateway }: Scene) {
   assert.deepEqual(problems, [])
 }
 
-async function findsConnections (t: TestContext, { browser, gateway }: Scene) {
-  const members = [await join(gateway, `${encodeURIComponent(EVIL)}?user=${encodeURIComponent(EVIL)}`), await join(gateway, 'news?user=Ada'), await join(gateway, 'sports?user=Zo%C3%AB')]
+async function findsConnections(t: TestContext, { browser, gateway }: Scene) {
+  const members = [
+    await join(gateway, `${encodeURIComponent(EVIL)}?user=${encodeURIComponent(EVIL)}`),
+    await join(gateway, 'news?user=Ada'),
+    await join(gateway, 'sports?user=Zo%C3%AB'),
+  ]
   leaving(t, gateway, ...members)
   const { page, problems } = await openLive(t, browser, gateway.control)
   await shows(page.locator('#connections-count'), '3')
   await shows(rows(page).filter({ hasText: EVIL }).locator('.user'), EVIL)
   await shows(rows(page).filter({ hasText: EVIL }).locator('.topics'), EVIL)
-  const users = async () => (await page.locator('.list .user').allTextContents())
+  const users = async () => await page.locator('.list .user').allTextContents()
   await page.getByRole('button', { name: 'User' }).click()
   assert.deepEqual(await users(), [EVIL, 'Ada', 'Zoë'])
   await page.getByRole('button', { name: 'User' }).click()
   assert.deepEqual(await users(), ['Zoë', 'Ada', EVIL])
-  for (const [needle, found] of [['zoë', 'Zoë'], ['NEWS', 'Ada'], [members[1]!.id, 'Ada'], ['onerror', EVIL], ['/ws/in/sports', 'Zoë']] as const) {
+  for (const [needle, found] of [
+    ['zoë', 'Zoë'],
+    ['NEWS', 'Ada'],
+    [members[1]!.id, 'Ada'],
+    ['onerror', EVIL],
+    ['/ws/in/sports', 'Zoë'],
+  ] as const) {
     await page.getByRole('searchbox').fill(needle)
     await until(`${needle} finds ${found}`, async () => String(await users()) === found)
     await shows(page.locator('#list-note'), '1 of 3 connections')
@@ -109,7 +132,7 @@ async function findsConnections (t: TestContext, { browser, gateway }: Scene) {
   assert.deepEqual(problems, [])
 }
 
-async function sendsAndCloses (t: TestContext, { browser, gateway }: Scene) {
+async function sendsAndCloses(t: TestContext, { browser, gateway }: Scene) {
   const { client, id } = await join(gateway, 'news?user=Ada')
   leaving(t, gateway, { client, id })
   const { page } = await openLive(t, browser, gateway.control)
@@ -130,7 +153,9 @@ async function sendsAndCloses (t: TestContext, { browser, gateway }: Scene) {
   await page.getByLabel('Frame', { exact: true }).press('Control+Enter')
   assert.equal(await client.next(), '{"a":1}')
   await page.getByText('File', { exact: true }).click()
-  await page.getByLabel('File becomes one binary frame').setInputFiles({ name: 'bytes.bin', mimeType: 'image/png', buffer: Buffer.from([0, 255, 10]) })
+  await page
+    .getByLabel('File becomes one binary frame')
+    .setInputFiles({ name: 'bytes.bin', mimeType: 'image/png', buffer: Buffer.from([0, 255, 10]) })
   await page.getByRole('button', { name: 'Send' }).click()
   assert.deepEqual(await client.next(), Buffer.from([0, 255, 10]))
   await ask(gateway, 'PUT', `/topics/later/connections/${id}`)
@@ -147,8 +172,12 @@ async function sendsAndCloses (t: TestContext, { browser, gateway }: Scene) {
   await shows(outcome, '410: this connection is gone, or never was')
 }
 
-async function publishes (t: TestContext, { browser, gateway }: Scene) {
-  const members = [await join(gateway, 'cakes?user=Ada'), await join(gateway, 'cakes?user=Grace'), await join(gateway, 'tea?user=Cy')]
+async function publishes(t: TestContext, { browser, gateway }: Scene) {
+  const members = [
+    await join(gateway, 'cakes?user=Ada'),
+    await join(gateway, 'cakes?user=Grace'),
+    await join(gateway, 'tea?user=Cy'),
+  ]
   leaving(t, gateway, ...members)
   const { page, problems } = await openLive(t, browser, gateway.control)
   await page.getByRole('link', { name: 'Topics' }).click()
@@ -165,7 +194,7 @@ async function publishes (t: TestContext, { browser, gateway }: Scene) {
   assert.deepEqual(problems, [])
 }
 
-async function needsNoMouse (t: TestContext, { browser, gateway }: Scene) {
+async function needsNoMouse(t: TestContext, { browser, gateway }: Scene) {
   const member = await join(gateway, 'news?user=Ada')
   leaving(t, gateway, member)
   const { page, problems } = await openLive(t, browser, gateway.control)
@@ -186,7 +215,7 @@ async function needsNoMouse (t: TestContext, { browser, gateway }: Scene) {
   assert.deepEqual(problems, [])
 }
 
-async function fitsPhone (t: TestContext, { browser, gateway }: Scene) {
+async function fitsPhone(t: TestContext, { browser, gateway }: Scene) {
   const wide = 'W'.repeat(90)
   const member = await join(gateway, `${wide}?user=${wide}`)
   leaving(t, gateway, member)
@@ -195,7 +224,10 @@ async function fitsPhone (t: TestContext, { browser, gateway }: Scene) {
     const { page, problems } = await openLive(t, browser, gateway.control, options)
     await shows(rows(page), wide)
     assert.equal(await overflow(page), 0)
-    const [background, ink] = await page.evaluate(() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color])
+    const [background, ink] = await page.evaluate(() => [
+      getComputedStyle(document.body).backgroundColor,
+      getComputedStyle(document.body).color,
+    ])
     assert.equal(colorScheme === 'dark', Number(/\d+/.exec(background!)![0]) < Number(/\d+/.exec(ink!)![0]))
     await rows(page).click()
     await shows(fact(page, 'User'), wide)
@@ -209,29 +241,39 @@ async function fitsPhone (t: TestContext, { browser, gateway }: Scene) {
   }
 }
 
-async function restsWhenHidden (t: TestContext, { browser, gateway }: Scene) {
+async function restsWhenHidden(t: TestContext, { browser, gateway }: Scene) {
   const { page } = await openLive(t, browser, gateway.control)
   const asked: string[] = []
   page.on('request', (request) => asked.push(request.url()))
-  const look = (hidden: boolean) => page.evaluate((hidden) => {
-    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
-    document.dispatchEvent(new Event('visibilitychange'))
-  }, hidden)
+  const look = (hidden: boolean) =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
+      document.dispatchEvent(new Event('visibilitychange'))
+    }, hidden)
   await page.clock.install()
   await look(true)
   asked.splice(0)
   await page.clock.runFor(60_000)
   assert.equal(asked.length, 0, asked.join())
   await look(false)
-  await until('it asks again', () => asked.some((url) => url.endsWith('/status')) && asked.some((url) => url.includes('/connections?')))
+  await until(
+    'it asks again',
+    () => asked.some((url) => url.endsWith('/status')) && asked.some((url) => url.includes('/connections?')),
+  )
 }
 
-async function boundsTheList (t: TestContext, { browser, gateway }: Scene) {
+async function boundsTheList(t: TestContext, { browser, gateway }: Scene) {
   const crowd = await joinMany(gateway, 'crowd', 2_050)
   leaving(t, gateway, ...crowd)
-  const last = crowd.map(({ id }) => id).sort().at(-1)!
+  const last = crowd
+    .map(({ id }) => id)
+    .sort()
+    .at(-1)!
   const { page, problems } = await openLive(t, browser, gateway.control)
-  await shows(page.locator('#list-note'), 'The first 2,000 of 2,050 connections by id. A search looks through all of them.')
+  await shows(
+    page.locator('#list-note'),
+    'The first 2,000 of 2,050 connections by id. A search looks through all of them.',
+  )
   assert.equal(await rows(page).count(), 100)
   await page.getByRole('button', { name: 'Show more (1,900 are not shown)' }).click()
   assert.equal(await rows(page).count(), 200)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { startGateway } from '../support/gateway.ts'
-import { launchBrowser, openPage, type OpenedPage } from './browser.ts'
+import { launchBrowser, type OpenedPage, openPage } from './browser.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }
 
@@ -26,7 +26,7 @@ test('the console page, in a browser and through the gateway', async (t) => {
   await t.test('360 pixels are wide enough', (t) => fitsPhone(t, open))
 })
 
-async function echoesText (t: TestContext, open: Open) {
+async function echoesText(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await connect(page, '/ws/echo')
   await sendText(page, 'Grüße, 👋')
@@ -35,7 +35,7 @@ async function echoesText (t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
-async function answersJson (t: TestContext, open: Open) {
+async function answersJson(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await connect(page, '/ws/time')
   await page.getByRole('button', { name: 'Time in Berlin' }).click()
@@ -50,7 +50,7 @@ async function answersJson (t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
-async function readsForm (t: TestContext, open: Open) {
+async function readsForm(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await connect(page, '/ws/form')
   await page.getByRole('button', { name: 'With spaces' }).click()
@@ -59,12 +59,14 @@ async function readsForm (t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
-async function echoesFile (t: TestContext, open: Open) {
+async function echoesFile(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await connect(page, '/ws/echo')
   await choose(page, 'File')
   const buffer = Buffer.from(Array.from({ length: 300 }, (_, index) => index % 256))
-  await page.getByLabel('File becomes one binary frame').setInputFiles({ name: 'bytes.bin', mimeType: 'application/octet-stream', buffer })
+  await page
+    .getByLabel('File becomes one binary frame')
+    .setInputFiles({ name: 'bytes.bin', mimeType: 'application/octet-stream', buffer })
   await send(page)
   for (const direction of ['sent', 'received'] as const) {
     await shows(entries(page, direction), 'binary, 300 B', '00 01 02 03', '0123456789', '… and 204 more bytes')
@@ -72,19 +74,21 @@ async function echoesFile (t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
-async function closesWhenTooBig (t: TestContext, open: Open) {
+async function closesWhenTooBig(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await connect(page, '/ws/echo')
   await choose(page, 'File')
   const buffer = Buffer.alloc(2 * 1024 * 1024)
-  await page.getByLabel('File becomes one binary frame').setInputFiles({ name: 'big.bin', mimeType: 'application/octet-stream', buffer })
+  await page
+    .getByLabel('File becomes one binary frame')
+    .setInputFiles({ name: 'big.bin', mimeType: 'application/octet-stream', buffer })
   await send(page)
   await shows(entries(page, 'closed'), '1009 too big', 'larger than the gateway accepts')
   await reaches(page, 'closed')
   assert.deepEqual(problems, [])
 }
 
-async function closes (t: TestContext, open: Open) {
+async function closes(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await connect(page, '/ws/echo')
   await choose(page, 'Close')
@@ -98,7 +102,7 @@ async function closes (t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
-async function triesAgain (t: TestContext, open: Open) {
+async function triesAgain(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await page.getByLabel('Path', { exact: true }).fill('/ws/nowhere')
   await page.getByRole('button', { name: 'Connect' }).click()
@@ -109,7 +113,7 @@ async function triesAgain (t: TestContext, open: Open) {
   assert.notEqual(problems.length, 0, 'the browser itself writes refused handshakes to its console')
 }
 
-async function refusesToSend (t: TestContext, open: Open) {
+async function refusesToSend(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   const problem = page.getByRole('alert')
   await send(page)
@@ -130,7 +134,7 @@ async function refusesToSend (t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
-async function boundsLog (t: TestContext, open: Open) {
+async function boundsLog(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await connect(page, '/ws/echo')
   await page.evaluate(() => {
@@ -151,7 +155,7 @@ async function boundsLog (t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
-async function needsNoMouse (t: TestContext, open: Open) {
+async function needsNoMouse(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await page.keyboard.press('Tab')
   await page.keyboard.press('Tab')
@@ -168,7 +172,7 @@ async function needsNoMouse (t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
-async function fitsPhone (t: TestContext, open: Open) {
+async function fitsPhone(t: TestContext, open: Open) {
   const { page, problems } = await open(t, PHONE)
   assert.equal(await overflow(page), 0)
   await connect(page, '/ws/echo')
@@ -182,51 +186,51 @@ async function fitsPhone (t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
-async function connect (page: Page, path: string) {
+async function connect(page: Page, path: string) {
   await page.getByRole('button', { name: path }).click()
   await page.getByRole('button', { name: 'Connect' }).click()
   await reaches(page, 'open')
 }
 
-async function choose (page: Page, kind: string) {
+async function choose(page: Page, kind: string) {
   await page.getByRole('group', { name: 'What to send' }).getByText(kind, { exact: true }).click()
 }
 
-async function sendText (page: Page, text: string) {
+async function sendText(page: Page, text: string) {
   await choose(page, 'Text')
   await page.getByLabel('Frame', { exact: true }).fill(text)
   await send(page)
 }
 
-async function send (page: Page) {
+async function send(page: Page) {
   await page.getByRole('button', { name: 'Send' }).click()
 }
 
-function entries (page: Page, direction: Direction): Locator {
+function entries(page: Page, direction: Direction): Locator {
   return page.locator(`.entry[data-direction="${direction}"]`)
 }
 
 /** Waits until the element holds all of these texts. */
-async function shows (locator: Locator, ...texts: string[]) {
+async function shows(locator: Locator, ...texts: string[]) {
   await texts.reduce((found, hasText) => found.filter({ hasText }), locator).waitFor()
 }
 
-async function reaches (page: Page, wanted: string) {
+async function reaches(page: Page, wanted: string) {
   await page.locator(`#state[data-state="${wanted}"]`).waitFor()
 }
 
-async function state (page: Page) {
+async function state(page: Page) {
   return page.locator('#state').textContent()
 }
 
-async function titles (page: Page) {
+async function titles(page: Page) {
   return page.locator('.entry-title').allTextContents()
 }
 
-async function classes (locator: Locator) {
-  return await locator.getAttribute('class') ?? ''
+async function classes(locator: Locator) {
+  return (await locator.getAttribute('class')) ?? ''
 }
 
-async function overflow (page: Page) {
+async function overflow(page: Page) {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 }

@@ -6,12 +6,16 @@ import { Clock, FakeNetwork, FakeSocket } from './fake.ts'
 type Options = NonNullable<ConstructorParameters<typeof ReconnectingSocket>[2]>
 
 /** A socket with everything around it in the test's hands. Each wait takes the whole ceiling unless `random` says less. */
-function build (options: Options = {}) {
+function build(options: Options = {}) {
   FakeSocket.made = []
   const clock = new Clock()
   const network = new FakeNetwork()
   const socket = new ReconnectingSocket('ws://host/', [], {
-    WebSocket: FakeSocket as unknown as typeof WebSocket, clock, network, random: () => 1, ...options,
+    WebSocket: FakeSocket as unknown as typeof WebSocket,
+    clock,
+    network,
+    random: () => 1,
+    ...options,
   })
   const states: unknown[] = []
   socket.addEventListener('state', (event) => states.push((event as CustomEvent).detail))
@@ -21,7 +25,7 @@ function build (options: Options = {}) {
 const newest = (): FakeSocket => FakeSocket.made.at(-1) ?? assert.fail('no connection was tried')
 
 /** Lets every try fail at once, and answers with the waits between them. */
-function waits (clock: Clock, states: unknown[], tries: number): unknown[] {
+function waits(clock: Clock, states: unknown[], tries: number): unknown[] {
   return Array.from({ length: tries }, () => {
     newest().ends(1006)
     const { delay } = states.at(-1) as { delay: number }
@@ -212,7 +216,10 @@ test('send: any other state refuses it', () => {
   newest().opens()
   socket.close()
   assert.throws(() => socket.send('closed'), refused)
-  assert.deepEqual(FakeSocket.made.map(({ sent }) => sent), [[], []])
+  assert.deepEqual(
+    FakeSocket.made.map(({ sent }) => sent),
+    [[], []],
+  )
 })
 
 test('offline: it waits for the cap, and tries at once when the network is back', () => {

@@ -3,16 +3,21 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { appendFileSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { children } from '../support/gateway.ts'
 import { Crowd } from './crowd.ts'
-import { copyOfProject, isListening, processesOf, run, type Run } from './framegate.ts'
+import { copyOfProject, isListening, processesOf, type Run, run } from './framegate.ts'
 
-type Started = { copy: string, port: number, gateway: Run, command: (...args: string[]) => Promise<{ status: number | null, output: string }> }
+type Started = {
+  copy: string
+  port: number
+  gateway: Run
+  command: (...args: string[]) => Promise<{ status: number | null; output: string }>
+}
 
-async function start (t: TestContext, prepare: (copy: string) => void = () => {}): Promise<Started> {
+async function start(t: TestContext, prepare: (copy: string) => void = () => {}): Promise<Started> {
   const copy = copyOfProject(t)
   prepare(copy)
   const port = await freePort()
@@ -28,7 +33,9 @@ async function start (t: TestContext, prepare: (copy: string) => void = () => {}
 
 test('2,000 sockets that talk: three deploys, three reloads and a stop lose no frame and no socket', async (t) => {
   let crowd!: Crowd
-  const { copy, port, gateway, command } = await start(t, (project) => { crowd = new Crowd(project) })
+  const { copy, port, gateway, command } = await start(t, (project) => {
+    crowd = new Crowd(project)
+  })
   await crowd.join(port, 2_000)
   crowd.push(join(copy, 'run/control/control.sock'))
   const reload = async (): Promise<void> => {
@@ -77,16 +84,34 @@ test('2,000 sockets that talk: three deploys, three reloads and a stop lose no f
 
 test('what is wrong is refused with its place, and sockets and pushes go on', async (t) => {
   let crowd!: Crowd
-  const { copy, port, gateway, command } = await start(t, (project) => { crowd = new Crowd(project) })
+  const { copy, port, gateway, command } = await start(t, (project) => {
+    crowd = new Crowd(project)
+  })
   await crowd.join(port, 50)
   crowd.push(join(copy, 'run/control/control.sock'))
   const cases: Array<[string, string, RegExp]> = [
     ['.env', 'PORT=abc\n', /^framegate: PORT=abc: expected a whole number from 1 to 65535\n$/],
     ['.env', 'no setting\n', /^framegate: \S+\/\.env:4: expected NAME=value, a line for each\n$/],
-    ['nginx/locations.d/mine.conf', 'location /a {\n  retrun 200;\n}\n', /^framegate: nginx refuses its configuration: unknown directive "retrun" in nginx\/locations\.d\/mine\.conf:2\n$/],
-    ['nginx/proxy.conf', '\nproxy_read_timeout soon;\n', /^framegate: nginx refuses its configuration: "proxy_read_timeout" directive invalid value in nginx\/proxy\.conf:\d+\n$/],
-    ['lua/framegate/drain.lua', '\nlocal = 1\n', /^framegate: Lua cannot be loaded: lua\/framegate\/drain\.lua:\d+: .+\n$/],
-    ['lua/framegate/rate.lua', '\nerror("not today")\n', /^framegate: Lua cannot be loaded: lua\/framegate\/rate\.lua:\d+: .+\n$/],
+    [
+      'nginx/locations.d/mine.conf',
+      'location /a {\n  retrun 200;\n}\n',
+      /^framegate: nginx refuses its configuration: unknown directive "retrun" in nginx\/locations\.d\/mine\.conf:2\n$/,
+    ],
+    [
+      'nginx/proxy.conf',
+      '\nproxy_read_timeout soon;\n',
+      /^framegate: nginx refuses its configuration: "proxy_read_timeout" directive invalid value in nginx\/proxy\.conf:\d+\n$/,
+    ],
+    [
+      'lua/framegate/drain.lua',
+      '\nlocal = 1\n',
+      /^framegate: Lua cannot be loaded: lua\/framegate\/drain\.lua:\d+: .+\n$/,
+    ],
+    [
+      'lua/framegate/rate.lua',
+      '\nerror("not today")\n',
+      /^framegate: Lua cannot be loaded: lua\/framegate\/rate\.lua:\d+: .+\n$/,
+    ],
     ['handler/routes/echo.ts', '\n(((\n', /^framegate: the handler did not start \(exit code 1\)\n$/],
   ]
   const [master] = processesOf(join(copy, 'run'), 'nginx: master')
@@ -117,7 +142,11 @@ test('what is wrong is refused with its place, and sockets and pushes go on', as
 test('every file of Lua is loaded before it counts', (t) => {
   const copy = copyOfProject(t)
   execFileSync('lua5.1', [join(copy, 'lua/configure.lua'), copy, join(copy, 'run')])
-  const load = () => spawnSync('nginx', ['-p', join(copy, 'run/'), '-c', 'nginx/check.conf', '-g', 'daemon off;'], { encoding: 'utf8', timeout: 10_000 })
+  const load = () =>
+    spawnSync('nginx', ['-p', join(copy, 'run/'), '-c', 'nginx/check.conf', '-g', 'daemon off;'], {
+      encoding: 'utf8',
+      timeout: 10_000,
+    })
   assert.equal(load().status, 0)
   const unread = globSync('lua/framegate/*.lua', { cwd: copy }).filter((file) => {
     const text = readFileSync(join(copy, file), 'utf8')
@@ -126,5 +155,9 @@ test('every file of Lua is loaded before it counts', (t) => {
     writeFileSync(join(copy, file), text)
     return status === 0
   })
-  assert.deepEqual(unread.sort(), ['account', 'certificate', 'generated'].map((name) => `lua/framegate/${name}.lua`), 'which configure.lua reads')
+  assert.deepEqual(
+    unread.sort(),
+    ['account', 'certificate', 'generated'].map((name) => `lua/framegate/${name}.lua`),
+    'which configure.lua reads',
+  )
 })

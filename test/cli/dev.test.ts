@@ -20,7 +20,11 @@ test('routes, Lua, locations and types', async (t) => {
     writeFileSync(join(copy, file), text.replace(from, to))
   }
   const port = await freePort()
-  const dev = run(t, process.execPath, [join(copy, 'cli/bin.js'), 'dev'], { PORT: String(port), WORKERS: '1', MAX_CONNECTIONS_PER_IP: 'off' })
+  const dev = run(t, process.execPath, [join(copy, 'cli/bin.js'), 'dev'], {
+    PORT: String(port),
+    WORKERS: '1',
+    MAX_CONNECTIONS_PER_IP: 'off',
+  })
   await dev.said('Ctrl-C stops it')
   await dev.said('framegate: types: right')
   const url = `ws://127.0.0.1:${port}/ws/echo`
@@ -28,10 +32,12 @@ test('routes, Lua, locations and types', async (t) => {
   assert.equal(await old.ask('hello'), 'hello')
 
   edit('handler/routes/echo.ts', 'return request.body', 'return `new: ${request.body}`')
-  await until('the route is taken', async () => await old.ask('hello') === 'new: hello')
+  await until('the route is taken', async () => (await old.ask('hello')) === 'new: hello')
 
   edit('lua/framegate/handshake.lua', 'local Handshake = {}', 'local Handshake = }')
-  await dev.said('framegate: lua/framegate/handshake.lua was edited, and is not taken: Lua cannot be loaded: lua/framegate/handshake.lua:')
+  await dev.said(
+    'framegate: lua/framegate/handshake.lua was edited, and is not taken: Lua cannot be loaded: lua/framegate/handshake.lua:',
+  )
   assert.equal(await (await open(url)).ask('still'), 'new: still')
 
   edit('lua/framegate/handshake.lua', 'local Handshake = }', 'local Handshake = {}')
@@ -40,7 +46,9 @@ test('routes, Lua, locations and types', async (t) => {
   await dev.said('1 new worker; sockets that are open stay where they are')
 
   writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'location = /mine {\n  return 200 "first"\n}\n')
-  await dev.said('framegate: nginx/locations.d/mine.conf was edited, and is not taken: nginx refuses its configuration: unexpected "}" in nginx/locations.d/mine.conf:3')
+  await dev.said(
+    'framegate: nginx/locations.d/mine.conf was edited, and is not taken: nginx refuses its configuration: unexpected "}" in nginx/locations.d/mine.conf:3',
+  )
   writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'location = /mine {\n  return 200 "second";\n}\n')
   await until('the location is taken', async () => (await fetchOnce(`http://127.0.0.1:${port}/mine`)).status === 200)
 
@@ -56,10 +64,14 @@ test('routes, Lua, locations and types', async (t) => {
   edit('lua/framegate/refusal.lua', 'refusal is new', 'refusal is newer')
   await dev.said('framegate: lua/framegate/refusal.lua was edited: 1 new worker and a new handler')
 
-  edit('handler/routes/echo.ts', 'return `new:', 'const number: number = "text"\n      void number\n      return `newer:')
+  edit(
+    'handler/routes/echo.ts',
+    'return `new:',
+    'const number: number = "text"\n      void number\n      return `newer:',
+  )
   await dev.said('framegate: types: handler/routes/echo.ts:')
   assert.match(dev.output(), /^framegate: types: handler\/routes\/echo\.ts:\d+:\d+: error TS2322: /m)
-  await until('it runs for all that', async () => await old.ask('hello') === 'newer: hello')
+  await until('it runs for all that', async () => (await old.ask('hello')) === 'newer: hello')
   assert.equal(await (await open(url)).ask('hello'), 'newer: hello')
 
   dev.process.kill('SIGINT')

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -20,11 +20,18 @@ export type Run = {
 }
 
 /** Runs a program and keeps what it says; it is killed when the test ends. */
-export function run (t: TestContext, command: string, args: string[], env: NodeJS.ProcessEnv = {}): Run {
-  const child = spawn(command, args, { cwd: project, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+export function run(t: TestContext, command: string, args: string[], env: NodeJS.ProcessEnv = {}): Run {
+  const child = spawn(command, args, {
+    cwd: project,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let text = ''
   const ended = once(child, 'close').then(([code]) => code as number | null)
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => { text += part })
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (part) => {
+      text += part
+    })
   t.after(async () => {
     child.kill('SIGKILL')
     await ended
@@ -35,31 +42,39 @@ export function run (t: TestContext, command: string, args: string[], env: NodeJ
     ended,
     output: () => text,
     lines: () => text.split('\n').filter(Boolean),
-    said: (what) => new Promise((resolve, reject) => {
-      const look = () => text.includes(what) && resolve()
-      for (const stream of [child.stdout, child.stderr]) stream.on('data', look)
-      void ended.then(() => reject(new Error(`it ended without saying "${what}":\n${text}`)))
-      look()
-    }),
+    said: (what) =>
+      new Promise((resolve, reject) => {
+        const look = () => text.includes(what) && resolve()
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', look)
+        void ended.then(() => reject(new Error(`it ended without saying "${what}":\n${text}`)))
+        look()
+      }),
   }
 }
 
 /** `framegate start` on a free port, in a run directory of its own. */
-export async function startFramegate (t: TestContext, env: NodeJS.ProcessEnv = {}): Promise<Run & { port: number, runDirectory: string }> {
+export async function startFramegate(
+  t: TestContext,
+  env: NodeJS.ProcessEnv = {},
+): Promise<Run & { port: number; runDirectory: string }> {
   const runDirectory = env.RUN_DIR ?? folder(t)
-  const port = Number(env.PORT) || await freePort()
-  const started = run(t, process.execPath, ['cli/framegate.ts', 'start'], { PORT: String(port), RUN_DIR: runDirectory, ...env })
+  const port = Number(env.PORT) || (await freePort())
+  const started = run(t, process.execPath, ['cli/framegate.ts', 'start'], {
+    PORT: String(port),
+    RUN_DIR: runDirectory,
+    ...env,
+  })
   return { ...started, port, runDirectory }
 }
 
-export function folder (t: TestContext): string {
+export function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'framegate-'))
   t.after(() => rmSync(path, { recursive: true, force: true }))
   return path
 }
 
 /** The parts of the project that a start needs, to be changed at will. */
-export function copyOfProject (t: TestContext): string {
+export function copyOfProject(t: TestContext): string {
   const copy = folder(t)
   for (const part of ['cli', 'handler', 'lua', 'nginx', 'site', 'page', 'package.json']) {
     cpSync(join(project, part), join(copy, part), { recursive: true })
@@ -68,23 +83,29 @@ export function copyOfProject (t: TestContext): string {
   return copy
 }
 
-export function isListening (port: number): Promise<boolean> {
+export function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false)).once('connect', () => socket.destroy())
+    socket
+      .once('connect', () => resolve(true))
+      .once('error', () => resolve(false))
+      .once('connect', () => socket.destroy())
   })
 }
 
 /** The processes that were started for a run directory: its name is in their command line or environment. */
-export function processesOf (runDirectory: string, title = ''): number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-    if (pid === process.pid) return false
-    const command = readProcess(pid, 'cmdline').replaceAll('\0', ' ')
-    return command.includes(title) && `${command}${readProcess(pid, 'environ')}`.includes(runDirectory)
-  })
+export function processesOf(runDirectory: string, title = ''): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      if (pid === process.pid) return false
+      const command = readProcess(pid, 'cmdline').replaceAll('\0', ' ')
+      return command.includes(title) && `${command}${readProcess(pid, 'environ')}`.includes(runDirectory)
+    })
 }
 
-function readProcess (pid: number, file: string): string {
+function readProcess(pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8')
   } catch {

@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { certificates } from '../support/certificates.ts'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
 import { copyOfProject, folder, run, startFramegate } from './framegate.ts'
 
 /** A folder for the front of PATH with one program in it. */
-function program (t: TestContext, name: string, script: string): string {
+function program(t: TestContext, name: string, script: string): string {
   const path = folder(t)
   writeFileSync(join(path, name), `#!/bin/sh\n${script}\n`)
   chmodSync(join(path, name), 0o755)
@@ -25,10 +25,16 @@ test('a port that is taken', async (t) => {
 
   const { certificate, key } = certificates(t).make('site')
   const tls = { TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key }
-  for (const env of [{ PORT: String(port) }, { PORTS: `${await freePort()} ${port}` }, { TLS_PORT: String(port), ...tls }]) {
+  for (const env of [
+    { PORT: String(port) },
+    { PORTS: `${await freePort()} ${port}` },
+    { TLS_PORT: String(port), ...tls },
+  ]) {
     const framegate = await startFramegate(t, env)
     assert.equal(await framegate.ended, 1)
-    assert.deepEqual(framegate.lines(), [`framegate: port ${port} is in use: stop what listens there or set ${Object.keys(env)[0]}`])
+    assert.deepEqual(framegate.lines(), [
+      `framegate: port ${port} is in use: stop what listens there or set ${Object.keys(env)[0]}`,
+    ])
   }
 })
 
@@ -52,7 +58,9 @@ test('a second start in the same run directory', async (t) => {
 
 test('an nginx whose Lua module cannot be loaded', async (t) => {
   const reason = 'dlopen() "/usr/lib/nginx/modules/ngx_http_lua_module.so" failed (no such file)'
-  const framegate = await startFramegate(t, { PATH: program(t, 'nginx', `echo 'nginx: [emerg] ${reason}' >&2; exit 1`) })
+  const framegate = await startFramegate(t, {
+    PATH: program(t, 'nginx', `echo 'nginx: [emerg] ${reason}' >&2; exit 1`),
+  })
   assert.equal(await framegate.ended, 1)
   assert.deepEqual(framegate.lines(), [`framegate: nginx has no Lua module, run sh cli/setup.sh (${reason})`])
 })
@@ -66,16 +74,23 @@ test('a machine without the Lua interpreter', async (t) => {
 test('a location of the user that nginx does not understand', async (t) => {
   const copy = copyOfProject(t)
   writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'lokation / { }\n')
-  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], { PORT: String(await freePort()) })
+  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], {
+    PORT: String(await freePort()),
+  })
   assert.equal(await framegate.ended, 1)
   assert.equal(framegate.lines().length, 1, framegate.output())
-  assert.match(framegate.output(), /^framegate: nginx refuses its configuration: unknown directive "lokation" in .*mine\.conf:1/)
+  assert.match(
+    framegate.output(),
+    /^framegate: nginx refuses its configuration: unknown directive "lokation" in .*mine\.conf:1/,
+  )
 })
 
 test('a handler that cannot start', async (t) => {
   const copy = copyOfProject(t)
   writeFileSync(join(copy, 'handler/server.ts'), "console.error('handler: no'); process.exit(1)\n")
-  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], { PORT: String(await freePort()) })
+  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], {
+    PORT: String(await freePort()),
+  })
   assert.equal(await framegate.ended, 1)
   assert.deepEqual(framegate.lines(), ['handler: no', 'framegate: the handler did not start (exit code 1)'])
 })
@@ -94,21 +109,29 @@ test('set-up has nothing to say when all is there', async (t) => {
 
 test('packages that only root can install', async (t) => {
   const path = program(t, 'id', 'echo 1000')
-  const setup = run(t, 'sh', ['cli/packages.sh'], { PATH: `${program(t, 'dpkg-query', 'exit 1').split(':')[0]}:${path}` })
+  const setup = run(t, 'sh', ['cli/packages.sh'], {
+    PATH: `${program(t, 'dpkg-query', 'exit 1').split(':')[0]}:${path}`,
+  })
   assert.equal(await setup.ended, 1)
   assert.deepEqual(setup.lines(), [
     'framegate: packages are missing, run: sudo apt-get install -y --no-install-recommends ' +
-    'nginx libnginx-mod-http-lua lua-cjson lua5.1 lua-nginx-dns',
+      'nginx libnginx-mod-http-lua lua-cjson lua5.1 lua-nginx-dns',
   ])
 })
 
 /** An apt that downloads a package with this version number and these files. */
-function aptWith (t: TestContext, version: string, files: string): NodeJS.ProcessEnv {
-  return { PATH: program(t, 'apt-get', `
+function aptWith(t: TestContext, version: string, files: string): NodeJS.ProcessEnv {
+  return {
+    PATH: program(
+      t,
+      'apt-get',
+      `
     mkdir -p deb/DEBIAN deb/usr/share/lua/5.1 deb/usr/share/doc/lua-nginx-websocket
     cp -R '${files}/.' deb/usr/share/lua/5.1/ && touch deb/usr/share/doc/lua-nginx-websocket/copyright
     printf 'Package: lua-nginx-websocket\\nVersion: ${version}\\nArchitecture: all\\nMaintainer: A <a@example.org>\\nDescription: a\\n' >deb/DEBIAN/control
-    dpkg-deb --build deb package.deb >/dev/null`) }
+    dpkg-deb --build deb package.deb >/dev/null`,
+    ),
+  }
 }
 
 test('another version of the vendored library, or other files under a known version', async (t) => {
@@ -120,7 +143,9 @@ test('another version of the vendored library, or other files under a known vers
 
   const other = run(t, 'sh', ['cli/vendor.sh', folder(t)], aptWith(t, '0.13-1', folder(t)))
   assert.equal(await other.ended, 1)
-  assert.deepEqual(other.lines(), ['framegate: lua-nginx-websocket 0.13-1 does not hold the files of version 0.13: check your apt sources'])
+  assert.deepEqual(other.lines(), [
+    'framegate: lua-nginx-websocket 0.13-1 does not hold the files of version 0.13: check your apt sources',
+  ])
 })
 
 test('the same files from another distribution’s build are taken', async (t) => {
@@ -129,5 +154,8 @@ test('the same files from another distribution’s build are taken', async (t) =
   const target = folder(t)
   const vendor = run(t, 'sh', ['cli/vendor.sh', target], aptWith(t, `${version}-1build1`, files))
   assert.equal(await vendor.ended, 0, vendor.output())
-  assert.deepEqual(readFileSync(join(target, 'nginx/websocket/protocol.lua')), readFileSync(join(files, 'nginx/websocket/protocol.lua')))
+  assert.deepEqual(
+    readFileSync(join(target, 'nginx/websocket/protocol.lua')),
+    readFileSync(join(files, 'nginx/websocket/protocol.lua')),
+  )
 })

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { quantile } from '../../cli/commands/status.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { folder, isListening, processesOf, run, startFramegate } from './framegate.ts'
 
-type Ran = { status: number | null, output: string }
+type Ran = { status: number | null; output: string }
 
-function commandIn (t: TestContext, env: NodeJS.ProcessEnv): (...args: string[]) => Promise<Ran> {
+function commandIn(t: TestContext, env: NodeJS.ProcessEnv): (...args: string[]) => Promise<Ran> {
   return async (...args) => {
     const ran = run(t, process.execPath, ['cli/bin.js', ...args], env)
     return { status: await ran.ended, output: ran.output() }
@@ -29,16 +29,31 @@ test('in the background: started, asked, restarted, stopped', async (t) => {
 
   const { status, output } = await command('start', '--detach')
   t.after(() => command('stop', '--timeout', '1'))
-  assert.match(output, new RegExp(`^framegate: it runs in the background \\(pid \\d+\\), and writes to ${directory}/framegate.log\n$`))
+  assert.match(
+    output,
+    new RegExp(`^framegate: it runs in the background \\(pid \\d+\\), and writes to ${directory}/framegate.log\n$`),
+  )
   assert.equal(status, 0)
-  assert.deepEqual(await command('start', '-d'), { status: 1, output: `framegate: it already runs in ${directory}: stop it, or set RUN_DIR\n` })
+  assert.deepEqual(await command('start', '-d'), {
+    status: 1,
+    output: `framegate: it already runs in ${directory}: stop it, or set RUN_DIR\n`,
+  })
 
   const socket = await open(`ws://127.0.0.1:${port}/ws/echo`)
   assert.equal(await socket.ask('hello'), 'hello')
   const looked = await command('status')
-  assert.match(looked.output, /^gateway {2}[\w-]{4}, version [\d.]+, up \d+ s, configuration 1 for \d+ s\nsockets {2}1 socket\n/)
-  assert.match(looked.output, /^handler {2}answers; 2 events, 0 failures; p50 ≤ [\d.]+ ms, p95 ≤ [\d.]+ ms, p99 ≤ [\d.]+ ms since the start$/m)
-  assert.match(looked.output, /^WORKER +PID +SOCKETS +MEMORY +LUA +LANES +WAITING +CONFIGURATION\n[\w-]{6} +\d+ +1 +[\d.]+ MiB +[\d.]+ MiB +\d+ +0 +1$/m)
+  assert.match(
+    looked.output,
+    /^gateway {2}[\w-]{4}, version [\d.]+, up \d+ s, configuration 1 for \d+ s\nsockets {2}1 socket\n/,
+  )
+  assert.match(
+    looked.output,
+    /^handler {2}answers; 2 events, 0 failures; p50 ≤ [\d.]+ ms, p95 ≤ [\d.]+ ms, p99 ≤ [\d.]+ ms since the start$/m,
+  )
+  assert.match(
+    looked.output,
+    /^WORKER +PID +SOCKETS +MEMORY +LUA +LANES +WAITING +CONFIGURATION\n[\w-]{6} +\d+ +1 +[\d.]+ MiB +[\d.]+ MiB +\d+ +0 +1$/m,
+  )
   assert.equal(JSON.parse((await command('status', '--json')).output).connections, 1)
 
   const restarted = await command('restart')
@@ -48,12 +63,16 @@ test('in the background: started, asked, restarted, stopped', async (t) => {
   assert.deepEqual(await command('stop'), { status: 0, output: 'stopped: 1 socket closed\n' })
   assert.equal((await next.closed).code, 1001)
   assert.equal(await isListening(port), false)
-  assert.deepEqual(processesOf(directory).filter((pid) => pid !== process.pid), [])
+  assert.deepEqual(
+    processesOf(directory).filter((pid) => pid !== process.pid),
+    [],
+  )
   assert.deepEqual(await command('stop'), notRunning)
 
   writeFileSync(settings, 'PORT=abc\n')
   assert.deepEqual(await command('start', '-d'), {
-    status: 1, output: `framegate: PORT=abc: expected a whole number from 1 to 65535\nframegate: it did not start: ${directory}/framegate.log has these lines\n`,
+    status: 1,
+    output: `framegate: PORT=abc: expected a whole number from 1 to 65535\nframegate: it did not start: ${directory}/framegate.log has these lines\n`,
   })
 })
 
@@ -63,17 +82,31 @@ test('check says what is wrong and what to do', async (t) => {
   t.after(() => site.close())
   const { port: sitePort } = site.address() as { port: number }
   const [port, nobody] = [await freePort(), await freePort()]
-  const env = { RUN_DIR: folder(t), PORT: String(port), SITE_URL: `http://127.0.0.1:${sitePort}`, HANDLER_URL: `http://127.0.0.1:${nobody}` }
+  const env = {
+    RUN_DIR: folder(t),
+    PORT: String(port),
+    SITE_URL: `http://127.0.0.1:${sitePort}`,
+    HANDLER_URL: `http://127.0.0.1:${nobody}`,
+  }
   const command = commandIn(t, env)
   const away = `WRONG  handler        http://127.0.0.1:${nobody} cannot be reached (ECONNREFUSED): start it, or set HANDLER_URL\n`
-  assert.deepEqual(await command('check'), { status: 1, output: 'ok     configuration  variables, nginx and Lua\n' +
-    `ok     port ${port}`.padEnd(22) + `is free; nothing runs yet: framegate start\n${away}` +
-    `ok     site           http://127.0.0.1:${sitePort} answers\nframegate: 1 of 4 checks failed\n` })
+  assert.deepEqual(await command('check'), {
+    status: 1,
+    output:
+      'ok     configuration  variables, nginx and Lua\n' +
+      `ok     port ${port}`.padEnd(22) +
+      `is free; nothing runs yet: framegate start\n${away}` +
+      `ok     site           http://127.0.0.1:${sitePort} answers\nframegate: 1 of 4 checks failed\n`,
+  })
   const gateway = await startFramegate(t, env)
   await gateway.said('Ctrl-C stops it')
-  assert.deepEqual(await command('check'), { status: 1, output: 'ok     configuration  variables, nginx and Lua\n' +
-    `ok     control        http://unix:${env.RUN_DIR}/control/control.sock answers\n${away}` +
-    `ok     site           http://127.0.0.1:${sitePort} answers\nframegate: 1 of 4 checks failed\n` })
+  assert.deepEqual(await command('check'), {
+    status: 1,
+    output:
+      'ok     configuration  variables, nginx and Lua\n' +
+      `ok     control        http://unix:${env.RUN_DIR}/control/control.sock answers\n${away}` +
+      `ok     site           http://127.0.0.1:${sitePort} answers\nframegate: 1 of 4 checks failed\n`,
+  })
   const found = await commandIn(t, { ...env, RUN_DIR: folder(t), WORKERS: 'x' })('check', '--json')
   assert.equal(found.status, 1)
   assert.match(found.output, /^\[\{"what":"configuration","isWell":false,"text":"WORKERS=x: expected .*"\}\]\n/)
@@ -83,15 +116,24 @@ test('connections: filters and orders', async (t) => {
   const gateway = await startFramegate(t)
   await gateway.said('Ctrl-C stops it')
   const command = commandIn(t, { RUN_DIR: gateway.runDirectory })
-  const [quiet, loud, chat] = await Promise.all(['echo', 'echo', 'chat/hall'].map((path) => open(`ws://127.0.0.1:${gateway.port}/ws/${path}`)))
+  const [quiet, loud, chat] = await Promise.all(
+    ['echo', 'echo', 'chat/hall'].map((path) => open(`ws://127.0.0.1:${gateway.port}/ws/${path}`)),
+  )
   assert.equal(await loud!.ask('one'), 'one')
-  const list = async (...args: string[]): Promise<any[]> => JSON.parse((await command('connections', '--json', ...args)).output).connections
+  const list = async (...args: string[]): Promise<any[]> =>
+    JSON.parse((await command('connections', '--json', ...args)).output).connections
   assert.deepEqual((await list('--sort', 'bytes-in')).map(({ bytes, path }) => [bytes.in, path])[0], [3, '/ws/echo'])
-  assert.deepEqual((await list('--path', '/ws/chat')).map(({ path }) => path), ['/ws/chat/hall'])
+  assert.deepEqual(
+    (await list('--path', '/ws/chat')).map(({ path }) => path),
+    ['/ws/chat/hall'],
+  )
   assert.equal((await list('--topic', 'chat:hall')).length, 1)
   assert.equal((await list('--address', '127.0.0.1', '--sort', 'path', '--limit', '2')).length, 2)
   assert.equal((await list('--user', 'nobody')).length, 0)
-  assert.match((await command('connections', '--address', '127.0.0.1', '--limit', '1')).output, /\n\n1 of 3 connections\n$/)
+  assert.match(
+    (await command('connections', '--address', '127.0.0.1', '--limit', '1')).output,
+    /\n\n1 of 3 connections\n$/,
+  )
   const refused = await command('connections', '--sort', 'colour')
   assert.equal(refused.status, 2)
   assert.match(refused.output, /^framegate: --sort takes one of id, user, /)
@@ -99,6 +141,14 @@ test('connections: filters and orders', async (t) => {
 })
 
 test('a share of all latencies lies within a bucket', () => {
-  const buckets: Array<[number | '+Inf', number]> = [[0.001, 50], [0.005, 95], [0.01, 99], ['+Inf', 100]]
-  assert.deepEqual([0.5, 0.95, 0.99, 1].map((share) => quantile(buckets, share)), [0.001, 0.005, 0.01, Infinity])
+  const buckets: Array<[number | '+Inf', number]> = [
+    [0.001, 50],
+    [0.005, 95],
+    [0.01, 99],
+    ['+Inf', 100],
+  ]
+  assert.deepEqual(
+    [0.5, 0.95, 0.99, 1].map((share) => quantile(buckets, share)),
+    [0.001, 0.005, 0.01, Infinity],
+  )
 })

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { certificates } from '../support/certificates.ts'
-import { open, type Client } from '../support/client.ts'
+import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { askSocket } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
@@ -11,7 +11,7 @@ import { copyOfProject, isListening, processesOf, run, startFramegate } from './
 
 const READY = 'Ctrl-C stops it'
 
-function openSocket (port: number): Promise<Client> {
+function openSocket(port: number): Promise<Client> {
   return open(`ws://127.0.0.1:${port}/ws/echo`)
 }
 
@@ -23,7 +23,10 @@ test('it says where everything listens, and all of that answers', async (t) => {
 
   assert.match(framegate.output(), new RegExp(`framegate: page +http://localhost:${port}/$`, 'm'))
   assert.match(framegate.output(), new RegExp(`framegate: sockets +ws://localhost:${port}/ws/$`, 'm'))
-  assert.match(framegate.output(), new RegExp(`framegate: handler +http://unix:${runDirectory}/handler/handler.sock `, 'm'))
+  assert.match(
+    framegate.output(),
+    new RegExp(`framegate: handler +http://unix:${runDirectory}/handler/handler.sock `, 'm'),
+  )
   assert.match(framegate.output(), new RegExp(`framegate: control +${control}$`, 'm'))
 
   const page = await fetch(`http://127.0.0.1:${port}/`)
@@ -41,11 +44,26 @@ test('it names every public port', async (t) => {
   const { certificate, key } = certificates(t).make('site')
   const [first, second, tls] = [await freePort(), await freePort(), await freePort()]
   const framegate = await startFramegate(t, {
-    PORTS: `${first},${second}`, TLS_PORT: String(tls), TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key,
+    PORTS: `${first},${second}`,
+    TLS_PORT: String(tls),
+    TLS_CERTIFICATE: certificate,
+    TLS_CERTIFICATE_KEY: key,
   })
   await framegate.said(READY)
-  assert.match(framegate.output(), new RegExp(`framegate: page +http://localhost:${first}/, http://localhost:${second}/, https://localhost:${tls}/$`, 'm'))
-  assert.match(framegate.output(), new RegExp(`framegate: sockets +ws://localhost:${first}/ws/, ws://localhost:${second}/ws/, wss://localhost:${tls}/ws/$`, 'm'))
+  assert.match(
+    framegate.output(),
+    new RegExp(
+      `framegate: page +http://localhost:${first}/, http://localhost:${second}/, https://localhost:${tls}/$`,
+      'm',
+    ),
+  )
+  assert.match(
+    framegate.output(),
+    new RegExp(
+      `framegate: sockets +ws://localhost:${first}/ws/, ws://localhost:${second}/ws/, wss://localhost:${tls}/ws/$`,
+      'm',
+    ),
+  )
 })
 
 test('Ctrl-C ends all of it, open sockets too', async (t) => {
@@ -125,6 +143,6 @@ test('an edit of the handler starts it again, and a mistake in it leaves the one
   await framegate.said('the handler did not start (exit code 1): the one before goes on')
   assert.equal(await socket.ask('hello'), 'hello')
   writeFileSync(route, original.replace('return request.body', 'return `edited: ${request.body}`'))
-  await until('the edit lives', async () => await socket.ask('hello') === 'edited: hello')
+  await until('the edit lives', async () => (await socket.ask('hello')) === 'edited: hello')
   socket.socket.terminate()
 })

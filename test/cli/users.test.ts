@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { certificates } from '../support/certificates.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
@@ -14,17 +14,18 @@ const READY = 'Ctrl-C stops it'
 const isRoot = process.getuid!() === 0
 const skip = isRoot ? false : 'only root can become another user'
 const AS_WWW_DATA = ['--reuid=www-data', '--regid=www-data', '--init-groups']
-const isReadable = isRoot && spawnSync('setpriv', [...AS_WWW_DATA, 'test', '-r', `${project}/cli/start.ts`]).status === 0
+const isReadable =
+  isRoot && spawnSync('setpriv', [...AS_WWW_DATA, 'test', '-r', `${project}/cli/start.ts`]).status === 0
 
-function userOf (pid: number): number {
+function userOf(pid: number): number {
   return Number(/^Uid:\t\d+\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1])
 }
 
-function uid (name: string): number {
+function uid(name: string): number {
   return Number(spawnSync('id', ['-u', name], { encoding: 'utf8' }).stdout)
 }
 
-function publicFolder (t: TestContext): string {
+function publicFolder(t: TestContext): string {
   const path = folder(t)
   chmodSync(path, 0o755)
   return path
@@ -47,7 +48,8 @@ test('started as root, workers and handler run as another user; frames, pushes a
   const push = run(t, process.execPath, ['cli/bin.js', 'broadcast', 'from root'], { RUN_DIR: runDirectory })
   assert.equal(await push.ended, 0, push.output())
   assert.equal(await socket.next(), 'from root')
-  for (const path of ['/status', '/metrics']) assert.equal((await askSocket(path, `${runDirectory}/control/control.sock`)).status, 200, path)
+  for (const path of ['/status', '/metrics'])
+    assert.equal((await askSocket(path, `${runDirectory}/control/control.sock`)).status, 200, path)
   const page = await fetch(`http://127.0.0.1:${port}/`)
   assert.equal(page.status, 200)
   const chat = await open(`ws://127.0.0.1:${port}/ws/chat/hall`)
@@ -55,7 +57,9 @@ test('started as root, workers and handler run as another user; frames, pushes a
   assert.deepEqual((await chat.json()).people, [], 'the handler may ask the gateway')
 
   process.kill(handler, 'SIGKILL')
-  const successor = await until('it starts again', () => processesOf(runDirectory, 'handler/server.ts').find((pid) => pid !== handler))
+  const successor = await until('it starts again', () =>
+    processesOf(runDirectory, 'handler/server.ts').find((pid) => pid !== handler),
+  )
   await until('as the same user', () => userOf(successor) === uid('www-data'))
   assert.equal(await socket.ask('again'), 'again')
   process.kill(master, 'SIGHUP')
@@ -67,12 +71,16 @@ test('started as root, workers and handler run as another user; frames, pushes a
   await until('all of it ends', () => processesOf(runDirectory).length === 0)
 })
 
-test('a project that no other user can read: root stays root and says so, but not if USER_NAME says who', { skip }, async (t) => {
+test('a project that no other user can read: root stays root and says so, but not if USER_NAME says who', {
+  skip,
+}, async (t) => {
   const copy = copyOfProject(t)
   const start = join(copy, 'cli/framegate.ts')
   const named = run(t, process.execPath, [start, 'start'], { PORT: String(await freePort()), USER_NAME: 'www-data' })
   assert.equal(await named.ended, 1)
-  assert.deepEqual(named.lines(), [`framegate: USER_NAME=www-data: expected a user who can read ${copy}/lua: change its mode, or move the project`])
+  assert.deepEqual(named.lines(), [
+    `framegate: USER_NAME=www-data: expected a user who can read ${copy}/lua: change its mode, or move the project`,
+  ])
 
   const framegate = run(t, process.execPath, [start, 'start'], { PORT: String(await freePort()) })
   await framegate.said(READY)
@@ -88,21 +96,34 @@ test('who is not root may use a certificate, and cannot become somebody else', {
   const { certificate, key } = pki.make('site')
   const runDirectory = folder(t)
   for (const path of [pki.folder, runDirectory]) chmodSync(path, 0o777)
-  const configure = (env: Record<string, string>): SpawnSyncReturns<string> => spawnSync('setpriv', [...AS_WWW_DATA,
-    'lua5.1', join(project, 'lua/configure.lua'), project, runDirectory], { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } })
+  const configure = (env: Record<string, string>): SpawnSyncReturns<string> =>
+    spawnSync('setpriv', [...AS_WWW_DATA, 'lua5.1', join(project, 'lua/configure.lua'), project, runDirectory], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, ...env },
+    })
 
-  assert.match(configure({ TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key }).stderr, /^framegate: TLS_CERTIFICATE_KEY=\S+: expected .*Permission denied/)
+  assert.match(
+    configure({ TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key }).stderr,
+    /^framegate: TLS_CERTIFICATE_KEY=\S+: expected .*Permission denied/,
+  )
   chmodSync(key, 0o644)
   const { status, stderr } = configure({ TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key })
   assert.equal(status, 0, stderr)
   assert.equal(stderr, '')
-  assert.equal(configure({ USER_NAME: 'root' }).stderr, 'framegate: USER_NAME=root: expected a start as root: nobody else can become another user\n')
+  assert.equal(
+    configure({ USER_NAME: 'root' }).stderr,
+    'framegate: USER_NAME=root: expected a start as root: nobody else can become another user\n',
+  )
 })
 
 test('a USER_NAME that nobody has is refused in one line', { skip }, (t) => {
   const { status, stderr } = spawnSync('lua5.1', [join(project, 'lua/configure.lua'), project, folder(t)], {
-    encoding: 'utf8', env: { PATH: process.env.PATH, USER_NAME: 'nobody-here' },
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, USER_NAME: 'nobody-here' },
   })
   assert.equal(status, 1)
-  assert.equal(stderr, 'framegate: USER_NAME=nobody-here: expected a user of this machine, as getent passwd lists them\n')
+  assert.equal(
+    stderr,
+    'framegate: USER_NAME=nobody-here: expected a user of this machine, as getent passwd lists them\n',
+  )
 })

@@ -9,7 +9,9 @@ test('a file is seen each time: written, replaced by another as editors do, and 
   const folder = mkdtempSync(join(tmpdir(), 'framegate-watch-'))
   mkdirSync(join(folder, 'routes'))
   const seen: string[] = []
-  const watcher = new FolderWatcher(folder, (file) => { seen.push(file) })
+  const watcher = new FolderWatcher(folder, (file) => {
+    seen.push(file)
+  })
   t.after(() => {
     watcher.close()
     rmSync(folder, { recursive: true })

@@ -26,11 +26,15 @@ suite('docker compose up', { skip: noEngine }, () => {
   })
   after(() => stack?.remove())
 
-  async function handlers (): Promise<string[]> {
-    return (await stack.compose('ps', '--quiet', 'handler')).trim().split('\n').map((id) => id.slice(0, 12)).sort()
+  async function handlers(): Promise<string[]> {
+    return (await stack.compose('ps', '--quiet', 'handler'))
+      .trim()
+      .split('\n')
+      .map((id) => id.slice(0, 12))
+      .sort()
   }
 
-  async function answersAgain (socket: Client): Promise<void> {
+  async function answersAgain(socket: Client): Promise<void> {
     await until('an echo', async () => String(await socket.ask('there?')).endsWith('there?'), 30_000)
   }
 
@@ -45,12 +49,20 @@ suite('docker compose up', { skip: noEngine }, () => {
   })
 
   test('the handler can reach the control socket', async () => {
-    const health = await stack.compose('exec', '--no-TTY', 'handler', 'node', '--input-type=module', '--eval', `
+    const health = await stack.compose(
+      'exec',
+      '--no-TTY',
+      'handler',
+      'node',
+      '--input-type=module',
+      '--eval',
+      `
       import { get } from 'node:http'
       get({ socketPath: process.env.CONTROL_SOCKET, path: '/healthz' }, (response) => {
         console.log(response.statusCode)
         process.exit()
-      })`)
+      })`,
+    )
     assert.equal(health.trim(), '200')
   })
 
@@ -58,7 +70,15 @@ suite('docker compose up', { skip: noEngine }, () => {
     const socket = await stack.open('/ws/chat/lobby')
     socket.socket.send('{"join":"Ada"}')
     assert.equal((await socket.json()).type ?? 'welcome', 'welcome')
-    const said = await stack.compose('exec', '--no-TTY', 'handler', 'framegate', 'publish', 'chat:lobby', 'hello from the container')
+    const said = await stack.compose(
+      'exec',
+      '--no-TTY',
+      'handler',
+      'framegate',
+      'publish',
+      'chat:lobby',
+      'hello from the container',
+    )
     assert.match(said, /1/)
     assert.equal(await socket.next(), 'hello from the container')
     socket.socket.terminate()
@@ -87,7 +107,7 @@ suite('docker compose up', { skip: noEngine }, () => {
     const socket = await stack.open('/ws/echo')
     writeFileSync(join(stack.folder, 'handler/routes/echo.ts'), WHO_ANSWERS)
     const [handler] = await handlers()
-    await until('the edited route', async () => await socket.ask('who?') === `${handler} who?`)
+    await until('the edited route', async () => (await socket.ask('who?')) === `${handler} who?`)
     socket.socket.terminate()
   })
 
@@ -97,10 +117,14 @@ suite('docker compose up', { skip: noEngine }, () => {
     assert.equal(all.length, 3)
     const socket = await stack.open('/ws/echo')
     const seen = new Set<string>()
-    await until('all three answered', async () => {
-      seen.add(String(await socket.ask('who?')).split(' ')[0]!)
-      return all.every((handler) => seen.has(handler))
-    }, 30_000)
+    await until(
+      'all three answered',
+      async () => {
+        seen.add(String(await socket.ask('who?')).split(' ')[0]!)
+        return all.every((handler) => seen.has(handler))
+      },
+      30_000,
+    )
     socket.socket.terminate()
   })
 
@@ -112,9 +136,11 @@ suite('docker compose up', { skip: noEngine }, () => {
     }
     const status = async (): Promise<number> => (await fetchOnce(`http://127.0.0.1:${stack.port}/mine`)).status
     await reload('location = /mine { return 299; }\n')
-    await until('the location is there', async () => await status() === 299)
+    await until('the location is there', async () => (await status()) === 299)
     await reload('lokation = /mine { return 298; }\n')
-    await until('nginx says no', async () => (await stack.compose('logs', 'gateway')).includes('unknown directive "lokation"'))
+    await until('nginx says no', async () =>
+      (await stack.compose('logs', 'gateway')).includes('unknown directive "lokation"'),
+    )
     assert.equal(await status(), 299)
     assert.match(String(await socket.ask('who?')), / who\?$/)
     socket.socket.terminate()

@@ -7,10 +7,10 @@ import { noEngine } from './stack.ts'
 const ENABLED = 'find /etc/systemd/system/*.wants /etc/rc?.d/S* -name "*nginx*" 2>/dev/null | sort'
 const NGINX = 'grep -l "^nginx: " /proc/[0-9]*/cmdline | sort'
 
-suite('cli/packages.sh leaves the machine\'s own nginx alone', { skip: noEngine }, () => {
+suite("cli/packages.sh leaves the machine's own nginx alone", { skip: noEngine }, () => {
   let machine: StartedTestContainer
 
-  async function shell (command: string): Promise<string> {
+  async function shell(command: string): Promise<string> {
     const { output, exitCode } = await machine.exec(['sh', '-c', command])
     assert.ok(exitCode === 0 || output === '', output)
     return output.trim()
@@ -34,7 +34,9 @@ suite('cli/packages.sh leaves the machine\'s own nginx alone', { skip: noEngine 
   })
 
   test('one that runs goes on as it was, enabled and not reloaded', async () => {
-    await shell('apt-get -qq purge -y libnginx-mod-http-lua nginx nginx-common && apt-get -qq install -y --no-install-recommends nginx')
+    await shell(
+      'apt-get -qq purge -y libnginx-mod-http-lua nginx nginx-common && apt-get -qq install -y --no-install-recommends nginx',
+    )
     await shell('pidof nginx || service nginx start')
     const [enabled, processes] = [await shell(ENABLED), await shell(NGINX)]
     assert.match(enabled, /nginx/)

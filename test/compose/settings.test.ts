@@ -14,7 +14,10 @@ const VARIABLES = `
 
 test('docker-compose.yml hands every variable of the gateway on', () => {
   const { stdout } = spawnSync('lua5.1', ['-e', VARIABLES], { cwd: project, encoding: 'utf8' })
-  const known = stdout.trim().split('\n').filter((name) => !OF_COMPOSE.includes(name))
+  const known = stdout
+    .trim()
+    .split('\n')
+    .filter((name) => !OF_COMPOSE.includes(name))
   assert.ok(known.length > 5)
 
   const gateway = readFileSync(join(project, 'docker-compose.yml'), 'utf8').split(/^ {2}(?=\w)/m)[1]!

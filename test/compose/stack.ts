@@ -4,15 +4,17 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DockerComposeEnvironment, Wait } from 'testcontainers'
-import { open, type Client } from '../support/client.ts'
+import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
 
 /** Why tests with containers cannot run here, or false: what the option `skip` of a test takes. */
 export const noEngine = whyNoEngine()
 
-function whyNoEngine (): string | false {
-  const { error, status, stderr } = spawnSync('docker', ['info', '--format', '{{.ServerVersion}}'], { encoding: 'utf8' })
+function whyNoEngine(): string | false {
+  const { error, status, stderr } = spawnSync('docker', ['info', '--format', '{{.ServerVersion}}'], {
+    encoding: 'utf8',
+  })
   if (error) return 'no docker command here'
   if (status !== 0) return `docker does not answer: ${stderr.trim().split('\n')[0]}`
   if (spawnSync('docker', ['compose', 'version']).status !== 0) return 'docker has no compose here'
@@ -20,9 +22,12 @@ function whyNoEngine (): string | false {
 }
 
 /** The files of the checkout as git sees them, with what is not committed yet. */
-export function cleanCopy (): string {
+export function cleanCopy(): string {
   const copy = mkdtempSync(join(tmpdir(), 'framegate-compose-'))
-  const listed = spawnSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: project, encoding: 'utf8' })
+  const listed = spawnSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: project,
+    encoding: 'utf8',
+  })
   for (const file of new Set(listed.stdout.split('\0').filter(Boolean))) {
     mkdirSync(dirname(join(copy, file)), { recursive: true })
     cpSync(join(project, file), join(copy, file), { force: true })
@@ -35,7 +40,7 @@ export class Stack {
   readonly name = `framegate-test-${process.pid}`
   port = 0
 
-  async up (): Promise<void> {
+  async up(): Promise<void> {
     this.port = await freePort()
     await new DockerComposeEnvironment(this.folder, 'docker-compose.yml')
       .withProjectName(this.name)
@@ -48,7 +53,7 @@ export class Stack {
   }
 
   /** `docker compose …` on this stack. */
-  async compose (...args: string[]): Promise<string> {
+  async compose(...args: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)('docker', ['compose', '-p', this.name, ...args], {
       cwd: this.folder,
       env: { ...process.env, ...this.#environment() },
@@ -56,7 +61,7 @@ export class Stack {
     return stdout
   }
 
-  async remove (): Promise<void> {
+  async remove(): Promise<void> {
     try {
       await this.compose('down', '--volumes', '--timeout', '1')
     } finally {
@@ -64,11 +69,11 @@ export class Stack {
     }
   }
 
-  open (path: string): Promise<Client> {
+  open(path: string): Promise<Client> {
     return open(`ws://127.0.0.1:${this.port}${path}`)
   }
 
-  #environment (): { PORT: string } {
+  #environment(): { PORT: string } {
     return { PORT: `127.0.0.1:${this.port}` }
   }
 }

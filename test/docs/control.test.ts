@@ -11,12 +11,21 @@ import { blocks, page, rows, section } from './markdown.ts'
 import { newsroom } from './newsroom.ts'
 
 const CHAPTER = section(page('docs/protocol.md'), '## The control API')
-const CODE = ['control', 'control_access', 'control_server', 'directory', 'idempotency', 'registry'].map((name) => page(`lua/framegate/${name}.lua`)).join('\n')
+const CODE = ['control', 'control_access', 'control_server', 'directory', 'idempotency', 'registry']
+  .map((name) => page(`lua/framegate/${name}.lua`))
+  .join('\n')
 
 test('the commands print what the page says, and the frames arrive', async (t) => {
   const port = await freePort()
-  const environment = /^((?:\w+=\S+ )+)npm start$/m.exec(section(CHAPTER, '### Over TCP'))![1]!.trim().split(' ').map((pair) => pair.split('='))
-  const gateway = await startGateway(t, { handler: false, env: { ...Object.fromEntries(environment), CONTROL_PORT: String(port) } })
+  const environment = /^((?:\w+=\S+ )+)npm start$/m
+    .exec(section(CHAPTER, '### Over TCP'))![1]!
+    .trim()
+    .split(' ')
+    .map((pair) => pair.split('='))
+  const gateway = await startGateway(t, {
+    handler: false,
+    env: { ...Object.fromEntries(environment), CONTROL_PORT: String(port) },
+  })
   const room = await newsroom(t, gateway, port)
   const runs = blocks(CHAPTER, 'console').flatMap(({ text }) => runsOf(text))
   assert.ok(runs.length >= 20, `${runs.length} commands`)
@@ -27,14 +36,27 @@ test('the commands print what the page says, and the frames arrive', async (t) =
     if (/\?code=/.test(command)) await room.bob.closed
   }
   assert.deepEqual(await room.bob.closed, { code: 4001, reason: 'signed out' })
-  const frames = ['only for Ada', 'for all who read the news', 'not for Bob', '{"text":"for everybody"}', Buffer.from([1, 2]), 'order 17 is ready', 'one', Buffer.from([1, 2]), 'hello']
+  const frames = [
+    'only for Ada',
+    'for all who read the news',
+    'not for Bob',
+    '{"text":"for everybody"}',
+    Buffer.from([1, 2]),
+    'order 17 is ready',
+    'one',
+    Buffer.from([1, 2]),
+    'hello',
+  ]
   for (const frame of frames) assert.deepEqual(await room.ada.next(), frame)
   assert.equal(await room.ada.ask('still Ada'), 'hello', 'and nothing besides')
 })
 
-const shape = (value: unknown): unknown => Array.isArray(value)
-  ? value.slice(0, 1).map(shape)
-  : value instanceof Object ? Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shape(member)])) : typeof value
+const shape = (value: unknown): unknown =>
+  Array.isArray(value)
+    ? value.slice(0, 1).map(shape)
+    : value instanceof Object
+      ? Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shape(member)]))
+      : typeof value
 
 test('the status on the page has the members of a real one', async (t) => {
   const gateway = await startGateway(t)
@@ -46,39 +68,64 @@ test('the status on the page has the members of a real one', async (t) => {
 
 test('the page has every resource of the gateway, with its methods, and no others', () => {
   const written = [...CODE.matchAll(/^ {2}\{ \{ (".+?") \}, (.*) \},$/gm)].flatMap(([, path, methods]) =>
-    [...methods!.matchAll(/\b([A-Z]+) = /g)].map(([, method]) => `${method} /${path!.replaceAll('"', '').split(', ').join('/')}`))
-  const handled = [...CODE.matchAll(/\["(\/[\w.]+)"\] = \{ "([A-Z]+)",/g)].map(([, path, method]) => `${method} ${path}`)
+    [...methods!.matchAll(/\b([A-Z]+) = /g)].map(
+      ([, method]) => `${method} /${path!.replaceAll('"', '').split(', ').join('/')}`,
+    ),
+  )
+  const handled = [...CODE.matchAll(/\["(\/[\w.]+)"\] = \{ "([A-Z]+)",/g)].map(
+    ([, path, method]) => `${method} ${path}`,
+  )
   assert.ok(written.length >= 10 && handled.length === 2, `${written.length} and ${handled.length}`)
   const told = rows(section(CHAPTER, '### Requests')).map(([method, path]) => `${method} ${path}`.replaceAll('`', ''))
   assert.deepEqual(told.sort(), [...written, ...handled].sort())
 })
 
 /** Status and words of every problem that the code makes: `status` stands for those that are nginx's own. */
-function problemsInCode (): Array<[string, string]> {
+function problemsInCode(): Array<[string, string]> {
   const constant = (name: string): string => new RegExp(`${name} = "([^"]*)"`).exec(CODE)![1]!
   const [, tooMany] = /return nil, \("([^"]*)"\):format\(Config\.MAX_TOPICS/.exec(CODE)!
-  return [...CODE.matchAll(/Problem\.new\((\d+|status)[^,]*, \(?(?:"([^"]*)"|'([^']*)'|([A-Z]+)\)|result\.err)/g)]
-    .map(([, status, double, single, name]) => [status!, double ?? single ?? (name ? constant(name) : tooMany!)])
+  return [...CODE.matchAll(/Problem\.new\((\d+|status)[^,]*, \(?(?:"([^"]*)"|'([^']*)'|([A-Z]+)\)|result\.err)/g)].map(
+    ([, status, double, single, name]) => [status!, double ?? single ?? (name ? constant(name) : tooMany!)],
+  )
 }
 
 test('the page has the words of every error of the control API, and no others', () => {
   const plain = (text: string): string => text.replace(/%d|\d+/g, 'N')
   const made = problemsInCode()
   assert.ok(made.length >= 15, `${made.length} errors`)
-  const told = rows(section(CHAPTER, '### Errors')).map(([status, detail]) => [status!, detail!.replaceAll('`', '')] as [string, string])
+  const told = rows(section(CHAPTER, '### Errors')).map(
+    ([status, detail]) => [status!, detail!.replaceAll('`', '')] as [string, string],
+  )
   const isSame = ([status, words]: [string, string], [other, detail]: [string, string]): boolean =>
     plain(detail).startsWith(plain(words)) && (status === other || status === 'status')
-  assert.deepEqual(made.filter((problem) => !told.some((row) => isSame(problem, row))), [])
-  assert.deepEqual(told.filter((row) => !made.some((problem) => isSame(problem, row))), [])
+  assert.deepEqual(
+    made.filter((problem) => !told.some((row) => isSame(problem, row))),
+    [],
+  )
+  assert.deepEqual(
+    told.filter((row) => !made.some((problem) => isSame(problem, row))),
+    [],
+  )
 })
 
 test('the location of docs/operating.md has its rate, and closes who is too slow', async (t) => {
   const [location] = blocks(section(page('docs/operating.md'), '## Settings of one location'), 'nginx')
-  const gateway = await startGateway(t, { handler: false, locations: location!.text, env: { OUTBOX_BYTES: '64k', WORKERS: '1' } })
-  const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => void response.writeHead(204, event.type === 'framegate.open' ? { 'ws-subscribe': 'prices' } : {}).end())
+  const gateway = await startGateway(t, {
+    handler: false,
+    locations: location!.text,
+    env: { OUTBOX_BYTES: '64k', WORKERS: '1' },
+  })
+  const handler = await startProbeHandler(
+    t,
+    gateway.handlerSocket,
+    (event, response) =>
+      void response.writeHead(204, event.type === 'framegate.open' ? { 'ws-subscribe': 'prices' } : {}).end(),
+  )
   const [fast, free] = [await open(`${gateway.ws}/ws/ticker/all`), await open(`${gateway.ws}/ws/other`)]
   for (let i = 0; i < 3; i++) fast.socket.send('x')
-  const [example] = blocks(section(page('docs/protocol.md'), '### Frames in place of an answer'), 'json').filter(({ text }) => text.includes('429'))
+  const [example] = blocks(section(page('docs/protocol.md'), '### Frames in place of an answer'), 'json').filter(
+    ({ text }) => text.includes('429'),
+  )
   const { retryAfter, ...frame } = await fast.json()
   const { retryAfter: about, ...told } = JSON.parse(example!.text)
   assert.deepEqual(frame, told)
@@ -87,7 +134,8 @@ test('the location of docs/operating.md has its rate, and closes who is too slow
   await handler.seen('message', ({ id, url }) => url === '/ws/other' && id.endsWith('/3'))
 
   fast.socket.pause()
-  for (let dropped = 0; dropped === 0;) ({ dropped } = (await control(gateway, 'POST', '/topics/prices', 'x'.repeat(60_000))).json)
+  for (let dropped = 0; dropped === 0; )
+    ({ dropped } = (await control(gateway, 'POST', '/topics/prices', 'x'.repeat(60_000))).json)
   fast.socket.resume()
   assert.equal((await fast.closed).code, 1013)
   assert.equal(free.socket.readyState, 1)

@@ -2,37 +2,49 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { project } from '../support/gateway.ts'
 
-export type Block = { language: string, text: string }
+export type Block = { language: string; text: string }
 
-export function page (file: string): string {
+export function page(file: string): string {
   return readFileSync(join(project, file), 'utf8')
 }
 
 /** The text under a heading, up to the next one of its level or above. */
-export function section (markdown: string, heading: string): string {
+export function section(markdown: string, heading: string): string {
   const level = /^#+/.exec(heading)![0].length
   const parts = markdown.split('\n')
   const first = parts.indexOf(heading)
   if (first < 0) throw new Error(`there is no heading "${heading}"`)
-  const { lines } = parts.slice(first + 1).reduce<{ lines: string[], inCode: boolean, over: boolean }>((so, line) => {
-    const inCode = line.startsWith('```') ? !so.inCode : so.inCode
-    const ends = !inCode && (/^#+(?= )/.exec(line)?.[0].length ?? 9) <= level
-    const over = so.over || ends
-    return { lines: over ? so.lines : [...so.lines, line], inCode, over }
-  }, { lines: [], inCode: false, over: false })
+  const { lines } = parts.slice(first + 1).reduce<{ lines: string[]; inCode: boolean; over: boolean }>(
+    (so, line) => {
+      const inCode = line.startsWith('```') ? !so.inCode : so.inCode
+      const ends = !inCode && (/^#+(?= )/.exec(line)?.[0].length ?? 9) <= level
+      const over = so.over || ends
+      return { lines: over ? so.lines : [...so.lines, line], inCode, over }
+    },
+    { lines: [], inCode: false, over: false },
+  )
   return lines.join('\n')
 }
 
 /** Fenced blocks, of one language or of all. */
-export function blocks (markdown: string, language?: string): Block[] {
-  const all = [...markdown.matchAll(/^```(\w*)\n([^]*?)^```$/gm)].map((match) => ({ language: match[1]!, text: match[2]! }))
+export function blocks(markdown: string, language?: string): Block[] {
+  const all = [...markdown.matchAll(/^```(\w*)\n([^]*?)^```$/gm)].map((match) => ({
+    language: match[1]!,
+    text: match[2]!,
+  }))
   return all.filter((block) => language === undefined || block.language === language)
 }
 
 /** The cells of all table rows, without headings and rules. */
-export function rows (markdown: string): string[][] {
+export function rows(markdown: string): string[][] {
   const lines = markdown.split('\n').filter((line) => line.startsWith('|'))
   const isRule = (line: string | undefined): boolean => /^[| -]+$/.test(line ?? '')
-  return lines.filter((line, i) => !isRule(line) && !isRule(lines[i + 1]))
-    .map((line) => line.replace(/^\||\|$/g, '').split('|').map((cell) => cell.trim()))
+  return lines
+    .filter((line, i) => !isRule(line) && !isRule(lines[i + 1]))
+    .map((line) =>
+      line
+        .replace(/^\||\|$/g, '')
+        .split('|')
+        .map((cell) => cell.trim()),
+    )
 }

@@ -1,6 +1,6 @@
 /** The two sockets of docs/protocol.md's lines for the control API. */
 import type { TestContext } from 'node:test'
-import { open, type Client } from '../support/client.ts'
+import { type Client, open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 
@@ -18,7 +18,7 @@ export type Newsroom = {
 }
 
 /** Opens two sockets that subscribe to `news`; the one whose id comes first is Ada's. */
-export async function newsroom (t: TestContext, gateway: Gateway, controlPort: number): Promise<Newsroom> {
+export async function newsroom(t: TestContext, gateway: Gateway, controlPort: number): Promise<Newsroom> {
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     if (event.type === 'framegate.open') return void response.writeHead(204, { 'ws-subscribe': 'news' }).end()
     if (event.type === 'framegate.close') return void response.writeHead(204).end()
@@ -33,9 +33,18 @@ export async function newsroom (t: TestContext, gateway: Gateway, controlPort: n
   return {
     ada,
     bob,
-    toGateway: (command) => command.replaceAll(ADA, adaId).replaceAll(BOB, bobId).replaceAll('run/control/control.sock', `${gateway.run}/control/control.sock`)
-      .replaceAll('http://localhost:8081', `http://127.0.0.1:${controlPort}`),
-    toPage: (text) => text.replaceAll(adaId, ADA).replaceAll(bobId, BOB).replaceAll(`"${adaId.slice(0, 4)}"`, `"${ADA.slice(0, 4)}"`)
-      .replace(/"(age|idle)":\d+/g, '"$1":4').replace(/"opened":"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z"/g, '"opened":"2026-11-20T10:00:00.123Z"'),
+    toGateway: (command) =>
+      command
+        .replaceAll(ADA, adaId)
+        .replaceAll(BOB, bobId)
+        .replaceAll('run/control/control.sock', `${gateway.run}/control/control.sock`)
+        .replaceAll('http://localhost:8081', `http://127.0.0.1:${controlPort}`),
+    toPage: (text) =>
+      text
+        .replaceAll(adaId, ADA)
+        .replaceAll(bobId, BOB)
+        .replaceAll(`"${adaId.slice(0, 4)}"`, `"${ADA.slice(0, 4)}"`)
+        .replace(/"(age|idle)":\d+/g, '"$1":4')
+        .replace(/"opened":"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z"/g, '"opened":"2026-11-20T10:00:00.123Z"'),
   }
 }

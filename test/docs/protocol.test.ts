@@ -4,7 +4,7 @@ import { globSync } from 'node:fs'
 import { request } from 'node:http'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
-import { project, startGateway, type Gateway } from '../support/gateway.ts'
+import { type Gateway, project, startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { printed, runsOf, shell } from './console.ts'
 import { blocks, page, rows, section } from './markdown.ts'
@@ -18,7 +18,9 @@ test('the commands print what the page says', async (t) => {
   assert.ok(runs.length >= 12, `${runs.length} commands`)
   for (const { command, output } of runs) {
     assert.ok(output.trim() !== '', command)
-    const here = command.replaceAll('run/handler/handler.sock', gateway.handlerSocket).replaceAll('http://localhost:8080', gateway.url)
+    const here = command
+      .replaceAll('run/handler/handler.sock', gateway.handlerSocket)
+      .replaceAll('http://localhost:8080', gateway.url)
     assert.notEqual(here, command, `it asks handler or gateway: ${command}`)
     assert.deepEqual(printed(await shell(here)), printed(output), command)
   }
@@ -28,25 +30,61 @@ test('what is printed is compared as it is meant', () => {
   const text = 'HTTP/1.1 200 OK\nA: 1\nDate: now\n\n{"a":1,"b":2}\n'
   assert.deepEqual(printed(text), { status: 'HTTP/1.1 200 OK', headers: ['A: 1'], body: [{ a: 1, b: 2 }] })
   assert.deepEqual(printed(text), printed('HTTP/1.1 200 OK\nDate: then\nA: 1\n\n{"b":2,"a":1}'))
-  for (const other of ['HTTP/1.1 201 OK\nA: 1\n\n{"a":1,"b":2}', 'HTTP/1.1 200 OK\nA: 2\n\n{"a":1,"b":2}', 'HTTP/1.1 200 OK\nA: 1\n\n{"a":1}', '{"a":1,"b":2}']) {
+  for (const other of [
+    'HTTP/1.1 201 OK\nA: 1\n\n{"a":1,"b":2}',
+    'HTTP/1.1 200 OK\nA: 2\n\n{"a":1,"b":2}',
+    'HTTP/1.1 200 OK\nA: 1\n\n{"a":1}',
+    '{"a":1,"b":2}',
+  ]) {
     assert.notDeepEqual(printed(text), printed(other))
   }
-  assert.deepEqual(runsOf('$ a \\\n    b\nout\n\nput\n$ c\n d\n'), [{ command: 'a \\\n    b', output: 'out\n\nput\n' }, { command: 'c', output: ' d\n' }])
+  assert.deepEqual(runsOf('$ a \\\n    b\nout\n\nput\n$ c\n d\n'), [
+    { command: 'a \\\n    b', output: 'out\n\nput\n' },
+    { command: 'c', output: ' d\n' },
+  ])
 })
 
 test('a message has the headers of the example', async (t) => {
   const gateway = await startGateway(t, { handler: false })
-  const handler = await startProbeHandler(t, gateway.handlerSocket, (_event, response) => void response.writeHead(204, { 'ws-state': 'guest' }).end())
-  const headers = { cookie: 'session=8d1f', origin: `http://127.0.0.1:${gateway.port}`, 'user-agent': 'Mozilla/5.0', 'x-other': 'no', 'ce-id': 'no' }
+  const handler = await startProbeHandler(
+    t,
+    gateway.handlerSocket,
+    (_event, response) => void response.writeHead(204, { 'ws-state': 'guest' }).end(),
+  )
+  const headers = {
+    cookie: 'session=8d1f',
+    origin: `http://127.0.0.1:${gateway.port}`,
+    'user-agent': 'Mozilla/5.0',
+    'x-other': 'no',
+    'ce-id': 'no',
+  }
   const client = await open(`${gateway.ws}/ws/chat/lobby?lang=en`, { headers })
   client.socket.send('{"text":"hi"}')
   const event = await handler.seen('message')
-  const example = blocks(section(PROTOCOL, '## Events')).map(({ text }) => text).find((text) => text.startsWith('POST /ws'))!
+  const example = blocks(section(PROTOCOL, '## Events'))
+    .map(({ text }) => text)
+    .find((text) => text.startsWith('POST /ws'))!
   const [head, body] = example.split('\n\n') as [string, string]
-  const lines = head.split('\n').slice(1).map((line) => line.split(': '))
+  const lines = head
+    .split('\n')
+    .slice(1)
+    .map((line) => line.split(': '))
   assert.deepEqual(Object.keys(event.headers).sort(), lines.map(([name]) => name).sort())
-  const shape = (value: unknown): string => String(value).replace(/[\w-]{32}/, 'ID').replace(/\d/g, '0')
-  for (const name of ['ce-specversion', 'ce-type', 'ce-id', 'ce-connectionid', 'ce-eventnumber', 'ce-time', 'ce-state', 'content-type', 'content-length']) {
+  const shape = (value: unknown): string =>
+    String(value)
+      .replace(/[\w-]{32}/, 'ID')
+      .replace(/\d/g, '0')
+  for (const name of [
+    'ce-specversion',
+    'ce-type',
+    'ce-id',
+    'ce-connectionid',
+    'ce-eventnumber',
+    'ce-time',
+    'ce-state',
+    'content-type',
+    'content-length',
+  ]) {
     assert.equal(shape(event.headers[name]), shape(lines.find(([other]) => other === name)![1]), name)
   }
   assert.equal(event.url, head.split(' ')[1])
@@ -58,7 +96,8 @@ test('the effects document of the page is carried out', async (t) => {
   const gateway = await startGateway(t, { handler: false })
   const [document] = blocks(section(PROTOCOL, '### The effects document'), 'json')
   await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
-    if (event.type !== 'framegate.message') return void response.writeHead(204, event.url === '/ws/other' ? { 'ws-subscribe': 'lobby' } : {}).end()
+    if (event.type !== 'framegate.message')
+      return void response.writeHead(204, event.url === '/ws/other' ? { 'ws-subscribe': 'lobby' } : {}).end()
     response.writeHead(200, { 'content-type': 'application/vnd.framegate.effects+json' }).end(document!.text)
   })
   const [other, client] = [await open(`${gateway.ws}/ws/other`), await open(`${gateway.ws}/ws/any`)]
@@ -68,12 +107,19 @@ test('the effects document of the page is carried out', async (t) => {
   assert.equal(await other.next(), 'guest is here')
 })
 
-function post (gateway: Gateway, type: string, body: string): Promise<{ status: number, body: string }> {
+function post(gateway: Gateway, type: string, body: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: gateway.handlerSocket, method: 'POST', path: '/', headers: { 'content-type': type } }, (response) => {
-      let text = ''
-      response.on('data', (chunk) => { text += chunk }).on('end', () => resolve({ status: response.statusCode!, body: text }))
-    })
+    const asked = request(
+      { socketPath: gateway.handlerSocket, method: 'POST', path: '/', headers: { 'content-type': type } },
+      (response) => {
+        let text = ''
+        response
+          .on('data', (chunk) => {
+            text += chunk
+          })
+          .on('end', () => resolve({ status: response.statusCode!, body: text }))
+      },
+    )
     asked.on('error', reject).end(body)
   })
 }
@@ -90,30 +136,54 @@ test('the page has the words of every error that the gateway makes, and no other
   const code = (name: string): string => page(`lua/framegate/${name}.lua`)
   const everything = LUA.map(page).join('\n').replaceAll('\\"', '"')
   const failures = [...code('answer').matchAll(/^ {2}(\w+) = \{ \d+, "[^"]*", "([^"]*)" \},$/gm)]
-    .filter(([, name]) => everything.includes(`"${name}"`)).map((match) => match[2]!)
+    .filter(([, name]) => everything.includes(`"${name}"`))
+    .map((match) => match[2]!)
   const handshake = [...code('handshake').matchAll(/refusal\(\d+, "([^"]+)"/g)].map((match) => match[1]!)
   assert.ok(failures.length >= 5 && handshake.length >= 8)
   const told = rows(section(PROTOCOL, '## When there is no answer')).map(([, message]) => message!.replaceAll('`', ''))
   for (const message of [...failures, ...handshake]) assert.ok(told.includes(message), message)
-  const written = (message: string): boolean => everything.includes(message.replace(/…$/, '').replace(/ 5 sockets/, ' %d sockets').replace(/ 2 messages/, ' %g messages')
-    .replace('https://other.example', '%s').replace(/^application\/vnd\.framegate\.batch\+json/, ''))
-  assert.deepEqual(told.filter((message) => !written(message) && !message.startsWith('those of')), [])
+  const written = (message: string): boolean =>
+    everything.includes(
+      message
+        .replace(/…$/, '')
+        .replace(/ 5 sockets/, ' %d sockets')
+        .replace(/ 2 messages/, ' %g messages')
+        .replace('https://other.example', '%s')
+        .replace(/^application\/vnd\.framegate\.batch\+json/, ''),
+    )
+  assert.deepEqual(
+    told.filter((message) => !written(message) && !message.startsWith('those of')),
+    [],
+  )
 })
 
 test('the page has every status and close code that the gateway sends', () => {
-  const codes = new Map([...page('lua/framegate/close_code.lua').matchAll(/^CloseCode\.(\w+) = (\d+)/gm)].map((match) => [match[1]!, match[2]!]))
-  const used = LUA.filter((file) => !file.endsWith('close_code.lua')).flatMap((file) => [...page(file).matchAll(/CloseCode\.([A-Z_]+)/g)].map((match) => match[1]!))
-  const sent = [...new Set(used)].filter((name) => !['NO_STATUS', 'ABNORMAL'].includes(name)).map((name) => codes.get(name))
+  const codes = new Map(
+    [...page('lua/framegate/close_code.lua').matchAll(/^CloseCode\.(\w+) = (\d+)/gm)].map((match) => [
+      match[1]!,
+      match[2]!,
+    ]),
+  )
+  const used = LUA.filter((file) => !file.endsWith('close_code.lua')).flatMap((file) =>
+    [...page(file).matchAll(/CloseCode\.([A-Z_]+)/g)].map((match) => match[1]!),
+  )
+  const sent = [...new Set(used)]
+    .filter((name) => !['NO_STATUS', 'ABNORMAL'].includes(name))
+    .map((name) => codes.get(name))
   const told = [...new Set(rows(section(PROTOCOL, '## Close codes')).map(([code]) => code))]
   assert.deepEqual(sent.sort(), told.filter((code) => !code!.startsWith('1000')).sort())
 
-  const statuses = LUA.filter((file) => !/\/(control|directory)/.test(file)).flatMap((file) => [...page(file).matchAll(/(?:refusal\(|status = |^ {2}\w+ = \{ )(\d{3})\b/gm)].map((match) => match[1]!))
+  const statuses = LUA.filter((file) => !/\/(control|directory)/.test(file)).flatMap((file) =>
+    [...page(file).matchAll(/(?:refusal\(|status = |^ {2}\w+ = \{ )(\d{3})\b/gm)].map((match) => match[1]!),
+  )
   const tables = rows(section(PROTOCOL, '### HTTP answers of the gateway')).flatMap(([status]) => status!.split(', '))
   assert.deepEqual([...new Set(statuses)].sort(), [...new Set(tables)].sort())
 })
 
 test('docs/architecture.md names every file of the gateway', () => {
   const files = LUA.map((file) => file.replace(/^.*\/|\.lua$/g, ''))
-  const named = rows(section(page('docs/architecture.md'), '## The files')).flatMap(([names]) => [...names!.matchAll(/`(\w+)`/g)].map((match) => match[1]!))
+  const named = rows(section(page('docs/architecture.md'), '## The files')).flatMap(([names]) =>
+    [...names!.matchAll(/`(\w+)`/g)].map((match) => match[1]!),
+  )
   assert.deepEqual(named.sort(), files.sort())
 })

@@ -17,14 +17,14 @@ const PAGES = ['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/archite
 const TSC = join(project, 'node_modules/.bin/tsc')
 const execute = promisify(execFile)
 
-function only (heading: string, language: string, fits = /./): string {
+function only(heading: string, language: string, fits = /./): string {
   const found = blocks(section(README, heading), language).filter(({ text }) => fits.test(text))
   assert.equal(found.length, 1, `one block of ${language} that fits ${fits} under "${heading}"`)
   return found[0]!.text
 }
 
 /** The text with a port of its own in place of the one that people read. */
-async function withFreePort (text: string, port: number): Promise<{ text: string, port: number }> {
+async function withFreePort(text: string, port: number): Promise<{ text: string; port: number }> {
   assert.ok(text.includes(String(port)), `${port} is in the text`)
   const free = await freePort()
   return { text: text.replaceAll(String(port), String(free)), port: free }
@@ -33,11 +33,19 @@ async function withFreePort (text: string, port: number): Promise<{ text: string
 const ROUTE = only('## Write a route', 'ts', /app\.ws/)
 
 /** The project as people have it when they did what the README says. */
-function withRoute (copy: string): void {
-  const [importing, registering] = [only('## Write a route', 'ts', /^import greet .*\n$/), only('## Write a route', 'ts', /^ +await app\.register/)]
+function withRoute(copy: string): void {
+  const [importing, registering] = [
+    only('## Write a route', 'ts', /^import greet .*\n$/),
+    only('## Write a route', 'ts', /^ +await app\.register/),
+  ]
   const app = readFileSync(join(copy, 'handler/app.ts'), 'utf8')
-  const changed = app.replace(/^import form .*\n/m, (line) => line + importing).replace(/^.*app\.register\(form\).*\n/m, (line) => line + registering)
-  assert.ok(changed.includes(importing) && changed.includes(registering), 'handler/app.ts registers its routes as before')
+  const changed = app
+    .replace(/^import form .*\n/m, (line) => line + importing)
+    .replace(/^.*app\.register\(form\).*\n/m, (line) => line + registering)
+  assert.ok(
+    changed.includes(importing) && changed.includes(registering),
+    'handler/app.ts registers its routes as before',
+  )
   writeFileSync(join(copy, 'handler/routes/greet.ts'), ROUTE)
   writeFileSync(join(copy, 'handler/app.ts'), changed)
 }
@@ -55,21 +63,32 @@ test('the handler in Python answers behind a real gateway', async (t) => {
   const gateway = await startGateway(t, { handler: false, env: { HANDLER_URL: `http://127.0.0.1:${script.port}` } })
   const clients = await Promise.all(Array.from({ length: 20 }, () => open(`${gateway.ws}/ws/any`)))
   for (const word of ['hello', 'Grüße ☃', '']) {
-    assert.deepEqual(await Promise.all(clients.map((client) => client.ask(word))), clients.map(() => `you said: ${word}`))
+    assert.deepEqual(
+      await Promise.all(clients.map((client) => client.ask(word))),
+      clients.map(() => `you said: ${word}`),
+    )
   }
   await Promise.all(clients.map((client) => client.close()))
   const events = 20 * 5
-  await until('every event was answered', () => handler.lines().filter((line) => /"POST \/ws\/any HTTP\/1.1" 200/.test(line)).length === events)
+  await until(
+    'every event was answered',
+    () => handler.lines().filter((line) => /"POST \/ws\/any HTTP\/1.1" 200/.test(line)).length === events,
+  )
 })
 
 test('the route is seen at once, does what the README says, and lets sockets be', async (t) => {
   const copy = copyOfProject(t)
   const port = await freePort()
-  const started = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], { PORT: String(port), RUN_DIR: folder(t) })
+  const started = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], {
+    PORT: String(port),
+    RUN_DIR: folder(t),
+  })
   await started.said('Ctrl-C stops it')
   const other = await open(`ws://127.0.0.1:${port}/ws/echo`)
   withRoute(copy)
-  const client = await until('the route is there', () => open(`ws://127.0.0.1:${port}/ws/greet/hall`).catch(() => undefined))
+  const client = await until('the route is there', () =>
+    open(`ws://127.0.0.1:${port}/ws/greet/hall`).catch(() => undefined),
+  )
 
   const [, sent, answer] = /send\('(.*?)'\)[^]*?\/\/ (\{.*\})/.exec(only('## Write a route', 'js'))!
   assert.equal(await client.ask(sent!), answer)
@@ -77,7 +96,10 @@ test('the route is seen at once, does what the README says, and lets sockets be'
   assert.equal((await client.json()).statusCode, 400)
   client.socket.send('{"name":"Bob"}')
   assert.equal((await client.json()).count, 2)
-  assert.deepEqual(await new Client(`ws://127.0.0.1:${port}/ws/greet/cellar`).closed, { code: 4404, reason: 'no such room' })
+  assert.deepEqual(await new Client(`ws://127.0.0.1:${port}/ws/greet/cellar`).closed, {
+    code: 4404,
+    reason: 'no such room',
+  })
   assert.equal(await other.ask('still here'), 'still here')
   await Promise.all([client.close(), other.close()])
   started.process.kill('SIGTERM')
@@ -100,7 +122,10 @@ test('the route and its test compile, and the test passes', async (t) => {
   const { stdout } = await execute(process.execPath, ['--test', '--test-reporter=tap', file], { cwd: copy, env })
   assert.match(stdout, /^# pass 1$/m)
   writeFileSync(join(copy, file), text.replace('count: 7', 'count: 8'))
-  await assert.rejects(execute(process.execPath, ['--test', file], { cwd: copy, env }), 'it fails when the route does something else')
+  await assert.rejects(
+    execute(process.execPath, ['--test', file], { cwd: copy, env }),
+    'it fails when the route does something else',
+  )
 })
 
 test('the plugin works in a project of one’s own, behind a gateway', async (t) => {
@@ -136,19 +161,39 @@ test('every variable, npm script and file that the pages name is there', () => {
   const made = ['handler/routes/greet.ts', 'handler/routes/news.ts', 'test/greet.test.ts', 'lua/vendor/']
   const wrong = PAGES.flatMap((file) => {
     const text = page(file)
-    const variables = [...text.matchAll(/(?<![\w.])[A-Z]+(?:_[A-Z]+)+(?![\w-])/g)].map(([name]) => name).filter((name) => !known.includes(name) && !/^(?:FST|CURLOPT)_/.test(name))
+    const variables = [...text.matchAll(/(?<![\w.])[A-Z]+(?:_[A-Z]+)+(?![\w-])/g)]
+      .map(([name]) => name)
+      .filter((name) => !known.includes(name) && !/^(?:FST|CURLOPT)_/.test(name))
     const named = [...text.matchAll(/\bnpm (?:run )?(start|test|pack|install|(?<=run )\w+)/g)].map((match) => match[1]!)
-    const commands = named.filter((name) => !(name in scripts) && !['pack', 'install'].includes(name)).map((name) => `npm ${name}`)
-    const paths = [...text.matchAll(/`((?:lua|nginx|handler|site|cli|bench|docs|test)\/[\w./-]*)`/g)].map((match) => match[1]!)
-    return [...variables, ...commands, ...paths.filter((path) => !made.includes(path) && !existsSync(join(project, path)))].map((what) => `${file}: ${what}`)
+    const commands = named
+      .filter((name) => !(name in scripts) && !['pack', 'install'].includes(name))
+      .map((name) => `npm ${name}`)
+    const paths = [...text.matchAll(/`((?:lua|nginx|handler|site|cli|bench|docs|test)\/[\w./-]*)`/g)].map(
+      (match) => match[1]!,
+    )
+    return [
+      ...variables,
+      ...commands,
+      ...paths.filter((path) => !made.includes(path) && !existsSync(join(project, path))),
+    ].map((what) => `${file}: ${what}`)
   })
   assert.deepEqual(wrong, [])
 })
 
 test('the defaults in the README are those of docs/operating.md', () => {
-  const plain = (value: string): string => value.replaceAll('`', '').replace('1048576', '1 MiB').replace(/^1m$/, '1 MiB').replace(/(\d)s$/, '$1 s')
-  const defaults = new Map(rows(section(page('docs/operating.md'), '## Variables')).map(([name, value]) => [name, plain(value!)]))
+  const plain = (value: string): string =>
+    value
+      .replaceAll('`', '')
+      .replace('1048576', '1 MiB')
+      .replace(/^1m$/, '1 MiB')
+      .replace(/(\d)s$/, '$1 s')
+  const defaults = new Map(
+    rows(section(page('docs/operating.md'), '## Variables')).map(([name, value]) => [name, plain(value!)]),
+  )
   const limits = rows(section(README, '## Limits')).map(([name, value]) => [name, value])
   assert.ok(limits.length > 5)
-  assert.deepEqual(limits, limits.map(([name]) => [name, defaults.get(name!)]))
+  assert.deepEqual(
+    limits,
+    limits.map(([name]) => [name, defaults.get(name!)]),
+  )
 })

@@ -1,17 +1,17 @@
 // The variables of docs/operating.md are those that are read, with these defaults; each is checked, and each is used.
 import assert from 'node:assert/strict'
-import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { readConfig } from '../../handler/config.ts'
 import { certificates } from '../support/certificates.ts'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
 
 /** For each variable of the gateway: values that are refused, and values that are good and not the default. */
-const GATEWAY: Record<string, { bad: string[], good: string[] }> = {
+const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   PORT: { bad: ['0', '65536', 'http', '80 '], good: [] },
   PORTS: { bad: ['0', '80,http', ','], good: [] },
   TLS_CERTIFICATE: { bad: ['cert.pem', '/a b.pem', '/a;b.pem'], good: [] },
@@ -20,13 +20,22 @@ const GATEWAY: Record<string, { bad: string[], good: string[] }> = {
   TLS_REDIRECT: { bad: ['yes', '1', 'ON'], good: ['on'] },
   USER_NAME: { bad: ['no body', '-x', 'a;b', '1000'], good: [userInfo().username] },
   SOCKET_PATH: { bad: ['ws', '/ws', '/', '//', '/a b/', '/ws/;'], good: ['/live/', '/a/b-c.d/'] },
-  HANDLER_URL: { bad: ['handler:3000', 'http://a/path', 'http://a,b', ',', 'ws://a'], good: ['https://127.0.0.1:4000', 'http://a:1,http://b:2'] },
-  SITE_URL: { bad: ['example.com', 'http://a:0', 'http://a;'], good: ['https://example.com', 'http://unix:/nowhere.sock'] },
+  HANDLER_URL: {
+    bad: ['handler:3000', 'http://a/path', 'http://a,b', ',', 'ws://a'],
+    good: ['https://127.0.0.1:4000', 'http://a:1,http://b:2'],
+  },
+  SITE_URL: {
+    bad: ['example.com', 'http://a:0', 'http://a;'],
+    good: ['https://example.com', 'http://unix:/nowhere.sock'],
+  },
   CONTROL_SOCKET: { bad: ['control.sock', '/a b.sock', '/a;b.sock', `/${'a'.repeat(107)}`], good: [] },
   WORKERS: { bad: ['0', '129', 'many'], good: ['3', '1', '128'] },
   WORKER_CONNECTIONS: { bad: ['63', '1000001', '1k'], good: ['64', '1000', '1000000'] },
   MAX_CONNECTIONS_PER_IP: { bad: ['-1', 'none', '65536'], good: ['5', 'off', '0', '65535'] },
-  TRUSTED_PROXIES: { bad: ['10.0.0.0/33', 'proxy', '999.0.0.1', '10.0.0.0/', ','], good: ['10.0.0.0/8, fd00::/8 ::1', '0.0.0.0/0,::/0'] },
+  TRUSTED_PROXIES: {
+    bad: ['10.0.0.0/33', 'proxy', '999.0.0.1', '10.0.0.0/', ','],
+    good: ['10.0.0.0/8, fd00::/8 ::1', '0.0.0.0/0,::/0'],
+  },
   ALLOWED_ORIGINS: { bad: ['example.com', 'https://a/b', 'null'], good: ['https://*.example.com', '*'] },
   MAX_MESSAGE_BYTES: { bad: ['0', '2g', '1.5m', 'huge'], good: ['65536', '1', '1073741824'] },
   MESSAGE_TIMEOUT: { bad: ['0', '25h', '5 s'], good: ['5m', '100ms', '24h'] },
@@ -58,14 +67,17 @@ const HANDLER: Record<string, string[]> = {
   MAX_MESSAGE_BYTES: ['0', '-1', 'huge'],
 }
 
-type Row = { name: string, value: string, words: string }
+type Row = { name: string; value: string; words: string }
 
 /** The table of docs/operating.md; the value is empty where it says "none". */
-function documented (): Row[] {
+function documented(): Row[] {
   const lines = readFileSync(join(project, 'docs/operating.md'), 'utf8').split('\n')
   const first = lines.indexOf('| variable | default | what it does |')
   assert.ok(first > 0, 'docs/operating.md has the table')
-  const rows = lines.slice(first + 2, lines.findIndex((line, i) => i > first && !line.startsWith('|')))
+  const rows = lines.slice(
+    first + 2,
+    lines.findIndex((line, i) => i > first && !line.startsWith('|')),
+  )
   return rows.map((line) => {
     const [, name, value, words] = /^\| `([A-Z_]+)` \| (?:none|`([^`|]+)`) \| ([^|]+) \|$/.exec(line) ?? []
     assert.ok(name && words, `a row of the table: ${line}`)
@@ -83,8 +95,16 @@ const LIST_SETTINGS = `
   print(cjson.encode { names = names, settings = settings, problems = problems })`
 
 /** What the gateway makes of these variables, without writing anything. */
-function readGateway (env: Record<string, string>): { names: string[], settings?: Record<string, unknown>, problems?: string[] } {
-  const { stdout, stderr } = spawnSync('lua5.1', ['-e', LIST_SETTINGS], { cwd: project, encoding: 'utf8', env: { PATH: process.env.PATH, ...env } })
+function readGateway(env: Record<string, string>): {
+  names: string[]
+  settings?: Record<string, unknown>
+  problems?: string[]
+} {
+  const { stdout, stderr } = spawnSync('lua5.1', ['-e', LIST_SETTINGS], {
+    cwd: project,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, ...env },
+  })
   assert.equal(stderr, '')
   return JSON.parse(stdout)
 }
@@ -92,36 +112,47 @@ function readGateway (env: Record<string, string>): { names: string[], settings?
 const gatewayNames = readGateway({}).names
 
 /** Names that the TypeScript of handler and command takes from the environment. */
-function readInTypeScript (): string[] {
+function readInTypeScript(): string[] {
   const files = globSync(['handler/**/*.ts', 'cli/**/*.ts'], { cwd: project })
-  const names = files.flatMap((file) => [...read(file).matchAll(/\benv(?:ironment)?\.([A-Z][A-Z_]+)/g)].map((match) => match[1]!))
+  const names = files.flatMap((file) =>
+    [...read(file).matchAll(/\benv(?:ironment)?\.([A-Z][A-Z_]+)/g)].map((match) => match[1]!),
+  )
   return [...new Set(names)].filter((name) => name !== 'PATH')
 }
 
-function read (file: string): string {
+function read(file: string): string {
   return readFileSync(join(project, file), 'utf8')
 }
 
-function runDirectory (t: TestContext): string {
+function runDirectory(t: TestContext): string {
   const run = mkdtempSync(join(tmpdir(), 'framegate-'))
   t.after(() => rmSync(run, { recursive: true, force: true }))
   return run
 }
 
-function configure (run: string, env: Record<string, string>): SpawnSyncReturns<string> {
-  return spawnSync('lua5.1', [join(project, 'lua/configure.lua'), project, run], { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } })
+function configure(run: string, env: Record<string, string>): SpawnSyncReturns<string> {
+  return spawnSync('lua5.1', [join(project, 'lua/configure.lua'), project, run], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, ...env },
+  })
 }
 
 /** Free ports, and files of TLS that nginx can use. */
-async function listenSomewhere (t: TestContext): Promise<Record<string, string>> {
-  const [PORT, first, second, TLS_PORT] = (await Promise.all([1, 2, 3, 4].map(freePort))).map(String) as [string, string, string, string]
+async function listenSomewhere(t: TestContext): Promise<Record<string, string>> {
+  const [PORT, first, second, TLS_PORT] = (await Promise.all([1, 2, 3, 4].map(freePort))).map(String) as [
+    string,
+    string,
+    string,
+    string,
+  ]
   const { certificate, key } = certificates(t).make('site')
   return { PORT, PORTS: `${first},${second}`, TLS_PORT, TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key }
 }
 
-function checkNginx (run: string): void {
+function checkNginx(run: string): void {
   const { status, stderr } = spawnSync('nginx', ['-t', '-p', `${run}/`, '-c', 'nginx/nginx.conf'], {
-    encoding: 'utf8', env: { PATH: `${process.env.PATH}:/usr/sbin` },
+    encoding: 'utf8',
+    env: { PATH: `${process.env.PATH}:/usr/sbin` },
   })
   assert.equal(status, 0, stderr)
   assert.doesNotMatch(stderr, /\[(emerg|alert|crit|error)\]/)
@@ -135,7 +166,9 @@ test('docs/operating.md names every variable that is read, and no other', () => 
 })
 
 test('the defaults of docs/operating.md are those of the code', () => {
-  const defaults = Object.fromEntries(documented().map(({ name, value }) => [name, value.replace('RUN_DIR', '/run/framegate')]))
+  const defaults = Object.fromEntries(
+    documented().map(({ name, value }) => [name, value.replace('RUN_DIR', '/run/framegate')]),
+  )
   for (const name of gatewayNames) {
     const { settings, problems } = readGateway({ [name]: defaults[name]! })
     assert.deepEqual(problems, undefined)
@@ -172,7 +205,9 @@ for (const [name, values] of Object.entries(HANDLER)) {
   test(`the handler refuses a wrong ${name} by name`, () => {
     for (const value of values) {
       const { status, stdout, stderr } = spawnSync(process.execPath, [join(project, 'handler/server.ts')], {
-        encoding: 'utf8', timeout: 20_000, env: { PATH: process.env.PATH, [name]: value },
+        encoding: 'utf8',
+        timeout: 20_000,
+        env: { PATH: process.env.PATH, [name]: value },
       })
       assert.equal(status, 1, `${name}=${value} is refused: ${stdout}${stderr}`)
       assert.match(stderr, new RegExp(`^handler: ${name}=${value}: expected \\S.+\\n$`))
@@ -196,7 +231,10 @@ test('wrong values are all told, a line each', (t) => {
   const bad = Object.fromEntries(Object.entries(GATEWAY).map(([name, { bad }]) => [name, bad[0]!]))
   const { status, stderr } = configure(runDirectory(t), bad)
   assert.equal(status, 1)
-  const names = stderr.split('\n').filter(Boolean).map((line) => /^framegate: ([A-Z_]+)=/.exec(line)?.[1])
+  const names = stderr
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => /^framegate: ([A-Z_]+)=/.exec(line)?.[1])
   assert.deepEqual(names, gatewayNames)
 })
 
@@ -204,8 +242,12 @@ test('every variable is used', () => {
   const files = globSync('lua/framegate/*.lua', { cwd: project }).filter((file) => !file.endsWith('/config.lua'))
   const code = files.map(read).join('\n')
   for (const name of gatewayNames) assert.match(code, new RegExp(`\\b(?:Config|settings)\\.${name}\\b`), name)
-  const handler = globSync('handler/**/*.ts', { cwd: project }).filter((file) => !file.endsWith('/config.ts')).map(read).join('\n')
-  for (const field of Object.keys(readConfig({}))) assert.match(handler, new RegExp(`\\bconfig\\.${field}\\b|\\b${field}\\b.*config`), field)
+  const handler = globSync('handler/**/*.ts', { cwd: project })
+    .filter((file) => !file.endsWith('/config.ts'))
+    .map(read)
+    .join('\n')
+  for (const field of Object.keys(readConfig({})))
+    assert.match(handler, new RegExp(`\\bconfig\\.${field}\\b|\\b${field}\\b.*config`), field)
 })
 
 test('every variable with a value of its own at once: nginx takes it', async (t) => {
@@ -224,7 +266,10 @@ test('every variable with a value of its own at once: nginx takes it', async (t)
 test('the defaults, and each good value by itself: nginx takes it', async (t) => {
   const somewhere = await listenSomewhere(t)
   const run = runDirectory(t)
-  for (const [name, value] of [['WORKERS', ''], ...Object.entries(GATEWAY).flatMap(([name, { good }]) => good.map((value) => [name, value]))]) {
+  for (const [name, value] of [
+    ['WORKERS', ''],
+    ...Object.entries(GATEWAY).flatMap(([name, { good }]) => good.map((value) => [name, value])),
+  ]) {
     const { status, stderr } = configure(run, { ...somewhere, PORTS: '', ...BESIDE[name!], [name!]: value! })
     assert.equal(status, 0, `${name}=${value}: ${stderr}`)
     checkNginx(run)

@@ -1,25 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
-import { startGateway, type Gateway } from '../support/gateway.ts'
-import { startProbeHandler, echo } from '../support/probe-handler.ts'
-import { frame, rawSocket, type RawSocket } from '../support/raw-socket.ts'
+import { type Gateway, startGateway } from '../support/gateway.ts'
+import { echo, startProbeHandler } from '../support/probe-handler.ts'
+import { frame, type RawSocket, rawSocket } from '../support/raw-socket.ts'
 
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10]
 
-async function echoGateway (t: Parameters<typeof startGateway>[0], env: Record<string, string> = {}): Promise<Gateway> {
+async function echoGateway(t: Parameters<typeof startGateway>[0], env: Record<string, string> = {}): Promise<Gateway> {
   const gateway = await startGateway(t, { handler: false, env })
   await startProbeHandler(t, gateway.handlerSocket, echo)
   return gateway
 }
 
-function closePayload (code: number, reason: string | Buffer = ''): Buffer {
+function closePayload(code: number, reason: string | Buffer = ''): Buffer {
   const head = Buffer.alloc(2)
   head.writeUInt16BE(code)
   return Buffer.concat([head, Buffer.from(reason as string)])
 }
 
-async function fails (socket: RawSocket, code: number, what: string): Promise<void> {
+async function fails(socket: RawSocket, code: number, what: string): Promise<void> {
   assert.equal((await socket.closeFrame()).code, code, what)
   await socket.end()
 }
@@ -54,7 +54,9 @@ test('R1: a message of 16 MiB with MAX_MESSAGE_BYTES raised, in one frame and in
   assert.ok((await socket.frame(60_000)).payload.equals(data))
   const quarter = data.length / 4
   for (let i = 0; i < 4; i++) {
-    socket.write(frame(i === 0 ? BINARY : CONTINUATION, data.subarray(i * quarter, (i + 1) * quarter), { fin: i === 3 }))
+    socket.write(
+      frame(i === 0 ? BINARY : CONTINUATION, data.subarray(i * quarter, (i + 1) * quarter), { fin: i === 3 }),
+    )
   }
   assert.ok((await socket.frame(60_000)).payload.equals(data))
   socket.socket.destroy()
@@ -96,17 +98,23 @@ test('R6-R8, R11 and section 3: what breaks the protocol is 1002, after the answ
     ['RSV1', [frame(TEXT, 'a', { rsv: 4 })]],
     ['RSV2', [frame(BINARY, 'a', { rsv: 2 })]],
     ['RSV3 on a ping', [frame(PING, 'a', { rsv: 1 })]],
-    ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map((opcode): [string, Buffer[]] => [`opcode ${opcode}`, [frame(opcode, 'a')]]),
+    ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map((opcode): [string, Buffer[]] => [
+      `opcode ${opcode}`,
+      [frame(opcode, 'a')],
+    ]),
     ['a fragmented ping', [frame(PING, 'a', { fin: false })]],
     ['a fragmented close', [frame(CLOSE, closePayload(1000), { fin: false })]],
     ['a continuation of nothing', [frame(CONTINUATION, 'a')]],
-    ['a continuation after the end', [frame(TEXT, 'a', { fin: false }), frame(CONTINUATION, 'b'), frame(CONTINUATION, 'c')]],
+    [
+      'a continuation after the end',
+      [frame(TEXT, 'a', { fin: false }), frame(CONTINUATION, 'b'), frame(CONTINUATION, 'c')],
+    ],
     ['a new message inside a message', [frame(TEXT, 'a', { fin: false }), frame(TEXT, 'b')]],
     ['not masked', [frame(TEXT, 'a', { masked: false })]],
     ['length 2 in 16 bits', [frame(TEXT, 'ab', { bits: 16 })]],
     ['length 2 in 64 bits', [frame(TEXT, 'ab', { bits: 64 })]],
     ['length 65535 in 64 bits', [frame(BINARY, Buffer.alloc(65535), { bits: 64 })]],
-    ['the top bit of a length', [Buffer.from([0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4])]]
+    ['the top bit of a length', [Buffer.from([0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4])]],
   ]
   for (const [what, frames] of cases) {
     const socket = await rawSocket(gateway.port, '/ws/echo')
@@ -152,7 +160,7 @@ test('R13-R15: text is UTF-8 and fails as soon as it is not, binary may be anyth
     ['0xFF', [frame(TEXT, Buffer.from([0xff]))]],
     ['a lone continuation byte', [frame(TEXT, Buffer.from('abc\x80', 'latin1'))]],
     ['unfinished at the end', [frame(TEXT, Buffer.from([0xce]))]],
-    ['broken over a fragment', [frame(TEXT, Buffer.from([0xce]), { fin: false }), frame(CONTINUATION, 'a')]]
+    ['broken over a fragment', [frame(TEXT, Buffer.from([0xce]), { fin: false }), frame(CONTINUATION, 'a')]],
   ]
   for (const [what, frames] of bad) {
     const socket = await rawSocket(gateway.port, '/ws/echo')
@@ -163,11 +171,17 @@ test('R13-R15: text is UTF-8 and fails as soon as it is not, binary may be anyth
   early.write(frame(TEXT, Buffer.from([0xff]), { fin: false }))
   await fails(early, 1007, 'before the message has ended')
   const inside = await rawSocket(gateway.port, '/ws/echo')
-  inside.write(frame(TEXT, Buffer.concat([Buffer.from('ab'), Buffer.from([0xff]), Buffer.alloc(100, 'c')])).subarray(0, 20))
+  inside.write(
+    frame(TEXT, Buffer.concat([Buffer.from('ab'), Buffer.from([0xff]), Buffer.alloc(100, 'c')])).subarray(0, 20),
+  )
   await fails(inside, 1007, 'before the frame has ended')
   const good = await rawSocket(gateway.port, '/ws/echo')
   const split = Buffer.from('😀 U+FFFF: \uffff U+10FFFF: \u{10ffff}')
-  good.write(...[...split].map((byte, i) => frame(i === 0 ? TEXT : CONTINUATION, Buffer.of(byte), { fin: i === split.length - 1 })))
+  good.write(
+    ...[...split].map((byte, i) =>
+      frame(i === 0 ? TEXT : CONTINUATION, Buffer.of(byte), { fin: i === split.length - 1 }),
+    ),
+  )
   assert.ok((await good.frame()).payload.equals(split))
   good.write(frame(BINARY, Buffer.from([0xff, 0xc0])))
   assert.ok((await good.frame()).payload.equals(Buffer.from([0xff, 0xc0])))
@@ -178,13 +192,17 @@ test('R16-R19: the close handshake', async (t) => {
   const gateway = await echoGateway(t)
   const closes: Array<[string, Buffer, number | undefined]> = [
     ['empty', Buffer.alloc(0), undefined],
-    ...[1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
-      .map((code): [string, Buffer, number] => [`code ${code}`, closePayload(code, 'bye'), code]),
-    ...[0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
-      .map((code): [string, Buffer, number] => [`code ${code}`, closePayload(code), 1002]),
+    ...[1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999].map(
+      (code): [string, Buffer, number] => [`code ${code}`, closePayload(code, 'bye'), code],
+    ),
+    ...[0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535].map((code): [string, Buffer, number] => [
+      `code ${code}`,
+      closePayload(code),
+      1002,
+    ]),
     ['one byte', Buffer.of(3), 1002],
     ['a reason that is not UTF-8', closePayload(1000, Buffer.from([0xff])), 1007],
-    ['a reason of 123 bytes', closePayload(1000, 'r'.repeat(123)), 1000]
+    ['a reason of 123 bytes', closePayload(1000, 'r'.repeat(123)), 1000],
   ]
   for (const [what, payload, expected] of closes) {
     const socket = await rawSocket(gateway.port, '/ws/echo')
@@ -211,14 +229,30 @@ test('what was asked before the close is answered before it', async (t) => {
 test('texts come back byte for byte', async (t) => {
   const gateway = await startGateway(t)
   const client = await open(`${gateway.ws}/ws/echo`)
-  const texts = ['[lol] hi', '{', '"x"', '42', '{"n":1.0}', ' { "a" : 1 } ', '\u0000', '\ufeff', 'null', 'ü😀', '\r\n', '%41', 'a'.repeat(70000)]
+  const texts = [
+    '[lol] hi',
+    '{',
+    '"x"',
+    '42',
+    '{"n":1.0}',
+    ' { "a" : 1 } ',
+    '\u0000',
+    '\ufeff',
+    'null',
+    'ü😀',
+    '\r\n',
+    '%41',
+    'a'.repeat(70000),
+  ]
   for (const text of texts) assert.equal(await client.ask(text), text)
   assert.deepEqual(await client.ask(Buffer.from([0, 1, 255])), Buffer.from([0, 1, 255]))
   // Sent from many sockets at once, they travel in batches.
   const clients = await Promise.all(Array.from({ length: 50 }, () => open(`${gateway.ws}/ws/echo`)))
-  await Promise.all(clients.map(async (each) => {
-    for (const text of texts) assert.equal(await each.ask(text), text)
-    assert.deepEqual(await each.ask(Buffer.from([0, 1, 255])), Buffer.from([0, 1, 255]))
-  }))
+  await Promise.all(
+    clients.map(async (each) => {
+      for (const text of texts) assert.equal(await each.ask(text), text)
+      assert.deepEqual(await each.ask(Buffer.from([0, 1, 255])), Buffer.from([0, 1, 255]))
+    }),
+  )
   await Promise.all([client, ...clients].map((each) => each.close()))
 })

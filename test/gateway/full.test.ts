@@ -10,8 +10,9 @@ import { until } from '../support/wait.ts'
 
 test('an event that needs a lane while no connection is left is answered when there are some again', async (t) => {
   const gateway = await startGateway(t, {
-    handler: false, env: { WORKERS: '1', WORKER_CONNECTIONS: '64', HANDLER_CONCURRENCY: '4' },
-    expect: [/worker_connections are not enough/, /failed to run timer/, /nginx had no connection for its timer/]
+    handler: false,
+    env: { WORKERS: '1', WORKER_CONNECTIONS: '64', HANDLER_CONCURRENCY: '4' },
+    expect: [/worker_connections are not enough/, /failed to run timer/, /nginx had no connection for its timer/],
   })
   const held: Array<() => void> = []
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {

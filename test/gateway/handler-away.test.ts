@@ -39,7 +39,11 @@ test('away for longer than HANDLER_WAIT: a 503 frame with the id, the socket sta
   assert.ok(headers['retry-after'])
   await handler.start()
   assert.equal(await client.ask('back'), 'back')
-  assert.equal(handler.events.filter((event) => event.type === 'framegate.close').length, 0, 'none for the one that was never sent')
+  assert.equal(
+    handler.events.filter((event) => event.type === 'framegate.close').length,
+    0,
+    'none for the one that was never sent',
+  )
   await client.close()
 })
 
@@ -58,12 +62,18 @@ test('closing half-way is 502, no answer in time is 504, and neither is sent aga
     echo(event, response, request)
   })
   const client = await open(`${gateway.ws}/ws/echo`)
-  for (const [say, status] of [['die', 502], ['half', 502], ['silence', 504]] as const) {
+  for (const [say, status] of [
+    ['die', 502],
+    ['half', 502],
+    ['silence', 504],
+  ] as const) {
     client.socket.send(say)
     assert.equal((await client.json()).statusCode, status, say)
   }
   assert.equal(await client.ask('fine'), 'fine')
-  const said = handler.events.filter((event) => event.type === 'framegate.message').map((event) => event.body.toString())
+  const said = handler.events
+    .filter((event) => event.type === 'framegate.message')
+    .map((event) => event.body.toString())
   assert.deepEqual(said, ['die', 'half', 'silence', 'fine'])
   await client.close()
 })
@@ -74,10 +84,12 @@ test('garbage, errors and HTML: the client gets the handler’s words or a JSON 
     if (event.type !== 'framegate.message') return void response.writeHead(204).end()
     const what = event.body.toString()
     if (what === 'garbage') return void request.socket.end('this is not HTTP\r\n\r\n')
-    if (what === 'validation') return void response.writeHead(400, { 'content-type': 'application/json' }).end('{"statusCode":400}')
+    if (what === 'validation')
+      return void response.writeHead(400, { 'content-type': 'application/json' }).end('{"statusCode":400}')
     if (what === 'empty') return void response.writeHead(500).end()
     if (what === 'code') return void response.writeHead(200, { 'ws-close': '1006 no' }).end()
-    if (what === 'latin1') return void response.writeHead(200, { 'content-type': 'text/plain' }).end(Buffer.from([0xe9]))
+    if (what === 'latin1')
+      return void response.writeHead(200, { 'content-type': 'text/plain' }).end(Buffer.from([0xe9]))
     if (what === 'large') return void response.writeHead(200, { 'x-large': 'x'.repeat(70_000) }).end()
     echo(event, response, request)
   })
@@ -96,7 +108,9 @@ test('503 with retry-after is sent again, since it was not processed', async (t)
   let refusals = 3
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
     if (event.type === 'framegate.message' && refusals-- > 0) {
-      return void response.writeHead(503, { 'retry-after': '0', 'content-type': 'application/json' }).end('{"statusCode":503}')
+      return void response
+        .writeHead(503, { 'retry-after': '0', 'content-type': 'application/json' })
+        .end('{"statusCode":503}')
     }
     echo(event, response, request)
   })
@@ -114,7 +128,8 @@ test('503 with retry-after is sent again, since it was not processed', async (t)
 test('one of three handlers is gone: nobody waits for it; all three gone and one back: D7 again', async (t) => {
   const ports = [await freePort(), await freePort(), await freePort()]
   const gateway = await startGateway(t, {
-    handler: false, env: { HANDLER_URL: ports.map((port) => `http://127.0.0.1:${port}`).join(','), HANDLER_WAIT: '5s' }
+    handler: false,
+    env: { HANDLER_URL: ports.map((port) => `http://127.0.0.1:${port}`).join(','), HANDLER_WAIT: '5s' },
   })
   const handlers = await Promise.all(ports.map((port) => startProbeHandler(t, port)))
   const client = await open(`${gateway.ws}/ws/echo`)

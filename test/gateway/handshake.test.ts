@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Client, open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
-import { rawHandshake, rawSocket, frame } from '../support/raw-socket.ts'
+import { frame, rawHandshake, rawSocket } from '../support/raw-socket.ts'
 
 test('a handshake that RFC 6455 does not allow is refused with the status that says why', async (t) => {
   const gateway = await startGateway(t, { handler: false })
@@ -17,7 +17,7 @@ test('a handshake that RFC 6455 does not allow is refused with the status that s
     ['POST', { method: 'POST', headers: { 'Content-Length': '0' } }, 405, { allow: 'GET' }],
     ['no Connection: Upgrade', { headers: { Connection: 'close' } }, 400],
     ['no Upgrade: a plain request', { headers: { Upgrade: '' } }, 426, { 'sec-websocket-version': '13' }],
-    ['another Upgrade', { headers: { Upgrade: 'h2c' } }, 426]
+    ['another Upgrade', { headers: { Upgrade: 'h2c' } }, 426],
   ]
   for (const [what, options, status, headers = {}] of cases) {
     const raw = rawHandshake(gateway.port, '/ws/echo', options)
@@ -34,19 +34,29 @@ test('a handshake that RFC 6455 does not allow is refused with the status that s
     raw.socket.destroy()
   }
   assert.equal(handler.events.length, 0)
-  const several = await rawSocket(gateway.port, '/ws/echo', { headers: { Connection: 'keep-alive\r\nConnection: Upgrade', Upgrade: 'foo, websocket' } })
+  const several = await rawSocket(gateway.port, '/ws/echo', {
+    headers: { Connection: 'keep-alive\r\nConnection: Upgrade', Upgrade: 'foo, websocket' },
+  })
   several.socket.destroy()
   const good = await rawSocket(gateway.port, '/ws/echo', {
-    headers: { Connection: 'keep-alive, Upgrade', Upgrade: 'WebSocket', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+    headers: {
+      Connection: 'keep-alive, Upgrade',
+      Upgrade: 'WebSocket',
+      'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    },
   })
-  assert.equal(good.headers['sec-websocket-accept'], 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=', 'the example of RFC 6455 section 1.3')
+  assert.equal(
+    good.headers['sec-websocket-accept'],
+    's3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+    'the example of RFC 6455 section 1.3',
+  )
   good.socket.destroy()
 })
 
 test('Origin: none and the same host are welcome, others only by ALLOWED_ORIGINS', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,
-    env: { ALLOWED_ORIGINS: 'https://app.example.com,https://*.example.org,http://other.example:8081' }
+    env: { ALLOWED_ORIGINS: 'https://app.example.com,https://*.example.org,http://other.example:8081' },
   })
   await startProbeHandler(t, gateway.handlerSocket)
   const host = `127.0.0.1:${gateway.port}`
@@ -67,11 +77,11 @@ test('Origin: none and the same host are welcome, others only by ALLOWED_ORIGINS
     ['https://example.org', host, 403],
     ['https://evilexample.org', host, 403],
     ['http://other.example:8081', host, 101],
-    ['http://other.example', host, 403]
+    ['http://other.example', host, 403],
   ]
   for (const [origin, hostHeader, status] of cases) {
     const raw = rawHandshake(gateway.port, '/ws/echo', {
-      headers: { Origin: origin, Host: hostHeader, 'X-Forwarded-Host': 'evil.example' }
+      headers: { Origin: origin, Host: hostHeader, 'X-Forwarded-Host': 'evil.example' },
     })
     assert.equal((await raw.response()).status, status, `${origin} at ${hostHeader}`)
     if (status === 403) assert.match(await raw.body(), /add it to ALLOWED_ORIGINS/)
@@ -97,8 +107,8 @@ test('the open event: an ordinary request with the facts of the handshake and no
       'x-forwarded-for': '6.6.6.6',
       'x-forwarded-proto': 'https',
       'x-forwarded-host': 'evil.example',
-      'x-secret': 'no'
-    }
+      'x-secret': 'no',
+    },
   })
   const { url, headers, body } = await handler.seen('open')
   assert.equal(url, '/ws/chat/lobby?lang=en')
@@ -122,7 +132,7 @@ test('the open event: an ordinary request with the facts of the handshake and no
     'ce-specversion': '1.0',
     'ce-source': headers['ce-source'],
     'ce-type': 'framegate.open',
-    'ce-eventnumber': '0'
+    'ce-eventnumber': '0',
   })
   await client.close()
 })
@@ -130,8 +140,15 @@ test('the open event: an ordinary request with the facts of the handshake and no
 test('TRUSTED_PROXIES: what they forward counts', async (t) => {
   const gateway = await startGateway(t, { handler: false, env: { TRUSTED_PROXIES: '127.0.1.0/24' } })
   const handler = await startProbeHandler(t, gateway.handlerSocket)
-  const headers = { 'x-forwarded-for': '6.6.6.6, 203.0.113.9', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'shop.example' }
-  const trusted = await open(`${gateway.ws}/ws/a`, { localAddress: '127.0.1.7', headers: { ...headers, origin: 'https://shop.example' } })
+  const headers = {
+    'x-forwarded-for': '6.6.6.6, 203.0.113.9',
+    'x-forwarded-proto': 'https',
+    'x-forwarded-host': 'shop.example',
+  }
+  const trusted = await open(`${gateway.ws}/ws/a`, {
+    localAddress: '127.0.1.7',
+    headers: { ...headers, origin: 'https://shop.example' },
+  })
   const seen = await handler.seen('open', (event) => event.url === '/ws/a')
   assert.equal(seen.headers['x-forwarded-for'], '203.0.113.9')
   assert.equal(seen.headers['x-forwarded-proto'], 'https')
@@ -147,11 +164,13 @@ test('the answer to open decides: 2xx with cookies, subprotocol and a first fram
   const gateway = await startGateway(t, { handler: false, expect: [/not offered/] })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     if (event.type !== 'framegate.open') return void response.writeHead(204).end()
-    response.writeHead(200, {
-      'set-cookie': ['a=1; Path=/', 'b=2'],
-      'sec-websocket-protocol': event.url.includes('wrong') ? 'v3' : 'v2',
-      'content-type': 'text/plain'
-    }).end('welcome')
+    response
+      .writeHead(200, {
+        'set-cookie': ['a=1; Path=/', 'b=2'],
+        'sec-websocket-protocol': event.url.includes('wrong') ? 'v3' : 'v2',
+        'content-type': 'text/plain',
+      })
+      .end('welcome')
   })
   const raw = await rawSocket(gateway.port, '/ws/x', { headers: { 'Sec-WebSocket-Protocol': 'v1, v2' } })
   assert.equal(raw.headers['sec-websocket-protocol'], 'v2')
@@ -168,9 +187,15 @@ test('the answer to open decides: 2xx with cookies, subprotocol and a first fram
 test('the answer to open decides: another status is the client’s HTTP answer, and no close event follows', async (t) => {
   const gateway = await startGateway(t, { handler: false })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
-    response.writeHead(event.url === '/ws/moved' ? 302 : 401, {
-      'content-type': 'application/problem+json', 'www-authenticate': 'Bearer', 'ws-user': 'x', location: '/login', 'set-cookie': ['a=1', 'b=2']
-    }).end('{"title":"sign in"}')
+    response
+      .writeHead(event.url === '/ws/moved' ? 302 : 401, {
+        'content-type': 'application/problem+json',
+        'www-authenticate': 'Bearer',
+        'ws-user': 'x',
+        location: '/login',
+        'set-cookie': ['a=1', 'b=2'],
+      })
+      .end('{"title":"sign in"}')
   })
   const raw = rawHandshake(gateway.port, '/ws/x')
   const { status, headers } = await raw.response()
@@ -185,7 +210,10 @@ test('the answer to open decides: another status is the client’s HTTP answer, 
   assert.deepEqual([(await moved.response()).status, moved.headers.location], [302, '/login'])
   const after = await new Client(`${gateway.ws}/ws/x`).opened.catch((error: Error) => error.message)
   assert.match(String(after), /401/)
-  assert.deepEqual(handler.events.map((event) => event.type), Array(3).fill('framegate.open'))
+  assert.deepEqual(
+    handler.events.map((event) => event.type),
+    Array(3).fill('framegate.open'),
+  )
 })
 
 test('the answer to open decides: ws-close upgrades, so that a browser can read the refusal', async (t) => {
@@ -193,7 +221,9 @@ test('the answer to open decides: ws-close upgrades, so that a browser can read 
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     if (event.type !== 'framegate.open') return void response.writeHead(204).end()
     const accepted = event.url === '/ws/full'
-    response.writeHead(accepted ? 200 : 403, { 'content-type': 'text/plain', 'ws-close': '4401 sign%20in%20%C3%A9' }).end('body')
+    response
+      .writeHead(accepted ? 200 : 403, { 'content-type': 'text/plain', 'ws-close': '4401 sign%20in%20%C3%A9' })
+      .end('body')
   })
   const refused = new Client(`${gateway.ws}/ws/refused`)
   assert.deepEqual(await refused.closed, { code: 4401, reason: 'sign in é' })
@@ -210,7 +240,8 @@ test('frames that come with the handshake or while open waits are kept, and a cl
   const gateway = await startGateway(t, { handler: false })
   const waiting: Array<() => void> = []
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
-    if (event.type === 'framegate.message') return void response.writeHead(200, { 'content-type': 'text/plain' }).end(event.body)
+    if (event.type === 'framegate.message')
+      return void response.writeHead(200, { 'content-type': 'text/plain' }).end(event.body)
     if (event.type === 'framegate.close') return void response.writeHead(204).end()
     waiting.push(() => response.writeHead(204).end())
   })

@@ -11,7 +11,7 @@ test('a stop: every socket gets 1001, every close event reaches the handler, the
   const handler = await startProbeHandler(t, gateway.handlerSocket)
   const clients = []
   for (let i = 0; i < 20; i++) {
-    clients.push(...await Promise.all(Array.from({ length: 100 }, () => open(`${gateway.ws}/ws/echo`))))
+    clients.push(...(await Promise.all(Array.from({ length: 100 }, () => open(`${gateway.ws}/ws/echo`)))))
   }
   const began = performance.now()
   await gateway.quit()
@@ -22,7 +22,9 @@ test('a stop: every socket gets 1001, every close event reaches the handler, the
   assert.equal(events.length, 2000)
   assert.equal(new Set(events.map((event) => event.id)).size, 2000)
   assert.deepEqual([...new Set(events.map((event) => event.headers['ce-closecode']))], ['1001'])
-  await assert.rejects(new Promise((resolve, reject) => connect(gateway.port, '127.0.0.1', () => resolve(0)).on('error', reject)))
+  await assert.rejects(
+    new Promise((resolve, reject) => connect(gateway.port, '127.0.0.1', () => resolve(0)).on('error', reject)),
+  )
 })
 
 test('a gateway in which nothing has moved for a while ends as soon', async (t) => {
@@ -69,12 +71,18 @@ test('a handshake that an old worker gets after it has left is sent to another',
   await fetch(gateway.url) // by then the worker has taken the connection, which was there before
   await gateway.reload()
   await until('the old worker has left', async () => {
-    const { configuration, workers } = JSON.parse((await askSocket('/status', `${gateway.run}/control/control.sock`)).body)
+    const { configuration, workers } = JSON.parse(
+      (await askSocket('/status', `${gateway.run}/control/control.sock`)).body,
+    )
     return configuration === 2 && workers.length === 1 && workers[0].configuration === 2
   })
   let answer = ''
-  early.on('data', (bytes) => { answer += bytes })
-  early.write('Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+  early.on('data', (bytes) => {
+    answer += bytes
+  })
+  early.write(
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  )
   await new Promise((resolve) => early.on('close', resolve))
   assert.match(answer, /^HTTP\/1\.1 503 [^]*retry-after: 0\r\n[^]*is going away/i)
   await until('the old worker has ended', () => gateway.workers().length === 1)
@@ -92,10 +100,12 @@ test('DRAIN_SECONDS: after a reload old sockets are closed with 1012, spread, ea
   await until('the event is in flight', () => waiting.length === 1)
   const began = performance.now()
   await gateway.reload()
-  const times = await Promise.all(clients.slice(1).map(async (client) => {
-    assert.equal((await client.closed).code, 1012)
-    return performance.now() - began
-  }))
+  const times = await Promise.all(
+    clients.slice(1).map(async (client) => {
+      assert.equal((await client.closed).code, 1012)
+      return performance.now() - began
+    }),
+  )
   assert.ok(Math.max(...times) - Math.min(...times) > 400, 'not all at once')
   assert.equal(clients[0]!.socket.readyState, 1, 'the one with an event in flight is still open')
   waiting[0]!()

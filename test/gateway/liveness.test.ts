@@ -53,21 +53,31 @@ test('a frame may pause for longer than PING_INTERVAL, and not for longer than M
   slow.socket.destroy()
 })
 
-function socketsInCloseWait (port: number): number {
+function socketsInCloseWait(port: number): number {
   const hex = port.toString(16).toUpperCase().padStart(4, '0')
-  return readFileSync('/proc/net/tcp', 'utf8').split('\n').filter((line) => {
-    const [, local, , state] = line.trim().split(/\s+/)
-    return local?.endsWith(`:${hex}`) && state === '08'
-  }).length
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .filter((line) => {
+      const [, local, , state] = line.trim().split(/\s+/)
+      return local?.endsWith(`:${hex}`) && state === '08'
+    }).length
 }
 
 test('a client whose process is killed leaves no socket behind and gives its close event', async (t) => {
   const gateway = await startGateway(t, { handler: false })
   const handler = await startProbeHandler(t, gateway.handlerSocket)
-  const child = spawn(process.execPath, ['--input-type=module', '-e', `
+  const child = spawn(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `
     import WebSocket from 'ws'
     for (let i = 0; i < 20; i++) new WebSocket('${gateway.ws}/ws/killed').on('open', function () { this.send('x') })
-  `], { cwd: project, stdio: 'inherit' })
+  `,
+    ],
+    { cwd: project, stdio: 'inherit' },
+  )
   await until('20 messages', () => handler.events.filter((event) => event.type === 'framegate.message').length === 20)
   child.kill('SIGKILL')
   await until('20 close events', () => handler.events.filter((event) => event.type === 'framegate.close').length === 20)
@@ -88,7 +98,10 @@ test('one close event for every open: code, reason, duration, after the answer t
   client.socket.send('two')
   await client.close(4321, 'grün & "gut"')
   const close = await handler.seen('close')
-  assert.deepEqual(handler.events.map((event) => event.type.slice(10)), ['open', 'message', 'message', 'close'])
+  assert.deepEqual(
+    handler.events.map((event) => event.type.slice(10)),
+    ['open', 'message', 'message', 'close'],
+  )
   assert.equal(close.headers['ce-closecode'], '4321')
   assert.equal(decodeURIComponent(String(close.headers['ce-closereason'])), 'grün & "gut"')
   assert.equal(close.headers['ce-closereason'], 'gr%C3%BCn%20&%20%22gut%22')
@@ -122,12 +135,17 @@ test('a close event that was lost half-way is sent again under its id', async (t
   const client = await open(`${gateway.ws}/ws/a`)
   await client.close()
   await until('the third try', () => handler.events.filter((event) => event.type === 'framegate.close').length === 3)
-  assert.equal(new Set(handler.events.filter((event) => event.type === 'framegate.close').map((event) => event.id)).size, 1)
+  assert.equal(
+    new Set(handler.events.filter((event) => event.type === 'framegate.close').map((event) => event.id)).size,
+    1,
+  )
 })
 
 test('a worker that is killed: its sockets still give their close events, and its clients may come back at once', async (t) => {
   const gateway = await startGateway(t, {
-    handler: false, env: { MAX_CONNECTIONS_PER_IP: '5', WORKERS: '1' }, expect: [/exited on signal 9/]
+    handler: false,
+    env: { MAX_CONNECTIONS_PER_IP: '5', WORKERS: '1' },
+    expect: [/exited on signal 9/],
   })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     response.writeHead(204, event.type === 'framegate.open' ? { 'ws-state': 'kept' } : {}).end()
@@ -138,12 +156,15 @@ test('a worker that is killed: its sockets still give their close events, and it
   await Promise.all(clients.map((client) => client.closed))
   const again = await until('five sockets again', async () => {
     const tries = await Promise.allSettled(Array.from({ length: 5 }, () => open(`${gateway.ws}/ws/b`)))
-    const got = tries.flatMap((each) => each.status === 'fulfilled' ? [each.value] : [])
+    const got = tries.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
     if (got.length === 5) return got
     await Promise.all(got.map((each) => each.close()))
     return undefined
   })
-  await until('five close events', () => handler.events.filter((e) => e.type === 'framegate.close' && e.url === '/ws/a').length === 5)
+  await until(
+    'five close events',
+    () => handler.events.filter((e) => e.type === 'framegate.close' && e.url === '/ws/a').length === 5,
+  )
   const closes = handler.events.filter((event) => event.type === 'framegate.close' && event.url === '/ws/a')
   assert.deepEqual(closes.map((event) => event.headers['ce-connectionid']).sort(), opens.sort())
   for (const event of closes) {

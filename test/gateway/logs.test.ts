@@ -8,23 +8,29 @@ import { test } from 'node:test'
 import { page, rows, section } from '../docs/markdown.ts'
 import { Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
-import { startGateway, type Gateway, type GatewayOptions } from '../support/gateway.ts'
+import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
-import { startProbeHandler, type ProbeHandler, type SeenEvent } from '../support/probe-handler.ts'
+import { type ProbeHandler, type SeenEvent, startProbeHandler } from '../support/probe-handler.ts'
 import { frame, rawHandshake, rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
 
 type Line = Record<string, any> & { event: string }
 
-function linesOf (file: string): Line[] {
-  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line)) : []
+function linesOf(file: string): Line[] {
+  return existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
+    : []
 }
 
 const byPath = (lines: Line[], path: string): Line[] => lines.filter((line) => line.path === path)
 
 test('sockets that open, close and are refused: a line each, with who and how', async (t) => {
   const gateway = await startGateway(t, {
-    handler: false, env: (run) => ({ SOCKET_LOG: `${run}/sockets.log`, TRUSTED_PROXIES: '127.0.0.0/8', MAX_MESSAGE_BYTES: '1k' })
+    handler: false,
+    env: (run) => ({ SOCKET_LOG: `${run}/sockets.log`, TRUSTED_PROXIES: '127.0.0.0/8', MAX_MESSAGE_BYTES: '1k' }),
   })
   const file = `${gateway.run}/sockets.log`
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
@@ -45,20 +51,44 @@ test('sockets that open, close and are refused: a line each, with who and how', 
   raw.socket.destroy()
   assert.equal((await rawHandshake(gateway.port, '/ws/\u00fc"').response()).status, 400)
 
-  const lines = await until('six lines', () => { const all = linesOf(file); return all.length === 6 && all })
+  const lines = await until('six lines', () => {
+    const all = linesOf(file)
+    return all.length === 6 && all
+  })
   const id = String(handler.events[0]!.headers['ce-connectionid'])
   const [{ time: opened, ...first }, { time: closed, duration, ...last }] = byPath(lines, '/ws/a%20b/') as [Line, Line]
   const who = { id, address: '203.0.113.7', user: 'Jürgen', path: '/ws/a%20b/' }
   assert.deepEqual(first, { event: 'open', ...who })
-  assert.deepEqual(last, { event: 'close', ...who, code: 4001, reason: 'tschüß', cause: 'client', frames: { in: 2, out: 2 }, bytes: { in: 5, out: 8 } })
+  assert.deepEqual(last, {
+    event: 'close',
+    ...who,
+    code: 4001,
+    reason: 'tschüß',
+    cause: 'client',
+    frames: { in: 2, out: 2 },
+    bytes: { in: 5, out: 8 },
+  })
   assert.ok(Math.abs((Date.parse(closed) - Date.parse(opened)) / 1000 - duration) < 0.05)
-  assert.deepEqual(byPath(lines, '/ws/no').map(({ time, ...line }) => line), [{ event: 'refuse', address: '203.0.113.7', path: '/ws/no', status: 403, cause: 'handler' }])
-  assert.deepEqual(byPath(lines, '/ws/big').map(({ event, cause, code, address }) => [event, cause, code, address]),
-    [['open', undefined, undefined, '127.0.0.1'], ['close', 'too_large', 1009, '127.0.0.1']])
+  assert.deepEqual(
+    byPath(lines, '/ws/no').map(({ time, ...line }) => line),
+    [{ event: 'refuse', address: '203.0.113.7', path: '/ws/no', status: 403, cause: 'handler' }],
+  )
+  assert.deepEqual(
+    byPath(lines, '/ws/big').map(({ event, cause, code, address }) => [event, cause, code, address]),
+    [
+      ['open', undefined, undefined, '127.0.0.1'],
+      ['close', 'too_large', 1009, '127.0.0.1'],
+    ],
+  )
 
-  const members = rows(section(page('docs/operating.md'), '## Logs')).flatMap(([names]) => names!.replaceAll('`', '').split(', '))
+  const members = rows(section(page('docs/operating.md'), '## Logs')).flatMap(([names]) =>
+    names!.replaceAll('`', '').split(', '),
+  )
   assert.deepEqual([...new Set(lines.flatMap((line) => Object.keys(line)))].sort(), members.sort())
-  assert.deepEqual(byPath(lines, '/ws/%C3%BC"').map(({ event, status }) => [event, status]), [['refuse', 400]])
+  assert.deepEqual(
+    byPath(lines, '/ws/%C3%BC"').map(({ event, status }) => [event, status]),
+    [['refuse', 400]],
+  )
 
   renameSync(file, `${file}.1`)
   await (await open(`${gateway.ws}/ws/after`)).close()
@@ -67,21 +97,37 @@ test('sockets that open, close and are refused: a line each, with who and how', 
 })
 
 test('ends that the gateway makes have their line too: a killed worker, a stop', async (t) => {
-  const gateway = await startGateway(t, { env: (run) => ({ SOCKET_LOG: `${run}/sockets.log`, WORKERS: '1' }), expect: [/exited on signal 9/] })
-  const ends = (): Array<Array<string | number>> => linesOf(`${gateway.run}/sockets.log`).filter(({ event }) => event === 'close').map(({ cause, code }) => [cause, code])
+  const gateway = await startGateway(t, {
+    env: (run) => ({ SOCKET_LOG: `${run}/sockets.log`, WORKERS: '1' }),
+    expect: [/exited on signal 9/],
+  })
+  const ends = (): Array<Array<string | number>> =>
+    linesOf(`${gateway.run}/sockets.log`)
+      .filter(({ event }) => event === 'close')
+      .map(({ cause, code }) => [cause, code])
   await open(`${gateway.ws}/ws/echo`)
   process.kill(gateway.workers()[0]!, 'SIGKILL')
   await until('the end is told', () => ends().length === 1)
   await open(`${gateway.ws}/ws/echo`)
   await gateway.quit()
-  assert.deepEqual(ends(), [['worker_killed', 1006], ['stop', 1001]])
+  assert.deepEqual(ends(), [
+    ['worker_killed', 1006],
+    ['stop', 1001],
+  ])
 })
 
 test('stdout: whoever does not read it holds up nobody', async (t) => {
   const gateway = await startGateway(t, { env: { SOCKET_LOG: 'stdout', WORKERS: '1', MAX_CONNECTIONS_PER_IP: 'off' } })
   await (await open(`${gateway.ws}/ws/echo`)).close()
   await until('both lines came', () => gateway.output().split('\n').length === 3)
-  assert.deepEqual(gateway.output().trim().split('\n').map((line) => JSON.parse(line).event), ['open', 'close'])
+  assert.deepEqual(
+    gateway
+      .output()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).event),
+    ['open', 'close'],
+  )
   gateway.deafen()
   const path = `/ws/echo/../${'x'.repeat(1000)}`
   await until('it is full', async () => {
@@ -97,7 +143,10 @@ test('a log that cannot be written holds up nobody, and is told once', async (t)
   rmdirSync(folder)
   for (let i = 0; i < 3; i++) await (await open(`${gateway.ws}/ws/echo`)).close()
   await until('the lines are counted', async () => (await samples(gateway)).log_lines_lost_total === 6)
-  assert.equal(gateway.log().match(/SOCKET_LOG=.*sockets.log: a line could not be written: No such file or directory/g)!.length, 1)
+  assert.equal(
+    gateway.log().match(/SOCKET_LOG=.*sockets.log: a line could not be written: No such file or directory/g)!.length,
+    1,
+  )
 })
 
 test('the traceparent of the handshake is on every event', async (t) => {
@@ -108,19 +157,26 @@ test('the traceparent of the handshake is on every event', async (t) => {
   await client.ask('hello')
   await client.close()
   await handler.seen('close')
-  assert.deepEqual(handler.events.map(({ type, headers }) => [type, headers.traceparent]),
-    ['open', 'message', 'close'].map((type) => [`framegate.${type}`, traceparent]))
+  assert.deepEqual(
+    handler.events.map(({ type, headers }) => [type, headers.traceparent]),
+    ['open', 'message', 'close'].map((type) => [`framegate.${type}`, traceparent]),
+  )
 })
 
 const SECRET = 'S3CR3T'
 
 /** A handler that does everything wrong that its path names. */
-function wrong (event: SeenEvent, response: Parameters<Parameters<ProbeHandler['answer']>[0]>[1], incoming: Parameters<Parameters<ProbeHandler['answer']>[0]>[2]): void {
+function wrong(
+  event: SeenEvent,
+  response: Parameters<Parameters<ProbeHandler['answer']>[0]>[1],
+  incoming: Parameters<Parameters<ProbeHandler['answer']>[0]>[2],
+): void {
   const { pathname } = new URL(event.url, 'http://gateway')
   const headers = { 'ws-state': `state-${SECRET}`, 'set-cookie': `session=${SECRET}`, 'content-type': 'text/plain' }
   if (event.type === 'framegate.open') {
     if (pathname === '/ws/no') return void response.writeHead(403, headers).end(SECRET)
-    if (pathname === '/ws/protocol') return void response.writeHead(204, { ...headers, 'sec-websocket-protocol': `not-offered-${SECRET}` }).end()
+    if (pathname === '/ws/protocol')
+      return void response.writeHead(204, { ...headers, 'sec-websocket-protocol': `not-offered-${SECRET}` }).end()
     if (pathname === '/ws/open-lost') return void incoming.socket.destroy()
     if (pathname === '/ws/open-slow') return
     return void response.writeHead(204, headers).end()
@@ -128,24 +184,35 @@ function wrong (event: SeenEvent, response: Parameters<Parameters<ProbeHandler['
   if (event.type === 'framegate.close') return void response.writeHead(204, { 'ws-close': `99 ${SECRET}` }).end()
   if (pathname === '/ws/lost') return void incoming.socket.destroy()
   if (pathname === '/ws/slow') return
-  if (pathname === '/ws/effects') return void response.writeHead(200, { 'content-type': 'application/vnd.framegate.effects+json' }).end(`{"effects":[{"close":{"code":"${SECRET}"}}]}`)
-  if (pathname === '/ws/json') return void response.writeHead(200, { 'content-type': 'application/vnd.framegate.effects+json' }).end(`{"effects":${SECRET}`)
+  if (pathname === '/ws/effects')
+    return void response
+      .writeHead(200, { 'content-type': 'application/vnd.framegate.effects+json' })
+      .end(`{"effects":[{"close":{"code":"${SECRET}"}}]}`)
+  if (pathname === '/ws/json')
+    return void response
+      .writeHead(200, { 'content-type': 'application/vnd.framegate.effects+json' })
+      .end(`{"effects":${SECRET}`)
   if (pathname === '/ws/malformed') return void incoming.socket.end(`HTTP/1.1 banana ${SECRET}\r\n\r\n`)
   if (pathname === '/ws/wrong') return void response.writeHead(500, headers).end(`error: ${SECRET}`)
   response.writeHead(200, headers).end(event.body)
 }
 
-const ask = (port: number, path: string, headers: Record<string, string>, body = ''): Promise<number> => new Promise((resolve) => {
-  const outgoing = request({ port, host: '127.0.0.1', path, method: body ? 'POST' : 'GET', headers, agent: false }, (response) => {
-    response.resume().on('end', () => resolve(response.statusCode!))
+const ask = (port: number, path: string, headers: Record<string, string>, body = ''): Promise<number> =>
+  new Promise((resolve) => {
+    const outgoing = request(
+      { port, host: '127.0.0.1', path, method: body ? 'POST' : 'GET', headers, agent: false },
+      (response) => {
+        response.resume().on('end', () => resolve(response.statusCode!))
+      },
+    )
+    outgoing.on('error', () => resolve(0)).end(body)
   })
-  outgoing.on('error', () => resolve(0)).end(body)
-})
 
-async function walk (gateway: Gateway, handler: ProbeHandler, controlPort: number, token: string): Promise<void> {
+async function walk(gateway: Gateway, handler: ProbeHandler, controlPort: number, token: string): Promise<void> {
   const headers = { cookie: `session=${SECRET}`, authorization: `Bearer ${SECRET}`, origin: '' }
   const query = `?access_token=${SECRET}`
-  const connect = (path: string): Promise<Client> => open(`${gateway.ws}${path}${query}`, { headers: { cookie: headers.cookie, authorization: headers.authorization } })
+  const connect = (path: string): Promise<Client> =>
+    open(`${gateway.ws}${path}${query}`, { headers: { cookie: headers.cookie, authorization: headers.authorization } })
   for (const path of ['/ws/echo', '/ws/lost', '/ws/slow', '/ws/effects', '/ws/json', '/ws/malformed', '/ws/wrong']) {
     const client = await connect(path)
     await client.ask(`{"password":"${SECRET}"}`)
@@ -153,11 +220,19 @@ async function walk (gateway: Gateway, handler: ProbeHandler, controlPort: numbe
   }
   for (const path of ['/ws/no', '/ws/protocol', '/ws/open-lost', '/ws/open-slow']) await assert.rejects(connect(path))
   const handshakes: Array<[string, Record<string, string>]> = [
-    ['/ws/echo', { Upgrade: '' }], ['/ws/echo', { Origin: 'https://elsewhere.example' }], ['/ws/echo', { 'Sec-WebSocket-Key': SECRET }],
-    ['/ws//echo', {}], ['/ws/echo', { 'Bad Header': SECRET }], ['/ws/echo', { Host: '' }], [`/ws/${'x'.repeat(9000)}`, {}], ['/ws/echo', { Big: 'x'.repeat(9000) }]
+    ['/ws/echo', { Upgrade: '' }],
+    ['/ws/echo', { Origin: 'https://elsewhere.example' }],
+    ['/ws/echo', { 'Sec-WebSocket-Key': SECRET }],
+    ['/ws//echo', {}],
+    ['/ws/echo', { 'Bad Header': SECRET }],
+    ['/ws/echo', { Host: '' }],
+    [`/ws/${'x'.repeat(9000)}`, {}],
+    ['/ws/echo', { Big: 'x'.repeat(9000) }],
   ]
   for (const [path, more] of handshakes) {
-    const raw = rawHandshake(gateway.port, path + query, { headers: { Cookie: headers.cookie, Authorization: headers.authorization, ...more } })
+    const raw = rawHandshake(gateway.port, path + query, {
+      headers: { Cookie: headers.cookie, Authorization: headers.authorization, ...more },
+    })
     await raw.response().catch(() => {})
     raw.socket.destroy()
   }
@@ -165,9 +240,11 @@ async function walk (gateway: Gateway, handler: ProbeHandler, controlPort: numbe
   broken.write(frame(1, SECRET, { masked: false }))
   await broken.closeFrame()
   broken.socket.destroy()
-  for (const path of ['/', '/page']) assert.equal(await ask(gateway.port, path + query, { cookie: headers.cookie }, SECRET), 502)
+  for (const path of ['/', '/page'])
+    assert.equal(await ask(gateway.port, path + query, { cookie: headers.cookie }, SECRET), 502)
   for (const authorization of [`Bearer ${SECRET}`, `Bearer ${token}`]) {
-    for (const path of ['/connections/gone', '/users/ann', '/nothing', '/batch', '/topics/%ff']) await ask(controlPort, path, { authorization }, `{"secret":"${SECRET}`)
+    for (const path of ['/connections/gone', '/users/ann', '/nothing', '/batch', '/topics/%ff'])
+      await ask(controlPort, path, { authorization }, `{"secret":"${SECRET}`)
   }
   await handler.stop()
   await assert.rejects(connect('/ws/echo'))
@@ -181,18 +258,32 @@ for (const level of ['error', 'warn', 'info']) {
       handler: false,
       logLevel: level,
       env: (run) => ({
-        SOCKET_LOG: `${run}/sockets.log`, HANDLER_TIMEOUT: '300ms', HANDLER_WAIT: '100ms', CONTROL_PORT: String(controlPort), CONTROL_TOKEN: token,
-        MAX_CONNECTIONS_PER_IP: '20', SITE_URL: 'http://127.0.0.1:9', WORKERS: '1'
+        SOCKET_LOG: `${run}/sockets.log`,
+        HANDLER_TIMEOUT: '300ms',
+        HANDLER_WAIT: '100ms',
+        CONTROL_PORT: String(controlPort),
+        CONTROL_TOKEN: token,
+        MAX_CONNECTIONS_PER_IP: '20',
+        SITE_URL: 'http://127.0.0.1:9',
+        WORKERS: '1',
       }),
-      expect: [/cannot be carried out/, /not understood/, /no answer/]
+      expect: [/cannot be carried out/, /not understood/, /no answer/],
     } satisfies GatewayOptions)
     const handler = await startProbeHandler(t, gateway.handlerSocket, wrong)
     await walk(gateway, handler, controlPort, token)
     const log = gateway.log()
     const sockets = readFileSync(`${gateway.run}/sockets.log`, 'utf8')
     assert.match(log, /the site gave no answer to POST \/page: 502/)
-    assert.match(log, /\[gateway\] [\w-]{32}: the answer to open cannot be carried out/, 'lines carry the id of the connection')
+    assert.match(
+      log,
+      /\[gateway\] [\w-]{32}: the answer to open cannot be carried out/,
+      'lines carry the id of the connection',
+    )
     assert.match(sockets, /"path":"\/ws\/lost"/)
-    for (const text of [log, sockets]) assert.deepEqual(text.split('\n').filter((line) => line.includes(SECRET)), [])
+    for (const text of [log, sockets])
+      assert.deepEqual(
+        text.split('\n').filter((line) => line.includes(SECRET)),
+        [],
+      )
   })
 }

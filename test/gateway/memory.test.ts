@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { startGateway } from '../support/gateway.ts'
-import { frame, rawSocket, type RawSocket } from '../support/raw-socket.ts'
+import { frame, type RawSocket, rawSocket } from '../support/raw-socket.ts'
 
 const KIB = 1024
 
 /** Memory of a process that is its own, in bytes. */
-function anonymous (pid: number): number {
+function anonymous(pid: number): number {
   return Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * KIB
 }
 
 /** Shared memory of all workers, counted once: their shared dictionaries. */
-function shared (pids: number[]): number {
-  return Math.max(...pids.map((pid) => Number(/RssShmem:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * KIB))
+function shared(pids: number[]): number {
+  return Math.max(
+    ...pids.map((pid) => Number(/RssShmem:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * KIB),
+  )
 }
 
 test('200,000 frames over one socket leave the worker’s memory where it was, within 1 MiB', async (t) => {
@@ -39,16 +41,17 @@ test('200,000 frames over one socket leave the worker’s memory where it was, w
 })
 
 /** What one of 5,000 idle sockets costs in a gateway that was just started, in bytes. */
-async function measureIdle (t: TestContext): Promise<number> {
+async function measureIdle(t: TestContext): Promise<number> {
   const gateway = await startGateway(t, { env: { MAX_CONNECTIONS_PER_IP: 'off' } })
   const workers = gateway.workers()
   // As many at once as below: the lanes that open events need are there before anything is measured.
-  const openMany = (): Promise<RawSocket[]> => Promise.all(Array.from({ length: 100 }, () => rawSocket(gateway.port, '/ws/echo')))
-  const warm = [...await openMany(), ...await openMany()]
+  const openMany = (): Promise<RawSocket[]> =>
+    Promise.all(Array.from({ length: 100 }, () => rawSocket(gateway.port, '/ws/echo')))
+  const warm = [...(await openMany()), ...(await openMany())]
   const memory = (): number => workers.reduce((sum, pid) => sum + anonymous(pid), 0) + shared(workers)
   const before = memory()
   const sockets: RawSocket[] = []
-  for (let i = 0; i < 50; i++) sockets.push(...await openMany())
+  for (let i = 0; i < 50; i++) sockets.push(...(await openMany()))
   const each = (memory() - before) / sockets.length
   for (const { socket } of [...warm, ...sockets]) socket.destroy()
   await gateway.stop()

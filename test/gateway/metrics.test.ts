@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { Client, open } from '../support/client.ts'
-import { project, startGateway, type Gateway } from '../support/gateway.ts'
-import { counted, metricsText, samples, samplesOf, type Samples } from '../support/metrics.ts'
-import { startProbeHandler, type ProbeHandler, type SeenEvent } from '../support/probe-handler.ts'
+import { type Gateway, project, startGateway } from '../support/gateway.ts'
+import { counted, metricsText, type Samples, samples, samplesOf } from '../support/metrics.ts'
+import { type ProbeHandler, type SeenEvent, startProbeHandler } from '../support/probe-handler.ts'
 import { frame, rawHandshake, rawSocket } from '../support/raw-socket.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
@@ -15,7 +15,7 @@ import { until } from '../support/wait.ts'
 const TEXT = { 'content-type': 'text/plain' }
 
 /** Answers as the path of the socket, or its message, says. */
-async function scripted (t: TestContext, gateway: Gateway): Promise<ProbeHandler> {
+async function scripted(t: TestContext, gateway: Gateway): Promise<ProbeHandler> {
   const repeated = new Set<string>()
   const once = (event: SeenEvent): boolean => !repeated.has(event.id) && Boolean(repeated.add(event.id))
   return startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
@@ -35,7 +35,9 @@ async function scripted (t: TestContext, gateway: Gateway): Promise<ProbeHandler
     if (body === 'nonsense') return void response.writeHead(204, { 'ws-close': '99' }).end()
     if (body === 'publish') {
       const effects = [{ publish: { topic: 'news', text: 'published' } }]
-      return void response.writeHead(200, { 'content-type': 'application/vnd.framegate.effects+json' }).end(JSON.stringify({ effects }))
+      return void response
+        .writeHead(200, { 'content-type': 'application/vnd.framegate.effects+json' })
+        .end(JSON.stringify({ effects }))
     }
     response.writeHead(200, TEXT).end(body.toUpperCase())
   })
@@ -43,36 +45,39 @@ async function scripted (t: TestContext, gateway: Gateway): Promise<ProbeHandler
 
 /** Sends messages and adds up what passes. */
 class Scene {
-  readonly passed = { 'frames_received_total': 0, 'frames_sent_total': 0, 'received_bytes_total': 0, 'sent_bytes_total': 0 }
+  readonly passed = { frames_received_total: 0, frames_sent_total: 0, received_bytes_total: 0, sent_bytes_total: 0 }
 
-  sends (message: string | Buffer): void {
+  sends(message: string | Buffer): void {
     this.passed.frames_received_total += 1
     this.passed.received_bytes_total += Buffer.byteLength(message)
   }
 
-  async gets (client: Client): Promise<string> {
+  async gets(client: Client): Promise<string> {
     const message = await client.next()
     this.passed.frames_sent_total += 1
     this.passed.sent_bytes_total += Buffer.byteLength(message)
     return String(message)
   }
 
-  async ask (client: Client, message: string): Promise<string> {
+  async ask(client: Client, message: string): Promise<string> {
     this.sends(message)
     client.socket.send(message)
     return this.gets(client)
   }
 }
 
-function promtool (text: string): string {
-  const { status, stdout, stderr, error } = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
+function promtool(text: string): string {
+  const { status, stdout, stderr, error } = spawnSync('promtool', ['check', 'metrics'], {
+    input: text,
+    encoding: 'utf8',
+  })
   return error ? String(error) : status === 0 ? `${stdout}${stderr}` : `status ${status}: ${stdout}${stderr}`
 }
 
 const idOf = (handler: ProbeHandler, path: string): string =>
   String(handler.events.find(({ url, type }) => url === path && type === 'framegate.open')!.headers['ce-connectionid'])
 
-async function refusals (gateway: Gateway): Promise<void> {
+async function refusals(gateway: Gateway): Promise<void> {
   const status = async (path: string, headers: Record<string, string> = {}, localAddress?: string): Promise<number> => {
     const raw = rawHandshake(gateway.port, path, { headers, ...(localAddress && { localAddress }) })
     const answer = await raw.response()
@@ -114,8 +119,8 @@ const EVENTS: Samples = {
   'event_duration_seconds_count{type="message"}': 10,
   'event_duration_seconds_count{type="close"}': 11,
   'event_retries_total{reason="closing"}': 1,
-  'request_events_count': 36,
-  'request_events_sum': 36,
+  request_events_count: 36,
+  request_events_sum: 36,
 }
 
 const PUSHES: Samples = {
@@ -129,7 +134,7 @@ const PUSHES: Samples = {
   'pushes_delivered_total{kind="broadcast"}': 2,
 }
 
-async function messages (scene: Scene, client: Client): Promise<void> {
+async function messages(scene: Scene, client: Client): Promise<void> {
   assert.equal(await scene.ask(client, 'hello'), 'HELLO')
   assert.equal(await scene.ask(client, 'wrong'), 'wrong!')
   assert.match(await scene.ask(client, 'lost'), /"statusCode":502/)
@@ -144,7 +149,8 @@ test('a scene with known numbers: every counter is exact', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,
     env: { HANDLER_TIMEOUT: '700ms', MAX_MESSAGE_BYTES: '100k', MAX_CONNECTIONS_PER_IP: 'off' },
-    locations: 'location = /ws/guest { include socket.conf; limit_conn sockets_per_address 1; }\nlocation = /ws/limited { set $ws_rate 1; include socket.conf; }',
+    locations:
+      'location = /ws/guest { include socket.conf; limit_conn sockets_per_address 1; }\nlocation = /ws/limited { set $ws_rate 1; include socket.conf; }',
     expect: [/cannot be carried out/],
   })
   const handler = await scripted(t, gateway)
@@ -156,9 +162,13 @@ test('a scene with known numbers: every counter is exact', async (t) => {
   await scene.ask(limited, 'one')
   assert.match(await scene.ask(limited, 'two'), /"statusCode":429/)
 
-  assert.deepEqual((await control(gateway, 'POST', `/connections/${idOf(handler, '/ws/ann')}`, 'only')).json, { delivered: 1, dropped: 0 })
+  assert.deepEqual((await control(gateway, 'POST', `/connections/${idOf(handler, '/ws/ann')}`, 'only')).json, {
+    delivered: 1,
+    dropped: 0,
+  })
   assert.equal((await control(gateway, 'POST', '/connections/gone', 'nobody')).status, 410)
-  for (const path of ['/topics/news', '/topics/empty', '/users/ann', '/broadcast']) await control(gateway, 'POST', path, 'all of you')
+  for (const path of ['/topics/news', '/topics/empty', '/users/ann', '/broadcast'])
+    await control(gateway, 'POST', path, 'all of you')
   for (const _ of ['only', 'topic', 'user', 'broadcast']) await scene.gets(ann)
   for (const _ of ['topic', 'user', 'broadcast']) await scene.gets(limited)
   scene.sends('publish')
@@ -168,14 +178,17 @@ test('a scene with known numbers: every counter is exact', async (t) => {
   await ends(gateway, handler, scene)
   assert.equal((await limited.close(1000)).code, 1000)
   await until('all but one are gone', async () => (await samples(gateway)).sockets === 1)
-  await until('the close events were answered', async () => (await samples(gateway))['event_duration_seconds_count{type="close"}'] === 11)
+  await until(
+    'the close events were answered',
+    async () => (await samples(gateway))['event_duration_seconds_count{type="close"}'] === 11,
+  )
 
   const text = await metricsText(gateway)
   assert.equal(promtool(text), '', 'promtool finds nothing')
   assert.deepEqual(counted(samplesOf(text)), {
     ...REFUSED,
     ...scene.passed,
-    'sockets_opened_total': 11,
+    sockets_opened_total: 11,
     'sockets_closed_total{cause="client",code="1000"}': 1,
     'sockets_closed_total{cause="client",code="4xxx"}': 1,
     'sockets_closed_total{cause="client",code="1005"}': 1,
@@ -185,8 +198,8 @@ test('a scene with known numbers: every counter is exact', async (t) => {
     'sockets_closed_total{cause="protocol",code="1002"}': 1,
     'sockets_closed_total{cause="protocol",code="1007"}': 1,
     'sockets_closed_total{cause="too_large",code="1009"}': 1,
-    'frames_rate_limited_total': 1,
-    'answers_rejected_total': 1,
+    frames_rate_limited_total: 1,
+    answers_rejected_total: 1,
     ...EVENTS,
     ...PUSHES,
   })
@@ -194,7 +207,7 @@ test('a scene with known numbers: every counter is exact', async (t) => {
 })
 
 /** Sockets that end each in its own way; their close events are answered. */
-async function ends (gateway: Gateway, handler: ProbeHandler, scene: Scene): Promise<void> {
+async function ends(gateway: Gateway, handler: ProbeHandler, scene: Scene): Promise<void> {
   await (await open(`${gateway.ws}/ws/b`)).close(4001, 'bye')
   await (await open(`${gateway.ws}/ws/sorry`)).close()
   const closedByHandler = await open(`${gateway.ws}/ws/c`)
@@ -205,7 +218,11 @@ async function ends (gateway: Gateway, handler: ProbeHandler, scene: Scene): Pro
   assert.equal((await control(gateway, 'DELETE', `/connections/${idOf(handler, '/ws/d')}?code=3001`)).status, 204)
   assert.equal((await closedByControl.closed).code, 3001)
   ;(await open(`${gateway.ws}/ws/e`)).socket.terminate()
-  for (const [bytes, code] of [[frame(1, 'x', { masked: false }), 1002], [frame(1, Buffer.from([255])), 1007], [frame(1, 'x'.repeat(102_401)), 1009]] as const) {
+  for (const [bytes, code] of [
+    [frame(1, 'x', { masked: false }), 1002],
+    [frame(1, Buffer.from([255])), 1007],
+    [frame(1, 'x'.repeat(102_401)), 1009],
+  ] as const) {
     const raw = await rawSocket(gateway.port, '/ws/f')
     raw.write(bytes)
     assert.equal((await raw.closeFrame()).code, code)
@@ -216,13 +233,18 @@ async function ends (gateway: Gateway, handler: ProbeHandler, scene: Scene): Pro
 const dead = (client: Client): boolean => client.socket.readyState === client.socket.CLOSED
 
 test('nothing is lost or counted twice over reloads and killed workers', async (t) => {
-  const gateway = await startGateway(t, { env: { WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off' }, expect: [/exited on signal 9/] })
+  const gateway = await startGateway(t, {
+    env: { WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off' },
+    expect: [/exited on signal 9/],
+  })
   const all: Client[] = []
   let sent = 0
   const openOnAll = async (): Promise<void> => {
     await until('every worker that listens holds sockets', async () => {
-      all.push(...await Promise.all(Array.from({ length: 20 }, () => open(`${gateway.ws}/ws/echo`))))
-      return (await control(gateway, 'GET', '/status')).json.workers.every((worker: { connections: number }) => worker.connections > 0)
+      all.push(...(await Promise.all(Array.from({ length: 20 }, () => open(`${gateway.ws}/ws/echo`)))))
+      return (await control(gateway, 'GET', '/status')).json.workers.every(
+        (worker: { connections: number }) => worker.connections > 0,
+      )
     })
   }
   const askAll = async (): Promise<void> => {
@@ -238,19 +260,25 @@ test('nothing is lost or counted twice over reloads and killed workers', async (
     })
     const events = all.length + sent + gone
     assert.deepEqual(counted(seen), {
-      'sockets_opened_total': all.length,
-      ...(gone > 0 && { 'sockets_closed_total{cause="worker_killed",code="1006"}': gone, 'workers_killed_total': killed }),
-      'frames_received_total': sent,
-      'frames_sent_total': sent,
-      'received_bytes_total': sent * 5,
-      'sent_bytes_total': sent * 5,
+      sockets_opened_total: all.length,
+      ...(gone > 0 && {
+        'sockets_closed_total{cause="worker_killed",code="1006"}': gone,
+        workers_killed_total: killed,
+      }),
+      frames_received_total: sent,
+      frames_sent_total: sent,
+      received_bytes_total: sent * 5,
+      sent_bytes_total: sent * 5,
       'events_total{type="open",outcome="answered"}': all.length,
       'events_total{type="message",outcome="answered"}': sent,
-      ...(gone > 0 && { 'events_total{type="close",outcome="answered"}': gone, 'event_duration_seconds_count{type="close"}': gone }),
+      ...(gone > 0 && {
+        'events_total{type="close",outcome="answered"}': gone,
+        'event_duration_seconds_count{type="close"}': gone,
+      }),
       'event_duration_seconds_count{type="open"}': all.length,
       'event_duration_seconds_count{type="message"}': sent,
-      'request_events_sum': events,
-      'request_events_count': seen.request_events_count,
+      request_events_sum: events,
+      request_events_count: seen.request_events_count,
     })
     assert.equal(seen.sockets, all.length - gone)
     assert.equal(seen['workers{state="serving"}']! + seen['workers{state="leaving"}']!, workers)
@@ -269,8 +297,11 @@ test('nothing is lost or counted twice over reloads and killed workers', async (
 
   const victims = [old[0]!, gateway.workers().find((pid) => !old.includes(pid))!]
   for (const victim of victims) process.kill(victim, 'SIGKILL')
-  await until('the sockets of both are gone, and one has a successor', async () =>
-    gateway.workers().length === 3 && !gateway.workers().some((pid) => victims.includes(pid)) && all.some(dead))
+  await until(
+    'the sockets of both are gone, and one has a successor',
+    async () =>
+      gateway.workers().length === 3 && !gateway.workers().some((pid) => victims.includes(pid)) && all.some(dead),
+  )
   await until('the gateway has noticed', async () => (await samples(gateway)).workers_killed_total === 2)
   await openOnAll()
   await askAll()
@@ -281,7 +312,15 @@ test('nothing is lost or counted twice over reloads and killed workers', async (
 test('times that run out, readers that are too slow, a handler that is away, and sockets closed after a reload', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,
-    env: { WORKERS: '1', PING_INTERVAL: '1s', IDLE_TIMEOUT: '2s', MESSAGE_TIMEOUT: '500ms', OUTBOX_BYTES: '64k', HANDLER_WAIT: '200ms', DRAIN_SECONDS: '100ms' },
+    env: {
+      WORKERS: '1',
+      PING_INTERVAL: '1s',
+      IDLE_TIMEOUT: '2s',
+      MESSAGE_TIMEOUT: '500ms',
+      OUTBOX_BYTES: '64k',
+      HANDLER_WAIT: '200ms',
+      DRAIN_SECONDS: '100ms',
+    },
     locations: 'location = /ws/strict { set $ws_overflow close; include socket.conf; }',
   })
   const handler = await scripted(t, gateway)
@@ -310,26 +349,33 @@ test('times that run out, readers that are too slow, a handler that is away, and
     const now = await samples(gateway)
     return now['event_duration_seconds_count{type="close"}'] === 4 && now['workers{state="leaving"}'] === 0 && now
   })
-  assert.deepEqual(Object.fromEntries(Object.entries(counted(seen)).filter(([name]) => /^(sockets|pushes)_|unavailable/.test(name))), {
-    'sockets_opened_total': 4,
-    'sockets_refused_total{cause="unavailable"}': 1,
-    'sockets_closed_total{cause="slow_message",code="1008"}': 1,
-    'sockets_closed_total{cause="idle",code="1006"}': 1,
-    'sockets_closed_total{cause="overflow",code="1013"}': 1,
-    'sockets_closed_total{cause="reload",code="1012"}': 1,
-    'events_total{type="message",outcome="unavailable"}': 1,
-    'events_total{type="open",outcome="unavailable"}': 1,
-    'event_retries_total{reason="unavailable"}': seen['event_retries_total{reason="unavailable"}'],
-    'pushes_total{kind="connection"}': counts.delivered + counts.dropped,
-    'pushes_delivered_total{kind="connection"}': counts.delivered,
-    'pushes_dropped_total{kind="connection"}': counts.dropped,
-  })
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(counted(seen)).filter(([name]) => /^(sockets|pushes)_|unavailable/.test(name))),
+    {
+      sockets_opened_total: 4,
+      'sockets_refused_total{cause="unavailable"}': 1,
+      'sockets_closed_total{cause="slow_message",code="1008"}': 1,
+      'sockets_closed_total{cause="idle",code="1006"}': 1,
+      'sockets_closed_total{cause="overflow",code="1013"}': 1,
+      'sockets_closed_total{cause="reload",code="1012"}': 1,
+      'events_total{type="message",outcome="unavailable"}': 1,
+      'events_total{type="open",outcome="unavailable"}': 1,
+      'event_retries_total{reason="unavailable"}': seen['event_retries_total{reason="unavailable"}'],
+      'pushes_total{kind="connection"}': counts.delivered + counts.dropped,
+      'pushes_delivered_total{kind="connection"}': counts.delivered,
+      'pushes_dropped_total{kind="connection"}': counts.dropped,
+    },
+  )
   assert.ok(seen['event_retries_total{reason="unavailable"}']! >= 2)
   assert.equal(seen.outbox_bytes, 0)
 })
 
 /** Pushes to one who does not read until the outbox has no room; that closes the socket. */
-async function pushUntilFull (gateway: Gateway, client: Client, id: string): Promise<{ delivered: number, dropped: number }> {
+async function pushUntilFull(
+  gateway: Gateway,
+  client: Client,
+  id: string,
+): Promise<{ delivered: number; dropped: number }> {
   client.socket.pause()
   let delivered = 0
   while ((await control(gateway, 'POST', `/connections/${id}`, 'x'.repeat(60_000))).status === 200) delivered += 1
@@ -345,12 +391,18 @@ test('a reload that brings other counters keeps those of the same name, also wha
   cpSync(join(project, 'lua'), `${gateway.run}/lua`, { recursive: true })
   const file = `${gateway.run}/lua/framegate/families.lua`
   const first = '  { "framegate_sockets_opened_total"'
-  writeFileSync(file, readFileSync(file, 'utf8').replace(first, `  { "framegate_new_total", "counter", "New." },\n${first}`))
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace(first, `  { "framegate_new_total", "counter", "New." },\n${first}`),
+  )
   await gateway.reload()
   const client = await open(`${gateway.ws}/ws/echo`)
-  await until('the new workers answer', async () => 'new_total' in await samples(gateway))
+  await until('the new workers answer', async () => 'new_total' in (await samples(gateway)))
   await Promise.all([before.ask('hello'), client.ask('hello')])
   const now = await samples(gateway)
-  assert.deepEqual([now.new_total, now.sockets, now.sockets_opened_total, now.frames_received_total, now.sent_bytes_total], [0, 2, 2, 3, 15])
+  assert.deepEqual(
+    [now.new_total, now.sockets, now.sockets_opened_total, now.frames_received_total, now.sent_bytes_total],
+    [0, 2, 2, 3, 15],
+  )
   for (const { socket } of [before, client]) socket.terminate()
 })

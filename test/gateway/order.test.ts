@@ -7,7 +7,7 @@ import { frame, rawSocket } from '../support/raw-socket.ts'
 const SOCKETS = 20
 const FRAMES = 10_000
 
-async function sendAndCheck (port: number): Promise<void> {
+async function sendAndCheck(port: number): Promise<void> {
   const socket = await rawSocket(port, '/ws/echo')
   const pieces: Buffer[] = []
   for (let i = 0; i < FRAMES; i++) pieces.push(frame(1, String(i)))
@@ -25,12 +25,12 @@ for (const batch of [true, false]) {
       const sockets = Array.from({ length: handlers }, (_, i) => `/handler/${i}.sock`)
       const gateway = await startGateway(t, {
         handler: false,
-        env: (run) => ({ HANDLER_URL: sockets.map((path) => `http://unix:${run}${path}`).join(',') })
+        env: (run) => ({ HANDLER_URL: sockets.map((path) => `http://unix:${run}${path}`).join(',') }),
       })
       for (const path of sockets) {
         await startApp(t, gateway.run + path, {
           batch,
-          routes: (app) => app.ws('/ws/echo', { message: (request) => request.body })
+          routes: (app) => app.ws('/ws/echo', { message: (request) => request.body }),
         })
       }
       await Promise.all(Array.from({ length: SOCKETS }, () => sendAndCheck(gateway.port)))
@@ -41,11 +41,13 @@ for (const batch of [true, false]) {
 test('a single lane that is renewed again and again loses nothing that waits for it', async (t) => {
   const gateway = await startGateway(t, { env: { WORKERS: '1', HANDLER_CONCURRENCY: '1' } })
   const sockets = await Promise.all(Array.from({ length: 8 }, () => rawSocket(gateway.port, '/ws/echo')))
-  await Promise.all(sockets.map(async (socket) => {
-    for (let i = 0; i < 700; i++) {
-      socket.write(frame(1, String(i)))
-      assert.equal((await socket.frame()).payload.toString(), String(i))
-    }
-    socket.socket.destroy()
-  }))
+  await Promise.all(
+    sockets.map(async (socket) => {
+      for (let i = 0; i < 700; i++) {
+        socket.write(frame(1, String(i)))
+        assert.equal((await socket.frame()).payload.toString(), String(i))
+      }
+      socket.socket.destroy()
+    }),
+  )
 })

@@ -1,21 +1,29 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage } from 'node:http'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { WebSocketServer } from 'ws'
 import { open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
 
-async function startSite (t: TestContext): Promise<{ port: number, requests: IncomingMessage[] }> {
+async function startSite(t: TestContext): Promise<{ port: number; requests: IncomingMessage[] }> {
   const requests: IncomingMessage[] = []
   const server = createServer((request, response) => {
     requests.push(request)
     let size = 0
-    request.on('data', (chunk) => { size += chunk.length }).on('end', () => response.end(`site ${request.url} ${size}`))
+    request
+      .on('data', (chunk) => {
+        size += chunk.length
+      })
+      .on('end', () => response.end(`site ${request.url} ${size}`))
   })
   const sockets = new WebSocketServer({ server })
   sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(`site says ${data}`)))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => { sockets.clients.forEach((each) => each.terminate()); server.closeAllConnections(); server.close() })
+  t.after(() => {
+    sockets.clients.forEach((each) => each.terminate())
+    server.closeAllConnections()
+    server.close()
+  })
   return { port: (server.address() as { port: number }).port, requests }
 }
 
@@ -24,9 +32,14 @@ test('everything outside SOCKET_PATH is the site’s: pages, uploads, its own We
   const gateway = await startGateway(t, { env: { SITE_URL: `http://localhost:${site.port}` } })
   const answer = await fetch(`${gateway.url}/page?a=1`, {
     headers: {
-      'ce-type': 'framegate.open', 'ws-user': 'root', 'x-forwarded-for': '6.6.6.6', 'x-forwarded-proto': 'https',
-      'x-forwarded-port': '1', forwarded: 'for=6.6.6.6', 'x-own': 'kept'
-    }
+      'ce-type': 'framegate.open',
+      'ws-user': 'root',
+      'x-forwarded-for': '6.6.6.6',
+      'x-forwarded-proto': 'https',
+      'x-forwarded-port': '1',
+      forwarded: 'for=6.6.6.6',
+      'x-own': 'kept',
+    },
   })
   assert.equal(await answer.text(), 'site /page?a=1 0')
   const { headers } = site.requests[0]!
@@ -34,7 +47,8 @@ test('everything outside SOCKET_PATH is the site’s: pages, uploads, its own We
   assert.equal(headers['x-forwarded-for'], '127.0.0.1')
   assert.equal(headers['x-forwarded-proto'], 'http')
   assert.equal(headers['x-own'], 'kept')
-  for (const name of ['ce-type', 'ws-user', 'x-forwarded-port', 'forwarded']) assert.equal(headers[name], undefined, name)
+  for (const name of ['ce-type', 'ws-user', 'x-forwarded-port', 'forwarded'])
+    assert.equal(headers[name], undefined, name)
   const upload = await fetch(`${gateway.url}/upload`, { method: 'POST', body: Buffer.alloc(3_000_000) })
   assert.equal(await upload.text(), 'site /upload 3000000')
   const socket = await open(`${gateway.ws}/its/own/socket`)
@@ -42,14 +56,19 @@ test('everything outside SOCKET_PATH is the site’s: pages, uploads, its own We
   await socket.close()
   assert.equal((await fetch(`${gateway.url}/ws/echo`)).status, 426, 'a plain request for a socket is never proxied')
   const batch = await fetch(gateway.url, {
-    method: 'POST', headers: { 'content-type': 'application/vnd.framegate.batch+json' }, body: '[]'
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.framegate.batch+json' },
+    body: '[]',
   })
   assert.equal(batch.status, 415, 'a batch from outside is refused')
   assert.equal(site.requests.length, 2)
 })
 
 test('a site that is away is a 502 for its visitors only', async (t) => {
-  const gateway = await startGateway(t, { env: { SITE_URL: 'http://no-such-host.invalid' }, expect: [/the site gave no answer to GET .*no-address-is-known/] })
+  const gateway = await startGateway(t, {
+    env: { SITE_URL: 'http://no-such-host.invalid' },
+    expect: [/the site gave no answer to GET .*no-address-is-known/],
+  })
   assert.equal((await fetch(gateway.url)).status, 502)
   const socket = await open(`${gateway.ws}/ws/echo`)
   assert.equal(await socket.ask('sockets go on'), 'sockets go on')

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { startApp } from '../support/app.ts'
-import { open, type Client } from '../support/client.ts'
+import { type Client, open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
 
-async function openMany (url: string, count: number): Promise<Client[]> {
+async function openMany(url: string, count: number): Promise<Client[]> {
   return Promise.all(Array.from({ length: count }, () => open(url)))
 }
 
@@ -16,15 +16,23 @@ for (const batch of [true, false]) {
     const gateway = await startGateway(t, { handler: false, env: { MAX_CONNECTIONS_PER_IP: 'off' } })
     await startApp(t, gateway.handlerSocket, {
       batch,
-      routes: (app) => app.ws('/ws/slow', { message: async (request) => { await pause(1000); return request.body } })
+      routes: (app) =>
+        app.ws('/ws/slow', {
+          message: async (request) => {
+            await pause(1000)
+            return request.body
+          },
+        }),
     })
     const clients = await openMany(`${gateway.ws}/ws/slow`, 200)
     for (let round = 0; round < 2; round++) {
       const began = performance.now()
-      const times = await Promise.all(clients.map(async (client, i) => {
-        assert.equal(await client.ask(`${round} ${i}`), `${round} ${i}`)
-        return performance.now() - began
-      }))
+      const times = await Promise.all(
+        clients.map(async (client, i) => {
+          assert.equal(await client.ask(`${round} ${i}`), `${round} ${i}`)
+          return performance.now() - began
+        }),
+      )
       assert.ok(Math.max(...times) < 1500, `the slowest took ${Math.max(...times)} ms`)
     }
     await Promise.all(clients.map((client) => client.close()))
@@ -34,12 +42,13 @@ for (const batch of [true, false]) {
     const gateway = await startGateway(t, { handler: false, env: { MAX_CONNECTIONS_PER_IP: 'off' } })
     await startApp(t, gateway.handlerSocket, {
       batch,
-      routes: (app) => app.ws('/ws/mixed', {
-        message: async (request) => {
-          if (request.body === 'slow') await pause(1000)
-          return request.body
-        }
-      })
+      routes: (app) =>
+        app.ws('/ws/mixed', {
+          message: async (request) => {
+            if (request.body === 'slow') await pause(1000)
+            return request.body
+          },
+        }),
     })
     const clients = await openMany(`${gateway.ws}/ws/mixed`, 100)
     // A paced load: sockets take turns, so that latency is what is measured and not the processor.
@@ -54,10 +63,12 @@ for (const batch of [true, false]) {
           const client = idle.shift()!
           const slow = slowShare > 0 && turn++ % Math.round(1 / slowShare) === 0
           const began = performance.now()
-          pending.push(client.ask(slow ? 'slow' : 'fast').then(() => {
-            if (!slow) times.push(performance.now() - began)
-            idle.push(client)
-          }))
+          pending.push(
+            client.ask(slow ? 'slow' : 'fast').then(() => {
+              if (!slow) times.push(performance.now() - began)
+              idle.push(client)
+            }),
+          )
         }
         await pause(5)
       }
@@ -68,7 +79,10 @@ for (const batch of [true, false]) {
     await measure(0)
     const without = await measure(0)
     const withSlow = await measure(0.05)
-    assert.ok(withSlow < 5 * without, `p99 of the others: ${withSlow.toFixed(1)} ms, without slow ones ${without.toFixed(1)} ms`)
+    assert.ok(
+      withSlow < 5 * without,
+      `p99 of the others: ${withSlow.toFixed(1)} ms, without slow ones ${without.toFixed(1)} ms`,
+    )
     await Promise.all(clients.map((client) => client.close()))
   })
 }
@@ -76,12 +90,13 @@ for (const batch of [true, false]) {
 test('a slow event delays only its own socket, and results of a batch come as they finish', async (t) => {
   const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' } })
   await startApp(t, gateway.handlerSocket, {
-    routes: (app) => app.ws('/ws/mixed', {
-      message: async (request) => {
-        await pause(Number(request.body))
-        return request.body
-      }
-    })
+    routes: (app) =>
+      app.ws('/ws/mixed', {
+        message: async (request) => {
+          await pause(Number(request.body))
+          return request.body
+        },
+      }),
   })
   const clients = await openMany(`${gateway.ws}/ws/mixed`, 40)
   const order: string[] = []

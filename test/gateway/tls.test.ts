@@ -4,53 +4,77 @@ import { once } from 'node:events'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
-import { certificates, type Certificates } from '../support/certificates.ts'
-import { open, type Client } from '../support/client.ts'
+import { type TestContext, test } from 'node:test'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { type Certificates, certificates } from '../support/certificates.ts'
+import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
-import { project, startGateway, type Gateway, type GatewayOptions } from '../support/gateway.ts'
+import { type Gateway, type GatewayOptions, project, startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { rawHandshake } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
 
 const KIB = 1024
 
-type Secure = Gateway & { pki: Certificates, tlsPort: number, https: string, wss: (path: string, headers?: Record<string, string>) => Promise<Client> }
+type Secure = Gateway & {
+  pki: Certificates
+  tlsPort: number
+  https: string
+  wss: (path: string, headers?: Record<string, string>) => Promise<Client>
+}
 
-async function startSecure (t: TestContext, { env, ...options }: GatewayOptions & { env?: Record<string, string> } = {}): Promise<Secure> {
+async function startSecure(
+  t: TestContext,
+  { env, ...options }: GatewayOptions & { env?: Record<string, string> } = {},
+): Promise<Secure> {
   const pki = certificates(t)
   const { certificate, key } = pki.make('site')
   const tlsPort = await freePort()
   const gateway = await startGateway(t, {
-    ...options, env: { TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key, TLS_PORT: String(tlsPort), ...env },
+    ...options,
+    env: { TLS_CERTIFICATE: certificate, TLS_CERTIFICATE_KEY: key, TLS_PORT: String(tlsPort), ...env },
   })
   return {
-    ...gateway, pki, tlsPort, https: `https://127.0.0.1:${tlsPort}`,
+    ...gateway,
+    pki,
+    tlsPort,
+    https: `https://127.0.0.1:${tlsPort}`,
     wss: (path, headers = {}) => open(`wss://localhost:${tlsPort}${path}`, { ca: pki.authority, headers }),
   }
 }
 
-async function shake (gateway: Secure, options: ConnectionOptions = {}): Promise<TLSSocket> {
-  const socket = connect({ port: gateway.tlsPort, host: '127.0.0.1', servername: 'localhost', ca: gateway.pki.authority, ...options })
+async function shake(gateway: Secure, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const socket = connect({
+    port: gateway.tlsPort,
+    host: '127.0.0.1',
+    servername: 'localhost',
+    ca: gateway.pki.authority,
+    ...options,
+  })
   await once(socket, 'secureConnect')
   return socket
 }
 
 /** The name in the certificate that a new client is shown. */
-async function shown (gateway: Secure): Promise<string> {
+async function shown(gateway: Secure): Promise<string> {
   const socket = await shake(gateway)
   const { subject } = socket.getPeerCertificate()
   socket.destroy()
   return String(subject.CN)
 }
 
-function get (gateway: Secure, path: string): Promise<{ status: number, body: string }> {
+function get(gateway: Secure, path: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     request(`${gateway.https}${path}`, { ca: gateway.pki.authority, agent: false }, (response) => {
       let body = ''
-      response.on('data', (chunk) => { body += chunk }).on('end', () => resolve({ status: response.statusCode!, body }))
-    }).on('error', reject).end()
+      response
+        .on('data', (chunk) => {
+          body += chunk
+        })
+        .on('end', () => resolve({ status: response.statusCode!, body }))
+    })
+      .on('error', reject)
+      .end()
   })
 }
 
@@ -91,14 +115,21 @@ test('TLS_REDIRECT sends what comes in plain to https, but not what is secure al
   const answer = await fetch(`${gateway.url}/a%20b?c=d`, { method: 'POST', redirect: 'manual' })
   assert.equal(answer.status, 308)
   assert.equal(answer.headers.get('location'), `${gateway.https}/a%20b?c=d`)
-  assert.equal((await fetch(`${gateway.url}/.well-known/acme-challenge/x`, { redirect: 'manual' })).status, 404, 'the site’s own answer')
+  assert.equal(
+    (await fetch(`${gateway.url}/.well-known/acme-challenge/x`, { redirect: 'manual' })).status,
+    404,
+    'the site’s own answer',
+  )
 
   const plain = await rawHandshake(gateway.port, '/ws/echo').response()
   assert.equal(plain.status, 308)
   assert.equal(plain.headers.location, `${gateway.https}/ws/echo`)
   const followed = await open(`${gateway.ws}/ws/echo`, { followRedirects: true, ca: gateway.pki.authority })
   assert.equal(await followed.ask('followed'), 'followed')
-  const proxied = await open(`${gateway.ws}/ws/echo`, { localAddress: '127.0.0.9', headers: { 'x-forwarded-proto': 'https' } })
+  const proxied = await open(`${gateway.ws}/ws/echo`, {
+    localAddress: '127.0.0.9',
+    headers: { 'x-forwarded-proto': 'https' },
+  })
   assert.equal(await proxied.ask('through a proxy'), 'through a proxy')
   const client = await gateway.wss('/ws/echo')
   assert.equal(await client.ask('secure'), 'secure')
@@ -115,7 +146,7 @@ test('a renewed certificate is taken by a reload, sockets stay; one that is brok
   copyFileSync(join(folder, 'renewed.pem'), join(folder, 'site.pem'))
   copyFileSync(join(folder, 'renewed-key.pem'), join(folder, 'site-key.pem'))
   await gateway.reload()
-  await until('new clients see it', async () => await shown(gateway) === 'renewed')
+  await until('new clients see it', async () => (await shown(gateway)) === 'renewed')
   assert.equal(await client.ask('still here'), 'still here')
 
   writeFileSync(join(folder, 'site.pem'), 'nonsense')
@@ -129,11 +160,21 @@ test('a renewed certificate is taken by a reload, sockets stay; one that is brok
 test('an idle socket over TLS costs at most 40 KB in nginx', async (t) => {
   const gateway = await startSecure(t, { env: { MAX_CONNECTIONS_PER_IP: 'off', WORKERS: '1' } })
   const openMany = (): Promise<Client[]> => Promise.all(Array.from({ length: 50 }, () => gateway.wss('/ws/echo')))
-  const memory = (): number => gateway.workers().reduce((sum, pid) => sum +
-    [...readFileSync(`/proc/${pid}/status`, 'utf8').matchAll(/Rss(?:Anon|Shmem):\s+(\d+)/g)].reduce((bytes, [, kib]) => bytes + Number(kib) * KIB, 0), 0)
-  const all = [...await openMany(), ...await openMany()]
+  const memory = (): number =>
+    gateway
+      .workers()
+      .reduce(
+        (sum, pid) =>
+          sum +
+          [...readFileSync(`/proc/${pid}/status`, 'utf8').matchAll(/Rss(?:Anon|Shmem):\s+(\d+)/g)].reduce(
+            (bytes, [, kib]) => bytes + Number(kib) * KIB,
+            0,
+          ),
+        0,
+      )
+  const all = [...(await openMany()), ...(await openMany())]
   const before = memory()
-  for (let i = 0; i < 12; i++) all.push(...await openMany())
+  for (let i = 0; i < 12; i++) all.push(...(await openMany()))
   const each = (memory() - before) / 600
   t.diagnostic(`${each.toFixed(0)} bytes a socket`)
   for (const { socket } of all) socket.terminate()
@@ -147,20 +188,36 @@ test('a certificate that cannot be used is refused at the start, in one line wit
   make('other')
   mkdirSync(file('folder'))
   writeFileSync(file('cut.pem'), '-----BEGIN CERTIFICATE-----\nAAAA\n')
-  writeFileSync(file('locked.pem'), spawnSync('openssl', ['pkey', '-in', key, '-aes256', '-passout', 'pass:secret']).stdout)
+  writeFileSync(
+    file('locked.pem'),
+    spawnSync('openssl', ['pkey', '-in', key, '-aes256', '-passout', 'pass:secret']).stdout,
+  )
   const cases: Array<[string, string, RegExp]> = [
     [file('missing.pem'), key, /^framegate: TLS_CERTIFICATE=\S+missing\.pem: expected .*No such file or directory/],
     [file('folder'), key, /^framegate: TLS_CERTIFICATE=\S+folder: expected .*Is a directory/],
     [key, key, /^framegate: TLS_CERTIFICATE=\S+site-key\.pem: expected certificates in PEM form/],
     [file('cut.pem'), key, /^framegate: TLS_CERTIFICATE=\S+cut\.pem: expected what nginx can use/],
-    [certificate, file('missing.pem'), /^framegate: TLS_CERTIFICATE_KEY=\S+missing\.pem: expected .*No such file or directory/],
+    [
+      certificate,
+      file('missing.pem'),
+      /^framegate: TLS_CERTIFICATE_KEY=\S+missing\.pem: expected .*No such file or directory/,
+    ],
     [certificate, certificate, /^framegate: TLS_CERTIFICATE_KEY=\S+site\.pem: expected a private key/],
-    [certificate, file('locked.pem'), /^framegate: TLS_CERTIFICATE_KEY=\S+locked\.pem: expected a key without a passphrase/],
-    [certificate, file('other-key.pem'), /^framegate: TLS_CERTIFICATE_KEY=\S+other-key\.pem: expected the key of TLS_CERTIFICATE/],
+    [
+      certificate,
+      file('locked.pem'),
+      /^framegate: TLS_CERTIFICATE_KEY=\S+locked\.pem: expected a key without a passphrase/,
+    ],
+    [
+      certificate,
+      file('other-key.pem'),
+      /^framegate: TLS_CERTIFICATE_KEY=\S+other-key\.pem: expected the key of TLS_CERTIFICATE/,
+    ],
   ]
   for (const [TLS_CERTIFICATE, TLS_CERTIFICATE_KEY, words] of cases) {
     const { status, stderr } = spawnSync('lua5.1', [join(project, 'lua/configure.lua'), project, file('run')], {
-      encoding: 'utf8', env: { PATH: process.env.PATH, TLS_CERTIFICATE, TLS_CERTIFICATE_KEY },
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, TLS_CERTIFICATE, TLS_CERTIFICATE_KEY },
     })
     assert.equal(status, 1, stderr)
     assert.match(stderr, words)

@@ -7,9 +7,24 @@ import test from 'node:test'
 import cookie from '@fastify/cookie'
 import { Type } from 'typebox'
 import { Close } from '../../handler/websocket.ts'
-import { type App, batchRequest, buildApp, event, listen, request, sendBatch, type Answer, type Line } from './support.ts'
+import {
+  type Answer,
+  type App,
+  batchRequest,
+  buildApp,
+  event,
+  type Line,
+  listen,
+  request,
+  sendBatch,
+} from './support.ts'
 
-const FORWARDED = { 'x-forwarded-for': '192.0.2.7', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'example.com:8443', host: 'internal' }
+const FORWARDED = {
+  'x-forwarded-for': '192.0.2.7',
+  'x-forwarded-proto': 'https',
+  'x-forwarded-host': 'example.com:8443',
+  host: 'internal',
+}
 
 const context = new AsyncLocalStorage<string>()
 
@@ -22,43 +37,120 @@ function addRoutes(app: App): void {
     object: () => ({ a: [1] }),
     null: () => null,
     buffer: () => Buffer.from([0, 255]),
-    'text-buffer': (_request, reply) => { reply.type('text/plain'); return Buffer.from('text') },
-    'broken-text-buffer': (_request, reply) => { reply.type('text/plain'); return Buffer.from([255]) },
-    'binary-string': (_request, reply) => { reply.type('image/svg+xml'); return '<svg/>' },
-    promise: async () => { await new Promise(setImmediate); return 'later' },
+    'text-buffer': (_request, reply) => {
+      reply.type('text/plain')
+      return Buffer.from('text')
+    },
+    'broken-text-buffer': (_request, reply) => {
+      reply.type('text/plain')
+      return Buffer.from([255])
+    },
+    'binary-string': (_request, reply) => {
+      reply.type('image/svg+xml')
+      return '<svg/>'
+    },
+    promise: async () => {
+      await new Promise(setImmediate)
+      return 'later'
+    },
     stream: () => Readable.from(['a', 'b']),
     'web-stream': () => new Response('web').body,
-    response: () => new Response('{"r":1}', { status: 201, headers: { 'content-type': 'application/json', 'x-mine': 'é' } }),
-    hijack: (_request, reply) => { reply.hijack(); reply.raw.writeHead(202, { 'X-Raw': '1' }); reply.raw.write('ra'); reply.raw.end('w') },
-    'hijack-and-end': (_request, reply) => { reply.hijack().raw.end('ended') },
+    response: () =>
+      new Response('{"r":1}', { status: 201, headers: { 'content-type': 'application/json', 'x-mine': 'é' } }),
+    hijack: (_request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(202, { 'X-Raw': '1' })
+      reply.raw.write('ra')
+      reply.raw.end('w')
+    },
+    'hijack-and-end': (_request, reply) => {
+      reply.hijack().raw.end('ended')
+    },
     'reply.send': async (_request, reply) => reply.code(201).header('x-a', ['1', '2']).send({ sent: true }),
     '204': async (_request, reply) => reply.code(204).send(),
-    throw: () => { throw Object.assign(new Error('thrown'), { statusCode: 418 }) },
-    reject: async () => { throw new Error('rejected') },
-    close: () => { throw new Close(4000, 'so long') },
+    throw: () => {
+      throw Object.assign(new Error('thrown'), { statusCode: 418 })
+    },
+    reject: async () => {
+      throw new Error('rejected')
+    },
+    close: () => {
+      throw new Close(4000, 'so long')
+    },
     'not-found': (_request, reply) => reply.callNotFound(),
     context: async () => context.getStore() ?? 'lost',
     redirect: (_request, reply) => reply.redirect('/elsewhere'),
-    cookies: (request, reply) => { reply.setCookie('a', '1').setCookie('b', request.cookies.c); return 'set' },
-    'one-cookie': (_request, reply) => { reply.setCookie('a', '1'); return 'set' },
-    effects: (_request, reply) => { reply.publish('t', 'x').subscribe('a'); return 'héllo' },
-    'bad-header': async (_request, reply) => { reply.header('x-bad', 'a\nb'); return 'x' },
-    client: ({ ip, ips, hostname, host, protocol, port, method, url, query }) => ({ ip, ips, hostname, host, protocol, port, method, url, query }),
+    cookies: (request, reply) => {
+      reply.setCookie('a', '1').setCookie('b', request.cookies.c)
+      return 'set'
+    },
+    'one-cookie': (_request, reply) => {
+      reply.setCookie('a', '1')
+      return 'set'
+    },
+    effects: (_request, reply) => {
+      reply.publish('t', 'x').subscribe('a')
+      return 'héllo'
+    },
+    'bad-header': async (_request, reply) => {
+      reply.header('x-bad', 'a\nb')
+      return 'x'
+    },
+    client: ({ ip, ips, hostname, host, protocol, port, method, url, query }) => ({
+      ip,
+      ips,
+      hostname,
+      host,
+      protocol,
+      port,
+      method,
+      url,
+      query,
+    }),
     headers: ({ headers }) => ({ ...headers, connection: undefined }),
-    raw: async ({ raw, body }) => ({ httpVersion: raw.httpVersion, complete: raw.complete, aborted: raw.aborted, encrypted: !!raw.socket.encrypted, destroyed: raw.socket.destroyed, body }),
-    'failing-stream': () => Readable.from((async function * () { yield 'a'; await new Promise(setImmediate); throw new Error('broke') })()),
-    'stream-that-never-starts': () => new Readable({ read() { this.destroy(new Error('never')) } }),
-    destroy: (request) => { request.raw.socket.destroy(); return new Promise(() => {}) },
+    raw: async ({ raw, body }) => ({
+      httpVersion: raw.httpVersion,
+      complete: raw.complete,
+      aborted: raw.aborted,
+      encrypted: !!raw.socket.encrypted,
+      destroyed: raw.socket.destroyed,
+      body,
+    }),
+    'failing-stream': () =>
+      Readable.from(
+        (async function* () {
+          yield 'a'
+          await new Promise(setImmediate)
+          throw new Error('broke')
+        })(),
+      ),
+    'stream-that-never-starts': () =>
+      new Readable({
+        read() {
+          this.destroy(new Error('never'))
+        },
+      }),
+    destroy: (request) => {
+      request.raw.socket.destroy()
+      return new Promise(() => {})
+    },
   }
   for (const [name, answer] of Object.entries(answers)) {
     app.ws(`/ws/${name}`, { message: (request, reply) => answer(request, reply) })
     app.post(`/plain/${name}`, async (request, reply) => answer(request, reply))
   }
-  app.ws('/ws/schema', { schema: { message: Type.Object({ n: Type.Integer() }) }, message: async (request) => ({ n: request.body.n }) })
+  app.ws('/ws/schema', {
+    schema: { message: Type.Object({ n: Type.Integer() }) },
+    message: async (request) => ({ n: request.body.n }),
+  })
   app.ws('/ws/small', { bodyLimit: 10, message: (request) => request.body })
   app.post('/plain/small', { bodyLimit: 10 }, async (request) => request.body)
   app.ws('/ws/signal', { message: async (request) => String(request.signal.aborted) })
-  app.post('/plain/parsed', { preParsing: async (_request, _reply, payload) => payload }, async (request) => request.body)
+  app.post(
+    '/plain/parsed',
+    { preParsing: async (_request, _reply, payload) => payload },
+    async (request) => request.body,
+  )
 }
 
 /** A hook of each kind, each leaving its mark on the answer, the last ones in `done`. */
@@ -69,14 +161,22 @@ async function addHooks(app: App, done: string[]): Promise<void> {
     if (request.headers['x-refuse']) return reply.code(401).send({ who: 'are you' })
   })
   app.addHook('onRequest', (request, _reply, next) => context.run(request.url, next))
-  app.addHook('preHandler', (request, reply, next) => { reply.header('x-body', typeof request.body); next() })
-  app.addHook('onSend', (_request, reply, payload, next) => { reply.header('x-sent', typeof payload); next(null, payload) })
-  app.addHook('onResponse', async (request, reply) => { done.push(`${request.url} ${reply.statusCode}`) })
+  app.addHook('preHandler', (request, reply, next) => {
+    reply.header('x-body', typeof request.body)
+    next()
+  })
+  app.addHook('onSend', (_request, reply, payload, next) => {
+    reply.header('x-sent', typeof payload)
+    next(null, payload)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    done.push(`${request.url} ${reply.statusCode}`)
+  })
   app.addHook('onTimeout', async (_request, _reply) => {})
   app.addHook('onRequestAbort', async (_request) => {})
 }
 
-type Result = { status: number, headers: object, body: string } | 'lost'
+type Result = { status: number; headers: object; body: string } | 'lost'
 const OF_THE_CONNECTION = ['date', 'connection', 'keep-alive', 'transfer-encoding', 'content-length']
 
 function withoutConnection(headers: object): object {
@@ -105,26 +205,47 @@ test('every kind of answer is the same alone and in a batch', async (t) => {
   assert.ok(paths.size > 60)
   const texts: [string, string | undefined, Record<string, string>][] = [
     ...[...paths].map((path): [string, string, {}] => [`${path}?q=1`, 'héllo', {}]),
-    ['/ws/schema', '{"n":1}', {}], ['/ws/schema', '{"n":"x"}', {}], ['/ws/schema', '{', {}], ['/ws/schema', '', {}],
-    ['/ws/small', '0123456789', {}], ['/ws/small', '0123456789a', {}], ['/plain/small', '0123456789a', {}],
-    ['/ws/string', 'x', { 'x-refuse': '1' }], ['/ws/cookies', 'x', { cookie: 'c=3' }], ['/nowhere', 'x', {}], ['/ws/%zz', 'x', {}],
-    ['/plain/parsed', 'x'.repeat(100_000), {}], ['/plain/headers', '[', {}], ['/ws/string', undefined, { 'ce-type': 'framegate.open' }],
-    ['/ws/string', undefined, { 'ce-type': 'framegate.close' }], ['/ws/string', 'x', { 'ce-type': 'framegate.other' }],
+    ['/ws/schema', '{"n":1}', {}],
+    ['/ws/schema', '{"n":"x"}', {}],
+    ['/ws/schema', '{', {}],
+    ['/ws/schema', '', {}],
+    ['/ws/small', '0123456789', {}],
+    ['/ws/small', '0123456789a', {}],
+    ['/plain/small', '0123456789a', {}],
+    ['/ws/string', 'x', { 'x-refuse': '1' }],
+    ['/ws/cookies', 'x', { cookie: 'c=3' }],
+    ['/nowhere', 'x', {}],
+    ['/ws/%zz', 'x', {}],
+    ['/plain/parsed', 'x'.repeat(100_000), {}],
+    ['/plain/headers', '[', {}],
+    ['/ws/string', undefined, { 'ce-type': 'framegate.open' }],
+    ['/ws/string', undefined, { 'ce-type': 'framegate.close' }],
+    ['/ws/string', 'x', { 'ce-type': 'framegate.other' }],
   ]
-  const events = texts.map(([url, text, headers], i) => event('message', url, text, { ...FORWARDED, 'ce-id': `c${i}/1`, ...headers }))
+  const events = texts.map(([url, text, headers], i) =>
+    event('message', url, text, { ...FORWARDED, 'ce-id': `c${i}/1`, ...headers }),
+  )
   const alone: Result[] = []
   for (const { url, headers, payload } of events) {
     const lengths = payload === undefined ? {} : { 'content-length': Buffer.byteLength(payload) }
-    alone.push(await request(port, { path: url, headers: { ...headers, ...lengths } }, payload).then(ofAnswer, () => 'lost'))
+    alone.push(
+      await request(port, { path: url, headers: { ...headers, ...lengths } }, payload).then(ofAnswer, () => 'lost'),
+    )
   }
   const doneAlone = done.splice(0).sort()
-  const lines = await sendBatch(port, events.map(({ url, headers, payload }) => ({ path: url, headers, body: payload })))
+  const lines = await sendBatch(
+    port,
+    events.map(({ url, headers, payload }) => ({ path: url, headers, body: payload })),
+  )
   for (const [i, { url, headers }] of events.entries()) {
     assert.deepEqual(ofLine(lines.get(headers['ce-id'])), alone[i], `${url} ${headers['ce-type']}`)
   }
   assert.deepEqual(done.sort(), doneAlone)
-  assert.deepEqual(alone.flatMap((result, i) => result === 'lost' ? [events[i]!.url] : []).sort(), [
-    '/plain/destroy?q=1', '/plain/failing-stream?q=1', '/ws/destroy?q=1', '/ws/failing-stream?q=1',
+  assert.deepEqual(alone.flatMap((result, i) => (result === 'lost' ? [events[i]!.url] : [])).sort(), [
+    '/plain/destroy?q=1',
+    '/plain/failing-stream?q=1',
+    '/ws/destroy?q=1',
+    '/ws/failing-stream?q=1',
   ])
 })
 
@@ -134,14 +255,24 @@ test('lines come as their events finish, and a batch that is answered at once is
   app.ws('/ws/fast', { message: async (request) => request.body })
   app.ws('/ws/slow', { message: () => promise })
   const port = await listen(app)
-  const at = (path: string, id: string) => ({ path, headers: event('message', path, 'x', { 'ce-id': id }).headers, body: id })
+  const at = (path: string, id: string) => ({
+    path,
+    headers: event('message', path, 'x', { 'ce-id': id }).headers,
+    body: id,
+  })
   const outgoing = http.request({ host: '127.0.0.1', port, method: 'POST', ...batchRequest })
   outgoing.end(JSON.stringify([at('/ws/slow', 'a'), at('/ws/fast', 'b'), at('/ws/fast', 'c')]))
-  const [response] = await once(outgoing, 'response') as [http.IncomingMessage]
+  const [response] = (await once(outgoing, 'response')) as [http.IncomingMessage]
   assert.equal(response.headers['content-type'], 'application/x-ndjson')
   const parts = response[Symbol.asyncIterator]()
   const first = String((await parts.next()).value)
-  assert.deepEqual(first.trim().split('\n').map((line) => JSON.parse(line).id), ['b', 'c'])
+  assert.deepEqual(
+    first
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).id),
+    ['b', 'c'],
+  )
   release('at last')
   assert.equal(JSON.parse(String((await parts.next()).value)).body, 'at last')
   assert.equal((await parts.next()).done, true)
@@ -153,7 +284,11 @@ test('lines come as their events finish, and a batch that is answered at once is
 test('a batch that cannot be read is refused as a whole, and says what was expected', async (t) => {
   const app = await buildApp(t)
   let ran = 0
-  app.ws('/ws/x', { message: async () => { ran++ } })
+  app.ws('/ws/x', {
+    message: async () => {
+      ran++
+    },
+  })
   const port = await listen(app)
   const good = { path: '/ws/x', headers: event('message', '/ws/x', 'hi').headers, body: 'hi' }
   const faults: [string, RegExp][] = [
@@ -184,7 +319,9 @@ test('when the connection of a batch breaks, its events see it', async (t) => {
   const mark = (what: string): void => {
     if (seen.push(what) === 5) resolve()
   }
-  app.addHook('onRequestAbort', async (request) => { mark(`abort hook ${request.url}`) })
+  app.addHook('onRequestAbort', async (request) => {
+    mark(`abort hook ${request.url}`)
+  })
   app.ws('/ws/x', {
     message: ({ raw, signal }, reply) => {
       raw.on('close', () => mark(`request closed, aborted: ${raw.aborted}`))
@@ -199,15 +336,26 @@ test('when the connection of a batch breaks, its events see it', async (t) => {
   app.ws('/ws/done', { message: async () => 'done' })
   const port = await listen(app)
   const outgoing = http.request({ host: '127.0.0.1', port, method: 'POST', ...batchRequest })
-  outgoing.end(JSON.stringify(['/ws/x', '/plain', '/ws/done'].map((path) => ({ path, headers: event('message', path, 'x', { 'ce-id': path }).headers, body: 'x' }))))
-  const [response] = await once(outgoing, 'response') as [http.IncomingMessage]
+  outgoing.end(
+    JSON.stringify(
+      ['/ws/x', '/plain', '/ws/done'].map((path) => ({
+        path,
+        headers: event('message', path, 'x', { 'ce-id': path }).headers,
+        body: 'x',
+      })),
+    ),
+  )
+  const [response] = (await once(outgoing, 'response')) as [http.IncomingMessage]
   await once(response, 'data')
   response.on('error', () => {})
   outgoing.destroy()
   await allSeen
   assert.deepEqual(seen.sort(), [
-    'abort hook /ws/x', 'plain response closed, finished: false', 'request closed, aborted: true',
-    'response closed, finished: false', 'signal',
+    'abort hook /ws/x',
+    'plain response closed, finished: false',
+    'request closed, aborted: true',
+    'response closed, finished: false',
+    'signal',
   ])
 })
 
@@ -217,13 +365,18 @@ test('the requests of a batch close when they are answered', async (t) => {
   const { promise: bothClosed, resolve } = Promise.withResolvers<void>()
   app.ws('/ws/x', {
     preHandler: async ({ raw, event: { id } = { id: '' } }) => {
-      raw.on('close', () => { if (closed.add(`${id} ${raw.aborted}`).size === 2) resolve() })
+      raw.on('close', () => {
+        if (closed.add(`${id} ${raw.aborted}`).size === 2) resolve()
+      })
     },
     message: async () => 'hi',
   })
   const port = await listen(app)
   const { headers } = event('message', '/ws/x', 'hi', { 'ce-id': 'message' })
-  await sendBatch(port, [{ path: '/ws/x', headers, body: 'hi' }, { path: '/ws/x', headers: event('open', '/ws/x', undefined, { 'ce-id': 'open' }).headers }])
+  await sendBatch(port, [
+    { path: '/ws/x', headers, body: 'hi' },
+    { path: '/ws/x', headers: event('open', '/ws/x', undefined, { 'ce-id': 'open' }).headers },
+  ])
   await bothClosed
   assert.deepEqual([...closed].sort(), ['message false', 'open false'])
 })

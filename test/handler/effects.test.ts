@@ -20,20 +20,40 @@ test('a few effects are headers, and the body stays the frame', async (t) => {
     return 'bye'
   })
   assert.equal(answer.body, 'bye')
-  const { 'ws-subscribe': subscribe, 'ws-unsubscribe': unsubscribe, 'ws-close': close, 'ws-state': state, 'ws-user': user } = answer.headers
-  assert.deepEqual({ subscribe, unsubscribe, close, state, user }, {
-    subscribe: 'a, b%2Cc', unsubscribe: 'd', close: '4001 so%20long', state: 'caf%C3%A9%20%22%25', user: 'Ada',
-  })
+  const {
+    'ws-subscribe': subscribe,
+    'ws-unsubscribe': unsubscribe,
+    'ws-close': close,
+    'ws-state': state,
+    'ws-user': user,
+  } = answer.headers
+  assert.deepEqual(
+    { subscribe, unsubscribe, close, state, user },
+    {
+      subscribe: 'a, b%2Cc',
+      unsubscribe: 'd',
+      close: '4001 so%20long',
+      state: 'caf%C3%A9%20%22%25',
+      user: 'Ada',
+    },
+  )
 })
 
 test('of two headers for one topic the later wins', async (t) => {
-  const answer = await answerOf(t, (reply) => { reply.subscribe('a', 'b').unsubscribe('a') })
+  const answer = await answerOf(t, (reply) => {
+    reply.subscribe('a', 'b').unsubscribe('a')
+  })
   assert.deepEqual([answer.headers['ws-subscribe'], answer.headers['ws-unsubscribe']], ['b', 'a'])
 })
 
 test('frames and publications make a document, in order, the body last and the close behind it', async (t) => {
   const answer = await answerOf(t, (reply) => {
-    reply.subscribe('a').close(1000).publish('a', { n: 1 }, { except: 'self' }).frame(Buffer.from([0xff])).frame('one')
+    reply
+      .subscribe('a')
+      .close(1000)
+      .publish('a', { n: 1 }, { except: 'self' })
+      .frame(Buffer.from([0xff]))
+      .frame('one')
     reply.publish('b', new Uint8Array([1, 2]))
     reply.unsubscribe('c')
     reply.state = null
@@ -57,7 +77,14 @@ test('frames and publications make a document, in order, the body last and the c
 
 test('effects of more than 2 KB make a document', async (t) => {
   const topics = Array.from({ length: 100 }, (_, i) => `topic-number-${i}-of-many`)
-  assert.deepEqual(effectsIn(await answerOf(t, (reply) => { reply.subscribe(...topics) })), [{ subscribe: topics }])
+  assert.deepEqual(
+    effectsIn(
+      await answerOf(t, (reply) => {
+        reply.subscribe(...topics)
+      }),
+    ),
+    [{ subscribe: topics }],
+  )
 })
 
 test('whatever the body is, it is the last frame of the document', async (t) => {
@@ -68,12 +95,30 @@ test('whatever the body is, it is the last frame of the document', async (t) => 
     [new Response('hé').body, { base64: 'aMOp' }],
   ]
   for (const [body, frame] of bodies) {
-    assert.deepEqual(effectsIn(await answerOf(t, (reply) => { reply.frame('x'); return body })), [{ send: { text: 'x' } }, { send: frame }])
+    assert.deepEqual(
+      effectsIn(
+        await answerOf(t, (reply) => {
+          reply.frame('x')
+          return body
+        }),
+      ),
+      [{ send: { text: 'x' } }, { send: frame }],
+    )
   }
   for (const nothing of [undefined, '']) {
-    assert.deepEqual(effectsIn(await answerOf(t, (reply) => { reply.frame('x'); return nothing })), [{ send: { text: 'x' } }])
+    assert.deepEqual(
+      effectsIn(
+        await answerOf(t, (reply) => {
+          reply.frame('x')
+          return nothing
+        }),
+      ),
+      [{ send: { text: 'x' } }],
+    )
   }
-  const noContent = await answerOf(t, (reply) => { reply.frame('x').code(204) })
+  const noContent = await answerOf(t, (reply) => {
+    reply.frame('x').code(204)
+  })
   assert.deepEqual([noContent.statusCode, effectsIn(noContent)], [200, [{ send: { text: 'x' } }]])
 })
 
@@ -110,8 +155,12 @@ test('reply.state is what the gateway carries, then what was assigned; reply.use
 
 test('effects work in hooks and in plain routes', async (t) => {
   const app = await buildApp(t)
-  app.addHook('preHandler', async (_request, reply) => { reply.subscribe('hook') })
-  app.addHook('onSend', async (_request, _reply, payload) => (typeof payload === 'string' ? payload.toUpperCase() : payload))
+  app.addHook('preHandler', async (_request, reply) => {
+    reply.subscribe('hook')
+  })
+  app.addHook('onSend', async (_request, _reply, payload) =>
+    typeof payload === 'string' ? payload.toUpperCase() : payload,
+  )
   app.post('/ws/plain', async (_request, reply) => reply.frame('one').send('two'))
   app.ws('/ws/x', { message: async () => 'three' })
   const plain = await app.inject(event('message', '/ws/plain', 'hi'))
@@ -136,33 +185,77 @@ test('values that cannot be sent are refused with clear words', async (t) => {
     [(reply) => reply.subscribe(''), /RangeError: topic must be 1 to 255 bytes of UTF-8, got 0/],
     [(reply) => reply.publish(long, 'x'), /RangeError: topic must be 1 to 255 bytes of UTF-8, got 256/],
     [(reply) => reply.unsubscribe(7 as never), /TypeError: topic must be a string, got number/],
-    [(reply) => reply.publish('a', undefined as never), /TypeError: a frame must be a string, bytes or something JSON can hold, got undefined/],
+    [
+      (reply) => reply.publish('a', undefined as never),
+      /TypeError: a frame must be a string, bytes or something JSON can hold, got undefined/,
+    ],
     [(reply) => reply.publish('a', 'b', { except: 'me' as never }), /TypeError: except can only be 'self', got me/],
     [(reply) => reply.close(1001), /RangeError: close code must be 1000 or 3000-4999, got 1001/],
-    [(reply) => reply.close(4000, 'é'.repeat(62)), /RangeError: close reason must be at most 123 bytes of UTF-8, got 124/],
-    [(reply) => { reply.state = 'x'.repeat(4097) }, /RangeError: state must be at most 4096 bytes of UTF-8, got 4097/],
-    [(reply) => { reply.state = {} as never }, /TypeError: state must be a string or null, got object/],
-    [(reply) => { reply.user = '' }, /RangeError: user must be 1 to 255 bytes of UTF-8, got 0/],
+    [
+      (reply) => reply.close(4000, 'é'.repeat(62)),
+      /RangeError: close reason must be at most 123 bytes of UTF-8, got 124/,
+    ],
+    [
+      (reply) => {
+        reply.state = 'x'.repeat(4097)
+      },
+      /RangeError: state must be at most 4096 bytes of UTF-8, got 4097/,
+    ],
+    [
+      (reply) => {
+        reply.state = {} as never
+      },
+      /TypeError: state must be a string or null, got object/,
+    ],
+    [
+      (reply) => {
+        reply.user = ''
+      },
+      /RangeError: user must be 1 to 255 bytes of UTF-8, got 0/,
+    ],
   ]
   for (const [act, expected] of faults) {
     let thrown: unknown
-    await answerOf(t, (reply) => { try { act(reply) } catch (error) { thrown = error } })
+    await answerOf(t, (reply) => {
+      try {
+        act(reply)
+      } catch (error) {
+        thrown = error
+      }
+    })
     assert.match(String(thrown), expected)
   }
 })
 
 test('a state of 4096 bytes and a reason of 123 pass', async (t) => {
   const state = 'x'.repeat(4096)
-  const answer = await answerOf(t, (reply) => { reply.state = state; reply.close(4999, 'x'.repeat(123)) })
+  const answer = await answerOf(t, (reply) => {
+    reply.state = state
+    reply.close(4999, 'x'.repeat(123))
+  })
   assert.deepEqual(effectsIn(answer), [{ state }, { close: { code: 4999, reason: 'x'.repeat(123) } }])
 })
 
 test('Close is a 403 with ws-close, from a hook and from a handler', async (t) => {
   const app = await buildApp(t)
-  app.ws('/ws/hook', { onRequest: async () => { throw new Close(4401, 'sign in, é') } })
-  app.ws('/ws/handler', { open() { throw new Close(1000) }, message: async () => { throw new Close(4999, 'x') } })
+  app.ws('/ws/hook', {
+    onRequest: async () => {
+      throw new Close(4401, 'sign in, é')
+    },
+  })
+  app.ws('/ws/handler', {
+    open() {
+      throw new Close(1000)
+    },
+    message: async () => {
+      throw new Close(4999, 'x')
+    },
+  })
   const hook = await app.inject(event('open', '/ws/hook'))
-  assert.deepEqual([hook.statusCode, hook.headers['ws-close'], hook.json().message], [403, '4401 sign%20in,%20%C3%A9', 'sign in, é'])
+  assert.deepEqual(
+    [hook.statusCode, hook.headers['ws-close'], hook.json().message],
+    [403, '4401 sign%20in,%20%C3%A9', 'sign in, é'],
+  )
   assert.equal((await app.inject(event('open', '/ws/handler'))).headers['ws-close'], '1000')
   assert.equal((await app.inject(event('message', '/ws/handler', 'hi'))).headers['ws-close'], '4999 x')
 })
@@ -181,12 +274,16 @@ test('Close keeps its code under an error handler of the app, and joins a docume
     },
   })
   const open = await app.inject(event('open', '/ws/x'))
-  assert.deepEqual(effectsIn(open), [{ publish: { topic: 'log', text: 'refused' } }, { close: { code: 4403, reason: 'no' } }])
+  assert.deepEqual(effectsIn(open), [
+    { publish: { topic: 'log', text: 'refused' } },
+    { close: { code: 4403, reason: 'no' } },
+  ])
   assert.equal((await app.inject(event('message', '/ws/x', 'hi'))).headers['ws-close'], '4403 no')
 })
 
 test('Close takes only codes and reasons that a close frame can hold', () => {
-  for (const code of [999, 1001, 1005, 1006, 2999, 5000, 4000.5, NaN, '4000' as never]) assert.throws(() => new Close(code), RangeError)
+  for (const code of [999, 1001, 1005, 1006, 2999, 5000, 4000.5, NaN, '4000' as never])
+    assert.throws(() => new Close(code), RangeError)
   for (const code of [1000, 3000, 4999]) assert.equal(new Close(code).closeCode, code)
   assert.throws(() => new Close(4000, 'x'.repeat(124)), RangeError)
 })

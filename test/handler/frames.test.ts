@@ -5,8 +5,25 @@ import { Type } from 'typebox'
 import { buildApp, event, hint, listen, request, sendBatch } from './support.ts'
 
 const TEXTS = [
-  '', 'hi', '[lol] hi', '{', '"x"', '42', '{"n":1.0}', ' {"a" : 1}\n', '\ufeff', '\ufeff{}', 'null', 'a\0b', 'a\u2028b',
-  'naïve 😀', '%20', '{"__proto__":1}', '\r\n', '\\ud800', 'x'.repeat(70_000),
+  '',
+  'hi',
+  '[lol] hi',
+  '{',
+  '"x"',
+  '42',
+  '{"n":1.0}',
+  ' {"a" : 1}\n',
+  '\ufeff',
+  '\ufeff{}',
+  'null',
+  'a\0b',
+  'a\u2028b',
+  'naïve 😀',
+  '%20',
+  '{"__proto__":1}',
+  '\r\n',
+  '\\ud800',
+  'x'.repeat(70_000),
 ]
 const BINARIES = [[], [0], [0xff, 0xfe, 0x80], [0x68, 0x69], [0xef, 0xbb, 0xbf]].map((bytes) => Buffer.from(bytes))
 
@@ -16,9 +33,14 @@ test('without schema.message every frame comes back byte for byte, alone and in 
   const port = await listen(app)
   const frames = [...TEXTS, ...BINARIES]
   const events = frames.map((frame, i) => event('message', '/ws/echo', frame, { 'ce-id': `c${i}/1` }))
-  const lines = await sendBatch(port, events.map(({ url, headers, payload }) => ({
-    path: url, headers, ...(Buffer.isBuffer(payload) ? { body_base64: payload.toString('base64') } : { body: payload }),
-  })))
+  const lines = await sendBatch(
+    port,
+    events.map(({ url, headers, payload }) => ({
+      path: url,
+      headers,
+      ...(Buffer.isBuffer(payload) ? { body_base64: payload.toString('base64') } : { body: payload }),
+    })),
+  )
   for (const { headers, payload = '', url } of events) {
     const text = typeof payload === 'string'
     const alone = await request(port, { path: url, headers }, payload)
@@ -28,7 +50,10 @@ test('without schema.message every frame comes back byte for byte, alone and in 
     const line = lines.get(headers['ce-id'])
     assert.equal(line?.headers['content-type'], alone.headers['content-type'])
     const empty = payload.length === 0
-    assert.deepEqual([line?.body, line?.body_base64], empty ? [undefined, undefined] : text ? [payload, undefined] : [undefined, payload.toString('base64')])
+    assert.deepEqual(
+      [line?.body, line?.body_base64],
+      empty ? [undefined, undefined] : text ? [payload, undefined] : [undefined, payload.toString('base64')],
+    )
   }
 })
 
@@ -57,7 +82,10 @@ test('a frame that is no JSON is a 400 that says what was expected, and keeps th
   for (const text of ['', 'hi', '{', '{"a":1}}', '{"__proto__":{}}']) {
     const answer = await app.inject(event('message', '/ws/x', text))
     assert.equal(answer.statusCode, 400, text)
-    assert.match(answer.json().message, /^expected a text frame holding JSON, got (an empty frame|something else: .|JSON with a forbidden key)/)
+    assert.match(
+      answer.json().message,
+      /^expected a text frame holding JSON, got (an empty frame|something else: .|JSON with a forbidden key)/,
+    )
     assert.notEqual(answer.headers.connection, 'close')
   }
   const binary = await app.inject(event('message', '/ws/x', Buffer.from('{}')))
@@ -66,8 +94,14 @@ test('a frame that is no JSON is a 400 that says what was expected, and keeps th
 
 test('a frame that does not fit the schema is a 400 with the place', async (t) => {
   const app = await buildApp(t)
-  app.ws('/ws/x', { schema: { message: Type.Object({ text: Type.String({ minLength: 1 }) }) }, message: async () => 'not reached' })
-  assert.equal((await app.inject(event('message', '/ws/x', '{"text":""}'))).json().message, 'body/text must NOT have fewer than 1 characters')
+  app.ws('/ws/x', {
+    schema: { message: Type.Object({ text: Type.String({ minLength: 1 }) }) },
+    message: async () => 'not reached',
+  })
+  assert.equal(
+    (await app.inject(event('message', '/ws/x', '{"text":""}'))).json().message,
+    'body/text must NOT have fewer than 1 characters',
+  )
 })
 
 test('schema.reply serialises: fields it does not name stay behind', async (t) => {
@@ -81,13 +115,25 @@ test('schema.reply serialises: fields it does not name stay behind', async (t) =
 
 test('what a message returns makes the frame', async (t) => {
   const app = await buildApp(t)
-  const answers = new Map<string, unknown>([['nothing', undefined], ['text', 'hi'], ['number', 42], ['array', [1]], ['bytes', Buffer.from([1])]])
+  const answers = new Map<string, unknown>([
+    ['nothing', undefined],
+    ['text', 'hi'],
+    ['number', 42],
+    ['array', [1]],
+    ['bytes', Buffer.from([1])],
+  ])
   app.ws('/ws/x', { message: (request) => answers.get(String(request.body)) })
   const results = await Promise.all([...answers.keys()].map((name) => app.inject(event('message', '/ws/x', name))))
-  assert.deepEqual(results.map(({ body, headers }) => [body, headers['content-type']]), [
-    ['', undefined], ['hi', 'text/plain; charset=utf-8'], ['42', 'application/json; charset=utf-8'],
-    ['[1]', 'application/json; charset=utf-8'], ['\u0001', 'application/octet-stream'],
-  ])
+  assert.deepEqual(
+    results.map(({ body, headers }) => [body, headers['content-type']]),
+    [
+      ['', undefined],
+      ['hi', 'text/plain; charset=utf-8'],
+      ['42', 'application/json; charset=utf-8'],
+      ['[1]', 'application/json; charset=utf-8'],
+      ['\u0001', 'application/octet-stream'],
+    ],
+  )
 })
 
 test('an empty frame without a content type is an empty string', async (t) => {
@@ -113,8 +159,13 @@ test('other routes keep their own parsers', async (t) => {
   const app = await buildApp(t)
   app.ws('/ws/x', { message: (request) => request.body })
   app.removeContentTypeParser('application/json')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, `mine: ${body}`))
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
+    done(null, `mine: ${body}`),
+  )
   app.post('/plain', async (request) => request.body)
-  assert.equal((await app.inject({ method: 'POST', url: '/plain', headers: { 'content-type': hint('{}') }, payload: '{}' })).body, 'mine: {}')
+  assert.equal(
+    (await app.inject({ method: 'POST', url: '/plain', headers: { 'content-type': hint('{}') }, payload: '{}' })).body,
+    'mine: {}',
+  )
   assert.equal((await app.inject(event('message', '/ws/x', '{}'))).body, '{}')
 })

@@ -12,8 +12,11 @@ test('only POST / with exactly the batch type is a batch', async (t) => {
   app.put('/', async () => 'mine')
   const port = await listen(app)
   const others = [
-    { ...batchRequest, path: '/other' }, { ...batchRequest, path: '/?a=1' }, { ...batchRequest, method: 'PUT' },
-    { path: '/', headers: { 'content-type': `${MediaType.batch}; charset=utf-8` } }, { path: '/', headers: { 'content-type': 'text/plain' } },
+    { ...batchRequest, path: '/other' },
+    { ...batchRequest, path: '/?a=1' },
+    { ...batchRequest, method: 'PUT' },
+    { path: '/', headers: { 'content-type': `${MediaType.batch}; charset=utf-8` } },
+    { path: '/', headers: { 'content-type': 'text/plain' } },
   ]
   for (const options of others) assert.equal((await request(port, options, '[]')).body.toString(), 'mine')
   assert.equal((await request(port, batchRequest, '[]')).headers['content-type'], 'application/x-ndjson')
@@ -28,7 +31,8 @@ test('hooks guard the events of a batch, not the batch', async (t) => {
   const port = await listen(app)
   const headersOf = (id: string, more = {}) => event('message', '/ws/x', 'hi', { 'ce-id': id, ...more }).headers
   const lines = await sendBatch(port, [
-    { path: '/ws/x', headers: headersOf('a'), body: 'hi' }, { path: '/ws/x', headers: headersOf('b', { authorization: 'me' }), body: 'hi' },
+    { path: '/ws/x', headers: headersOf('a'), body: 'hi' },
+    { path: '/ws/x', headers: headersOf('b', { authorization: 'me' }), body: 'hi' },
   ])
   assert.deepEqual([lines.get('a')?.status, lines.get('b')?.status], [401, 200])
 })

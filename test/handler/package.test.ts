@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
@@ -41,7 +41,8 @@ console.log(message.body, open.headers[EffectHeader.close])
 const PROJECT = {
   'package.json': JSON.stringify({ name: 'project', private: true, type: 'module' }),
   'tsconfig.json': JSON.stringify({
-    compilerOptions: { target: 'es2024', module: 'nodenext', strict: true, types: ['node'], noEmit: true }, include: ['app.ts'],
+    compilerOptions: { target: 'es2024', module: 'nodenext', strict: true, types: ['node'], noEmit: true },
+    include: ['app.ts'],
   }),
   'app.ts': APP,
 }
@@ -53,7 +54,8 @@ function versionOf(name: string): string {
 test('the package installs into an empty folder, type-checks there and runs', { timeout: 300_000 }, (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'framegate-package-'))
   t.after(() => rmSync(folder, { recursive: true }))
-  const run = (command: string, args: string[], cwd = folder): string => execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  const run = (command: string, args: string[], cwd = folder): string =>
+    execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
   run('npm', ['pack', '--pack-destination', folder], ROOT)
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!
   for (const [name, content] of Object.entries(PROJECT)) writeFileSync(path.join(folder, name), content)

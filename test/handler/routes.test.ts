@@ -11,9 +11,15 @@ test('each event is a route of its own', async (t) => {
   const app = await buildApp(t)
   const seen: string[] = []
   app.ws('/ws/x', {
-    open: async () => { seen.push('open') },
-    message: async () => { seen.push('message') },
-    close: async () => { seen.push('close') },
+    open: async () => {
+      seen.push('open')
+    },
+    message: async () => {
+      seen.push('message')
+    },
+    close: async () => {
+      seen.push('close')
+    },
   })
   for (const kind of ['open', 'message', 'close'] as const) {
     const answer = await app.inject(event(kind, '/ws/x', kind === 'message' ? 'hi' : undefined))
@@ -36,8 +42,12 @@ test('open and close without a handler do nothing, a message without one is a 40
 test('a synchronous handler that returns nothing is answered, also when it uses reply.send', async (t) => {
   const app = await buildApp(t)
   app.ws('/ws/x', {
-    open(_request, reply) { reply.subscribe('a') },
-    message(_request, reply) { reply.publish('a', 'b').send('sent') },
+    open(_request, reply) {
+      reply.subscribe('a')
+    },
+    message(_request, reply) {
+      reply.publish('a', 'b').send('sent')
+    },
   })
   assert.equal((await app.inject(event('open', '/ws/x'))).headers['ws-subscribe'], 'a')
   const answer = await app.inject(event('message', '/ws/x', 'hi'))
@@ -56,14 +66,19 @@ test('open says that batches are welcome, unless the app does not want them', as
 
 test('params, query, prefixes and encapsulated hooks are those of any route', async (t) => {
   const app = await buildApp(t)
-  await app.register(async (instance) => {
-    const chat = instance.withTypeProvider<TypeBoxTypeProvider>()
-    chat.addHook('preHandler', async (_request, reply) => { reply.header('x-hook', 'chat') })
-    chat.ws('/:room', {
-      schema: { params: Type.Object({ room: Type.String() }), querystring: Type.Object({ n: Type.Integer() }) },
-      message: async (request) => `${request.params.room} ${request.query.n + 1}`,
-    })
-  }, { prefix: '/ws/chat' })
+  await app.register(
+    async (instance) => {
+      const chat = instance.withTypeProvider<TypeBoxTypeProvider>()
+      chat.addHook('preHandler', async (_request, reply) => {
+        reply.header('x-hook', 'chat')
+      })
+      chat.ws('/:room', {
+        schema: { params: Type.Object({ room: Type.String() }), querystring: Type.Object({ n: Type.Integer() }) },
+        message: async (request) => `${request.params.room} ${request.query.n + 1}`,
+      })
+    },
+    { prefix: '/ws/chat' },
+  )
   app.ws('/ws/other', { message: async () => 'other' })
   const answer = await app.inject(event('message', '/ws/chat/lobby?n=2', 'hi'))
   assert.deepEqual([answer.body, answer.headers['x-hook']], ['lobby 3', 'chat'])
@@ -88,10 +103,13 @@ test('options of a Fastify route hold for all three events', async (t) => {
   app.ws('/ws/x', {
     config: { tag: 'mine' } as object,
     bodyLimit: 4,
-    preHandler: async (request) => { urls.push(`${request.event?.type} ${(request.routeOptions.config as { tag?: string }).tag}`) },
+    preHandler: async (request) => {
+      urls.push(`${request.event?.type} ${(request.routeOptions.config as { tag?: string }).tag}`)
+    },
     message: async () => 'ok',
   })
-  for (const kind of ['open', 'message', 'close'] as const) await app.inject(event(kind, '/ws/x', kind === 'message' ? 'four' : undefined))
+  for (const kind of ['open', 'message', 'close'] as const)
+    await app.inject(event(kind, '/ws/x', kind === 'message' ? 'four' : undefined))
   assert.deepEqual(urls, ['open mine', 'message mine', 'close mine'])
   assert.equal((await app.inject(event('message', '/ws/x', 'fives'))).statusCode, 413)
 })
@@ -100,10 +118,15 @@ test('cookies are read on every event and set by open', async (t) => {
   const app = await buildApp(t)
   await app.register(cookie)
   app.ws('/ws/x', {
-    open: async (_request, reply) => { reply.setCookie('a', '1').setCookie('b', '2') },
+    open: async (_request, reply) => {
+      reply.setCookie('a', '1').setCookie('b', '2')
+    },
     message: async (request) => request.cookies.a,
   })
-  assert.deepEqual((await app.inject(event('open', '/ws/x'))).headers['set-cookie'], ['a=1; SameSite=Lax', 'b=2; SameSite=Lax'])
+  assert.deepEqual((await app.inject(event('open', '/ws/x'))).headers['set-cookie'], [
+    'a=1; SameSite=Lax',
+    'b=2; SameSite=Lax',
+  ])
   assert.equal((await app.inject(event('message', '/ws/x', 'hi', { cookie: 'a=7' }))).body, '7')
 })
 
@@ -115,7 +138,10 @@ test('plain routes are found with and without ce-type, also beside sockets and a
   app.get('/', async () => 'site')
   const answer = await app.inject(event('message', '/ws/plain', '{"a":1}'))
   assert.deepEqual(answer.json(), { got: { a: 1 }, type: 'message' })
-  assert.deepEqual((await app.inject({ method: 'POST', url: '/ws/plain', payload: { a: 1 } })).json(), { got: { a: 1 }, type: null })
+  assert.deepEqual((await app.inject({ method: 'POST', url: '/ws/plain', payload: { a: 1 } })).json(), {
+    got: { a: 1 },
+    type: null,
+  })
   assert.equal((await app.inject({ url: '/', headers: { 'ce-type': 'framegate.open' } })).body, 'site')
   assert.equal((await app.inject(event('message', '/ws/socket', 'hi'))).body, 'socket')
   assert.equal((await app.inject({ method: 'POST', url: '/ws/socket' })).body, 'plain')
@@ -132,10 +158,13 @@ test('two parts of an app can each have the plugin', async (t) => {
   const app = Fastify()
   t.after(() => app.close())
   for (const prefix of ['/a', '/b']) {
-    app.register(async (part) => {
-      await part.register(websocket)
-      part.ws('/ws', { message: async (request) => prefix + String(request.body) })
-    }, { prefix })
+    app.register(
+      async (part) => {
+        await part.register(websocket)
+        part.ws('/ws', { message: async (request) => prefix + String(request.body) })
+      },
+      { prefix },
+    )
   }
   assert.equal((await app.inject(event('message', '/a/ws', 'hi'))).body, '/ahi')
   assert.equal((await app.inject(event('message', '/b/ws', 'hi'))).body, '/bhi')
@@ -145,11 +174,22 @@ test('request.event holds the facts of the event', async (t) => {
   const app = await buildApp(t)
   app.ws('/ws/x', { message: async (request) => request.event, close: async (request) => request.event })
   const facts = {
-    'ce-id': 'c1/7', 'ce-connectionid': 'c1', 'ce-eventnumber': '7', 'ce-time': '2026-11-20T10:00:00.123Z', 'ce-state': 'caf%C3%A9%20%22%25',
+    'ce-id': 'c1/7',
+    'ce-connectionid': 'c1',
+    'ce-eventnumber': '7',
+    'ce-time': '2026-11-20T10:00:00.123Z',
+    'ce-state': 'caf%C3%A9%20%22%25',
   }
   assert.deepEqual((await app.inject(event('message', '/ws/x', 'hi', facts))).json(), {
-    type: 'message', id: 'c1/7', connectionId: 'c1', number: 7, time: '2026-11-20T10:00:00.123Z', state: 'café "%',
-    closeCode: null, closeReason: null, duration: null,
+    type: 'message',
+    id: 'c1/7',
+    connectionId: 'c1',
+    number: 7,
+    time: '2026-11-20T10:00:00.123Z',
+    state: 'café "%',
+    closeCode: null,
+    closeReason: null,
+    duration: null,
   })
   const closing = { ...facts, 'ce-closecode': '4001', 'ce-closereason': 'so%20long', 'ce-duration': '1500' }
   const closed = (await app.inject(event('close', '/ws/x', undefined, closing))).json()

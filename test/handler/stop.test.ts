@@ -18,14 +18,18 @@ async function slowApp(t: test.TestContext) {
       return promise
     },
   })
-  const whenArrived = async (count: number): Promise<void> => { while (arrived < count) await once(arrivals, 'arrived') }
+  const whenArrived = async (count: number): Promise<void> => {
+    while (arrived < count) await once(arrivals, 'arrived')
+  }
   return { app, release, whenArrived, port: await listen(app) }
 }
 
 const single = { path: '/ws/slow', headers: event('message', '/ws/slow', 'x').headers }
 const batch = JSON.stringify([{ path: '/ws/slow', headers: event('message', '/ws/slow', 'x').headers, body: 'x' }])
 
-test('a server that closes answers what it holds, turns away what arrives, and ends', { timeout: 10_000 }, async (t) => {
+test('a server that closes answers what it holds, turns away what arrives, and ends', {
+  timeout: 10_000,
+}, async (t) => {
   const { app, release, whenArrived, port } = await slowApp(t)
   const agent = new http.Agent({ keepAlive: true })
   t.after(() => agent.destroy())
@@ -35,7 +39,11 @@ test('a server that closes answers what it holds, turns away what arrives, and e
   const late = [await request(port, single, 'x'), await request(port, batchRequest, batch)]
   for (const { status, headers, body } of late) {
     assert.deepEqual([status, headers['retry-after'], headers.connection], [503, '0', 'close'])
-    assert.deepEqual(JSON.parse(body.toString()), { statusCode: 503, error: 'Service Unavailable', message: 'the handler is closing' })
+    assert.deepEqual(JSON.parse(body.toString()), {
+      statusCode: 503,
+      error: 'Service Unavailable',
+      message: 'the handler is closing',
+    })
   }
   release('held')
   const [alone, inBatch] = await Promise.all(held)
@@ -57,7 +65,9 @@ test('connections that are kept alive do not hold the end up', { timeout: 10_000
   await app.close()
 })
 
-test('a batch whose answer has begun when the server closes is finished, and its connection closed', { timeout: 10_000 }, async (t) => {
+test('a batch whose answer has begun when the server closes is finished, and its connection closed', {
+  timeout: 10_000,
+}, async (t) => {
   const app = await buildApp(t)
   app.server.keepAliveTimeout = 60_000
   const { promise, resolve: release } = Promise.withResolvers<string>()
@@ -67,8 +77,16 @@ test('a batch whose answer has begun when the server closes is finished, and its
   const agent = new http.Agent({ keepAlive: true })
   t.after(() => agent.destroy())
   const outgoing = http.request({ host: '127.0.0.1', port, method: 'POST', agent, ...batchRequest })
-  outgoing.end(JSON.stringify(['/ws/slow', '/ws/fast'].map((path) => ({ path, headers: event('message', path, 'x', { 'ce-id': path }).headers, body: 'x' }))))
-  const [response] = await once(outgoing, 'response') as [http.IncomingMessage]
+  outgoing.end(
+    JSON.stringify(
+      ['/ws/slow', '/ws/fast'].map((path) => ({
+        path,
+        headers: event('message', path, 'x', { 'ce-id': path }).headers,
+        body: 'x',
+      })),
+    ),
+  )
+  const [response] = (await once(outgoing, 'response')) as [http.IncomingMessage]
   const parts = response[Symbol.asyncIterator]()
   assert.equal(JSON.parse(String((await parts.next()).value)).body, 'fast')
   const closed = app.close()

@@ -21,7 +21,10 @@ export type Kind = 'open' | 'message' | 'close'
 
 /** What `app.inject` takes for an event; the payload goes out as it is, as a text frame unless it is a Buffer. */
 export function event(kind: Kind, url: string, payload?: string | Buffer, headers: Record<string, string> = {}) {
-  const type = payload === undefined ? {} : { 'content-type': Buffer.isBuffer(payload) ? 'application/octet-stream' : hint(payload) }
+  const type =
+    payload === undefined
+      ? {}
+      : { 'content-type': Buffer.isBuffer(payload) ? 'application/octet-stream' : hint(payload) }
   return {
     method: 'POST' as const,
     url,
@@ -36,8 +39,9 @@ export function hint(text: string): string {
 }
 
 /** The effects of an answer that came as a document. */
-export function effectsIn(answer: { headers: http.OutgoingHttpHeaders, body: string }): unknown[] {
-  if (answer.headers['content-type'] !== MediaType.effects) throw new Error(`no effects document: ${answer.headers['content-type']}`)
+export function effectsIn(answer: { headers: http.OutgoingHttpHeaders; body: string }): unknown[] {
+  if (answer.headers['content-type'] !== MediaType.effects)
+    throw new Error(`no effects document: ${answer.headers['content-type']}`)
   return JSON.parse(answer.body).effects
 }
 
@@ -56,7 +60,7 @@ export interface Answer {
 export async function request(port: number, options: http.RequestOptions, body?: string | Buffer): Promise<Answer> {
   const outgoing = http.request({ host: '127.0.0.1', port, method: 'POST', ...options })
   outgoing.end(body)
-  const [response] = await once(outgoing, 'response') as [http.IncomingMessage]
+  const [response] = (await once(outgoing, 'response')) as [http.IncomingMessage]
   const chunks: Buffer[] = []
   for await (const chunk of response) chunks.push(chunk)
   return { status: response.statusCode!, headers: response.headers, body: Buffer.concat(chunks) }
@@ -76,6 +80,10 @@ export const batchRequest = { path: '/', headers: { 'content-type': MediaType.ba
 export async function sendBatch(port: number, events: unknown[]): Promise<Map<string, Line>> {
   const answer = await request(port, batchRequest, JSON.stringify(events))
   if (answer.status !== 200) throw new Error(`batch refused: ${answer.status} ${answer.body}`)
-  const lines = answer.body.toString().split('\n').filter(Boolean).map((line) => JSON.parse(line) as Line)
+  const lines = answer.body
+    .toString()
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Line)
   return new Map(lines.map((line) => [line.id, line]))
 }

@@ -4,7 +4,9 @@ import { Type } from 'typebox'
 import { buildApp } from './support.ts'
 
 /** Compiles only when both types are the same; `any` is the same only as itself. */
-function same<A, B>(..._proof: (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? [] : ['not the same type']): void {}
+function same<A, B>(
+  ..._proof: (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? [] : ['not the same type']
+): void {}
 
 // The compiler is what tests here: every line under @ts-expect-error must not compile, everything else must.
 test('a schema types what the handlers see and return', async (t) => {

@@ -2,7 +2,8 @@ local Account = require "framegate.account"
 
 -- A machine with these users; `unreadable` is what find prints.
 local function machine(facts)
-  local all = { project = "/srv/framegate", run = "/srv/framegate/run", is_root = true, user = "root", users = { "www-data" } }
+  local all =
+    { project = "/srv/framegate", run = "/srv/framegate/run", is_root = true, user = "root", users = { "www-data" } }
   for name, value in pairs(facts or {}) do
     all[name] = value
   end
@@ -23,9 +24,7 @@ local function machine(facts)
   return all
 end
 
-local function choose(wanted, facts)
-  return Account.choose({ USER_NAME = wanted }, machine(facts))
-end
+local function choose(wanted, facts) return Account.choose({ USER_NAME = wanted }, machine(facts)) end
 
 describe("the account of workers and handler", function()
   it("is one that is there for it when root starts them", function()
@@ -45,13 +44,15 @@ describe("the account of workers and handler", function()
     assert.matches("^USER_NAME=www%-data: expected a start as root", problem)
   end)
 
-  it("is refused when nobody has that name", function()
-    assert.matches("^USER_NAME=bob: expected a user of this machine", select(2, choose("bob")))
-  end)
+  it(
+    "is refused when nobody has that name",
+    function() assert.matches("^USER_NAME=bob: expected a user of this machine", select(2, choose("bob"))) end
+  )
 
   it("can read what it needs: else it is refused, or root stays root and says so", function()
     for _, said in ipairs {
-      "/root/framegate/lua\n/root/framegate/run", "find: '/root/framegate/lua': Permission denied\n/root/framegate/run",
+      "/root/framegate/lua\n/root/framegate/run",
+      "find: '/root/framegate/lua': Permission denied\n/root/framegate/run",
       "find: ‘/root/framegate/lua’: Permission denied",
     } do
       local _, refusal = choose("www-data", { unreadable = said })

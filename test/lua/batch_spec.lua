@@ -5,13 +5,9 @@ local Batch = require "framegate.batch"
 describe("the lines of a batch's answer", function()
   local decoded
 
-  before_each(function()
-    decoded = spy.on(cjson, "decode")
-  end)
+  before_each(function() decoded = spy.on(cjson, "decode") end)
 
-  after_each(function()
-    decoded:revert()
-  end)
+  after_each(function() decoded:revert() end)
 
   it("are decoded all at once", function()
     local lines = '{"id":"a/1","status":200}\n{"id":"b/1","status":204}'
@@ -21,7 +17,10 @@ describe("the lines of a batch's answer", function()
     assert.spy(decoded).was.called(2)
   end)
 
-  it("are decoded one by one when one of them cannot be read", function()
-    assert.are.same({ { id = "a/1" }, false, { id = "b/1" } }, Batch.decode('{"id":"a/1"}\n{"id":\n\n{"id":"b/1"}'))
-  end)
+  it(
+    "are decoded one by one when one of them cannot be read",
+    function()
+      assert.are.same({ { id = "a/1" }, false, { id = "b/1" } }, Batch.decode('{"id":"a/1"}\n{"id":\n\n{"id":"b/1"}'))
+    end
+  )
 end)

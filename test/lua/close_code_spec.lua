@@ -2,12 +2,22 @@ local CloseCode = require "framegate.close_code"
 local Utf8 = require "framegate.utf8"
 
 -- Codes of the IANA registry that may go over the wire; 1004 is reserved, 1005, 1006 and 1015 only ever name what did not come.
-local REGISTERED = { [1000] = true, [1001] = true, [1002] = true, [1003] = true, [1007] = true, [1008] = true, [1009] = true,
-  [1010] = true, [1011] = true, [1012] = true, [1013] = true, [1014] = true }
+local REGISTERED = {
+  [1000] = true,
+  [1001] = true,
+  [1002] = true,
+  [1003] = true,
+  [1007] = true,
+  [1008] = true,
+  [1009] = true,
+  [1010] = true,
+  [1011] = true,
+  [1012] = true,
+  [1013] = true,
+  [1014] = true,
+}
 
-local function payload(code, reason)
-  return string.char(math.floor(code / 256), code % 256) .. (reason or "")
-end
+local function payload(code, reason) return string.char(math.floor(code / 256), code % 256) .. (reason or "") end
 
 describe("a close code", function()
   it("may be received when it is registered, or for applications (R18)", function()
@@ -27,8 +37,17 @@ describe("a close code", function()
   end)
 
   it("has a name where the gateway itself sends it", function()
-    for _, name in ipairs { "NORMAL", "GOING_AWAY", "PROTOCOL_ERROR", "INVALID_DATA", "POLICY_VIOLATION", "TOO_BIG", "INTERNAL_ERROR",
-      "SERVICE_RESTART", "TRY_AGAIN_LATER" } do
+    for _, name in ipairs {
+      "NORMAL",
+      "GOING_AWAY",
+      "PROTOCOL_ERROR",
+      "INVALID_DATA",
+      "POLICY_VIOLATION",
+      "TOO_BIG",
+      "INTERNAL_ERROR",
+      "SERVICE_RESTART",
+      "TRY_AGAIN_LATER",
+    } do
       assert.is_true(CloseCode.is_receivable(CloseCode[name]), name)
     end
     assert.is_false(CloseCode.is_receivable(CloseCode.NO_STATUS))
@@ -76,9 +95,10 @@ describe("the payload of a close frame", function()
 end)
 
 describe("reading a close frame", function()
-  it("without a payload is fine (R17)", function()
-    assert.are.same({ CloseCode.NO_STATUS, "" }, { CloseCode.read("") })
-  end)
+  it(
+    "without a payload is fine (R17)",
+    function() assert.are.same({ CloseCode.NO_STATUS, "" }, { CloseCode.read("") }) end
+  )
 
   it("with one byte is not", function()
     for byte = 0, 255 do
@@ -105,7 +125,11 @@ describe("reading a close frame", function()
   end)
 
   it("refuses a reason that is not UTF-8 with 1007 (R19)", function()
-    for _, reason in ipairs { "\255", "ok\206\186\225\189\185\207\131\206\188\206\181\237\160\128edited", "ends inside \226\130" } do
+    for _, reason in ipairs {
+      "\255",
+      "ok\206\186\225\189\185\207\131\206\188\206\181\237\160\128edited",
+      "ends inside \226\130",
+    } do
       local got, failure = CloseCode.read(payload(1000, reason))
       assert.is_nil(got)
       assert.are.equal(1007, failure)

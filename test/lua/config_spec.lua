@@ -49,9 +49,7 @@ local function environment(values)
   return function(name) return values[name] end
 end
 
-local function read(values)
-  return Config.read(environment(values), "/run/framegate")
-end
+local function read(values) return Config.read(environment(values), "/run/framegate") end
 
 -- The one problem that these values make.
 local function problem(values)
@@ -62,40 +60,43 @@ local function problem(values)
 end
 
 describe("the settings", function()
-  it("have these defaults", function()
-    assert.are.same({
-      PORT = 8080,
-      PORTS = {},
-      TLS_CERTIFICATE = "",
-      TLS_CERTIFICATE_KEY = "",
-      TLS_PORT = 443,
-      TLS_REDIRECT = false,
-      USER_NAME = "",
-      SOCKET_PATH = "/ws/",
-      HANDLER_URL = { "http://unix:/run/framegate/handler/handler.sock" },
-      SITE_URL = "http://unix:/run/framegate/internal/site.sock",
-      CONTROL_SOCKET = "/run/framegate/control/control.sock",
-      WORKERS = "auto",
-      WORKER_CONNECTIONS = 16384,
-      MAX_CONNECTIONS_PER_IP = 100,
-      TRUSTED_PROXIES = {},
-      ALLOWED_ORIGINS = {},
-      MAX_MESSAGE_BYTES = 1048576,
-      MESSAGE_TIMEOUT = 120,
-      PING_INTERVAL = 25,
-      IDLE_TIMEOUT = 60,
-      HANDLER_TIMEOUT = 30,
-      HANDLER_WAIT = 10,
-      HANDLER_CONCURRENCY = 256,
-      OUTBOX_BYTES = 1048576,
-      DRAIN_SECONDS = 0,
-      MAX_TOPICS = 100,
-      MESSAGE_RATE = 0,
-      CONTROL_PORT = "off",
-      CONTROL_TOKEN = "",
-      SOCKET_LOG = "off",
-    }, read {})
-  end)
+  it(
+    "have these defaults",
+    function()
+      assert.are.same({
+        PORT = 8080,
+        PORTS = {},
+        TLS_CERTIFICATE = "",
+        TLS_CERTIFICATE_KEY = "",
+        TLS_PORT = 443,
+        TLS_REDIRECT = false,
+        USER_NAME = "",
+        SOCKET_PATH = "/ws/",
+        HANDLER_URL = { "http://unix:/run/framegate/handler/handler.sock" },
+        SITE_URL = "http://unix:/run/framegate/internal/site.sock",
+        CONTROL_SOCKET = "/run/framegate/control/control.sock",
+        WORKERS = "auto",
+        WORKER_CONNECTIONS = 16384,
+        MAX_CONNECTIONS_PER_IP = 100,
+        TRUSTED_PROXIES = {},
+        ALLOWED_ORIGINS = {},
+        MAX_MESSAGE_BYTES = 1048576,
+        MESSAGE_TIMEOUT = 120,
+        PING_INTERVAL = 25,
+        IDLE_TIMEOUT = 60,
+        HANDLER_TIMEOUT = 30,
+        HANDLER_WAIT = 10,
+        HANDLER_CONCURRENCY = 256,
+        OUTBOX_BYTES = 1048576,
+        DRAIN_SECONDS = 0,
+        MAX_TOPICS = 100,
+        MESSAGE_RATE = 0,
+        CONTROL_PORT = "off",
+        CONTROL_TOKEN = "",
+        SOCKET_LOG = "off",
+      }, read {})
+    end
+  )
 
   it("are those that the table below tries, and each has a name only once", function()
     local tried, known = {}, {}
@@ -121,9 +122,7 @@ describe("the settings", function()
       assert.are.same(expected, settings)
     end)
 
-    it(name .. " that is empty counts as unset", function()
-      assert.are.same(read {}, (read { [name] = "" }))
-    end)
+    it(name .. " that is empty counts as unset", function() assert.are.same(read {}, (read { [name] = "" })) end)
 
     it(name .. " that is wrong is refused by name, with the value and what was expected", function()
       local words = problem(with(name, texts[3]))
@@ -144,16 +143,18 @@ describe("the settings", function()
     assert.are.same({ "PORT", "SITE_URL", "WORKERS", "OUTBOX_BYTES" }, names)
   end)
 
-  it("do not hold what nobody knows", function()
-    assert.are.same(read {}, (read { PORTT = "1", port = "1" }))
-  end)
+  it("do not hold what nobody knows", function() assert.are.same(read {}, (read { PORTT = "1", port = "1" })) end)
 end)
 
 describe("settings that must fit together", function()
   it("a ping comes before the time when a silent peer is given up", function()
     for _, values in ipairs {
-      { PING_INTERVAL = "60" }, { PING_INTERVAL = "61s" }, { IDLE_TIMEOUT = "25s" }, { IDLE_TIMEOUT = "10" },
-      { PING_INTERVAL = "5m", IDLE_TIMEOUT = "4m" }, { PING_INTERVAL = "1s", IDLE_TIMEOUT = "1000ms" },
+      { PING_INTERVAL = "60" },
+      { PING_INTERVAL = "61s" },
+      { IDLE_TIMEOUT = "25s" },
+      { IDLE_TIMEOUT = "10" },
+      { PING_INTERVAL = "5m", IDLE_TIMEOUT = "4m" },
+      { PING_INTERVAL = "1s", IDLE_TIMEOUT = "1000ms" },
     } do
       local words = problem(values)
       assert.matches("^PING_INTERVAL=", words)
@@ -181,8 +182,10 @@ describe("settings that must fit together", function()
     assert.are.same({ 80, 81 }, Ports.plain((read(tls))))
     assert.are.same({ 8080 }, Ports.plain((read {})))
     assert.matches("^PORTS=81: expected each port once$", problem { PORTS = "81,80,81" })
-    assert.matches("^CONTROL_PORT=443: expected .* of TLS_PORT$",
-      problem { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", CONTROL_PORT = "443", CONTROL_TOKEN = ("t"):rep(16) })
+    assert.matches(
+      "^CONTROL_PORT=443: expected .* of TLS_PORT$",
+      problem { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", CONTROL_PORT = "443", CONTROL_TOKEN = ("t"):rep(16) }
+    )
     assert.is_table((read { TLS_PORT = "8080" }))
   end)
 

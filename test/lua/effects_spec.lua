@@ -11,9 +11,7 @@ local function refused(words, ...)
   assert.matches(words, err, 1, true)
 end
 
-local function document(body)
-  return read({ ["content-type"] = "application/vnd.framegate.effects+json" }, body)
-end
+local function document(body) return read({ ["content-type"] = "application/vnd.framegate.effects+json" }, body) end
 
 local function document_refused(words, body)
   refused(words, { ["content-type"] = "application/vnd.framegate.effects+json" }, body)
@@ -22,13 +20,24 @@ end
 describe("the body of an answer", function()
   it("is a text frame when its content type says so, else a binary one", function()
     for content_type, is_text in pairs {
-      ["text/plain"] = true, ["text/plain; charset=utf-8"] = true, ["text/html"] = true, ["TEXT/PLAIN"] = true,
-      ["application/json"] = true, ["application/json; charset=utf-8"] = true, ["Application/JSON"] = true,
-      ["application/octet-stream"] = false, ["image/png"] = false, ["application/x-www-form-urlencoded"] = false,
-      ["application/textual"] = false, ["x-text/plain"] = false,
+      ["text/plain"] = true,
+      ["text/plain; charset=utf-8"] = true,
+      ["text/html"] = true,
+      ["TEXT/PLAIN"] = true,
+      ["application/json"] = true,
+      ["application/json; charset=utf-8"] = true,
+      ["Application/JSON"] = true,
+      ["application/octet-stream"] = false,
+      ["image/png"] = false,
+      ["application/x-www-form-urlencoded"] = false,
+      ["application/textual"] = false,
+      ["x-text/plain"] = false,
     } do
-      assert.are.same({ { kind = "send", payload = "hello", is_text = is_text } }, read({ ["content-type"] = content_type }, "hello"),
-        content_type)
+      assert.are.same(
+        { { kind = "send", payload = "hello", is_text = is_text } },
+        read({ ["content-type"] = content_type }, "hello"),
+        content_type
+      )
     end
     assert.are.same({ { kind = "send", payload = "hello", is_text = false } }, read({}, "hello"))
   end)
@@ -41,7 +50,10 @@ describe("the body of an answer", function()
 
   it("is sent whatever the status: an error is the client's to see", function()
     for _, status in ipairs { 200, 201, 299, 302, 400, 404, 500, 503 } do
-      assert.are.same({ { kind = "send", payload = "{}", is_text = true } }, read({ ["content-type"] = "application/json" }, "{}", status))
+      assert.are.same(
+        { { kind = "send", payload = "{}", is_text = true } },
+        read({ ["content-type"] = "application/json" }, "{}", status)
+      )
     end
   end)
 
@@ -55,19 +67,32 @@ end)
 
 describe("ws-subscribe and ws-unsubscribe", function()
   it("name topics, percent-encoded, with commas between them", function()
-    assert.are.same({ { kind = "subscribe", topics = { "a", "room:1", "caf\195\169, 100%" } } },
-      read { ["ws-subscribe"] = "a, room:1 ,caf%C3%A9%2C%20100%25" })
+    assert.are.same(
+      { { kind = "subscribe", topics = { "a", "room:1", "caf\195\169, 100%" } } },
+      read { ["ws-subscribe"] = "a, room:1 ,caf%C3%A9%2C%20100%25" }
+    )
     assert.are.same({ { kind = "unsubscribe", topics = { "a" } } }, read { ["ws-unsubscribe"] = "a" })
   end)
 
-  it("may come several times", function()
-    assert.are.same({ { kind = "subscribe", topics = { "a", "b", "c" } } }, read { ["ws-subscribe"] = { "a", "b, c" } })
-  end)
+  it(
+    "may come several times",
+    function()
+      assert.are.same(
+        { { kind = "subscribe", topics = { "a", "b", "c" } } },
+        read { ["ws-subscribe"] = { "a", "b, c" } }
+      )
+    end
+  )
 
-  it("that are both there: first what ends, then what begins", function()
-    assert.are.same({ { kind = "unsubscribe", topics = { "a" } }, { kind = "subscribe", topics = { "b" } } },
-      read { ["ws-subscribe"] = "b", ["ws-unsubscribe"] = "a" })
-  end)
+  it(
+    "that are both there: first what ends, then what begins",
+    function()
+      assert.are.same(
+        { { kind = "unsubscribe", topics = { "a" } }, { kind = "subscribe", topics = { "b" } } },
+        read { ["ws-subscribe"] = "b", ["ws-unsubscribe"] = "a" }
+      )
+    end
+  )
 
   it("refuse what is no topic", function()
     assert.are.same({ { kind = "subscribe", topics = { ("t"):rep(255) } } }, read { ["ws-subscribe"] = ("t"):rep(255) })
@@ -80,9 +105,15 @@ end)
 
 describe("ws-state and ws-user", function()
   it("are decoded; empty ones are kept, to remove", function()
-    assert.are.same({ { kind = "state", value = '{"name": "Zo\195\171"}' } }, read { ["ws-state"] = "{%22name%22:%20%22Zo%C3%AB%22}" })
+    assert.are.same(
+      { { kind = "state", value = '{"name": "Zo\195\171"}' } },
+      read { ["ws-state"] = "{%22name%22:%20%22Zo%C3%AB%22}" }
+    )
     assert.are.same({ { kind = "user", value = "Zo\195\171" } }, read { ["ws-user"] = "Zo%C3%AB" })
-    assert.are.same({ { kind = "state", value = "" }, { kind = "user", value = "" } }, read { ["ws-state"] = "", ["ws-user"] = "" })
+    assert.are.same(
+      { { kind = "state", value = "" }, { kind = "user", value = "" } },
+      read { ["ws-state"] = "", ["ws-user"] = "" }
+    )
   end)
 
   it("have bounds, before they were encoded", function()
@@ -97,11 +128,27 @@ describe("ws-close", function()
   it("has a code, and may have a reason", function()
     assert.are.same({ { kind = "close", code = 1000, reason = "" } }, read { ["ws-close"] = "1000" })
     assert.are.same({ { kind = "close", code = 4001, reason = "sign in" } }, read { ["ws-close"] = "4001 sign%20in" })
-    assert.are.same({ { kind = "close", code = 3000, reason = "caf\195\169 now" } }, read { ["ws-close"] = " 3000  caf%C3%A9 now" })
+    assert.are.same(
+      { { kind = "close", code = 3000, reason = "caf\195\169 now" } },
+      read { ["ws-close"] = " 3000  caf%C3%A9 now" }
+    )
   end)
 
   it("takes the codes that a browser could close with", function()
-    for _, value in ipairs { "1001", "1005", "1011", "999", "2999", "5000", "0", "40000", "", "bye", "-4000", "reason 4000" } do
+    for _, value in ipairs {
+      "1001",
+      "1005",
+      "1011",
+      "999",
+      "2999",
+      "5000",
+      "0",
+      "40000",
+      "",
+      "bye",
+      "-4000",
+      "reason 4000",
+    } do
       refused("ws-close takes the code 1000 or 3000 to 4999", { ["ws-close"] = value })
     end
     assert.are.equal(4999, read({ ["ws-close"] = "4999" })[1].code)
@@ -110,7 +157,10 @@ describe("ws-close", function()
   it("comes behind the body, when that is of a success", function()
     local headers = { ["content-type"] = "text/plain", ["ws-close"] = "4000 bye" }
     local close = { kind = "close", code = 4000, reason = "bye" }
-    assert.are.same({ { kind = "send", payload = "last words", is_text = true }, close }, read(headers, "last words", 201))
+    assert.are.same(
+      { { kind = "send", payload = "last words", is_text = true }, close },
+      read(headers, "last words", 201)
+    )
     for _, status in ipairs { 302, 403, 500 } do
       assert.are.same({ close }, read(headers, "for people", status))
     end
@@ -119,8 +169,17 @@ end)
 
 describe("many headers", function()
   it("are carried out before the frame, the close last", function()
-    local effects = read({ ["ws-close"] = "4000", ["ws-user"] = "u", ["ws-state"] = "s", ["ws-subscribe"] = "t",
-      ["ws-unsubscribe"] = "o", ["content-type"] = "text/plain" }, "frame")
+    local effects = read(
+      {
+        ["ws-close"] = "4000",
+        ["ws-user"] = "u",
+        ["ws-state"] = "s",
+        ["ws-subscribe"] = "t",
+        ["ws-unsubscribe"] = "o",
+        ["content-type"] = "text/plain",
+      },
+      "frame"
+    )
     local kinds = {}
     for i, effect in ipairs(effects) do
       kinds[i] = effect.kind
@@ -128,24 +187,29 @@ describe("many headers", function()
     assert.are.same({ "unsubscribe", "subscribe", "state", "user", "send", "close" }, kinds)
   end)
 
-  it("are refused as a whole when one is wrong", function()
-    refused("ws-close", { ["ws-subscribe"] = "good", ["ws-close"] = "1" }, "frame")
-  end)
+  it(
+    "are refused as a whole when one is wrong",
+    function() refused("ws-close", { ["ws-subscribe"] = "good", ["ws-close"] = "1" }, "frame") end
+  )
 end)
 
 describe("an effects document", function()
-  it("is carried out in its order", function()
-    assert.are.same({
-      { kind = "send", payload = "h\195\169llo", is_text = true },
-      { kind = "send", payload = "\0\255", is_text = false },
-      { kind = "publish", topic = "room 1", payload = "hi", is_text = true, except_self = true },
-      { kind = "publish", topic = "b", payload = "\1", is_text = false, except_self = false },
-      { kind = "subscribe", topics = { "a", "b, c" } },
-      { kind = "unsubscribe", topics = { "d" } },
-      { kind = "state", value = "s" },
-      { kind = "user", value = "u" },
-      { kind = "close", code = 4000, reason = "bye" },
-    }, document [[{"effects":[
+  it(
+    "is carried out in its order",
+    function()
+      assert.are.same(
+        {
+          { kind = "send", payload = "h\195\169llo", is_text = true },
+          { kind = "send", payload = "\0\255", is_text = false },
+          { kind = "publish", topic = "room 1", payload = "hi", is_text = true, except_self = true },
+          { kind = "publish", topic = "b", payload = "\1", is_text = false, except_self = false },
+          { kind = "subscribe", topics = { "a", "b, c" } },
+          { kind = "unsubscribe", topics = { "d" } },
+          { kind = "state", value = "s" },
+          { kind = "user", value = "u" },
+          { kind = "close", code = 4000, reason = "bye" },
+        },
+        document [[{"effects":[
       {"send":{"text":"h\u00e9llo"}},
       {"send":{"base64":"AP8="}},
       {"publish":{"topic":"room 1","text":"hi","except":"self"}},
@@ -154,22 +218,38 @@ describe("an effects document", function()
       {"unsubscribe":["d"]},
       {"state":"s"},
       {"user":"u"},
-      {"close":{"code":4000,"reason":"bye"}}]}]])
-  end)
+      {"close":{"code":4000,"reason":"bye"}}]}]]
+      )
+    end
+  )
 
-  it("may be empty, and is not a frame itself", function()
-    assert.are.same({}, document '{"effects":[]}')
-  end)
+  it("may be empty, and is not a frame itself", function() assert.are.same({}, document '{"effects":[]}') end)
 
   it("may have parameters in its content type, and any case", function()
     local body = '{"effects":[{"send":{"text":""}}]}'
-    for _, content_type in ipairs { "application/vnd.framegate.effects+json; charset=utf-8", "Application/VND.Framegate.Effects+JSON" } do
-      assert.are.same({ { kind = "send", payload = "", is_text = true } }, read({ ["content-type"] = content_type }, body))
+    for _, content_type in ipairs {
+      "application/vnd.framegate.effects+json; charset=utf-8",
+      "Application/VND.Framegate.Effects+JSON",
+    } do
+      assert.are.same(
+        { { kind = "send", payload = "", is_text = true } },
+        read({ ["content-type"] = content_type }, body)
+      )
     end
   end)
 
   it("that is none is refused", function()
-    for _, body in ipairs { "", "not json", "{}", "[]", "1", "null", '{"effects":1}', '{"effects":"send"}', '{"effects":[}' } do
+    for _, body in ipairs {
+      "",
+      "not json",
+      "{}",
+      "[]",
+      "1",
+      "null",
+      '{"effects":1}',
+      '{"effects":"send"}',
+      '{"effects":[}',
+    } do
       document_refused('an effects document is {"effects":[…]}', body)
     end
   end)
@@ -233,7 +313,13 @@ describe("an effects document", function()
     end)
   end
 
-  it("whose close has null as its reason closes without one", function()
-    assert.are.same({ { kind = "close", code = 4000, reason = "" } }, document '{"effects":[{"close":{"code":4000,"reason":null}}]}')
-  end)
+  it(
+    "whose close has null as its reason closes without one",
+    function()
+      assert.are.same(
+        { { kind = "close", code = 4000, reason = "" } },
+        document '{"effects":[{"close":{"code":4000,"reason":null}}]}'
+      )
+    end
+  )
 end)

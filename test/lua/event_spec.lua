@@ -30,9 +30,7 @@ local function parse(request)
   return line, headers, body
 end
 
-local function request_of(event)
-  return table.concat(Event.to_request(event))
-end
+local function request_of(event) return table.concat(Event.to_request(event)) end
 
 local function element_of(event)
   local pieces = { "before" }
@@ -50,8 +48,14 @@ before_each(function() Stub.now = TEN_O_CLOCK + 0.125 end)
 
 -- The headers that every event has, and these.
 local function with_headers(more)
-  local headers = { host = "example.com", cookie = "a=1; b=2", ["ce-specversion"] = "1.0", ["ce-source"] = "/framegate/node",
-    ["ce-connectionid"] = "node-worker-secret", ["ce-time"] = "2026-11-20T10:00:00.125Z" }
+  local headers = {
+    host = "example.com",
+    cookie = "a=1; b=2",
+    ["ce-specversion"] = "1.0",
+    ["ce-source"] = "/framegate/node",
+    ["ce-connectionid"] = "node-worker-secret",
+    ["ce-time"] = "2026-11-20T10:00:00.125Z",
+  }
   for name, value in pairs(more) do
     headers[name] = value
   end
@@ -63,8 +67,15 @@ describe("an event", function()
     local event = Event.open(connection())
     local line, headers, body = parse(request_of(event))
     assert.are.equal("POST /ws/chat/lobby?lang=en HTTP/1.1", line)
-    assert.are.same(with_headers { ["ce-type"] = "framegate.open", ["ce-id"] = "node-worker-secret/0", ["ce-eventnumber"] = "0",
-      ["content-length"] = "0" }, headers)
+    assert.are.same(
+      with_headers {
+        ["ce-type"] = "framegate.open",
+        ["ce-id"] = "node-worker-secret/0",
+        ["ce-eventnumber"] = "0",
+        ["content-length"] = "0",
+      },
+      headers
+    )
     assert.are.equal("", body)
     assert.are.equal("open", event.kind)
     assert.are.equal("node-worker-secret/0", event.id)
@@ -78,17 +89,37 @@ describe("an event", function()
     local line, headers, sent = parse(request_of(event))
     assert.are.equal("POST /ws/chat/lobby?lang=en HTTP/1.1", line)
     assert.are.equal(body, sent)
-    assert.are.same(with_headers { ["ce-type"] = "framegate.message", ["ce-id"] = "node-worker-secret/7", ["ce-eventnumber"] = "7",
-      ["ce-state"] = "%7B%22a%22:1%7D", ["content-type"] = "application/octet-stream", ["content-length"] = tostring(#body) }, headers)
+    assert.are.same(
+      with_headers {
+        ["ce-type"] = "framegate.message",
+        ["ce-id"] = "node-worker-secret/7",
+        ["ce-eventnumber"] = "7",
+        ["ce-state"] = "%7B%22a%22:1%7D",
+        ["content-type"] = "application/octet-stream",
+        ["content-length"] = tostring(#body),
+      },
+      headers
+    )
     assert.are.equal(8, facts.events)
   end)
 
   it("of closing, whose id holds no number", function()
-    local event = Event.close(connection { events = 3, state = "s" }, { code = 1001, reason = "going%20away", duration = 1234 })
+    local event =
+      Event.close(connection { events = 3, state = "s" }, { code = 1001, reason = "going%20away", duration = 1234 })
     local _, headers, body = parse(request_of(event))
-    assert.are.same(with_headers { ["ce-type"] = "framegate.close", ["ce-id"] = "node-worker-secret/close",
-      ["ce-eventnumber"] = "3", ["ce-state"] = "s", ["ce-closecode"] = "1001", ["ce-closereason"] = "going%20away",
-      ["ce-duration"] = "1234", ["content-length"] = "0" }, headers)
+    assert.are.same(
+      with_headers {
+        ["ce-type"] = "framegate.close",
+        ["ce-id"] = "node-worker-secret/close",
+        ["ce-eventnumber"] = "3",
+        ["ce-state"] = "s",
+        ["ce-closecode"] = "1001",
+        ["ce-closereason"] = "going%20away",
+        ["ce-duration"] = "1234",
+        ["content-length"] = "0",
+      },
+      headers
+    )
     assert.are.equal("", body)
     assert.are.equal("node-worker-secret/close", event.id)
   end)
@@ -121,8 +152,10 @@ describe("an event", function()
 
   it("tells the time, whole seconds and year's ends too", function()
     for time, text in pairs {
-      [0] = "1970-01-01T00:00:00.000Z", [TEN_O_CLOCK] = "2026-11-20T10:00:00.000Z",
-      [1798761599.5] = "2026-12-31T23:59:59.500Z", [1798761600.25] = "2027-01-01T00:00:00.250Z",
+      [0] = "1970-01-01T00:00:00.000Z",
+      [TEN_O_CLOCK] = "2026-11-20T10:00:00.000Z",
+      [1798761599.5] = "2026-12-31T23:59:59.500Z",
+      [1798761600.25] = "2027-01-01T00:00:00.250Z",
     } do
       Stub.now = time
       assert.matches("ce%-time: " .. text:gsub("%p", "%%%0"), request_of(Event.open(connection())))
@@ -146,11 +179,18 @@ end)
 describe("the content type of a message", function()
   it("is a hint by its first character that is not white space", function()
     for body, expected in pairs {
-      ['{"a":1}'] = "application/json", ["[1]"] = "application/json", [" \t\r\n{"] = "application/json",
+      ['{"a":1}'] = "application/json",
+      ["[1]"] = "application/json",
+      [" \t\r\n{"] = "application/json",
       ["{ not json"] = "application/json",
-      ["hello"] = "text/plain; charset=utf-8", [""] = "text/plain; charset=utf-8", ["  "] = "text/plain; charset=utf-8",
-      ['"text"'] = "text/plain; charset=utf-8", ["1"] = "text/plain; charset=utf-8", ["a{"] = "text/plain; charset=utf-8",
-      ["\226\130\172{"] = "text/plain; charset=utf-8", ["\0{"] = "text/plain; charset=utf-8",
+      ["hello"] = "text/plain; charset=utf-8",
+      [""] = "text/plain; charset=utf-8",
+      ["  "] = "text/plain; charset=utf-8",
+      ['"text"'] = "text/plain; charset=utf-8",
+      ["1"] = "text/plain; charset=utf-8",
+      ["a{"] = "text/plain; charset=utf-8",
+      ["\226\130\172{"] = "text/plain; charset=utf-8",
+      ["\0{"] = "text/plain; charset=utf-8",
     } do
       assert.are.equal(expected, content_type_of(body, true), body)
     end
@@ -158,7 +198,9 @@ describe("the content type of a message", function()
 
   it("is what the route asked for", function()
     for mode, expected in pairs {
-      text = "text/plain; charset=utf-8", json = "application/json", form = "application/x-www-form-urlencoded",
+      text = "text/plain; charset=utf-8",
+      json = "application/json",
+      form = "application/x-www-form-urlencoded",
     } do
       for _, body in ipairs { "hello", "{}", "a=1&b=2", "" } do
         assert.are.equal(expected, content_type_of(body, true, mode))
@@ -175,7 +217,9 @@ describe("the content type of a message", function()
 
   it("is not told of other events", function()
     assert.is_nil(request_of(Event.open(connection())):find("content-type", 1, true))
-    assert.is_nil(request_of(Event.close(connection(), { code = 1000, reason = "", duration = 0 })):find("content-type", 1, true))
+    assert.is_nil(
+      request_of(Event.close(connection(), { code = 1000, reason = "", duration = 0 })):find("content-type", 1, true)
+    )
   end)
 end)
 
@@ -196,7 +240,9 @@ describe("an event in a batch", function()
 
   it("is a JSON object with path, headers and body", function()
     assert.is_string(check(Event.open(connection())).body)
-    assert.is_string(check(Event.close(connection { state = "s" }, { code = 4000, reason = "a%22b", duration = 5 })).body)
+    assert.is_string(
+      check(Event.close(connection { state = "s" }, { code = 4000, reason = "a%22b", duration = 5 })).body
+    )
     assert.is_string(check(Event.message(connection { state = "%22" }, "hello", true)).body)
   end)
 
@@ -205,8 +251,20 @@ describe("an event in a batch", function()
     for code = 0, 0x7F do
       every[#every + 1] = string.char(code)
     end
-    for _, body in ipairs { "", "plain", '{"a": [1, "\\u0041", "\\\\"], "a": 1.0}', '"', "\\", "</script>", "\r\n\t\b\f",
-      "\226\128\168\226\128\169", "caf\195\169 \240\159\152\128", "\0", table.concat(every), '"},{"path":"/ws/other"' } do
+    for _, body in ipairs {
+      "",
+      "plain",
+      '{"a": [1, "\\u0041", "\\\\"], "a": 1.0}',
+      '"',
+      "\\",
+      "</script>",
+      "\r\n\t\b\f",
+      "\226\128\168\226\128\169",
+      "caf\195\169 \240\159\152\128",
+      "\0",
+      table.concat(every),
+      '"},{"path":"/ws/other"',
+    } do
       assert.are.equal(body, check(Event.message(connection(), body, true)).body)
       assert.is_nil(element_of(Event.message(connection(), body, true)):find("%c"), "control characters are escaped")
     end
@@ -227,7 +285,8 @@ describe("an event in a batch", function()
   end)
 
   it("has headers with anything that a header may have in them", function()
-    local facts = connection { handshake = 'host: a\r\ncookie: q="a, b"; c=\\d; e: f\r\nuser-agent: \t/\r\nx-empty: \r\n' }
+    local facts =
+      connection { handshake = 'host: a\r\ncookie: q="a, b"; c=\\d; e: f\r\nuser-agent: \t/\r\nx-empty: \r\n' }
     local element = check(Event.message(facts, "a", true))
     assert.are.equal('q="a, b"; c=\\d; e: f', element.headers.cookie)
     assert.are.equal("", element.headers["x-empty"])
@@ -246,8 +305,8 @@ describe("an event in a batch", function()
   end)
 
   it("has Latin-1 of the path in UTF-8 too", function()
-    local element = cjson.decode(element_of(Event.open(connection { path = "/ws/caf\233?a=\"\\" })))
-    assert.are.equal("/ws/caf\195\169?a=\"\\", element.path)
+    local element = cjson.decode(element_of(Event.open(connection { path = '/ws/caf\233?a="\\' })))
+    assert.are.equal('/ws/caf\195\169?a="\\', element.path)
   end)
 
   it("can stand beside others of its socket, each with its own headers", function()

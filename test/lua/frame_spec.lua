@@ -195,7 +195,9 @@ describe("unmasking", function()
     local block = random_bytes(4099)
     for _, length in ipairs { 4095, 4096, 4097, 65536, 200003, 10 } do
       local payload = block:rep(math.ceil(length / #block)):sub(1, length)
-      assert.is_true(payload == unmasked(Client.masked(payload, "\7\99\200\31"), 0, length, mask_number("\7\99\200\31")))
+      assert.is_true(
+        payload == unmasked(Client.masked(payload, "\7\99\200\31"), 0, length, mask_number("\7\99\200\31"))
+      )
     end
   end)
 

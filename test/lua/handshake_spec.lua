@@ -29,9 +29,7 @@ local function refused(status, words, changes, fields)
 end
 
 describe("a handshake", function()
-  it("may go on when all is right", function()
-    assert.is_nil(check())
-  end)
+  it("may go on when all is right", function() assert.is_nil(check()) end)
 
   it("may write what has no case in any case, and more words beside the one that counts", function()
     assert.is_nil(check { upgrade = "WebSocket", connection = "keep-alive, UPGRADE" })
@@ -76,14 +74,23 @@ describe("a handshake", function()
     end
   end)
 
-  it("has a host", function()
-    refused(400, "Host", { host = false })
-  end)
+  it("has a host", function() refused(400, "Host", { host = false }) end)
 
   it("has a key of 16 bytes, once", function()
-    for _, key in ipairs { false, "", "short==", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ===",
-      "dGhlIHNhbXBsZSBub25jZTE=", "dGhlIHNhbXBsZSBub25jZTEy", "dGhlIHNhbXBsZSBub2 jZQ==", "dGhlIHNhbXBsZSBub2-jZQ==",
-      "AQIDBAUGBwgJCgsMDQ4PEBESExQVFg==", { "dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ==" } } do
+    for _, key in ipairs {
+      false,
+      "",
+      "short==",
+      "dGhlIHNhbXBsZSBub25jZQ",
+      "dGhlIHNhbXBsZSBub25jZQ=",
+      "dGhlIHNhbXBsZSBub25jZQ===",
+      "dGhlIHNhbXBsZSBub25jZTE=",
+      "dGhlIHNhbXBsZSBub25jZTEy",
+      "dGhlIHNhbXBsZSBub2 jZQ==",
+      "dGhlIHNhbXBsZSBub2-jZQ==",
+      "AQIDBAUGBwgJCgsMDQ4PEBESExQVFg==",
+      { "dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ==" },
+    } do
       refused(400, "Sec-WebSocket-Key", { ["sec-websocket-key"] = key })
     end
     assert.is_nil(check { ["sec-websocket-key"] = "AAAAAAAAAAAAAAAAAAAAAA==" })
@@ -103,9 +110,7 @@ describe("the origin", function()
     return refusal == nil
   end
 
-  it("need not be there: servers and apps have none", function()
-    assert.is_nil(check())
-  end)
+  it("need not be there: servers and apps have none", function() assert.is_nil(check()) end)
 
   it("of the same host is allowed, the default port filled in on both sides", function()
     for origin, host in pairs {
@@ -127,20 +132,33 @@ describe("the origin", function()
 
   it("of another host or port is not", function()
     for _, pair in ipairs {
-      { "https://evil.com", "example.com" }, { "https://example.com.evil.com", "example.com" },
+      { "https://evil.com", "example.com" },
+      { "https://example.com.evil.com", "example.com" },
       { "https://evilexample.com", "example.com" },
-      { "https://sub.example.com", "example.com" }, { "https://example.com", "sub.example.com" },
-      { "https://example.com:8443", "example.com" }, { "https://example.com", "example.com:80" },
+      { "https://sub.example.com", "example.com" },
+      { "https://example.com", "sub.example.com" },
+      { "https://example.com:8443", "example.com" },
+      { "https://example.com", "example.com:80" },
       { "http://example.com", "example.com:443" },
-      { "http://example.com:80", "example.com:8080" }, { "http://[::1]", "[::2]" }, { "http://[::1]:1", "[::1]:2" },
+      { "http://example.com:80", "example.com:8080" },
+      { "http://[::1]", "[::2]" },
+      { "http://[::1]:1", "[::1]:2" },
     } do
       assert.is_false(is_allowed(pair[1], pair[2]), pair[1] .. " at " .. pair[2])
     end
   end)
 
   it("null is not, nor what is no origin", function()
-    for _, origin in ipairs { "null", "NULL", "example.com", "https://", "file://", "https://example.com/", "https:example.com",
-      "://example.com" } do
+    for _, origin in ipairs {
+      "null",
+      "NULL",
+      "example.com",
+      "https://",
+      "file://",
+      "https://example.com/",
+      "https:example.com",
+      "://example.com",
+    } do
       assert.is_false(is_allowed(origin), origin)
     end
     assert.is_false(is_allowed("null", "null"))
@@ -151,8 +169,13 @@ describe("the origin", function()
     assert.is_true(is_allowed("https://app.example.org", nil, list))
     assert.is_true(is_allowed("HTTPS://App.Example.ORG", nil, list))
     assert.is_true(is_allowed("http://localhost:3000", nil, list))
-    for _, origin in ipairs { "http://app.example.org", "https://app.example.org:8443", "https://example.org", "http://localhost",
-      "null" } do
+    for _, origin in ipairs {
+      "http://app.example.org",
+      "https://app.example.org:8443",
+      "https://example.org",
+      "http://localhost",
+      "null",
+    } do
       assert.is_false(is_allowed(origin, nil, list), origin)
     end
   end)
@@ -162,8 +185,16 @@ describe("the origin", function()
     assert.is_true(is_allowed("https://a.example.org", nil, list))
     assert.is_true(is_allowed("https://a.b.example.org", nil, list))
     assert.is_true(is_allowed("http://a.local:8080", nil, list))
-    for _, origin in ipairs { "https://example.org", "https://.example.org", "http://many.example.org", "https://evilexample.org",
-      "https://a.example.org:8443", "https://a.example.org.evil.com", "http://a.local", "null" } do
+    for _, origin in ipairs {
+      "https://example.org",
+      "https://.example.org",
+      "http://many.example.org",
+      "https://evilexample.org",
+      "https://a.example.org:8443",
+      "https://a.example.org.evil.com",
+      "http://a.local",
+      "null",
+    } do
       assert.is_false(is_allowed(origin, nil, list), origin)
     end
   end)
@@ -173,13 +204,17 @@ describe("the origin", function()
     assert.is_true(is_allowed("null", nil, { "*" }), "* says everybody")
   end)
 
-  it("may be there only once", function()
-    refused(400, "Origin", { origin = { "https://example.com", "https://evil.com" } })
-  end)
+  it(
+    "may be there only once",
+    function() refused(400, "Origin", { origin = { "https://example.com", "https://evil.com" } }) end
+  )
 
   it("is compared with the host that the client sees, which a trusted proxy forwards", function()
     assert.is_nil(check({ origin = "https://public.example", host = "internal:8080" }, { host = "public.example" }))
-    assert.are.equal(403, check({ origin = "https://internal:8080", host = "internal:8080" }, { host = "public.example" }).status)
+    assert.are.equal(
+      403,
+      check({ origin = "https://internal:8080", host = "internal:8080" }, { host = "public.example" }).status
+    )
   end)
 end)
 

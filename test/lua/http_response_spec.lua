@@ -19,9 +19,7 @@ local function socket_of(pieces, err)
   }
 end
 
-local function read(text, err)
-  return HttpResponse.read(socket_of({ text }, err))
-end
+local function read(text, err) return HttpResponse.read(socket_of({ text }, err)) end
 
 local function body_of(text, err)
   local response = assert(read(text, err))
@@ -30,19 +28,25 @@ local function body_of(text, err)
 end
 
 local LENGTH = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n\r\nhello world"
-local CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;name=value\r\n \r\n5\r\nworld\r\n0\r\n\r\n"
+local CHUNKED =
+  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;name=value\r\n \r\n5\r\nworld\r\n0\r\n\r\n"
 local TRAILER = CHUNKED:gsub("0\r\n\r\n$", "0\r\nchecksum: 1\r\nother: 2\r\n\r\n")
 local UNTIL_CLOSE = "HTTP/1.1 200 OK\r\n\r\nhello world"
 
 describe("status and headers", function()
   it("are read, names in lower case", function()
-    local response = read "HTTP/1.1 404 Not Found\r\nContent-Type:  text/plain; a=b: c\r\nX-Empty:\r\ncontent-length:0\r\n\r\n"
+    local response =
+      read "HTTP/1.1 404 Not Found\r\nContent-Type:  text/plain; a=b: c\r\nX-Empty:\r\ncontent-length:0\r\n\r\n"
     assert.are.equal(404, response.status)
-    assert.are.same({ ["content-type"] = "text/plain; a=b: c", ["x-empty"] = "", ["content-length"] = "0" }, response.headers)
+    assert.are.same(
+      { ["content-type"] = "text/plain; a=b: c", ["x-empty"] = "", ["content-length"] = "0" },
+      response.headers
+    )
   end)
 
   it("that come more than once are a list, in their order", function()
-    local response = read "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX: y\r\nset-cookie: b=2\r\nSET-COOKIE: c=3\r\ncontent-length: 0\r\n\r\n"
+    local response =
+      read "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX: y\r\nset-cookie: b=2\r\nSET-COOKIE: c=3\r\ncontent-length: 0\r\n\r\n"
     assert.are.same({ "a=1", "b=2", "c=3" }, response.headers["set-cookie"])
     assert.are.equal("y", response.headers.x)
   end)
@@ -62,7 +66,13 @@ describe("status and headers", function()
   end)
 
   it("that are none are refused", function()
-    for _, text in ipairs { "SSH-2.0\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 OK\r\n\r\n", "\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n" } do
+    for _, text in ipairs {
+      "SSH-2.0\r\n\r\n",
+      "HTTP/2 200 OK\r\n\r\n",
+      "HTTP/1.1 OK\r\n\r\n",
+      "\r\n\r\n",
+      "HTTP/1.1 20 OK\r\n\r\n",
+    } do
       local response, err, is_untouched = read(text)
       assert.is_nil(response)
       assert.are.same({ "not an HTTP response", false }, { err, is_untouched })
@@ -71,7 +81,10 @@ describe("status and headers", function()
 
   it("that never end: the socket's error, and whether a byte had come", function()
     assert.are.same({ nil, "closed", true }, { HttpResponse.read(socket_of({}, "closed")) })
-    assert.are.same({ nil, "connection reset by peer", true }, { HttpResponse.read(socket_of({}, "connection reset by peer")) })
+    assert.are.same(
+      { nil, "connection reset by peer", true },
+      { HttpResponse.read(socket_of({}, "connection reset by peer")) }
+    )
     for last = 1, #LENGTH - #"hello world" - 1 do
       local response, err, is_untouched = read(LENGTH:sub(1, last), "closed")
       assert.is_nil(response)
@@ -175,7 +188,10 @@ describe("an answer that breaks off", function()
 
   it("without a length: only its close is the end", function()
     assert.are.equal("hello world", (body_of(UNTIL_CLOSE, "closed")))
-    assert.are.same({ nil, "timeout" }, { body_of(UNTIL_CLOSE, "timeout"), (select(2, body_of(UNTIL_CLOSE, "timeout"))) })
+    assert.are.same(
+      { nil, "timeout" },
+      { body_of(UNTIL_CLOSE, "timeout"), (select(2, body_of(UNTIL_CLOSE, "timeout"))) }
+    )
   end)
 
   it("with a chunk that has no size is an error", function()
@@ -199,9 +215,7 @@ describe("an answer that breaks off", function()
 end)
 
 describe("the connection", function()
-  local function is_reusable(text)
-    return select(3, body_of(text, "closed")):is_reusable()
-  end
+  local function is_reusable(text) return select(3, body_of(text, "closed")):is_reusable() end
 
   it("may carry another request when the body had an end of its own", function()
     for _, text in ipairs { LENGTH, CHUNKED, TRAILER, "HTTP/1.1 204 No Content\r\n\r\n" } do
@@ -229,7 +243,8 @@ describe("the connection", function()
   end)
 
   it("carries one answer after the other", function()
-    local socket = socket_of({ LENGTH, CHUNKED:sub(1, 60), CHUNKED:sub(61), "HTTP/1.1 204 No Content\r\n\r\n", LENGTH }, "closed")
+    local socket =
+      socket_of({ LENGTH, CHUNKED:sub(1, 60), CHUNKED:sub(61), "HTTP/1.1 204 No Content\r\n\r\n", LENGTH }, "closed")
     for _, expected in ipairs { "hello world", "hello world", "", "hello world" } do
       local response = assert(HttpResponse.read(socket))
       assert.are.equal(expected, response:read_body())

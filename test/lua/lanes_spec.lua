@@ -10,7 +10,9 @@ describe("lanes", function()
       new = function()
         return {
           start = function() end,
-          carry = function(self) self.started, self.took, self.has_answered = ngx.now(), nil, false end,
+          carry = function(self)
+            self.started, self.took, self.has_answered = ngx.now(), nil, false
+          end,
           stop = function(self) self.is_stopped = true end,
         }
       end,
@@ -36,9 +38,7 @@ describe("lanes", function()
     Lanes.free(lane)
   end
 
-  local function wait(milliseconds)
-    Stub.now = Stub.now + milliseconds / 1000
-  end
+  local function wait(milliseconds) Stub.now = Stub.now + milliseconds / 1000 end
 
   local function answer_many_after(milliseconds)
     for _ = 1, 200 do

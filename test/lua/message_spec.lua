@@ -42,8 +42,14 @@ describe("a message", function()
   end)
 
   it("in fragments that are empty", function()
-    assert.are.same({ { "text", "" } }, read(frame(TEXT, "", MORE) .. frame(CONTINUATION, "", MORE) .. frame(CONTINUATION, "")))
-    assert.are.same({ { "text", "a" } }, read(frame(TEXT, "", MORE) .. frame(CONTINUATION, "a", MORE) .. frame(CONTINUATION, "")))
+    assert.are.same(
+      { { "text", "" } },
+      read(frame(TEXT, "", MORE) .. frame(CONTINUATION, "", MORE) .. frame(CONTINUATION, ""))
+    )
+    assert.are.same(
+      { { "text", "a" } },
+      read(frame(TEXT, "", MORE) .. frame(CONTINUATION, "a", MORE) .. frame(CONTINUATION, ""))
+    )
     assert.are.same({ { "binary", "b" } }, read(frame(BINARY, "b", MORE) .. frame(CONTINUATION, "")))
   end)
 
@@ -105,9 +111,17 @@ describe("a control frame", function()
   end)
 
   it("between fragments is given out at once (R10)", function()
-    local stream = frame(TEXT, "a", MORE) .. frame(PING, "1") .. frame(CONTINUATION, "b", MORE) .. frame(PONG, "2") .. frame(PING, "3")
-      .. frame(CONTINUATION, "c") .. frame(TEXT, "next")
-    assert.are.same({ { "ping", "1" }, { "pong", "2" }, { "ping", "3" }, { "text", "abc" }, { "text", "next" } }, read(stream))
+    local stream = frame(TEXT, "a", MORE)
+      .. frame(PING, "1")
+      .. frame(CONTINUATION, "b", MORE)
+      .. frame(PONG, "2")
+      .. frame(PING, "3")
+      .. frame(CONTINUATION, "c")
+      .. frame(TEXT, "next")
+    assert.are.same(
+      { { "ping", "1" }, { "pong", "2" }, { "ping", "3" }, { "text", "abc" }, { "text", "next" } },
+      read(stream)
+    )
   end)
 
   it("does not disturb a character that it interrupts, nor is it text itself", function()
@@ -121,9 +135,10 @@ describe("a control frame", function()
     assert.are.same({ "text", "abcdefghij" }, results[4])
   end)
 
-  it("may be a close in the middle of a message (R16)", function()
-    assert.are.same({ { "close", "\3\232" } }, read(frame(TEXT, "half", MORE) .. frame(CLOSE, "\3\232")))
-  end)
+  it(
+    "may be a close in the middle of a message (R16)",
+    function() assert.are.same({ { "close", "\3\232" } }, read(frame(TEXT, "half", MORE) .. frame(CLOSE, "\3\232"))) end
+  )
 end)
 
 describe("what breaks the protocol fails with 1002", function()
@@ -131,11 +146,14 @@ describe("what breaks the protocol fails with 1002", function()
     ["a continuation of nothing (R11)"] = frame(CONTINUATION, "a"),
     ["a continuation that goes on with nothing"] = frame(CONTINUATION, "a", MORE),
     ["a continuation behind a whole message"] = frame(TEXT, "a") .. frame(CONTINUATION, "b"),
-    ["a continuation behind fragments that ended"] = frame(TEXT, "a", MORE) .. frame(CONTINUATION, "b") .. frame(CONTINUATION, "c"),
+    ["a continuation behind fragments that ended"] = frame(TEXT, "a", MORE)
+      .. frame(CONTINUATION, "b")
+      .. frame(CONTINUATION, "c"),
     ["a text inside a text (R11)"] = frame(TEXT, "a", MORE) .. frame(TEXT, "b"),
     ["a binary inside a text"] = frame(TEXT, "a", MORE) .. frame(BINARY, "b", MORE),
     ["a text inside a binary, a ping between"] = frame(BINARY, "a", MORE) .. frame(PING, "") .. frame(TEXT, "b"),
-    ["a reserved bit in a continuation"] = frame(TEXT, "a", MORE) .. Client.header { opcode = CONTINUATION, reserved = 0x40 },
+    ["a reserved bit in a continuation"] = frame(TEXT, "a", MORE)
+      .. Client.header { opcode = CONTINUATION, reserved = 0x40 },
     ["a reserved opcode"] = Client.header { opcode = 3 },
     ["a ping in fragments"] = Client.header { opcode = PING, fin = false },
     ["a long ping"] = Client.header { opcode = PING, length = 126 },
@@ -167,14 +185,21 @@ describe("a message that is too big fails with 1009 (R1)", function()
     local stream = frame(BINARY, "abcdef", MORE) .. frame(CONTINUATION, "ghij", MORE)
     assert.are.same({}, read(stream, 10))
     assert.are.equal(1009, (error_of(stream .. Client.header { opcode = CONTINUATION, length = 1 }, 10)))
-    assert.are.equal(1009, (error_of(frame(TEXT, "a", MORE) .. Client.header { opcode = CONTINUATION, length = 2 ^ 52 }, 10)))
+    assert.are.equal(
+      1009,
+      (error_of(frame(TEXT, "a", MORE) .. Client.header { opcode = CONTINUATION, length = 2 ^ 52 }, 10))
+    )
   end)
 
   it("and one of just that size is none, each time", function()
-    local stream = frame(BINARY, "0123456789") .. frame(TEXT, "01234", MORE) .. frame(CONTINUATION, "56789", MORE)
+    local stream = frame(BINARY, "0123456789")
+      .. frame(TEXT, "01234", MORE)
+      .. frame(CONTINUATION, "56789", MORE)
       .. frame(CONTINUATION, "")
-    assert.are.same({ { "binary", "0123456789" }, { "text", "0123456789" }, { "binary", "0123456789" }, { "text", "0123456789" } },
-      read(stream:rep(2), 10))
+    assert.are.same(
+      { { "binary", "0123456789" }, { "text", "0123456789" }, { "binary", "0123456789" }, { "text", "0123456789" } },
+      read(stream:rep(2), 10)
+    )
   end)
 end)
 
@@ -212,10 +237,15 @@ describe("a text that is not UTF-8 fails with 1007 (R13)", function()
     end
   end)
 
-  it("and the next message begins anew", function()
-    assert.are.same({ { "binary", "\226" }, { "text", "a" }, { "text", "\226\130\172" } },
-      read(frame(BINARY, "\226") .. frame(TEXT, "a") .. frame(TEXT, "\226\130\172")))
-  end)
+  it(
+    "and the next message begins anew",
+    function()
+      assert.are.same(
+        { { "binary", "\226" }, { "text", "a" }, { "text", "\226\130\172" } },
+        read(frame(BINARY, "\226") .. frame(TEXT, "a") .. frame(TEXT, "\226\130\172"))
+      )
+    end
+  )
 end)
 
 describe("is_unfinished", function()
@@ -233,9 +263,15 @@ describe("is_unfinished", function()
   end)
 
   it("false means as good as new: the same parser may serve another socket", function()
-    local streams = { frame(TEXT, "\226\130\172", MORE) .. frame(CONTINUATION, "b"), frame(BINARY, "\226"), frame(PING, "p"),
-      frame(TEXT, ""), frame(CLOSE, ""), frame(TEXT, ("x"):rep(10)), frame(BINARY, "a", MORE) .. frame(CONTINUATION, "", MORE):rep(300)
-        .. frame(CONTINUATION, "z") }
+    local streams = {
+      frame(TEXT, "\226\130\172", MORE) .. frame(CONTINUATION, "b"),
+      frame(BINARY, "\226"),
+      frame(PING, "p"),
+      frame(TEXT, ""),
+      frame(CLOSE, ""),
+      frame(TEXT, ("x"):rep(10)),
+      frame(BINARY, "a", MORE) .. frame(CONTINUATION, "", MORE):rep(300) .. frame(CONTINUATION, "z"),
+    }
     local used = Messages.new(10)
     for _, stream in ipairs(streams) do
       local expected = Client.read({ stream }, 10)

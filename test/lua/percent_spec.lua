@@ -14,9 +14,10 @@ describe("percent-encoding, as CloudEvents has it (HTTP binding, section 3.1.3.2
     end
   end)
 
-  it("leaves no byte that could end a header or begin another", function()
-    assert.are.equal("a%0D%0Ax-evil:%20yes", Percent.encode("a\r\nx-evil: yes"))
-  end)
+  it(
+    "leaves no byte that could end a header or begin another",
+    function() assert.are.equal("a%0D%0Ax-evil:%20yes", Percent.encode("a\r\nx-evil: yes")) end
+  )
 
   it("decodes what it encoded, whatever it is", function()
     math.randomseed(3986)
@@ -36,9 +37,7 @@ describe("percent-encoding, as CloudEvents has it (HTTP binding, section 3.1.3.2
     assert.are.equal("", Percent.decode(""))
   end)
 
-  it("decodes once", function()
-    assert.are.equal("%41", Percent.decode("%2541"))
-  end)
+  it("decodes once", function() assert.are.equal("%41", Percent.decode("%2541")) end)
 
   it("leaves a percent sign as it is that no two digits follow", function()
     for _, text in ipairs { "%", "100%", "%4", "%zz", "%4g", "%%", "% 41", "a%b%" } do

@@ -17,18 +17,22 @@ local function encode(code)
   elseif code < 0x10000 then
     return char(0xE0 + math.floor(code / 4096), 0x80 + math.floor(code / 64) % 64, 0x80 + code % 64)
   end
-  return char(0xF0 + math.floor(code / 262144), 0x80 + math.floor(code / 4096) % 64, 0x80 + math.floor(code / 64) % 64,
-    0x80 + code % 64)
+  return char(
+    0xF0 + math.floor(code / 262144),
+    0x80 + math.floor(code / 4096) % 64,
+    0x80 + math.floor(code / 64) % 64,
+    0x80 + code % 64
+  )
 end
 
-local function is_scalar(code)
-  return code <= 0x10FFFF and not (code >= 0xD800 and code <= 0xDFFF)
-end
+local function is_scalar(code) return code <= 0x10FFFF and not (code >= 0xD800 and code <= 0xDFFF) end
 
 -- The length of the one character that stands at `position`, by decoding and writing it again; nil when it is not valid.
 local function character_at(text, position)
   local lead = text:byte(position)
-  local length = lead < 0x80 and 1 or lead >= 0xC0 and lead < 0xE0 and 2 or lead >= 0xE0 and lead < 0xF0 and 3
+  local length = lead < 0x80 and 1
+    or lead >= 0xC0 and lead < 0xE0 and 2
+    or lead >= 0xE0 and lead < 0xF0 and 3
     or lead >= 0xF0 and lead < 0xF8 and 4
   if not length or position + length - 1 > #text then
     return nil
@@ -54,13 +58,39 @@ end
 
 local function check(text)
   if Utf8.is_valid(text) ~= reference(text) then
-    error(("%s: expected %s"):format(text:gsub(".", function(c) return ("%02X "):format(c:byte()) end), reference(text)), 2)
+    error(
+      ("%s: expected %s"):format(text:gsub(".", function(c) return ("%02X "):format(c:byte()) end), reference(text)),
+      2
+    )
   end
 end
 
 -- Characters of every length, the first and last of each, and non-characters, which are allowed.
-local BOUNDARIES = { 0x00, 0x7F, 0x80, 0x7FF, 0x800, 0xFFF, 0x1000, 0xCFFF, 0xD000, 0xD7FF, 0xE000, 0xFDD0, 0xFFFD, 0xFFFE, 0xFFFF,
-  0x10000, 0x1FFFE, 0x3FFFF, 0x40000, 0xFFFFF, 0x100000, 0x10FFFE, 0x10FFFF }
+local BOUNDARIES = {
+  0x00,
+  0x7F,
+  0x80,
+  0x7FF,
+  0x800,
+  0xFFF,
+  0x1000,
+  0xCFFF,
+  0xD000,
+  0xD7FF,
+  0xE000,
+  0xFDD0,
+  0xFFFD,
+  0xFFFE,
+  0xFFFF,
+  0x10000,
+  0x1FFFE,
+  0x3FFFF,
+  0x40000,
+  0xFFFFF,
+  0x100000,
+  0x10FFFE,
+  0x10FFFF,
+}
 
 local MIXED = "a\195\177\226\130\172\240\159\152\128\0z\237\159\191\238\128\128\244\143\191\191 plain ascii behind it"
 
@@ -97,14 +127,30 @@ describe("invalid UTF-8", function()
   end)
 
   it("above U+10FFFF", function()
-    for _, text in ipairs { "\244\144\128\128", "\245\128\128\128", "\247\191\191\191", "\248\136\128\128\128", "\254", "\255" } do
+    for _, text in ipairs {
+      "\244\144\128\128",
+      "\245\128\128\128",
+      "\247\191\191\191",
+      "\248\136\128\128\128",
+      "\254",
+      "\255",
+    } do
       assert.is_false(Utf8.is_valid(text))
     end
   end)
 
   it("overlong forms of the first and last code point of each length", function()
-    for _, text in ipairs { "\192\128", "\192\175", "\193\191", "\224\128\128", "\224\159\191", "\240\128\128\128", "\240\143\191\191",
-      "\248\128\128\128\128", "\252\128\128\128\128\128" } do
+    for _, text in ipairs {
+      "\192\128",
+      "\192\175",
+      "\193\191",
+      "\224\128\128",
+      "\224\159\191",
+      "\240\128\128\128",
+      "\240\143\191\191",
+      "\248\128\128\128\128",
+      "\252\128\128\128\128\128",
+    } do
       assert.is_false(Utf8.is_valid(text))
       assert.are.equal(Utf8.INVALID, state_after(text))
     end
@@ -140,7 +186,8 @@ describe("against a reference", function()
     for _ = 1, 20000 do
       local parts = {}
       for i = 1, math.random(1, 8) do
-        parts[i] = math.random(10) == 1 and string.char(math.random(0, 255)) or encode(BOUNDARIES[math.random(#BOUNDARIES)])
+        parts[i] = math.random(10) == 1 and string.char(math.random(0, 255))
+          or encode(BOUNDARIES[math.random(#BOUNDARIES)])
       end
       check(table.concat(parts))
     end
@@ -179,8 +226,16 @@ describe("a text in pieces", function()
   end)
 
   it("is invalid with the first byte that cannot be right, not later", function()
-    for good, bad in pairs { ["\237"] = "\160", ["\224"] = "\159", ["\240"] = "\143", ["\244"] = "\144", ["\226\130"] = "A",
-      ["\240\159\152"] = "\192", ["\195"] = "\195", ["ok"] = "\128" } do
+    for good, bad in pairs {
+      ["\237"] = "\160",
+      ["\224"] = "\159",
+      ["\240"] = "\143",
+      ["\244"] = "\144",
+      ["\226\130"] = "A",
+      ["\240\159\152"] = "\192",
+      ["\195"] = "\195",
+      ["ok"] = "\128",
+    } do
       local state = state_after(good)
       assert.are_not.equal(Utf8.INVALID, state)
       assert.are.equal(Utf8.INVALID, state_after(bad, state))
@@ -201,7 +256,16 @@ describe("four bytes at a time", function()
     for before = 0, 13 do
       for after = 0, 9 do
         for offset = 0, 3 do
-          for _, special in ipairs { "", "\195\177", "\226\130\172", "\240\159\152\128", "\128", "\195", "\237\160\128", "\255" } do
+          for _, special in ipairs {
+            "",
+            "\195\177",
+            "\226\130\172",
+            "\240\159\152\128",
+            "\128",
+            "\195",
+            "\237\160\128",
+            "\255",
+          } do
             local text = ("a"):rep(before) .. special .. ("z"):rep(after)
             assert.are.equal(reference(text), state_after(("\255"):rep(offset) .. text, nil, offset) == Utf8.COMPLETE)
           end

@@ -9,26 +9,38 @@ import { files, project, read } from './files.ts'
 const DOCUMENTS = files('*.md', 'docs/**/*.md')
 const HEADERS = [...Object.values(EventHeader), ...Object.values(EffectHeader)].sort()
 
-type Link = { file: string, target: string }
+type Link = { file: string; target: string }
 
-function withoutCode (markdown: string): string {
+function withoutCode(markdown: string): string {
   return markdown.replace(/^```[^]*?^```/gm, '').replace(/`[^`\n]*`/g, '')
 }
 
-function linksOf (file: string): Link[] {
+function linksOf(file: string): Link[] {
   const text = withoutCode(read(file))
-  const targets = [...text.matchAll(/\]\(<?([^)>\s]+)>?(?: "[^"]*")?\)/g), ...text.matchAll(/^\[[^\]]+\]: *<?(\S+?)>?$/gm),
-    ...text.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]!)
+  const targets = [
+    ...text.matchAll(/\]\(<?([^)>\s]+)>?(?: "[^"]*")?\)/g),
+    ...text.matchAll(/^\[[^\]]+\]: *<?(\S+?)>?$/gm),
+    ...text.matchAll(/(?:src|href)="([^"]+)"/g),
+  ].map((match) => match[1]!)
   return targets.filter((target) => !/^[a-z][a-z\d+.-]*:/i.test(target)).map((target) => ({ file, target }))
 }
 
 /** The names that a page's headings have in links, as GitHub makes them. */
-function anchorsOf (file: string): string[] {
-  const headings = [...read(file).replace(/^```[^]*?^```/gm, '').matchAll(/^#+ +(.+?) *#*$/gm)].map((match) => match[1]!)
-  return headings.map((heading) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
+function anchorsOf(file: string): string[] {
+  const headings = [
+    ...read(file)
+      .replace(/^```[^]*?^```/gm, '')
+      .matchAll(/^#+ +(.+?) *#*$/gm),
+  ].map((match) => match[1]!)
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
 }
 
-function isThere ({ file, target }: Link): boolean {
+function isThere({ file, target }: Link): boolean {
   const [path = '', anchor] = target.split('#')
   const aimed = path === '' ? file : join(dirname(file), decodeURIComponent(path))
   if (!existsSync(join(project, aimed))) return false
@@ -36,7 +48,7 @@ function isThere ({ file, target }: Link): boolean {
 }
 
 /** Header names of our own in the tables under `## Headers`: the first column, in backticks. */
-function headersIn (markdown: string): string[] {
+function headersIn(markdown: string): string[] {
   const [, section] = /^## Headers\n([^]*?)(?=^## |(?![^]))/m.exec(markdown) ?? []
   assert.ok(section, 'docs/protocol.md has a heading "## Headers"')
   return [...section.matchAll(/^\| *`((?:ce|ws)-[a-z]+)` *\|/gm)].map((match) => match[1]!)
@@ -45,7 +57,10 @@ function headersIn (markdown: string): string[] {
 test('every relative link of the documentation leads somewhere', () => {
   assert.ok(DOCUMENTS.includes('docs/operating.md'))
   const broken = DOCUMENTS.flatMap(linksOf).filter((link) => !isThere(link))
-  assert.deepEqual(broken.map(({ file, target }) => `${file}: ${target}`), [])
+  assert.deepEqual(
+    broken.map(({ file, target }) => `${file}: ${target}`),
+    [],
+  )
 })
 
 test('docs/protocol.md lists the headers of handler/headers.ts, each once', () => {
@@ -53,13 +68,17 @@ test('docs/protocol.md lists the headers of handler/headers.ts, each once', () =
 })
 
 test('the gateway uses the headers of handler/headers.ts', () => {
-  const code = files('lua/framegate/*.lua').map(read).join('\n').replace(/\\[rn]/g, ' ')
+  const code = files('lua/framegate/*.lua')
+    .map(read)
+    .join('\n')
+    .replace(/\\[rn]/g, ' ')
   const used = new Set([...code.matchAll(/(?<![\w-])(?:ce|ws)-[a-z]+(?![\w-])/g)].map((match) => match[0]))
   assert.deepEqual([...used].sort(), HEADERS)
 })
 
 test('the table of headers is read as it is meant', () => {
-  const page = '# Protocol\n\n## Headers\n\n| header | says |\n| --- | --- |\n| `ce-id` | which |\n| `host` | where |\n\n### Effects\n\n' +
+  const page =
+    '# Protocol\n\n## Headers\n\n| header | says |\n| --- | --- |\n| `ce-id` | which |\n| `host` | where |\n\n### Effects\n\n' +
     '| header | does |\n| --- | --- |\n| `ws-close` | `ce-time` |\n\n## Next\n\n| `ce-type` | no |\n'
   assert.deepEqual(headersIn(page), ['ce-id', 'ws-close'])
   assert.deepEqual(headersIn('## Headers\n| `ce-id` | at the end |'), ['ce-id'])

@@ -10,7 +10,14 @@ const EXCUSE = 'Longer than 250 lines because'
 const SOURCES = files('{lua,handler,cli,site,page,nginx,bench}/**/*.{ts,js,lua,sh,conf}')
 
 test('the sources are found', () => {
-  for (const file of ['lua/configure.lua', 'lua/framegate/frame.lua', 'handler/app.ts', 'cli/start.ts', 'cli/setup.sh', 'nginx/nginx.conf']) {
+  for (const file of [
+    'lua/configure.lua',
+    'lua/framegate/frame.lua',
+    'handler/app.ts',
+    'cli/start.ts',
+    'cli/setup.sh',
+    'nginx/nginx.conf',
+  ]) {
     assert.ok(SOURCES.includes(file), file)
   }
   assert.ok(SOURCES.some((file) => file.startsWith('site/')) && SOURCES.some((file) => file.startsWith('bench/')))
@@ -22,20 +29,35 @@ test(`no file has more than ${LONGEST_FILE} lines, or it says why at its top`, (
     const text = read(file)
     return countLines(text) > LONGEST_FILE && !text.split('\n').slice(0, 12).join('\n').includes(EXCUSE)
   })
-  assert.deepEqual(long.map((file) => `${file}: ${countLines(read(file))} lines`), [])
+  assert.deepEqual(
+    long.map((file) => `${file}: ${countLines(read(file))} lines`),
+    [],
+  )
 })
 
 test(`no function has more than ${LONGEST_FUNCTION} lines`, () => {
   const all = SOURCES.flatMap((file) => functionsOf(file, read(file)).map((found) => ({ file, ...found })))
   assert.ok(all.length > 300, `${all.length} functions are found`)
   const long = all.filter(({ lines }) => lines > LONGEST_FUNCTION)
-  assert.deepEqual(long.map(({ file, line, lines, name }) => `${file}:${line}: ${lines} lines: ${name}`), [])
+  assert.deepEqual(
+    long.map(({ file, line, lines, name }) => `${file}:${line}: ${lines} lines: ${name}`),
+    [],
+  )
 })
 
 test('nothing is marked as still to be done', () => {
-  const marks = new RegExp(`\\b(?:${['TO', 'FIX'].map((word) => `${word}${word === 'TO' ? 'DO' : 'ME'}`).join('|')})\\b`)
-  const everything = [...SOURCES, ...files('*.{md,ts,js,json,yml}', 'docs/**/*.md', '{site,page}/**/*.{html,css}', 'test/**/*.{ts,lua,sh}')]
-  const marked = everything.flatMap((file) => read(file).split('\n').flatMap((line, i) => marks.test(line) ? [`${file}:${i + 1}`] : []))
+  const marks = new RegExp(
+    `\\b(?:${['TO', 'FIX'].map((word) => `${word}${word === 'TO' ? 'DO' : 'ME'}`).join('|')})\\b`,
+  )
+  const everything = [
+    ...SOURCES,
+    ...files('*.{md,ts,js,json,yml}', 'docs/**/*.md', '{site,page}/**/*.{html,css}', 'test/**/*.{ts,lua,sh}'),
+  ]
+  const marked = everything.flatMap((file) =>
+    read(file)
+      .split('\n')
+      .flatMap((line, i) => (marks.test(line) ? [`${file}:${i + 1}`] : [])),
+  )
   assert.deepEqual(marked, [])
 })
 
@@ -44,14 +66,38 @@ test('functions are measured right', () => {
   const measured = (file: string, text: string) => functionsOf(file, text).map(({ line, lines }) => [line, lines])
 
   assert.deepEqual(measured('a.ts', `export async function f (a: A): Promise<B> {\n${body(39)}}\n`), [[1, 41]])
-  assert.deepEqual(measured('a.ts', `class A {\n  constructor (a: A) {\n    x()\n  }\n\n  async #b<T>(c: T): Promise<{ d: T }> {\n    x()\n    y()\n  }\n}\n`), [[2, 3], [6, 4]])
+  assert.deepEqual(
+    measured(
+      'a.ts',
+      `class A {\n  constructor (a: A) {\n    x()\n  }\n\n  async #b<T>(c: T): Promise<{ d: T }> {\n    x()\n    y()\n  }\n}\n`,
+    ),
+    [
+      [2, 3],
+      [6, 4],
+    ],
+  )
   assert.deepEqual(measured('a.ts', 'const f = (a: A) => {\n  if (a) {\n    x()\n  }\n}\n'), [[1, 5]])
-  assert.deepEqual(measured('a.ts', 'for (const a of b) {\n  x()\n}\nif (a) {\n  x()\n}\nreturn new Promise((resolve) => {\n  x()\n})\n'), [[7, 3]])
+  assert.deepEqual(
+    measured(
+      'a.ts',
+      'for (const a of b) {\n  x()\n}\nif (a) {\n  x()\n}\nreturn new Promise((resolve) => {\n  x()\n})\n',
+    ),
+    [[7, 3]],
+  )
   assert.deepEqual(measured('a.ts', 'function f (\n  a: A,\n): B {\n  x()\n}\n'), [[3, 3]])
   assert.deepEqual(measured('a.ts', 'function f() { // why\n  x()\n}\n'), [[1, 3]])
   assert.deepEqual(measured('a.lua', `local function f(a)\n${body(40)}end\n`), [[1, 42]])
-  assert.deepEqual(measured('a.lua', 'function A.f()\n  g(function()\n    x()\n  end)\n  if a then\n    x()\n  end\nend\n'), [[1, 8], [2, 3]])
-  assert.deepEqual(measured('a.lua', 'local t = { f = function(a) return a end }\n-- a function\nlocal a = type(b) == "function"\n'), [])
+  assert.deepEqual(
+    measured('a.lua', 'function A.f()\n  g(function()\n    x()\n  end)\n  if a then\n    x()\n  end\nend\n'),
+    [
+      [1, 8],
+      [2, 3],
+    ],
+  )
+  assert.deepEqual(
+    measured('a.lua', 'local t = { f = function(a) return a end }\n-- a function\nlocal a = type(b) == "function"\n'),
+    [],
+  )
   assert.deepEqual(measured('a.sh', 'part() { # NAME\n  x\n}\n'), [[1, 3]])
   assert.throws(() => functionsOf('a.lua', 'function f()\n  x()\n'), /no end/)
   assert.equal(countLines('a\nb\n'), 2)

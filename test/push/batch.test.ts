@@ -16,11 +16,14 @@ test('a batch: an answer for each element, in their order', async (t) => {
     { method: 'GET', path: '/healthz' },
     { method: 'POST', path: '/broadcast', text: 'x'.repeat(1025) },
     { method: 'GET', path: '/nothing' },
-    { method: 'DELETE', path: `/connections/${b.id}?code=4000&reason=last` }
+    { method: 'DELETE', path: `/connections/${b.id}?code=4000&reason=last` },
   ]
   const { status, json } = await ask(gateway, 'POST', '/batch', { body: JSON.stringify(elements) })
   assert.equal(status, 200)
-  assert.deepEqual(json.map((answer: { status: number }) => answer.status), [200, 200, 200, 410, 204, 200, 200, 413, 404, 204])
+  assert.deepEqual(
+    json.map((answer: { status: number }) => answer.status),
+    [200, 200, 200, 410, 204, 200, 200, 413, 404, 204],
+  )
   assert.deepEqual(json[0].body, { delivered: 1, dropped: 0 })
   assert.deepEqual(json[1].body, { delivered: 2, dropped: 0 })
   assert.equal(json[3].body.title, 'Gone')
@@ -42,12 +45,27 @@ test('a batch that is none, and elements that are none', async (t) => {
     assert.equal(answer.headers['content-type'], 'application/problem+json')
   }
   assert.deepEqual((await ask(gateway, 'POST', '/batch', { body: '[]' })).json, [])
-  const elements = [1, null, 'x', [], {}, { path: 7 }, { path: 'topics/a' }, { path: '/topics/a', text: 7 }, { path: '/topics/a', text: {} },
-    { path: '/topics/a', base64: 7 }, { path: '/topics/a', base64: '***' }]
+  const elements = [
+    1,
+    null,
+    'x',
+    [],
+    {},
+    { path: 7 },
+    { path: 'topics/a' },
+    { path: '/topics/a', text: 7 },
+    { path: '/topics/a', text: {} },
+    { path: '/topics/a', base64: 7 },
+    { path: '/topics/a', base64: '***' },
+  ]
   const answer = await ask(gateway, 'POST', '/batch', { body: JSON.stringify(elements) })
   assert.equal(answer.status, 200)
   const statuses = answer.json.map(({ status }: { status: number }) => status)
-  assert.deepEqual(statuses, elements.map(() => 400), answer.body)
+  assert.deepEqual(
+    statuses,
+    elements.map(() => 400),
+    answer.body,
+  )
   const many = Array.from({ length: 1001 }, () => ({ method: 'GET', path: '/healthz' }))
   assert.equal((await ask(gateway, 'POST', '/batch', { body: JSON.stringify(many) })).status, 413)
   assert.equal((await ask(gateway, 'POST', '/batch', { body: JSON.stringify(many.slice(1)) })).json.length, 1000)
@@ -56,11 +74,15 @@ test('a batch that is none, and elements that are none', async (t) => {
 test('an idempotency-key delivers once, and answers the same again', async (t) => {
   const gateway = await pushGateway(t, { WORKERS: '4' })
   const members = await joinMany(gateway, 'news', 8)
-  const push = (key: string, body: string, path = '/topics/news') => ask(gateway, 'POST', path, { body, headers: { 'idempotency-key': key } })
+  const push = (key: string, body: string, path = '/topics/news') =>
+    ask(gateway, 'POST', path, { body, headers: { 'idempotency-key': key } })
   for (let i = 0; i < 5; i++) assert.deepEqual((await push('one', 'once')).json, { delivered: 8, dropped: 0 })
 
   const together = await Promise.all(Array.from({ length: 20 }, () => push('two', 'at once')))
-  assert.deepEqual(together.map(({ status, json }) => [status, json]), together.map(() => [200, { delivered: 8, dropped: 0 }]))
+  assert.deepEqual(
+    together.map(({ status, json }) => [status, json]),
+    together.map(() => [200, { delivered: 8, dropped: 0 }]),
+  )
 
   const other = await push('one', 'another body')
   assert.equal(other.status, 422)
@@ -82,8 +104,14 @@ test('an idempotency-key keeps refusals, empty answers and batches too', async (
   const headers = (key: string) => ({ headers: { 'idempotency-key': key } })
   for (let i = 0; i < 2; i++) {
     const gone = await ask(gateway, 'POST', '/connections/gone', headers('gone'))
-    assert.deepEqual([gone.status, gone.headers['content-type'], gone.json.title], [410, 'application/problem+json', 'Gone'])
-    const batch = await ask(gateway, 'POST', '/batch', { body: JSON.stringify([{ path: '/topics/news', text: 'in a batch' }]), ...headers('batch') })
+    assert.deepEqual(
+      [gone.status, gone.headers['content-type'], gone.json.title],
+      [410, 'application/problem+json', 'Gone'],
+    )
+    const batch = await ask(gateway, 'POST', '/batch', {
+      body: JSON.stringify([{ path: '/topics/news', text: 'in a batch' }]),
+      ...headers('batch'),
+    })
     assert.deepEqual(batch.json, [{ status: 200, body: { delivered: 1, dropped: 0 } }])
   }
   assert.equal(await client.next(), 'in a batch')

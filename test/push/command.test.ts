@@ -5,25 +5,31 @@ import { join as joinPath } from 'node:path'
 import { test } from 'node:test'
 import { folder } from '../cli/framegate.ts'
 import { freePort } from '../support/free-port.ts'
-import { project, type Gateway } from '../support/gateway.ts'
+import { type Gateway, project } from '../support/gateway.ts'
 import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
 
-type Ended = { status: number | null, stdout: string, stderr: string }
+type Ended = { status: number | null; stdout: string; stderr: string }
 
-type Options = { input?: string | Buffer, env?: Record<string, string>, cwd?: string }
+type Options = { input?: string | Buffer; env?: Record<string, string>; cwd?: string }
 
 /** Runs the command; standard input is empty unless given. */
-function framegate (args: string[], { input = '', env = {}, cwd = project }: Options = {}): Promise<Ended> {
+function framegate(args: string[], { input = '', env = {}, cwd = project }: Options = {}): Promise<Ended> {
   const { CONTROL_SOCKET, CONTROL_URL, CONTROL_TOKEN, RUN_DIR, ...clean } = process.env
   const child = spawn(process.execPath, [joinPath(project, 'cli/bin.js'), ...args], { cwd, env: { ...clean, ...env } })
   const output = { stdout: '', stderr: '' }
-  for (const stream of ['stdout', 'stderr'] as const) child[stream].setEncoding('utf8').on('data', (text) => { output[stream] += text })
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream].setEncoding('utf8').on('data', (text) => {
+      output[stream] += text
+    })
   child.stdin.on('error', () => {}).end(input)
-  return new Promise((resolve, reject) => child.on('error', reject).on('close', (status) => resolve({ status, ...output })))
+  return new Promise((resolve, reject) =>
+    child.on('error', reject).on('close', (status) => resolve({ status, ...output })),
+  )
 }
 
-function commandFor (gateway: Gateway): (args: string[], options?: Options) => Promise<Ended> {
-  return (args, options) => framegate(args, { ...options, env: { CONTROL_SOCKET: controlSocket(gateway), ...options?.env } })
+function commandFor(gateway: Gateway): (args: string[], options?: Options) => Promise<Ended> {
+  return (args, options) =>
+    framegate(args, { ...options, env: { CONTROL_SOCKET: controlSocket(gateway), ...options?.env } })
 }
 
 test('send, publish, user and broadcast', async (t) => {
@@ -50,14 +56,27 @@ test('send, publish, user and broadcast', async (t) => {
   }
   assert.deepEqual(JSON.parse((await command(['send', ann.id, 'x', '--json'])).stdout), { delivered: 1, dropped: 0 })
   assert.equal(await ann.client.next(), 'x')
-  for (let i = 0; i < 2; i++) assert.equal((await command(['publish', 'news', 'once', '--key', 'k'])).stdout, 'delivered to 2 sockets\n')
+  for (let i = 0; i < 2; i++)
+    assert.equal((await command(['publish', 'news', 'once', '--key', 'k'])).stdout, 'delivered to 2 sockets\n')
   assert.equal(await ann.client.next(), 'once')
   assert.equal(await bob.client.next(), 'once', 'the first that bob gets')
-  assert.deepEqual(await command(['publish', 'nobody', 'x']), { status: 0, stdout: 'delivered to 0 sockets\n', stderr: '' })
+  assert.deepEqual(await command(['publish', 'nobody', 'x']), {
+    status: 0,
+    stdout: 'delivered to 0 sockets\n',
+    stderr: '',
+  })
   for (const { client } of [ann, bob]) assert.equal(await client.ask('nothing more'), 'nothing more')
 
-  assert.deepEqual(await command(['send', 'gone', 'x']), { status: 1, stdout: '', stderr: 'framegate: this connection is gone, or never was\n' })
-  assert.deepEqual(await command(['close', ann.id, '--code', '4001', '--reason', 'signed out']), { status: 0, stdout: 'closed\n', stderr: '' })
+  assert.deepEqual(await command(['send', 'gone', 'x']), {
+    status: 1,
+    stdout: '',
+    stderr: 'framegate: this connection is gone, or never was\n',
+  })
+  assert.deepEqual(await command(['close', ann.id, '--code', '4001', '--reason', 'signed out']), {
+    status: 0,
+    stdout: 'closed\n',
+    stderr: '',
+  })
   assert.deepEqual(await ann.client.closed, { code: 4001, reason: 'signed out' })
   assert.equal((await command(['close', 'gone'])).status, 1)
   leave(bob)
@@ -74,16 +93,27 @@ test('connections, topics and topic: tables and JSON', async (t) => {
   const { stdout } = await command(['connections'])
   const lines = stdout.split('\n')
   assert.match(lines[0]!, /^ID +USER +ADDRESS +AGE +IDLE +FRAMES IN +OUT +BYTES IN +OUT +OUTBOX +PATH +TOPICS$/)
-  assert.match(lines.find((line) => line.startsWith(ann.id))!, /^\S+ +\\u\{1b\}\[31mann +127\.0\.0\.1 +\d+ +\d+ +0 +\d+ +0 +\d+ +0 +\/ws\/in\/news\S+ +news$/)
+  assert.match(
+    lines.find((line) => line.startsWith(ann.id))!,
+    /^\S+ +\\u\{1b\}\[31mann +127\.0\.0\.1 +\d+ +\d+ +0 +\d+ +0 +\d+ +0 +\/ws\/in\/news\S+ +news$/,
+  )
   assert.match(lines.find((line) => line.startsWith(others[0]!.id))!, /^\S+ +- /)
   assert.equal(lines.at(-2), '4 connections')
   assert.ok(!stdout.includes('\x1b'))
   assert.match((await command(['connections', '--limit', '2'])).stdout, /\n\n2 of 4 connections\n$/)
 
   const all = JSON.parse((await command(['connections', '--json'])).stdout)
-  assert.deepEqual(all.connections.map(({ id }: { id: string }) => id), [ann, ...others].map(({ id }) => id).sort())
+  assert.deepEqual(
+    all.connections.map(({ id }: { id: string }) => id),
+    [ann, ...others].map(({ id }) => id).sort(),
+  )
   assert.equal(all.count, 4)
-  assert.deepEqual(JSON.parse((await command(['topics', '--json'])).stdout), { topics: [{ topic: 'news', count: 1 }, { topic: 'other', count: 3 }] })
+  assert.deepEqual(JSON.parse((await command(['topics', '--json'])).stdout), {
+    topics: [
+      { topic: 'news', count: 1 },
+      { topic: 'other', count: 3 },
+    ],
+  })
   assert.equal((await command(['topics'])).stdout, 'TOPIC  SOCKETS\nnews         1\nother        3\n')
   const topic = await command(['topic', 'other', '--limit', '2'])
   assert.match(topic.stdout, /\n\n2 of 3 connections\n$/)
@@ -107,7 +137,11 @@ test('where the gateway is: --socket, --url and a token that is never shown, RUN
     [['--socket', 'control/control.sock'], { cwd: gateway.run }],
   ]
   for (const [args, options] of works) {
-    assert.deepEqual(await framegate(['topics', ...args], options), { status: 0, stdout: 'no topics\n', stderr: '' }, args.join(' '))
+    assert.deepEqual(
+      await framegate(['topics', ...args], options),
+      { status: 0, stdout: 'no topics\n', stderr: '' },
+      args.join(' '),
+    )
   }
   const refused = await framegate(['topics', '--url', url, '--token', `${token}x`])
   assert.equal(refused.status, 1)
@@ -116,8 +150,16 @@ test('where the gateway is: --socket, --url and a token that is never shown, RUN
 
   const nowhere = folder(t)
   for (const [args, options, message] of [
-    [[], { cwd: nowhere }, `framegate: there is no ${nowhere}/run/control/control.sock: start the gateway, or say where its socket is (CONTROL_SOCKET)\n`],
-    [['--url', `http://127.0.0.1:${await freePort()}`, '--token', token], {}, /^framegate: nothing listens on http:\/\/127\.0\.0\.1:\d+: [^\n]+\n$/],
+    [
+      [],
+      { cwd: nowhere },
+      `framegate: there is no ${nowhere}/run/control/control.sock: start the gateway, or say where its socket is (CONTROL_SOCKET)\n`,
+    ],
+    [
+      ['--url', `http://127.0.0.1:${await freePort()}`, '--token', token],
+      {},
+      /^framegate: nothing listens on http:\/\/127\.0\.0\.1:\d+: [^\n]+\n$/,
+    ],
   ] as Array<[string[], Options, string | RegExp]>) {
     const { status, stdout, stderr } = await framegate(['publish', 'news', 'x', ...args], options)
     assert.deepEqual([status, stdout], [1, ''])
@@ -132,20 +174,36 @@ test('help, and command lines that are refused with exit status 2', async () => 
   const names = ['send', 'publish', 'user', 'broadcast', 'connections', 'close', 'topics', 'topic']
   for (const name of names) {
     assert.match(overview.stdout, new RegExp(`^  ${name} `, 'm'))
-    for (const { status, stdout, stderr } of await Promise.all([framegate([name, '--help']), framegate([name, '-h'])])) {
+    for (const { status, stdout, stderr } of await Promise.all([
+      framegate([name, '--help']),
+      framegate([name, '-h']),
+    ])) {
       assert.deepEqual([status, stderr], [0, ''])
       assert.match(stdout, new RegExp(`^framegate ${name}`))
-      for (const option of ['--json', '--socket PATH', '--url URL', '--token TOKEN', '--help']) assert.ok(stdout.includes(option), `${name}: ${option}`)
+      for (const option of ['--json', '--socket PATH', '--url URL', '--token TOKEN', '--help'])
+        assert.ok(stdout.includes(option), `${name}: ${option}`)
     }
   }
   assert.equal((await framegate(['help'])).stdout, overview.stdout)
   const refused: Array<[string[], RegExp]> = [
-    [[], /a command is missing: start, /], [['frobnicate'], /frobnicate is no command: start, /], [['constructor'], /no command/], [['--json'], /no command/],
-    [['send'], /ID is missing/], [['send', '', 'x'], /ID is missing/], [['publish'], /TOPIC is missing/], [['topic'], /NAME is missing/],
-    [['send', 'a', 'b', 'c'], /c is too much/], [['topics', 'a'], /a is too much/], [['send', 'a', 'b', '--bogus'], /'--bogus'/],
-    [['send', 'a', 'b', '--except', 'c'], /'--except'/], [['publish', 'a', 'b', '--except'], /--except/], [['topics', '--json=yes'], /--json/],
-    [['topics', '--socket', '/a', '--url', 'http://b'], /exclude/], [['topics', '--url', 'ftp://user:secret@b'], /http:\/\/host:port/],
-    [['connections', '--limit', 'x'], /--limit takes a whole number/], [['close', 'a', '--code', '1001'], /--code is 1000 or 3000 to 4999/],
+    [[], /a command is missing: start, /],
+    [['frobnicate'], /frobnicate is no command: start, /],
+    [['constructor'], /no command/],
+    [['--json'], /no command/],
+    [['send'], /ID is missing/],
+    [['send', '', 'x'], /ID is missing/],
+    [['publish'], /TOPIC is missing/],
+    [['topic'], /NAME is missing/],
+    [['send', 'a', 'b', 'c'], /c is too much/],
+    [['topics', 'a'], /a is too much/],
+    [['send', 'a', 'b', '--bogus'], /'--bogus'/],
+    [['send', 'a', 'b', '--except', 'c'], /'--except'/],
+    [['publish', 'a', 'b', '--except'], /--except/],
+    [['topics', '--json=yes'], /--json/],
+    [['topics', '--socket', '/a', '--url', 'http://b'], /exclude/],
+    [['topics', '--url', 'ftp://user:secret@b'], /http:\/\/host:port/],
+    [['connections', '--limit', 'x'], /--limit takes a whole number/],
+    [['close', 'a', '--code', '1001'], /--code is 1000 or 3000 to 4999/],
     [['close', 'a', '--reason', 'x'.repeat(124)], /--reason has at most 123 bytes/],
   ]
   const ended = await Promise.all(refused.map(([args]) => framegate(args)))

@@ -1,11 +1,11 @@
 // The control API from outside, by raw HTTP over its unix socket.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { until } from '../support/wait.ts'
 import { freePort } from '../support/free-port.ts'
-import { ask, join, joinMany, leave, pushGateway, type Answer } from './support.ts'
+import { until } from '../support/wait.ts'
+import { type Answer, ask, join, joinMany, leave, pushGateway } from './support.ts'
 
-function assertProblem ({ status, headers, json }: Answer, expected: number, detail: RegExp): void {
+function assertProblem({ status, headers, json }: Answer, expected: number, detail: RegExp): void {
   assert.equal(status, expected)
   assert.equal(headers['content-type'], 'application/problem+json')
   assert.equal(json.type, 'about:blank')
@@ -18,18 +18,32 @@ test('one connection: a frame is text or binary by its content type', async (t) 
   const gateway = await pushGateway(t)
   const { client, id } = await join(gateway, 'news')
   const cases: Array<[string | undefined, boolean]> = [
-    [undefined, true], ['text/plain', true], ['text/html; charset=utf-8', true], ['application/json', true], ['application/json; charset=utf-8', true],
-    ['application/ld+json', true], ['application/x-www-form-urlencoded', true], ['APPLICATION/JSON', true],
-    ['application/octet-stream', false], ['image/png', false], ['application/jsonish', false]
+    [undefined, true],
+    ['text/plain', true],
+    ['text/html; charset=utf-8', true],
+    ['application/json', true],
+    ['application/json; charset=utf-8', true],
+    ['application/ld+json', true],
+    ['application/x-www-form-urlencoded', true],
+    ['APPLICATION/JSON', true],
+    ['application/octet-stream', false],
+    ['image/png', false],
+    ['application/jsonish', false],
   ]
   for (const [type, isText] of cases) {
-    const answer = await ask(gateway, 'POST', `/connections/${id}`, { body: '{"ä":1}', ...(type && { headers: { 'content-type': type } }) })
+    const answer = await ask(gateway, 'POST', `/connections/${id}`, {
+      body: '{"ä":1}',
+      ...(type && { headers: { 'content-type': type } }),
+    })
     assert.deepEqual([answer.status, answer.json], [200, { delivered: 1, dropped: 0 }])
     assert.match(answer.headers['content-type']!, /^application\/json\b/)
     assert.deepEqual(await client.next(), isText ? '{"ä":1}' : Buffer.from('{"ä":1}'), String(type))
   }
   const bytes = Buffer.from([0, 255, 128, 10])
-  await ask(gateway, 'POST', `/connections/${id}`, { body: bytes, headers: { 'content-type': 'application/octet-stream' } })
+  await ask(gateway, 'POST', `/connections/${id}`, {
+    body: bytes,
+    headers: { 'content-type': 'application/octet-stream' },
+  })
   assert.deepEqual(await client.next(), bytes)
   await ask(gateway, 'POST', `/connections/${id}`)
   assert.equal(await client.next(), '', 'an empty frame')
@@ -47,23 +61,39 @@ test('facts of a connection, and of one that is gone', async (t) => {
   assert.equal(status, 200)
   assert.ok(Math.abs(Date.now() - Date.parse(json.opened)) < 10_000)
   const { opened, age, idle, ...facts } = json
-  assert.deepEqual(facts, { id, user: 'Jürgen', address: '127.0.0.1', path: '/ws/in/news?user=J%C3%BCrgen', topics: ['news'], outbox: 0, frames: { in: 0, out: 1 }, bytes: { in: 0, out: 32 } })
+  assert.deepEqual(facts, {
+    id,
+    user: 'Jürgen',
+    address: '127.0.0.1',
+    path: '/ws/in/news?user=J%C3%BCrgen',
+    topics: ['news'],
+    outbox: 0,
+    frames: { in: 0, out: 1 },
+    bytes: { in: 0, out: 32 },
+  })
   for (const seconds of [age, idle]) assert.ok(Number.isInteger(seconds) && seconds >= 0)
 
   await client.close()
   await until('gone', async () => (await ask(gateway, 'GET', `/connections/${id}`)).status === 410)
-  for (const [method, path] of [['GET', ''], ['POST', ''], ['DELETE', '']]) {
+  for (const [method, path] of [
+    ['GET', ''],
+    ['POST', ''],
+    ['DELETE', ''],
+  ]) {
     assertProblem(await ask(gateway, method!, `/connections/${id}${path}`), 410, /gone/)
     assertProblem(await ask(gateway, method!, '/connections/never'), 410, /never was/)
   }
-  for (const method of ['PUT', 'DELETE']) assertProblem(await ask(gateway, method, `/topics/news/connections/${id}`), 410, /gone/)
+  for (const method of ['PUT', 'DELETE'])
+    assertProblem(await ask(gateway, method, `/topics/news/connections/${id}`), 410, /gone/)
   assert.deepEqual((await ask(gateway, 'GET', '/topics')).json, { topics: [] })
 })
 
 test('DELETE closes a connection with code and reason', async (t) => {
   const gateway = await pushGateway(t)
-  const cases: Array<[string, { code: number, reason: string }]> = [
-    ['', { code: 1000, reason: '' }], ['?code=4001&reason=signed%20out+%C3%A4', { code: 4001, reason: 'signed out ä' }], ['?reason=bye', { code: 1000, reason: 'bye' }]
+  const cases: Array<[string, { code: number; reason: string }]> = [
+    ['', { code: 1000, reason: '' }],
+    ['?code=4001&reason=signed%20out+%C3%A4', { code: 4001, reason: 'signed out ä' }],
+    ['?reason=bye', { code: 1000, reason: 'bye' }],
   ]
   for (const [query, closed] of cases) {
     const { client, id } = await join(gateway, 'news')
@@ -86,9 +116,14 @@ test('a topic, a user and everybody on four workers; except leaves one out', asy
   const bob = await joinMany(gateway, 'other?user=bob', 10)
   assert.ok(new Set([...ann, ...bob].map(({ id }) => id.slice(0, 10))).size > 1, 'more than one worker has sockets')
   const cases: Array<[string, typeof ann]> = [
-    ['/topics/news', ann], ['/users/bob', bob], ['/broadcast', [...ann, ...bob]], ['/topics/nobody', []], ['/users/nobody', []],
-    [`/topics/news?except=${ann[3]!.id}`, ann.filter((_, i) => i !== 3)], [`/users/ann?except=${bob[0]!.id}`, ann],
-    [`/broadcast?except=${ann[0]!.id}`, [...ann.slice(1), ...bob]]
+    ['/topics/news', ann],
+    ['/users/bob', bob],
+    ['/broadcast', [...ann, ...bob]],
+    ['/topics/nobody', []],
+    ['/users/nobody', []],
+    [`/topics/news?except=${ann[3]!.id}`, ann.filter((_, i) => i !== 3)],
+    [`/users/ann?except=${bob[0]!.id}`, ann],
+    [`/broadcast?except=${ann[0]!.id}`, [...ann.slice(1), ...bob]],
   ]
   for (const [path, members] of cases) {
     const { status, json } = await ask(gateway, 'POST', path, { body: path })
@@ -106,7 +141,9 @@ test('PUT and DELETE subscribe and unsubscribe; topics with any characters', asy
   for (const topic of ['a/b c', 'räume+?&#%', '.']) {
     const path = `/topics/${encodeURIComponent(topic).replace('.', '%2E')}`
     for (let i = 0; i < 2; i++) assert.equal((await ask(gateway, 'PUT', `${path}/connections/${id}`)).status, 204)
-    assert.deepEqual((await ask(gateway, 'GET', '/topics')).json, { topics: [topic, 'first'].sort().map((name) => ({ topic: name, count: 1 })) })
+    assert.deepEqual((await ask(gateway, 'GET', '/topics')).json, {
+      topics: [topic, 'first'].sort().map((name) => ({ topic: name, count: 1 })),
+    })
     const members = (await ask(gateway, 'GET', path)).json
     assert.deepEqual([members.topic, members.count, members.connections[0].id], [topic, 1, id])
     assert.deepEqual((await ask(gateway, 'POST', path, { body: topic })).json, { delivered: 1, dropped: 0 })
@@ -118,8 +155,13 @@ test('PUT and DELETE subscribe and unsubscribe; topics with any characters', asy
   assert.equal((await ask(gateway, 'PUT', `/topics/${longest}/connections/${id}`)).status, 204)
   assert.equal((await ask(gateway, 'PUT', `/topics/third/connections/${id}`)).status, 204)
   assertProblem(await ask(gateway, 'PUT', `/topics/fourth/connections/${id}`), 409, /3 topics.*MAX_TOPICS/)
-  for (const [method, path] of [['PUT', `/connections/${id}`], ['POST', ''], ['GET', '']]) {
-    for (const topic of [`${longest}x`, '%ff']) assertProblem(await ask(gateway, method!, `/topics/${topic}${path}`), 400, /1 to 255 bytes of UTF-8/)
+  for (const [method, path] of [
+    ['PUT', `/connections/${id}`],
+    ['POST', ''],
+    ['GET', ''],
+  ]) {
+    for (const topic of [`${longest}x`, '%ff'])
+      assertProblem(await ask(gateway, method!, `/topics/${topic}${path}`), 400, /1 to 255 bytes of UTF-8/)
   }
   leave({ client, id })
 })
@@ -134,9 +176,18 @@ test('what is too large, unknown or not taken', async (t) => {
     assertProblem(await ask(gateway, 'GET', path), 404, /openapi\.json/)
   }
   const taken: Array<[string, string]> = [
-    ['/connections', 'GET'], [`/connections/${id}`, 'DELETE, GET, POST'], ['/topics', 'GET'], ['/topics/news', 'GET, POST'],
-    [`/topics/news/connections/${id}`, 'DELETE, PUT'], ['/users/ann', 'POST'], ['/broadcast', 'POST'], ['/healthz', 'GET'], ['/status', 'GET'], ['/metrics', 'GET'],
-    ['/batch', 'POST'], ['/openapi.json', 'GET']
+    ['/connections', 'GET'],
+    [`/connections/${id}`, 'DELETE, GET, POST'],
+    ['/topics', 'GET'],
+    ['/topics/news', 'GET, POST'],
+    [`/topics/news/connections/${id}`, 'DELETE, PUT'],
+    ['/users/ann', 'POST'],
+    ['/broadcast', 'POST'],
+    ['/healthz', 'GET'],
+    ['/status', 'GET'],
+    ['/metrics', 'GET'],
+    ['/batch', 'POST'],
+    ['/openapi.json', 'GET'],
   ]
   for (const [path, allowed] of taken) {
     const answer = await ask(gateway, 'PATCH', path)
@@ -144,7 +195,8 @@ test('what is too large, unknown or not taken', async (t) => {
     assert.equal(answer.headers.allow, allowed, path)
   }
   for (const limit of ['0', '1001', '-1', '1.5', 'x', '']) {
-    for (const path of ['/connections', '/topics/news']) assertProblem(await ask(gateway, 'GET', `${path}?limit=${limit}`), 400, /1 to 1000/)
+    for (const path of ['/connections', '/topics/news'])
+      assertProblem(await ask(gateway, 'GET', `${path}?limit=${limit}`), 400, /1 to 1000/)
   }
   assert.equal(await client.ask('nothing came'), 'nothing came')
   leave({ client, id })
@@ -152,23 +204,42 @@ test('what is too large, unknown or not taken', async (t) => {
 
 test('nginx’s own refusals are problems too, and nothing that is asked is a 500', async (t) => {
   const gateway = await pushGateway(t, {}, { expect: [/too large body/] })
-  assertProblem(await ask(gateway, 'POST', '/broadcast', { headers: { 'content-length': String(300 * 1024 * 1024) } }), 413, /./)
+  assertProblem(
+    await ask(gateway, 'POST', '/broadcast', { headers: { 'content-length': String(300 * 1024 * 1024) } }),
+    413,
+    /./,
+  )
   assertProblem(await ask(gateway, 'GET', '/../x'), 400, /./)
   assertProblem(await ask(gateway, 'GET', `/${'x'.repeat(40_000)}`), 414, /./)
   assertProblem(await ask(gateway, 'GET', '/healthz', { headers: { 'x-long': 'x'.repeat(40_000) } }), 400, /./)
   const odd: Array<[string, string, number[]]> = [
-    ['DELETE', '/connections/x?reason', [400, 410]], ['DELETE', '/connections/x?reason=a&reason=b', [400, 410]], ['DELETE', '/connections/x?code=1000&code=3000', [400]],
-    ['GET', '/connections?cursor', [200, 400]], ['GET', '/connections?cursor=a&cursor=b', [200, 400]], ['POST', '/broadcast?except', [200, 400]], ['POST', '/broadcast?except=a&except=b', [400]],
-    ['GET', '/topics/a?limit=0x10', [400]], ['GET', '/connections?limit=1e2', [400]], ['POST', '/batch?x=1', [400]], ['GET', '/openapi.json?x', [200]],
-    ['GET', `/connections/${'x'.repeat(5000)}`, [410]]
+    ['DELETE', '/connections/x?reason', [400, 410]],
+    ['DELETE', '/connections/x?reason=a&reason=b', [400, 410]],
+    ['DELETE', '/connections/x?code=1000&code=3000', [400]],
+    ['GET', '/connections?cursor', [200, 400]],
+    ['GET', '/connections?cursor=a&cursor=b', [200, 400]],
+    ['POST', '/broadcast?except', [200, 400]],
+    ['POST', '/broadcast?except=a&except=b', [400]],
+    ['GET', '/topics/a?limit=0x10', [400]],
+    ['GET', '/connections?limit=1e2', [400]],
+    ['POST', '/batch?x=1', [400]],
+    ['GET', '/openapi.json?x', [200]],
+    ['GET', `/connections/${'x'.repeat(5000)}`, [410]],
   ]
   for (const [method, path, expected] of odd) {
     const { status } = await ask(gateway, method, path)
     assert.ok(expected.includes(status), `${method} ${path.slice(0, 50)}: ${status}`)
   }
-  const twoTypes = await ask(gateway, 'POST', '/broadcast', { body: 'x', headers: { 'content-type': ['text/plain', 'image/png'] as unknown as string } })
+  const twoTypes = await ask(gateway, 'POST', '/broadcast', {
+    body: 'x',
+    headers: { 'content-type': ['text/plain', 'image/png'] as unknown as string },
+  })
   assert.ok([200, 400].includes(twoTypes.status), `two content types: ${twoTypes.status}`)
-  assert.equal((await ask(gateway, 'POST', '/broadcast', { headers: { 'idempotency-key': '' } })).status, 200, 'an empty key is none')
+  assert.equal(
+    (await ask(gateway, 'POST', '/broadcast', { headers: { 'idempotency-key': '' } })).status,
+    200,
+    'an empty key is none',
+  )
 })
 
 test('a reader that is too slow: 429, dropped, and its outbox is told', async (t) => {
@@ -176,10 +247,14 @@ test('a reader that is too slow: 429, dropped, and its outbox is told', async (t
   const [slow, quick] = [await join(gateway, 'news'), await join(gateway, 'news')]
   slow.client.socket.pause()
   const body = 'x'.repeat(64 * 1024)
-  const refused = await until('it refuses', async () => {
-    const answer = await ask(gateway, 'POST', `/connections/${slow.id}`, { body })
-    return answer.status !== 200 && answer
-  }, 30_000)
+  const refused = await until(
+    'it refuses',
+    async () => {
+      const answer = await ask(gateway, 'POST', `/connections/${slow.id}`, { body })
+      return answer.status !== 200 && answer
+    },
+    30_000,
+  )
   assertProblem(refused, 429, /outbox is full/)
   assert.equal(refused.headers['retry-after'], '1')
   assert.deepEqual((await ask(gateway, 'POST', '/topics/news', { body })).json, { delivered: 1, dropped: 1 })
@@ -193,16 +268,34 @@ test('over TCP only with the token', async (t) => {
   const token = 'a-token-of-some-length'
   const gateway = await pushGateway(t, { CONTROL_PORT: String(port), CONTROL_TOKEN: token })
   const member = await join(gateway, 'news')
-  const wrong = [undefined, token, 'Bearer', `Bearer ${token}x`, `Bearer ${token.slice(1)}`, `Bearer ${'x'.repeat(token.length)}`, `Basic ${token}`, `Bearer ${token} x`]
+  const wrong = [
+    undefined,
+    token,
+    'Bearer',
+    `Bearer ${token}x`,
+    `Bearer ${token.slice(1)}`,
+    `Bearer ${'x'.repeat(token.length)}`,
+    `Basic ${token}`,
+    `Bearer ${token} x`,
+  ]
   for (const authorization of wrong) {
-    const answer = await ask(gateway, 'POST', '/topics/news', { port, body: 'no', ...(authorization && { headers: { authorization } }) })
+    const answer = await ask(gateway, 'POST', '/topics/news', {
+      port,
+      body: 'no',
+      ...(authorization && { headers: { authorization } }),
+    })
     assertProblem(answer, 401, /CONTROL_TOKEN/)
     assert.equal(answer.headers['www-authenticate'], 'Bearer')
     assert.ok(!answer.body.includes(token))
   }
-  for (const path of ['/healthz', '/status', '/metrics', '/openapi.json', '/nothing']) assertProblem(await ask(gateway, 'GET', path, { port }), 401, /CONTROL_TOKEN/)
+  for (const path of ['/healthz', '/status', '/metrics', '/openapi.json', '/nothing'])
+    assertProblem(await ask(gateway, 'GET', path, { port }), 401, /CONTROL_TOKEN/)
   for (const scheme of ['Bearer', 'bearer']) {
-    const answer = await ask(gateway, 'POST', '/topics/news', { port, body: scheme, headers: { authorization: `${scheme} ${token}` } })
+    const answer = await ask(gateway, 'POST', '/topics/news', {
+      port,
+      body: scheme,
+      headers: { authorization: `${scheme} ${token}` },
+    })
     assert.deepEqual([answer.status, answer.json], [200, { delivered: 1, dropped: 0 }])
     assert.equal(await member.client.next(), scheme)
   }
@@ -223,7 +316,9 @@ test('health and status', async (t) => {
   for (const worker of workers) {
     const held = members.filter(({ id }) => id.slice(4, 10) === worker.name)
     assert.deepEqual([worker.connections, worker.is_leaving, worker.waiting], [held.length, false, 0])
-    assert.ok(gateway.workers().includes(worker.pid) && worker.memory > worker.lua_memory && worker.lua_memory > 100_000)
+    assert.ok(
+      gateway.workers().includes(worker.pid) && worker.memory > worker.lua_memory && worker.lua_memory > 100_000,
+    )
   }
   leave(...members)
 })

@@ -2,31 +2,43 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { open, type Client } from '../support/client.ts'
-import { rawSocket } from '../support/raw-socket.ts'
+import { type Client, open } from '../support/client.ts'
 import { type Gateway } from '../support/gateway.ts'
+import { rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
 import { ask, join, leave, pushGateway } from './support.ts'
 
 type Params = { room: string }
 
-function routes (app: FastifyInstance): void {
+function routes(app: FastifyInstance): void {
   app.ws('/ws/greeted/:room', {
-    open (request, reply) {
+    open(request, reply) {
       const { room } = request.params as Params
-      reply.frame('first').subscribe(room, 'extra').publish(room, `${room}: joined`).frame(Buffer.from([1])).frame({ third: 3 })
+      reply
+        .frame('first')
+        .subscribe(room, 'extra')
+        .publish(room, `${room}: joined`)
+        .frame(Buffer.from([1]))
+        .frame({ third: 3 })
       reply.user = 'ann'
       reply.state = 'süß'
       return reply.header('set-cookie', 'seen=1').send('the body is the last')
     },
-    message (request, reply) {
+    message(request, reply) {
       const { room } = request.params as Params
       const word = String(request.body)
       if (word === 'effects') {
-        return reply.frame('one').unsubscribe('extra').publish('extra', 'not for me').publish(room, 'for all').publish(room, 'for others', { except: 'self' })
-          .frame('two').send('three')
+        return reply
+          .frame('one')
+          .unsubscribe('extra')
+          .publish('extra', 'not for me')
+          .publish(room, 'for all')
+          .publish(room, 'for others', { except: 'self' })
+          .frame('two')
+          .send('three')
       }
-      if (word === 'later') return reply.publish('late', 'too early').subscribe('late').publish('late', 'in time').send()
+      if (word === 'later')
+        return reply.publish('late', 'too early').subscribe('late').publish('late', 'in time').send()
       if (word === 'state') return `${reply.state} ${request.event.state}`
       if (word.startsWith('state ')) {
         reply.state = word.slice(6) || null
@@ -36,36 +48,47 @@ function routes (app: FastifyInstance): void {
         reply.user = word.slice(5)
         return reply.frame('named').send()
       }
-      if (word === 'many') return reply.subscribe(...Array.from({ length: 60 }, (_, i) => `räume/${'x'.repeat(40)},${i}`)).send('many')
+      if (word === 'many')
+        return reply.subscribe(...Array.from({ length: 60 }, (_, i) => `räume/${'x'.repeat(40)},${i}`)).send('many')
       return reply.frame('before').close(4002, 'genug').send('last words')
     },
-    close (request, reply) {
+    close(request, reply) {
       const { room } = request.params as Params
       reply.publish(room, `${room}: left ${request.event.closeCode} ${reply.state}`).frame('nobody reads this')
     },
   })
   app.ws('/ws/refused', {
-    open (_request, reply) {
+    open(_request, reply) {
       reply.subscribe('refused').publish('in', 'a refusal does nothing')
       return reply.code(403).send({ no: 'entry' })
     },
   })
   app.ws('/ws/shut', {
-    open: (_request, reply) => reply.frame('hello').subscribe('shut').publish('in', 'from shut').close(4003, 'closed').send('bye'),
+    open: (_request, reply) =>
+      reply.frame('hello').subscribe('shut').publish('in', 'from shut').close(4003, 'closed').send('bye'),
   })
 }
 
-async function greeted (gateway: Gateway, room: string): Promise<Client> {
+async function greeted(gateway: Gateway, room: string): Promise<Client> {
   const client = await open(`${gateway.ws}/ws/greeted/${room}`)
-  const frames = [await client.next(), await client.next(), await client.next(), await client.next(), await client.next()]
-  assert.deepEqual(frames.filter((frame) => frame !== `${room}: joined`), ['first', Buffer.from([1]), '{"third":3}', 'the body is the last'])
+  const frames = [
+    await client.next(),
+    await client.next(),
+    await client.next(),
+    await client.next(),
+    await client.next(),
+  ]
+  assert.deepEqual(
+    frames.filter((frame) => frame !== `${room}: joined`),
+    ['first', Buffer.from([1]), '{"third":3}', 'the body is the last'],
+  )
   assert.equal(frames.length, 5, 'its own joining too')
   return client
 }
 
-async function topicsOf (gateway: Gateway): Promise<Record<string, number>> {
+async function topicsOf(gateway: Gateway): Promise<Record<string, number>> {
   const { json } = await ask(gateway, 'GET', '/topics')
-  return Object.fromEntries(json.topics.map(({ topic, count }: { topic: string, count: number }) => [topic, count]))
+  return Object.fromEntries(json.topics.map(({ topic, count }: { topic: string; count: number }) => [topic, count]))
 }
 
 for (const workers of ['1', '4']) {
@@ -80,7 +103,10 @@ for (const workers of ['1', '4']) {
 
     client.socket.send('effects')
     const frames = [await client.next(), await client.next(), await client.next(), await client.next()]
-    assert.deepEqual(frames.filter((frame) => frame !== 'for all'), ['one', 'two', 'three'])
+    assert.deepEqual(
+      frames.filter((frame) => frame !== 'for all'),
+      ['one', 'two', 'three'],
+    )
     assert.deepEqual([await watcher.client.next(), await watcher.client.next()], ['for all', 'for others'])
     assert.deepEqual(await topicsOf(gateway), { lobby: 2 })
 
@@ -109,12 +135,24 @@ for (const workers of ['1', '4']) {
 
 for (const workers of ['1', '4']) {
   test(`the first answers of a gateway with ${workers} workers, before the workers are linked, are carried out in order too`, async (t) => {
-    const gateway = await pushGateway(t, { WORKERS: workers }, {
-      linked: false,
-      routes: (app) => app.ws('/ws/first', {
-        open: (_request, reply) => reply.publish('own', 'too early').subscribe('own').publish('own', 'in time').unsubscribe('own').publish('own', 'too late').send('body')
-      })
-    })
+    const gateway = await pushGateway(
+      t,
+      { WORKERS: workers },
+      {
+        linked: false,
+        routes: (app) =>
+          app.ws('/ws/first', {
+            open: (_request, reply) =>
+              reply
+                .publish('own', 'too early')
+                .subscribe('own')
+                .publish('own', 'in time')
+                .unsubscribe('own')
+                .publish('own', 'too late')
+                .send('body'),
+          }),
+      },
+    )
     for (let i = 0; i < 4; i++) {
       const client = await open(`${gateway.ws}/ws/first`)
       assert.deepEqual([await client.next(), await client.next()], ['in time', 'body'])
@@ -159,12 +197,17 @@ test('frames of an open come after its 101, also in one packet with it', async (
 })
 
 test('more topics than MAX_TOPICS: the client is told, those before are kept', async (t) => {
-  const gateway = await pushGateway(t, { MAX_TOPICS: '3', WORKERS: '1' }, {
-    expect: [/the handler's answer cannot be carried out: a connection may have 3 topics/],
-    routes: (app) => app.ws('/ws/many', {
-      message: (request, reply) => reply.subscribe(...String(request.body).split(' ')).send('answered')
-    })
-  })
+  const gateway = await pushGateway(
+    t,
+    { MAX_TOPICS: '3', WORKERS: '1' },
+    {
+      expect: [/the handler's answer cannot be carried out: a connection may have 3 topics/],
+      routes: (app) =>
+        app.ws('/ws/many', {
+          message: (request, reply) => reply.subscribe(...String(request.body).split(' ')).send('answered'),
+        }),
+    },
+  )
   const client = await open(`${gateway.ws}/ws/many`)
   assert.equal(await client.ask('a b c'), 'answered')
   client.socket.send('d')

@@ -1,29 +1,39 @@
 // The TypeScript client against a real gateway, and against what is none.
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
 import { createServer as createHttpServer } from 'node:http'
+import { createServer, type Server } from 'node:net'
 import { join as joinPath } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
-import websocket, { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from '../../handler/websocket.ts'
+import websocket, {
+  Gateway,
+  GatewayError,
+  GoneError,
+  SlowReaderError,
+  UnreachableError,
+} from '../../handler/websocket.ts'
 import { folder } from '../cli/framegate.ts'
 import { freePort } from '../support/free-port.ts'
 import { until } from '../support/wait.ts'
 import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
 
-function withEnvironment (t: TestContext, env: Record<string, string | undefined>): void {
+function withEnvironment(t: TestContext, env: Record<string, string | undefined>): void {
   const before = { ...process.env }
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined) delete process.env[name]
     else process.env[name] = value
   }
-  t.after(() => { process.env = before })
+  t.after(() => {
+    process.env = before
+  })
 }
 
-async function listen (t: TestContext, server: Server, path: string): Promise<void> {
+async function listen(t: TestContext, server: Server, path: string): Promise<void> {
   await new Promise<void>((resolve) => server.listen(path, resolve))
-  t.after(() => { server.close() })
+  t.after(() => {
+    server.close()
+  })
 }
 
 test('every method', async (t) => {
@@ -34,8 +44,17 @@ test('every method', async (t) => {
   const one = { delivered: 1, dropped: 0 }
   const two = { delivered: 2, dropped: 0 }
 
-  for (const [data, frame] of [['täxt', 'täxt'], [Buffer.from([1, 255]), Buffer.from([1, 255])], [new Uint8Array([7]), Buffer.from([7])], [new Uint8Array([9]).buffer, Buffer.from([9])],
-    [{ a: [1] }, '{"a":[1]}'], [null, 'null'], [7, '7'], ['', ''], ['a\ud800', 'a\ufffd']] as const) {
+  for (const [data, frame] of [
+    ['täxt', 'täxt'],
+    [Buffer.from([1, 255]), Buffer.from([1, 255])],
+    [new Uint8Array([7]), Buffer.from([7])],
+    [new Uint8Array([9]).buffer, Buffer.from([9])],
+    [{ a: [1] }, '{"a":[1]}'],
+    [null, 'null'],
+    [7, '7'],
+    ['', ''],
+    ['a\ud800', 'a\ufffd'],
+  ] as const) {
     assert.deepEqual(await api.send(ann.id, data), one)
     assert.deepEqual(await ann.client.next(), frame)
   }
@@ -47,10 +66,18 @@ test('every method', async (t) => {
 
   for (let i = 0; i < 3; i++) assert.deepEqual(await api.publish('news', 'once', { idempotencyKey: 'key' }), two)
   for (const { client } of [ann, bob]) assert.equal(await client.next(), 'once')
-  await assert.rejects(api.publish('news', 'other', { idempotencyKey: 'key' }), { name: 'GatewayError', statusCode: 422 })
+  await assert.rejects(api.publish('news', 'other', { idempotencyKey: 'key' }), {
+    name: 'GatewayError',
+    statusCode: 422,
+  })
 
-  const batch = await api.batch([{ send: ann.id, data: 'x' }, { publish: 'news', data: Buffer.from('y'), except: bob.id }, { user: 'b/ob', data: { z: 1 } },
-    { send: 'gone', data: '' }, { broadcast: true, data: 'all', except: ann.id }])
+  const batch = await api.batch([
+    { send: ann.id, data: 'x' },
+    { publish: 'news', data: Buffer.from('y'), except: bob.id },
+    { user: 'b/ob', data: { z: 1 } },
+    { send: 'gone', data: '' },
+    { broadcast: true, data: 'all', except: ann.id },
+  ])
   assert.deepEqual([batch[0], batch[1], batch[2], batch[4]], [one, one, one, one])
   assert.ok(batch[3] instanceof GoneError)
   assert.deepEqual([await ann.client.next(), await ann.client.next()], ['x', Buffer.from('y')])
@@ -58,8 +85,16 @@ test('every method', async (t) => {
   assert.deepEqual(await api.batch([]), [])
 
   await api.subscribe('räume/1', ann.id)
-  assert.deepEqual(await api.topics(), [{ topic: 'news', count: 2 }, { topic: 'räume/1', count: 1 }])
-  await assert.rejects(api.subscribe('third', ann.id), { name: 'GatewayError', statusCode: 409, title: 'Conflict', detail: /MAX_TOPICS/ })
+  assert.deepEqual(await api.topics(), [
+    { topic: 'news', count: 2 },
+    { topic: 'räume/1', count: 1 },
+  ])
+  await assert.rejects(api.subscribe('third', ann.id), {
+    name: 'GatewayError',
+    statusCode: 409,
+    title: 'Conflict',
+    detail: /MAX_TOPICS/,
+  })
   const members = await api.topic('räume/1', { limit: 5 })
   assert.deepEqual([members.topic, members.count, members.connections.map(({ id }) => id)], ['räume/1', 1, [ann.id]])
   await api.unsubscribe('räume/1', ann.id)
@@ -79,18 +114,35 @@ test('every method', async (t) => {
 test('refusals are errors of their kind', async (t) => {
   const gateway = await pushGateway(t, { OUTBOX_BYTES: '64k', MAX_MESSAGE_BYTES: '64k' })
   const api = new Gateway({ url: `unix:${controlSocket(gateway)}` })
-  for (const call of [() => api.send('gone', ''), () => api.connection('gone'), () => api.close('gone'), () => api.subscribe('a', 'gone'), () => api.unsubscribe('a', 'gone')]) {
-    await assert.rejects(async () => await call(), (error) => {
-      assert.ok(error instanceof GoneError && error instanceof GatewayError)
-      assert.deepEqual([error.name, error.statusCode, error.title], ['GoneError', 410, 'Gone'])
-      assert.equal(error.message, error.detail)
-      assert.match(error.stack!, /gateway-client\.test\.ts/, 'it says who asked')
-      return true
-    })
+  for (const call of [
+    () => api.send('gone', ''),
+    () => api.connection('gone'),
+    () => api.close('gone'),
+    () => api.subscribe('a', 'gone'),
+    () => api.unsubscribe('a', 'gone'),
+  ]) {
+    await assert.rejects(
+      async () => await call(),
+      (error) => {
+        assert.ok(error instanceof GoneError && error instanceof GatewayError)
+        assert.deepEqual([error.name, error.statusCode, error.title], ['GoneError', 410, 'Gone'])
+        assert.equal(error.message, error.detail)
+        assert.match(error.stack!, /gateway-client\.test\.ts/, 'it says who asked')
+        return true
+      },
+    )
   }
   const slow = await join(gateway, 'news')
   slow.client.socket.pause()
-  const refused = await until('it refuses', () => api.send(slow.id, 'x'.repeat(60_000)).then(() => undefined, (error) => error), 30_000)
+  const refused = await until(
+    'it refuses',
+    () =>
+      api.send(slow.id, 'x'.repeat(60_000)).then(
+        () => undefined,
+        (error) => error,
+      ),
+    30_000,
+  )
   assert.ok(refused instanceof SlowReaderError)
   assert.equal(refused.statusCode, 429)
   await assert.rejects(api.broadcast('x'.repeat(65537)), { statusCode: 413, detail: /MAX_MESSAGE_BYTES/ })
@@ -98,7 +150,8 @@ test('refusals are errors of their kind', async (t) => {
   await assert.rejects(api.connections({ limit: 0 }), { statusCode: 400 })
   await assert.rejects(api.publish('x'.repeat(256), ''), { statusCode: 400 })
   await assert.rejects(api.send(slow.id, undefined as unknown as string), TypeError)
-  for (const method of [() => api.send('', 'x'), () => api.publish('', 'x'), () => api.user('', 'x')]) await assert.rejects(async () => method(), TypeError)
+  for (const method of [() => api.send('', 'x'), () => api.publish('', 'x'), () => api.user('', 'x')])
+    await assert.rejects(async () => method(), TypeError)
   leave(slow)
 })
 
@@ -113,7 +166,11 @@ test('over TCP with a token', async (t) => {
   }
   for (const other of [undefined, `${token}x`]) {
     withEnvironment(t, { CONTROL_TOKEN: undefined })
-    await assert.rejects(new Gateway({ url, token: other }).status(), { name: 'GatewayError', statusCode: 401, title: 'Unauthorized' })
+    await assert.rejects(new Gateway({ url, token: other }).status(), {
+      name: 'GatewayError',
+      statusCode: 401,
+      title: 'Unauthorized',
+    })
   }
   withEnvironment(t, { CONTROL_URL: `${url}/`, CONTROL_TOKEN: token, CONTROL_SOCKET: '/nowhere' })
   assert.equal((await new Gateway().status()).workers.length, 2)
@@ -134,24 +191,52 @@ test('what cannot be reached is told in a sentence', async (t) => {
   const api = new Gateway({ url: `unix:${socket}`, token: 'secret', timeout: 300 })
   await unreachable(api, /^there is no .*control\.sock: start the gateway, or .*CONTROL_SOCKET/)
   const port = await freePort()
-  await unreachable(new Gateway({ url: `http://127.0.0.1:${port}`, token: 'secret' }), new RegExp(`^nothing listens on http://127.0.0.1:${port}: .*CONTROL_PORT`))
+  await unreachable(
+    new Gateway({ url: `http://127.0.0.1:${port}`, token: 'secret' }),
+    new RegExp(`^nothing listens on http://127.0.0.1:${port}: .*CONTROL_PORT`),
+  )
   await unreachable(new Gateway({ url: 'http://no-such-host.invalid:1' }), /no-such-host\.invalid:1/)
 
-  await listen(t, createServer(() => {}), socket)
+  await listen(
+    t,
+    createServer(() => {}),
+    socket,
+  )
   await unreachable(api, /gave no answer \(nothing came within 300 ms\)/)
   const broken = joinPath(here, 'broken.sock')
-  await listen(t, createServer((connection) => connection.once('data', () => connection.end())), broken)
+  await listen(
+    t,
+    createServer((connection) => connection.once('data', () => connection.end())),
+    broken,
+  )
   await unreachable(new Gateway({ url: `unix:${broken}` }), /whether the request was carried out is not known/)
   const site = joinPath(here, 'site.sock')
-  await listen(t, createHttpServer((_request, response) => response.end('<html>')), site)
+  await listen(
+    t,
+    createHttpServer((_request, response) => response.end('<html>')),
+    site,
+  )
   await unreachable(new Gateway({ url: `unix:${site}` }), /not the control API of framegate/)
   if (process.getuid!() !== 0) {
     mkdirSync(joinPath(here, 'closed'))
     chmodSync(joinPath(here, 'closed'), 0)
     await unreachable(new Gateway({ url: `unix:${here}/closed/control.sock` }), /^no permission to open/)
   }
-  for (const url of ['', 'unix:', 'https://x:1', 'http://user:secret@x', 'http://x/private', 'http://x?a', 'x', 'http://[']) {
-    assert.throws(() => new Gateway({ url }), (error: Error) => error instanceof TypeError && !/secret|private/.test(error.message), url)
+  for (const url of [
+    '',
+    'unix:',
+    'https://x:1',
+    'http://user:secret@x',
+    'http://x/private',
+    'http://x?a',
+    'x',
+    'http://[',
+  ]) {
+    assert.throws(
+      () => new Gateway({ url }),
+      (error: Error) => error instanceof TypeError && !/secret|private/.test(error.message),
+      url,
+    )
   }
 })
 
@@ -185,8 +270,11 @@ test('pushes go on through reloads, none lost and none twice', async (t) => {
   const { client, id } = await join(gateway, 'news')
   let reloads = 0
   let pushed = 0
-  const reloading = (async () => { for (; reloads < 3; reloads++) await gateway.reload() })()
-  while (reloads < 3 || pushed < 500) assert.deepEqual(await api.send(id, String(pushed++)), { delivered: 1, dropped: 0 })
+  const reloading = (async () => {
+    for (; reloads < 3; reloads++) await gateway.reload()
+  })()
+  while (reloads < 3 || pushed < 500)
+    assert.deepEqual(await api.send(id, String(pushed++)), { delivered: 1, dropped: 0 })
   await reloading
   for (let i = 0; i < pushed; i++) assert.equal(await client.next(), String(i))
   leave({ client, id })
@@ -201,7 +289,10 @@ test('app.gateway: from the options or the environment', async (t) => {
     await app.register(websocket, options)
     app.post('/orders/:id', async (request) => app.gateway.publish('news', request.body as object))
     app.get('/gone', async () => app.gateway.send('gone', ''))
-    assert.deepEqual((await app.inject({ method: 'POST', url: '/orders/7', payload: { order: 7 } })).json(), { delivered: 1, dropped: 0 })
+    assert.deepEqual((await app.inject({ method: 'POST', url: '/orders/7', payload: { order: 7 } })).json(), {
+      delivered: 1,
+      dropped: 0,
+    })
     assert.equal(await client.next(), '{"order":7}')
     assert.equal((await app.inject('/gone')).statusCode, 410)
     await app.close()

@@ -7,12 +7,12 @@ import { until } from '../support/wait.ts'
 
 const KIB = 1024
 
-function anonymous (pid: number): number {
+function anonymous(pid: number): number {
   return Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * KIB
 }
 
 /** Processor time of a process so far, in ticks of 10 ms. */
-function ticks (pid: number): number {
+function ticks(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
   return Number(fields[11]) + Number(fields[12])
 }
@@ -31,7 +31,7 @@ test('5,000 subscribed sockets come and go: nothing of them is left', async (t) 
   const before = memory()
   await churn(5000)
   const grown = memory() - before
-  t.diagnostic(`worker memory changed by ${(grown / before * 100).toFixed(1)} %`)
+  t.diagnostic(`worker memory changed by ${((grown / before) * 100).toFixed(1)} %`)
   // A heap of some 30 MB breathes by a megabyte; 400 bytes left of each socket would be two.
   assert.ok(grown < Math.max(0.05 * before, 2 * KIB * KIB), `grown by ${grown} bytes`)
   assert.deepEqual((await control(gateway, 'GET', '/topics')).json, { topics: [] })

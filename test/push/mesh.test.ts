@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { control, subscribers, topicGateway, type Counts } from '../support/topic-gateway.ts'
+import { type Counts, control, subscribers, topicGateway } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 
 test('4 workers, 1,000 sockets, 1,000 publishes from four publishers: each frame once, each publisher’s in order', async (t) => {
@@ -15,20 +15,23 @@ test('4 workers, 1,000 sockets, 1,000 publishes from four publishers: each frame
     return new Promise<void>((resolve, reject) => {
       client.socket.on('message', (data) => {
         const [publisher, number] = data.toString().split(':').map(Number)
-        if (number !== last[publisher!]! + 1) reject(new Error(`publisher ${publisher}: ${number} after ${last[publisher!]}`))
+        if (number !== last[publisher!]! + 1)
+          reject(new Error(`publisher ${publisher}: ${number} after ${last[publisher!]}`))
         last[publisher!] = number!
         if (++count === 1000) resolve()
       })
     })
   })
   let delivered = 0
-  await Promise.all([0, 1, 2, 3].map(async (publisher) => {
-    for (let i = 0; i < 250; i++) {
-      const { status, json } = await control(gateway, 'POST', '/topics/news', `${publisher}:${i}`)
-      assert.equal(status, 200)
-      delivered += (json as Counts).delivered
-    }
-  }))
+  await Promise.all(
+    [0, 1, 2, 3].map(async (publisher) => {
+      for (let i = 0; i < 250; i++) {
+        const { status, json } = await control(gateway, 'POST', '/topics/news', `${publisher}:${i}`)
+        assert.equal(status, 200)
+        delivered += (json as Counts).delivered
+      }
+    }),
+  )
   await Promise.all(received)
   assert.equal(delivered, 1_000_000)
   all.forEach(({ client }) => client.socket.terminate())
@@ -39,7 +42,10 @@ test('one id: 200 and the frame, or 410 in the same second in which the socket c
   const all = await subscribers(gateway, 40)
   for (const { client, id } of all) {
     const next = client.next()
-    assert.deepEqual(await control(gateway, 'POST', `/connections/${id}`, `to ${id}`), { status: 200, json: { delivered: 1, dropped: 0 } })
+    assert.deepEqual(await control(gateway, 'POST', `/connections/${id}`, `to ${id}`), {
+      status: 200,
+      json: { delivered: 1, dropped: 0 },
+    })
     assert.equal(await next, `to ${id}`)
   }
   for (const { client, id } of all) {
@@ -112,7 +118,12 @@ test('only who knows the secret joins the mesh', async (t) => {
   socket.write('GET / HTTP/1.1\r\nHost: mesh\r\n\r\nwrong-secret someone 99 0\n')
   const answer = await new Promise<string>((resolve) => {
     let text = ''
-    socket.on('data', (chunk) => { text += chunk }).on('close', () => resolve(text)).on('error', () => {})
+    socket
+      .on('data', (chunk) => {
+        text += chunk
+      })
+      .on('close', () => resolve(text))
+      .on('error', () => {})
   })
   assert.doesNotMatch(answer, /welcome/)
   await until('the log says so', () => /does not know the secret/.test(gateway.log()))

@@ -1,27 +1,33 @@
 // lua/openapi.json and the control API are held against each other, both ways.
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { project, read } from '../project/files.ts'
 import type { Gateway } from '../support/gateway.ts'
-import { ask, join, leave, pushGateway, type Answer, type Question } from './support.ts'
+import { type Answer, ask, join, leave, pushGateway, type Question } from './support.ts'
 
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'options', 'head', 'trace']
 
 const document = JSON.parse(read('lua/openapi.json'))
 
-function resolve (value: any): any {
+function resolve(value: any): any {
   if (value?.$ref === undefined) return value
-  return value.$ref.slice(2).split('/').reduce((part: any, name: string) => part[name], document)
+  return value.$ref
+    .slice(2)
+    .split('/')
+    .reduce((part: any, name: string) => part[name], document)
 }
 
-function operations (): Array<{ path: string, method: string, operation: any }> {
+function operations(): Array<{ path: string; method: string; operation: any }> {
   return Object.entries<any>(document.paths).flatMap(([path, item]) =>
-    Object.entries<any>(item).filter(([method]) => METHODS.includes(method)).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })))
+    Object.entries<any>(item)
+      .filter(([method]) => METHODS.includes(method))
+      .map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
+  )
 }
 
-function validator (): Ajv2020 {
+function validator(): Ajv2020 {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
   ;(formats as unknown as (ajv: Ajv2020) => void)(ajv)
   ajv.addSchema(document, 'openapi')
@@ -29,11 +35,16 @@ function validator (): Ajv2020 {
 }
 
 /** Resources of control.lua and what each takes: { '/topics/{topic}': ['GET', 'POST'] }. */
-function resourcesInCode (): Record<string, string[]> {
+function resourcesInCode(): Record<string, string[]> {
   const [, table] = /^local RESOURCES = \{\n([^]*?)^\}/m.exec(read('lua/framegate/control.lua')) ?? []
   assert.ok(table, 'control.lua has a table RESOURCES')
-  const found = [...table.matchAll(/^ {2}\{ \{ (.*?) \}, (.*) \},$/gm)].map(([, segments, methods]) =>
-    [`/${JSON.parse(`[${segments}]`).join('/')}`, [...methods!.matchAll(/\b(GET|POST|PUT|DELETE) =/g)].map((match) => match[1]!).sort()] as const)
+  const found = [...table.matchAll(/^ {2}\{ \{ (.*?) \}, (.*) \},$/gm)].map(
+    ([, segments, methods]) =>
+      [
+        `/${JSON.parse(`[${segments}]`).join('/')}`,
+        [...methods!.matchAll(/\b(GET|POST|PUT|DELETE) =/g)].map((match) => match[1]!).sort(),
+      ] as const,
+  )
   assert.ok(found.length >= 9)
   return Object.fromEntries(found)
 }
@@ -41,7 +52,7 @@ function resourcesInCode (): Record<string, string[]> {
 test('the document has the resources of control.lua and no others', () => {
   const inCode: Record<string, string[]> = { '/batch': ['POST'], '/openapi.json': ['GET'], ...resourcesInCode() }
   const told: Record<string, string[]> = {}
-  for (const { path, method } of operations()) told[path] = [...told[path] ?? [], method].sort()
+  for (const { path, method } of operations()) told[path] = [...(told[path] ?? []), method].sort()
   assert.deepEqual(told, inCode)
 })
 
@@ -52,14 +63,21 @@ test('the document is well-formed: every reference leads somewhere, and everythi
   for (const reference of references) assert.ok(resolve({ $ref: reference }), reference)
   for (const [kind, entries] of Object.entries<any>(document.components)) {
     if (kind === 'securitySchemes') continue
-    for (const name of Object.keys(entries)) assert.ok(references.has(`#/components/${kind}/${name}`), `${kind}/${name} is used`)
+    for (const name of Object.keys(entries))
+      assert.ok(references.has(`#/components/${kind}/${name}`), `${kind}/${name} is used`)
   }
   const ids = operations().map(({ operation }) => operation.operationId)
   assert.equal(new Set(ids).size, ids.length)
   for (const { path, operation } of operations()) {
-    const parameters = [...document.paths[path].parameters ?? [], ...operation.parameters ?? []].map(resolve)
-    const inPath = parameters.filter((parameter: any) => parameter.in === 'path').map((parameter: any) => parameter.name)
-    assert.deepEqual(inPath, [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]), path)
+    const parameters = [...(document.paths[path].parameters ?? []), ...(operation.parameters ?? [])].map(resolve)
+    const inPath = parameters
+      .filter((parameter: any) => parameter.in === 'path')
+      .map((parameter: any) => parameter.name)
+    assert.deepEqual(
+      inPath,
+      [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]),
+      path,
+    )
   }
 })
 
@@ -71,29 +89,42 @@ test('the gateway serves the document, and answers as it says', async (t) => {
   await checkAnswers(t, gateway)
 })
 
-async function checkMethods (gateway: Gateway): Promise<void> {
+async function checkMethods(gateway: Gateway): Promise<void> {
   for (const path of Object.keys(document.paths)) {
-    const told = operations().filter((operation) => operation.path === path).map(({ method }) => method).sort()
+    const told = operations()
+      .filter((operation) => operation.path === path)
+      .map(({ method }) => method)
+      .sort()
     const { status, headers } = await ask(gateway, 'PATCH', path.replace(/\{\w+\}/g, 'x'))
     assert.equal(status, 405, path)
     assert.deepEqual(headers.allow!.split(', '), told, path)
   }
 }
 
-async function checkAnswers (t: TestContext, gateway: Gateway): Promise<void> {
+async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
   const ajv = validator()
   const seen = new Set<string>()
-  const check = async (path: string, method: string, question: Question & { [parameter: `{${string}}`]: string, query?: string } = {}): Promise<Answer> => {
+  const check = async (
+    path: string,
+    method: string,
+    question: Question & { [parameter: `{${string}}`]: string; query?: string } = {},
+  ): Promise<Answer> => {
     const { query = '', ...rest } = question
     const real = path.replace(/\{\w+\}/g, (name) => encodeURIComponent((rest as Record<string, string>)[name] ?? 'x'))
     const answer = await ask(gateway, method, real + query, rest)
     const told = resolve(document.paths[path][method.toLowerCase()].responses[answer.status])
     assert.ok(told, `${method} ${path} answers ${answer.status}, which is not told: ${answer.body}`)
     const type = answer.headers['content-type']?.split(';')[0]
-    assert.deepEqual(type === undefined ? [] : [type], Object.keys(told.content ?? {}), `${method} ${path} ${answer.status}`)
+    assert.deepEqual(
+      type === undefined ? [] : [type],
+      Object.keys(told.content ?? {}),
+      `${method} ${path} ${answer.status}`,
+    )
     const schema = type && told.content[type].schema
     if (schema) {
-      const reference = schema.$ref ? { $ref: `openapi${schema.$ref}` } : JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"openapi#/'))
+      const reference = schema.$ref
+        ? { $ref: `openapi${schema.$ref}` }
+        : JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"openapi#/'))
       const valid = ajv.validate(reference, answer.json ?? answer.body)
       assert.ok(valid, `${method} ${path} ${answer.status}: ${ajv.errorsText()}: ${answer.body}`)
     }
@@ -111,30 +142,55 @@ async function checkAnswers (t: TestContext, gateway: Gateway): Promise<void> {
   await check('/connections/{id}', 'DELETE', { '{id}': id, query: '?code=1' })
   for (const body of ['frame', tooLarge, Buffer.from([255])]) {
     await check('/connections/{id}', 'POST', { '{id}': id, body })
-    for (const path of ['/topics/{topic}', '/users/{user}', '/broadcast']) await check(path, 'POST', { '{topic}': 'news', '{user}': 'ann', body })
+    for (const path of ['/topics/{topic}', '/users/{user}', '/broadcast'])
+      await check(path, 'POST', { '{topic}': 'news', '{user}': 'ann', body })
   }
   await check('/topics', 'GET')
   await check('/topics/{topic}', 'GET', { '{topic}': 'news' })
   await check('/topics/{topic}', 'GET', { '{topic}': 'news', query: '?limit=1' })
   await check('/topics/{topic}', 'GET', { '{topic}': 'x'.repeat(256) })
-  for (const topic of ['two', 'three', 'x'.repeat(256)]) await check('/topics/{topic}/connections/{id}', 'PUT', { '{topic}': topic, '{id}': id })
-  for (const [topic, member] of [['two', id], ['two', 'gone'], ['x'.repeat(256), id]]) {
-    for (const method of ['DELETE', 'PUT']) await check('/topics/{topic}/connections/{id}', method, { '{topic}': topic!, '{id}': member! })
+  for (const topic of ['two', 'three', 'x'.repeat(256)])
+    await check('/topics/{topic}/connections/{id}', 'PUT', { '{topic}': topic, '{id}': id })
+  for (const [topic, member] of [
+    ['two', id],
+    ['two', 'gone'],
+    ['x'.repeat(256), id],
+  ]) {
+    for (const method of ['DELETE', 'PUT'])
+      await check('/topics/{topic}/connections/{id}', method, { '{topic}': topic!, '{id}': member! })
   }
-  for (const body of ['[]', '{', JSON.stringify([{ path: '/topics/news', text: 'x' }, { path: '/connections/gone' }, { method: 'DELETE', path: `/topics/a/connections/${id}` }]),
-    JSON.stringify(Array(1001).fill({ path: '/healthz' }))]) await check('/batch', 'POST', { body })
+  for (const body of [
+    '[]',
+    '{',
+    JSON.stringify([
+      { path: '/topics/news', text: 'x' },
+      { path: '/connections/gone' },
+      { method: 'DELETE', path: `/topics/a/connections/${id}` },
+    ]),
+    JSON.stringify(Array(1001).fill({ path: '/healthz' })),
+  ])
+    await check('/batch', 'POST', { body })
   for (const body of ['a', 'b']) {
-    for (const path of ['/broadcast', '/topics/{topic}', '/users/{user}']) await check(path, 'POST', { body, headers: { 'idempotency-key': path } })
+    for (const path of ['/broadcast', '/topics/{topic}', '/users/{user}'])
+      await check(path, 'POST', { body, headers: { 'idempotency-key': path } })
     await check('/connections/{id}', 'POST', { '{id}': id, body, headers: { 'idempotency-key': 'send' } })
-    await check('/batch', 'POST', { body: `[{"path":"/broadcast","text":"${body}"}]`, headers: { 'idempotency-key': 'batch' } })
+    await check('/batch', 'POST', {
+      body: `[{"path":"/broadcast","text":"${body}"}]`,
+      headers: { 'idempotency-key': 'batch' },
+    })
   }
   for (const path of ['/healthz', '/status', '/metrics', '/openapi.json']) await check(path, 'GET')
   await check('/connections/{id}', 'DELETE', { '{id}': id })
 
   // Those that other tests show: a token that is wrong, a page of another origin, a reader that is too slow, a key that is in use, a worker that hangs.
   const elsewhere = ['401', '403', '409', '422', '429', '503', '504']
-  const missing = operations().flatMap(({ path, method, operation }) => Object.keys(operation.responses)
-    .filter((status) => !elsewhere.includes(status)).map((status) => `${method} ${path} ${status}`)).filter((answer) => !seen.has(answer))
+  const missing = operations()
+    .flatMap(({ path, method, operation }) =>
+      Object.keys(operation.responses)
+        .filter((status) => !elsewhere.includes(status))
+        .map((status) => `${method} ${path} ${status}`),
+    )
+    .filter((answer) => !seen.has(answer))
   assert.deepEqual(missing, [], 'every answer of the document was seen')
   t.diagnostic(`${seen.size} kinds of answers`)
   leave(...members)

@@ -27,7 +27,12 @@ for (const workers of [2, 4]) {
       assert.equal(pages, Math.ceil(250 / (limit ?? 100)), 'no empty page')
     }
 
-    assert.deepEqual((await ask(gateway, 'GET', '/topics')).json, { topics: [{ topic: 'news', count: 230 }, { topic: 'other', count: 20 }] })
+    assert.deepEqual((await ask(gateway, 'GET', '/topics')).json, {
+      topics: [
+        { topic: 'news', count: 230 },
+        { topic: 'other', count: 20 },
+      ],
+    })
     const api = new Gateway({ url: `unix:${controlSocket(gateway)}` })
     const members = news.map(({ id }) => id).sort()
     for (const limit of [7, 30, 229, 230, 1000]) {
@@ -53,7 +58,7 @@ test('pages go on while sockets come and go', async (t) => {
   for await (const { id } of api.everyConnection({ limit: 10 })) {
     if (seen.push(id) === 15) {
       await before.find((member) => member.id === leaves)!.client.close()
-      before.push(...await joinMany(gateway, 'news', 5))
+      before.push(...(await joinMany(gateway, 'news', 5)))
     }
   }
   assert.equal(new Set(seen).size, seen.length)

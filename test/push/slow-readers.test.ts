@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { frame, rawSocket } from '../support/raw-socket.ts'
-import { control, subscribers, topicGateway, type Counts } from '../support/topic-gateway.ts'
+import { type Counts, control, subscribers, topicGateway } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 
 const KIB = 1024
 
-function anonymous (pid: number): number {
+function anonymous(pid: number): number {
   return Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * KIB
 }
 
@@ -21,13 +21,20 @@ test('100 readers that stopped among 1,000: the others get everything, the worke
   const before = memory()
   const flood = 'x'.repeat(64 * KIB)
   let taken = 0
-  await until('all 100 refuse', async () => {
-    const { json } = await control(gateway, 'POST', '/topics/flood', flood)
-    taken += (json as Counts).delivered
-    return (json as Counts).dropped === 100
-  }, 60_000)
+  await until(
+    'all 100 refuse',
+    async () => {
+      const { json } = await control(gateway, 'POST', '/topics/flood', flood)
+      taken += (json as Counts).delivered
+      return (json as Counts).dropped === 100
+    },
+    60_000,
+  )
   // The room that is left is too small for 1 KiB now; a push of 2 KiB finds none.
-  await until('there is no room', async () => (await control(gateway, 'POST', '/topics/flood', 'x'.repeat(KIB))).json.dropped === 100)
+  await until(
+    'there is no room',
+    async () => (await control(gateway, 'POST', '/topics/flood', 'x'.repeat(KIB))).json.dropped === 100,
+  )
   const grown = memory() - before
   t.diagnostic(`the workers grew by ${Math.round(grown / KIB / KIB)} MiB while ${taken} frames of 64 KiB were taken`)
   assert.ok(grown < 100 * 256 * KIB + 32 * KIB * KIB, `grown by ${grown} bytes`)
@@ -44,20 +51,28 @@ test('100 readers that stopped among 1,000: the others get everything, the worke
   assert.equal(one.status, 429)
   slow.forEach(({ client }) => client.socket.resume())
   for (const { client } of slow) assert.equal(await client.next(), flood, 'what was taken arrives')
-  await until('they are welcome again', async () => (await control(gateway, 'POST', '/topics/flood', 'end')).json.delivered === 100)
+  await until(
+    'they are welcome again',
+    async () => (await control(gateway, 'POST', '/topics/flood', 'end')).json.delivered === 100,
+  )
   ;[...quick, ...slow].forEach(({ client }) => client.socket.terminate())
 })
 
 test('set $ws_overflow close: who does not read is closed with 1013', async (t) => {
   const gateway = await topicGateway(t, {
-    env: { OUTBOX_BYTES: '64k' }, locations: 'location ^~ /ws/topic/strict { set $ws_overflow close; include socket.conf; }'
+    env: { OUTBOX_BYTES: '64k' },
+    locations: 'location ^~ /ws/topic/strict { set $ws_overflow close; include socket.conf; }',
   })
   const [strict] = await subscribers(gateway, 1, 'strict')
   strict!.client.socket.pause()
-  await until('it refuses', async () => {
-    const { json } = await control(gateway, 'POST', '/topics/strict', 'x'.repeat(64 * KIB))
-    return (json as Counts).delivered === 0
-  }, 30_000)
+  await until(
+    'it refuses',
+    async () => {
+      const { json } = await control(gateway, 'POST', '/topics/strict', 'x'.repeat(64 * KIB))
+      return (json as Counts).delivered === 0
+    },
+    30_000,
+  )
   strict!.client.socket.resume()
   assert.equal((await strict!.client.closed).code, 1013)
 })
@@ -75,7 +90,7 @@ test('answers are never dropped: a client that sends and does not read is not re
 
 test('a write that fails half-way is the last: nothing follows half a frame', async (t) => {
   const gateway = await topicGateway(t, { env: { OUTBOX_BYTES: '64k', PING_INTERVAL: '500ms', IDLE_TIMEOUT: '1s' } })
-  const message = frame(1, 'y'.repeat(1000 * KIB))      // more than the bound: nothing waits behind the one that is written
+  const message = frame(1, 'y'.repeat(1000 * KIB)) // more than the bound: nothing waits behind the one that is written
   const raw = await rawSocket(gateway.port, '/ws/topic/half')
   const id = (await raw.frame()).payload.toString()
   const came: Buffer[] = []
@@ -84,8 +99,15 @@ test('a write that fails half-way is the last: nothing follows half a frame', as
   for (let i = 0; i < 30; i++) raw.socket.write(message)
   const outbox = async (): Promise<number> => (await control(gateway, 'GET', `/connections/${id}`)).json.outbox
   let full = 0
-  await until('its outbox stays full', async () => { full = await outbox() > 1000 * KIB ? full + 1 : 0; return full === 5 }, 30_000)
-  await until('writing has failed', async () => await outbox() === 0, 30_000)
+  await until(
+    'its outbox stays full',
+    async () => {
+      full = (await outbox()) > 1000 * KIB ? full + 1 : 0
+      return full === 5
+    },
+    30_000,
+  )
+  await until('writing has failed', async () => (await outbox()) === 0, 30_000)
   raw.socket.resume()
   await until('there is room again', () => came.length > 0)
   assert.equal((await control(gateway, 'POST', `/connections/${id}`, 'z')).status, 200)

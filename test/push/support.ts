@@ -1,72 +1,97 @@
 /** What these tests share: a gateway whose sockets say who they are, and raw HTTP with its control API. */
-import { request, type IncomingHttpHeaders, type RequestOptions } from 'node:http'
+import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http'
 import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { startApp } from '../support/app.ts'
-import { open, type Client } from '../support/client.ts'
-import { startGateway, type Gateway } from '../support/gateway.ts'
+import { type Client, open } from '../support/client.ts'
+import { type Gateway, startGateway } from '../support/gateway.ts'
 
-export type Answer = { status: number, headers: IncomingHttpHeaders, body: string, json: any }
+export type Answer = { status: number; headers: IncomingHttpHeaders; body: string; json: any }
 
-export type Question = { body?: string | Buffer, headers?: Record<string, string>, port?: number }
+export type Question = { body?: string | Buffer; headers?: Record<string, string>; port?: number }
 
-export type Member = { client: Client, id: string }
+export type Member = { client: Client; id: string }
 
-export function controlSocket (gateway: Gateway): string {
+export function controlSocket(gateway: Gateway): string {
   return `${gateway.run}/control/control.sock`
 }
 
 /** One request to the control API: over its unix socket, or over TCP when a port is given. */
-export async function ask (gateway: Gateway, method: string, path: string, { body, headers = {}, port }: Question = {}): Promise<Answer> {
+export async function ask(
+  gateway: Gateway,
+  method: string,
+  path: string,
+  { body, headers = {}, port }: Question = {},
+): Promise<Answer> {
   const where: RequestOptions = port ? { host: '127.0.0.1', port } : { socketPath: controlSocket(gateway) }
   return new Promise((resolve, reject) => {
     const outgoing = request({ ...where, method, path, headers, agent: false }, (response) => {
       let text = ''
-      response.setEncoding('utf8').on('data', (part) => { text += part })
-      response.on('error', reject).on('end', () => resolve({
-        status: response.statusCode!, headers: response.headers, body: text, json: text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : undefined
-      }))
+      response.setEncoding('utf8').on('data', (part) => {
+        text += part
+      })
+      response.on('error', reject).on('end', () =>
+        resolve({
+          status: response.statusCode!,
+          headers: response.headers,
+          body: text,
+          json: text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : undefined,
+        }),
+      )
     })
     outgoing.on('error', reject).end(body)
   })
 }
 
 /** A gateway for tests of pushes; a socket on /ws/in/TOPIC?user=NAME is told its id in its first frame. */
-export async function pushGateway (
-  t: TestContext, env: Record<string, string> = {}, { routes, expect = [], linked = true }: { routes?: (app: FastifyInstance) => void, expect?: RegExp[], linked?: boolean } = {}
+export async function pushGateway(
+  t: TestContext,
+  env: Record<string, string> = {},
+  {
+    routes,
+    expect = [],
+    linked = true,
+  }: { routes?: (app: FastifyInstance) => void; expect?: RegExp[]; linked?: boolean } = {},
 ): Promise<Gateway> {
-  const gateway = await startGateway(t, { handler: false, expect, linked, env: { MAX_CONNECTIONS_PER_IP: 'off', ...env } })
+  const gateway = await startGateway(t, {
+    handler: false,
+    expect,
+    linked,
+    env: { MAX_CONNECTIONS_PER_IP: 'off', ...env },
+  })
   await startApp(t, gateway.handlerSocket, {
     routes: (app) => {
       app.ws('/ws/in/:topic', {
-        open (request, reply) {
+        open(request, reply) {
           const { user } = request.query as { user?: string }
           if (user) reply.user = user
           reply.subscribe((request.params as { topic: string }).topic).frame(request.event.connectionId)
         },
-        message: (request) => request.body
+        message: (request) => request.body,
       })
       routes?.(app)
-    }
+    },
   })
   return gateway
 }
 
 /** Opens a socket and learns its id. */
-export async function join (gateway: Gateway, path: string): Promise<Member> {
+export async function join(gateway: Gateway, path: string): Promise<Member> {
   const client = await open(`${gateway.ws}/ws/in/${path}`)
   return { client, id: String(await client.next()) }
 }
 
 /** Many sockets, a few at a time. */
-export async function joinMany (gateway: Gateway, path: string, count: number): Promise<Member[]> {
+export async function joinMany(gateway: Gateway, path: string, count: number): Promise<Member[]> {
   const all: Member[] = []
   while (all.length < count) {
-    all.push(...await Promise.all(Array.from({ length: Math.min(50, count - all.length) }, () => join(gateway, path))))
+    all.push(
+      ...(await Promise.all(Array.from({ length: Math.min(50, count - all.length) }, () => join(gateway, path)))),
+    )
   }
   return all
 }
 
-export function leave (...members: Member[]): void {
+export function leave(...members: Member[]): void {
   for (const { client } of members) client.socket.terminate()
 }

@@ -1,13 +1,14 @@
 /** A Fastify app with the plugin, in the test's own process. */
-import Fastify, { type FastifyInstance } from 'fastify'
+
 import { rmSync } from 'node:fs'
 import type { TestContext } from 'node:test'
+import Fastify, { type FastifyInstance } from 'fastify'
 import websocket from '../../handler/websocket.ts'
 
-export type AppOptions = { batch?: boolean, routes: (app: FastifyInstance) => void }
+export type AppOptions = { batch?: boolean; routes: (app: FastifyInstance) => void }
 
 /** Listens on a unix socket; `t.after` closes it. */
-export async function startApp (t: TestContext, path: string, options: AppOptions): Promise<FastifyInstance> {
+export async function startApp(t: TestContext, path: string, options: AppOptions): Promise<FastifyInstance> {
   const app = Fastify({ trustProxy: true, bodyLimit: 64 * 1024 * 1024, forceCloseConnections: true })
   await app.register(websocket, { batch: options.batch ?? true })
   options.routes(app)
@@ -18,8 +19,10 @@ export async function startApp (t: TestContext, path: string, options: AppOption
 }
 
 /** A promise that is kept from outside. */
-export function gate (): { opened: Promise<void>, open: () => void } {
+export function gate(): { opened: Promise<void>; open: () => void } {
   let open = (): void => {}
-  const opened = new Promise<void>((resolve) => { open = resolve })
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
   return { opened, open }
 }

@@ -1,7 +1,7 @@
 /** An awaitable WebSocket client around `ws`: `await client.next()` is the next message. */
 import WebSocket from 'ws'
 
-export type Closed = { code: number, reason: string }
+export type Closed = { code: number; reason: string }
 
 export class Client {
   readonly socket: WebSocket
@@ -11,54 +11,62 @@ export class Client {
   #messages: Array<string | Buffer> = []
   #takers: Array<(message: string | Buffer) => void> = []
 
-  constructor (url: string, options: WebSocket.ClientOptions & { protocols?: string[] } = {}) {
+  constructor(url: string, options: WebSocket.ClientOptions & { protocols?: string[] } = {}) {
     const { protocols = [], ...rest } = options
     this.socket = new WebSocket(url, protocols, { perMessageDeflate: false, ...rest })
-    this.opened = new Promise((resolve, reject) => { this.socket.once('open', resolve); this.socket.once('error', reject) })
+    this.opened = new Promise((resolve, reject) => {
+      this.socket.once('open', resolve)
+      this.socket.once('error', reject)
+    })
     this.closed = new Promise((resolve) => {
       this.socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() }))
     })
     this.socket.on('error', () => {})
-    this.socket.on('ping', () => { this.pings += 1 })
-    this.socket.on('message', (data, isBinary) => this.#take(isBinary ? data as Buffer : data.toString()))
+    this.socket.on('ping', () => {
+      this.pings += 1
+    })
+    this.socket.on('message', (data, isBinary) => this.#take(isBinary ? (data as Buffer) : data.toString()))
     this.opened.catch(() => {})
   }
 
-  #take (message: string | Buffer): void {
+  #take(message: string | Buffer): void {
     const taker = this.#takers.shift()
     if (taker) taker(message)
     else this.#messages.push(message)
   }
 
   /** The next message: a string for text, a Buffer for binary. */
-  async next (ms = 20_000): Promise<string | Buffer> {
+  async next(ms = 20_000): Promise<string | Buffer> {
     const message = this.#messages.shift()
     if (message !== undefined) return message
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no message came for ${ms} ms`)), ms)
-      this.#takers.push((next) => { clearTimeout(timer); resolve(next) })
+      this.#takers.push((next) => {
+        clearTimeout(timer)
+        resolve(next)
+      })
     })
   }
 
   /** The next message as JSON. */
-  async json (ms?: number): Promise<any> {
+  async json(ms?: number): Promise<any> {
     return JSON.parse(String(await this.next(ms)))
   }
 
   /** Sends a message and waits for the next one. */
-  async ask (message: string | Buffer): Promise<string | Buffer> {
+  async ask(message: string | Buffer): Promise<string | Buffer> {
     this.socket.send(message)
     return this.next()
   }
 
-  async close (code?: number, reason?: string): Promise<Closed> {
+  async close(code?: number, reason?: string): Promise<Closed> {
     this.socket.close(code, reason)
     return this.closed
   }
 }
 
 /** Opens a socket and waits for the 101. */
-export async function open (url: string, options?: WebSocket.ClientOptions & { protocols?: string[] }): Promise<Client> {
+export async function open(url: string, options?: WebSocket.ClientOptions & { protocols?: string[] }): Promise<Client> {
   const client = new Client(url, options)
   await client.opened
   return client

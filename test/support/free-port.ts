@@ -5,17 +5,19 @@ const FIRST = 10_100
 const LAST = 32_767
 
 /** A port on which nobody listens, at any address. */
-export async function freePort (): Promise<number> {
+export async function freePort(): Promise<number> {
   while (true) {
     const port = FIRST + Math.floor(Math.random() * (LAST - FIRST + 1))
     if (await isFree(port)) return port
   }
 }
 
-function isFree (port: number): Promise<boolean> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => error.code === 'EADDRINUSE' ? resolve(false) : reject(error))
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
+    )
     server.listen(port, () => server.close(() => resolve(true)))
   })
 }

@@ -2,7 +2,7 @@
  * A real gateway for a test: nginx from the project's own configuration, in a run directory of its own. Its log is
  * read along; a line at error level that the test did not announce fails the test.
  */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -49,37 +49,53 @@ export type Gateway = {
 }
 
 /** The processes whose parent is this one. */
-export function children (pid: number): number[] {
+export function children(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 }
 
-function exited (child: ChildProcess): Promise<void> {
+function exited(child: ChildProcess): Promise<void> {
   return child.exitCode !== null || child.signalCode !== null
     ? Promise.resolve()
     : new Promise((resolve) => child.once('exit', () => resolve()))
 }
 
 /** Asks something of a server on a unix socket; the status and body of its answer. */
-export async function askSocket (path: string, socketPath: string): Promise<{ status: number, body: string }> {
+export async function askSocket(path: string, socketPath: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     request({ socketPath, path, agent: false }, (response) => {
       let body = ''
-      response.on('data', (chunk) => { body += chunk }).on('end', () => resolve({ status: response.statusCode!, body }))
-    }).on('error', reject).end()
+      response
+        .on('data', (chunk) => {
+          body += chunk
+        })
+        .on('end', () => resolve({ status: response.statusCode!, body }))
+    })
+      .on('error', reject)
+      .end()
   })
 }
 
-export function configure (run: string, env: Record<string, string>): void {
-  execFileSync('lua5.1', [join(project, 'lua/configure.lua'), project, run], { env: { ...process.env, ...env }, stdio: 'pipe' })
+export function configure(run: string, env: Record<string, string>): void {
+  execFileSync('lua5.1', [join(project, 'lua/configure.lua'), project, run], {
+    env: { ...process.env, ...env },
+    stdio: 'pipe',
+  })
 }
 
-function startHandler (run: string, env: Record<string, string>): { child: ChildProcess, ready: Promise<void> } {
+function startHandler(run: string, env: Record<string, string>): { child: ChildProcess; ready: Promise<void> } {
   const child = spawn(process.execPath, [join(project, 'handler/server.ts')], {
-    env: { ...process.env, CONTROL_SOCKET: `${run}/control/control.sock`, ...env, HANDLER_LISTEN: `unix:${run}/handler/handler.sock` },
-    stdio: ['ignore', 'pipe', 'inherit']
+    env: {
+      ...process.env,
+      CONTROL_SOCKET: `${run}/control/control.sock`,
+      ...env,
+      HANDLER_LISTEN: `unix:${run}/handler/handler.sock`,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ready = new Promise<void>((resolve, reject) => {
-    child.stdout!.on('data', (chunk: Buffer) => { if (chunk.includes('listening')) resolve() })
+    child.stdout!.on('data', (chunk: Buffer) => {
+      if (chunk.includes('listening')) resolve()
+    })
     child.once('exit', (code) => reject(new Error(`the handler ended with ${code}`)))
   })
   return { child, ready }
@@ -88,20 +104,22 @@ function startHandler (run: string, env: Record<string, string>): { child: Child
 /** A lane met a worker that a reload had sent away, and tried again. */
 const LANE_MOVED = /(?:recv|send)\(\) failed \((?:104|32): .*context: ngx\.timer/
 
-function checkLog (log: string, expected: RegExp[]): void {
-  const bad = log.split('\n').filter((line) => /\[(error|crit|alert|emerg)\]/.test(line))
+function checkLog(log: string, expected: RegExp[]): void {
+  const bad = log
+    .split('\n')
+    .filter((line) => /\[(error|crit|alert|emerg)\]/.test(line))
     .filter((line) => !expected.some((pattern) => pattern.test(line)))
   if (bad.length > 0) throw new Error(`nginx logged what was not expected:\n${bad.slice(0, 10).join('\n')}`)
 }
 
 /** Whether all workers live and know one another. */
-async function areLinked (run: string, workers: string): Promise<boolean> {
+async function areLinked(run: string, workers: string): Promise<boolean> {
   const status = JSON.parse((await askSocket('/status', `${run}/control/control.sock`)).body)
   return status.workers.length === Number(workers) && status.missing_links === 0
 }
 
 /** Starts a gateway; `t.after` stops it and checks its log. */
-export async function startGateway (t: TestContext, options: GatewayOptions = {}): Promise<Gateway> {
+export async function startGateway(t: TestContext, options: GatewayOptions = {}): Promise<Gateway> {
   const run = mkdtempSync(join(tmpdir(), 'framegate-'))
   const port = await freePort()
   const own = typeof options.env === 'function' ? options.env(run) : options.env
@@ -115,19 +133,27 @@ export async function startGateway (t: TestContext, options: GatewayOptions = {}
   if (options.logLevel) {
     const text = readFileSync(`${run}/nginx/nginx.conf`, 'utf8')
     rmSync(`${run}/nginx/nginx.conf`)
-    writeFileSync(`${run}/nginx/nginx.conf`, text.replace('error_log stderr warn;', `error_log stderr ${options.logLevel};`))
+    writeFileSync(
+      `${run}/nginx/nginx.conf`,
+      text.replace('error_log stderr warn;', `error_log stderr ${options.logLevel};`),
+    )
   }
   const handler = options.handler === false ? undefined : startHandler(run, env)
   await handler?.ready
-  const expected = [...options.expect ?? []]
+  const expected = [...(options.expect ?? [])]
   let log = ''
   let output = ''
   const nginx = spawn('nginx', ['-p', `${run}/`, '-c', 'nginx/nginx.conf', '-g', 'daemon off;'], {
-    stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
   })
-  nginx.stdout.on('data', (chunk) => { output += chunk })
+  nginx.stdout.on('data', (chunk) => {
+    output += chunk
+  })
   let isStopping = false // workers that end at once, in any order, break what they hold of one another
-  nginx.stderr.on('data', (chunk) => { if (!isStopping) log += chunk })
+  nginx.stderr.on('data', (chunk) => {
+    if (!isStopping) log += chunk
+  })
   const stop = async (): Promise<void> => {
     isStopping = true
     nginx.kill('SIGTERM')
@@ -142,8 +168,13 @@ export async function startGateway (t: TestContext, options: GatewayOptions = {}
   })
   await until(`the gateway answers\n${log}`, async () => {
     if (nginx.exitCode !== null) throw new Error(`nginx ended with ${nginx.exitCode}: ${log}`)
-    return await askSocket('/healthz', `${run}/control/control.sock`).then((answer) => answer.status === 200, () => false) &&
+    return (
+      (await askSocket('/healthz', `${run}/control/control.sock`).then(
+        (answer) => answer.status === 200,
+        () => false,
+      )) &&
       (options.linked === false || areLinked(run, env.WORKERS))
+    )
   })
   return {
     url: `http://127.0.0.1:${port}`,
@@ -166,6 +197,6 @@ export async function startGateway (t: TestContext, options: GatewayOptions = {}
       const before = children(nginx.pid!)
       nginx.kill('SIGHUP')
       await until('new workers run', () => children(nginx.pid!).some((pid) => !before.includes(pid)))
-    }
+    },
   }
 }

@@ -2,8 +2,9 @@
  * A handler that a test holds in its hand: a bare HTTP server that notes every event and answers as it is told.
  * It takes no batches unless told to; `test/support/app.ts` is the one with the plugin.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+
 import { rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { TestContext } from 'node:test'
 import { until } from './wait.ts'
 
@@ -38,7 +39,11 @@ export const echo: Reply = (event, response) => {
 }
 
 /** Listens on a unix socket or port; `t.after` ends it. */
-export async function startProbeHandler (t: TestContext, listen: string | number, reply: Reply = echo): Promise<ProbeHandler> {
+export async function startProbeHandler(
+  t: TestContext,
+  listen: string | number,
+  reply: Reply = echo,
+): Promise<ProbeHandler> {
   const events: SeenEvent[] = []
   let current = reply
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
@@ -51,31 +56,41 @@ export async function startProbeHandler (t: TestContext, listen: string | number
         url: request.url!,
         headers: request.headers,
         body: Buffer.concat(chunks),
-        at: performance.now()
+        at: performance.now(),
       }
       events.push(event)
       void current(event, response, request)
     })
   })
-  const start = (): Promise<void> => new Promise((resolve, reject) => {
-    if (typeof listen === 'string') rmSync(listen, { force: true })
-    server.once('error', reject)
-    server.listen(typeof listen === 'string' ? { path: listen } : { port: listen, host: '127.0.0.1' }, resolve)
-  })
-  const stop = (): Promise<void> => new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
+  const start = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (typeof listen === 'string') rmSync(listen, { force: true })
+      server.once('error', reject)
+      server.listen(typeof listen === 'string' ? { path: listen } : { port: listen, host: '127.0.0.1' }, resolve)
+    })
+  const stop = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })
   server.unref() // a test that failed must not wait for it
   await start()
-  t.after(() => { if (server.listening) return stop() })
+  t.after(() => {
+    if (server.listening) return stop()
+  })
   return {
     events,
     server,
     start,
     stop,
-    answer: (next) => { current = next },
+    answer: (next) => {
+      current = next
+    },
     seen: (type, fits = () => true) =>
-      until(`the event ${type}`, () => events.find((event) => event.type === `framegate.${type}` && fits(event)), 20_000)
+      until(
+        `the event ${type}`,
+        () => events.find((event) => event.type === `framegate.${type}` && fits(event)),
+        20_000,
+      ),
   }
 }

@@ -5,13 +5,20 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 
-export type Frame = { fin: boolean, rsv: number, opcode: number, payload: Buffer }
+export type Frame = { fin: boolean; rsv: number; opcode: number; payload: Buffer }
 
-export type HandshakeOptions = { headers?: Record<string, string>, method?: string, localAddress?: string, after?: Buffer }
+export type HandshakeOptions = {
+  headers?: Record<string, string>
+  method?: string
+  localAddress?: string
+  after?: Buffer
+}
 
 /** A masked client frame. `length` writes the length in so many bits (7, 16 or 64) whatever fits. */
-export function frame (
-  opcode: number, payload: Buffer | string = '', { fin = true, rsv = 0, masked = true, bits = 0, mask = randomBytes(4) } = {}
+export function frame(
+  opcode: number,
+  payload: Buffer | string = '',
+  { fin = true, rsv = 0, masked = true, bits = 0, mask = randomBytes(4) } = {},
 ): Buffer {
   const data = Buffer.from(payload as string)
   const width = bits || (data.length < 126 ? 7 : data.length < 65536 ? 16 : 64)
@@ -34,28 +41,43 @@ export class RawSocket {
   #ended = false
   #waiting: (() => void) | undefined
 
-  constructor (socket: Socket) {
+  constructor(socket: Socket) {
     this.socket = socket
-    socket.on('data', (chunk) => { this.#buffer = Buffer.concat([this.#buffer, chunk]); this.#waiting?.() })
-    socket.on('error', () => { this.#ended = true; this.#waiting?.() })
-    socket.on('close', () => { this.#ended = true; this.#waiting?.() })
-    socket.on('end', () => { this.#ended = true; this.#waiting?.() })
+    socket.on('data', (chunk) => {
+      this.#buffer = Buffer.concat([this.#buffer, chunk])
+      this.#waiting?.()
+    })
+    socket.on('error', () => {
+      this.#ended = true
+      this.#waiting?.()
+    })
+    socket.on('close', () => {
+      this.#ended = true
+      this.#waiting?.()
+    })
+    socket.on('end', () => {
+      this.#ended = true
+      this.#waiting?.()
+    })
   }
 
-  write (...data: Array<Buffer | string>): void {
+  write(...data: Array<Buffer | string>): void {
     this.socket.write(Buffer.concat(data.map((piece) => Buffer.from(piece as string))))
   }
 
-  async #more (ms: number): Promise<void> {
+  async #more(ms: number): Promise<void> {
     if (this.#ended) throw new Error('the connection ended')
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`nothing came for ${ms} ms`)), ms)
-      this.#waiting = () => { clearTimeout(timer); resolve() }
+      this.#waiting = () => {
+        clearTimeout(timer)
+        resolve()
+      }
     })
   }
 
   /** The status line and headers of the answer to the handshake. */
-  async response (ms = 15_000): Promise<{ status: number, headers: Record<string, string> }> {
+  async response(ms = 15_000): Promise<{ status: number; headers: Record<string, string> }> {
     let end
     while ((end = this.#buffer.indexOf('\r\n\r\n')) < 0) await this.#more(ms)
     const [first, ...lines] = this.#buffer.subarray(0, end).toString('latin1').split('\r\n')
@@ -70,18 +92,17 @@ export class RawSocket {
   }
 
   /** The body that follows the headers, until the connection ends or the length or last chunk has come. */
-  async body (ms = 15_000): Promise<string> {
+  async body(ms = 15_000): Promise<string> {
     const length = this.headers['content-length']
-    const complete = (): boolean => length !== undefined
-      ? this.#buffer.length >= Number(length)
-      : this.#buffer.includes('0\r\n\r\n')
+    const complete = (): boolean =>
+      length !== undefined ? this.#buffer.length >= Number(length) : this.#buffer.includes('0\r\n\r\n')
     while (!complete() && !this.#ended) await this.#more(ms).catch(() => {})
     const text = this.#buffer.toString()
     return length !== undefined ? text : text.replace(/[0-9a-f]+\r\n([^]*?)\r\n/g, '$1')
   }
 
   /** The next frame. Throws when the connection ends before it. */
-  async frame (ms = 15_000): Promise<Frame> {
+  async frame(ms = 15_000): Promise<Frame> {
     while (true) {
       const found = this.#parse()
       if (found) return found
@@ -90,7 +111,7 @@ export class RawSocket {
   }
 
   /** The next close frame's code and reason; frames before it are dropped. */
-  async closeFrame (ms = 15_000): Promise<{ code: number | undefined, reason: string }> {
+  async closeFrame(ms = 15_000): Promise<{ code: number | undefined; reason: string }> {
     while (true) {
       const { opcode, payload } = await this.frame(ms)
       if (opcode === 8) {
@@ -100,11 +121,11 @@ export class RawSocket {
   }
 
   /** Waits until the other side has ended the connection. */
-  async end (ms = 15_000): Promise<void> {
+  async end(ms = 15_000): Promise<void> {
     while (!this.#ended) await this.#more(ms)
   }
 
-  #parse (): Frame | undefined {
+  #parse(): Frame | undefined {
     const buffer = this.#buffer
     if (buffer.length < 2) return undefined
     const short = buffer[1]! & 0x7f
@@ -117,13 +138,13 @@ export class RawSocket {
       fin: buffer[0]! >= 0x80,
       rsv: (buffer[0]! >> 4) & 7,
       opcode: buffer[0]! & 15,
-      payload: buffer.subarray(size, size + length)
+      payload: buffer.subarray(size, size + length),
     }
   }
 }
 
 /** Connects and says a handshake. A header given as '' is left out. */
-export function rawHandshake (port: number, path: string, options: HandshakeOptions = {}): RawSocket {
+export function rawHandshake(port: number, path: string, options: HandshakeOptions = {}): RawSocket {
   const socket = connect({ port, host: '127.0.0.1', localAddress: options.localAddress })
   socket.setNoDelay(true)
   const headers: Record<string, string> = {
@@ -132,16 +153,18 @@ export function rawHandshake (port: number, path: string, options: HandshakeOpti
     Connection: 'Upgrade',
     'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
     'Sec-WebSocket-Version': '13',
-    ...options.headers
+    ...options.headers,
   }
-  const lines = Object.entries(headers).filter(([, value]) => value !== '').map(([name, value]) => `${name}: ${value}\r\n`)
+  const lines = Object.entries(headers)
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}: ${value}\r\n`)
   const raw = new RawSocket(socket)
   raw.write(`${options.method ?? 'GET'} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`, options.after ?? '')
   return raw
 }
 
 /** Connects and expects 101. */
-export async function rawSocket (port: number, path: string, options: HandshakeOptions = {}): Promise<RawSocket> {
+export async function rawSocket(port: number, path: string, options: HandshakeOptions = {}): Promise<RawSocket> {
   const raw = rawHandshake(port, path, options)
   const { status } = await raw.response()
   if (status !== 101) throw new Error(`expected 101, got ${status}: ${await raw.body()}`)

@@ -36,14 +36,16 @@ function Client.header(options)
   else
     second = second + (form == 16 and 126 or 127)
   end
-  return string.char(first, second) .. (form == 7 and "" or big_endian(length, form / 8))
+  return string.char(first, second)
+    .. (form == 7 and "" or big_endian(length, form / 8))
     .. (options.unmasked and "" or options.mask or "\1\2\3\4")
 end
 
 function Client.frame(opcode, payload, options)
   options = options or {}
   local mask = options.mask or "\129\66\203\4"
-  return Client.header { opcode = opcode, length = #payload, fin = options.fin, mask = mask } .. Client.masked(payload, mask)
+  return Client.header { opcode = opcode, length = #payload, fin = options.fin, mask = mask }
+    .. Client.masked(payload, mask)
 end
 
 --- Cuts a text into pieces of these lengths, the last one repeated.

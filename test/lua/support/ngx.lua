@@ -28,7 +28,9 @@ local function decode_base64(text)
   if #text % 4 ~= 0 or not text:match("^[%w+/]*=?=?$") then
     return nil
   end
-  local bits = text:gsub("=", ""):gsub(".", function(character) return to_bits(ALPHABET:find(character, 1, true) - 1, 6) end)
+  local bits = text
+    :gsub("=", "")
+    :gsub(".", function(character) return to_bits(ALPHABET:find(character, 1, true) - 1, 6) end)
   bits = bits:sub(1, #bits - #bits % 8)
   return (bits:gsub("%d%d%d%d%d%d%d%d", function(byte) return string.char(tonumber(byte, 2)) end))
 end
