@@ -33,7 +33,10 @@ export async function measureSubscribed(): Promise<Row[]> {
   const busy = (processorTime(gateway.pid) - time) / 1000
   await release(quiet)
   await gateway.stop()
+  return rows({ bytes: (full.total - empty.total) / SOCKETS, gone, busy })
+}
 
+function rows({ bytes, gone, busy }: { bytes: number; gone: Memory[]; busy: number }): Row[] {
   const row = (section: string, figure: string, value: number, digits: number, limit: number): Row => ({
     section,
     figure,
@@ -46,7 +49,7 @@ export async function measureSubscribed(): Promise<Row[]> {
     row(
       `${sockets} idle sockets that subscribe`,
       'memory of the gateway, bytes a socket (Pss of all its processes)',
-      (full.total - empty.total) / SOCKETS,
+      bytes,
       0,
       GOAL_BYTES,
     ),

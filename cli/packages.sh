@@ -90,7 +90,7 @@ command -v dpkg-query >/dev/null || die 'no apt here: run framegate on Debian or
 wanted=$(missing_packages $runtime)
 lacks_luajit=
 if [ "${1:-}" = --test ]; then
-  wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check chromium=chromium ps=procps promtool=prometheus openssl=openssl)
+  wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check shellcheck=shellcheck chromium=chromium ps=procps promtool=prometheus openssl=openssl)
   command -v luajit >/dev/null || lacks_luajit=yes
 fi
 [ -n "$wanted$lacks_luajit" ] || exit 0

@@ -18,6 +18,7 @@ export interface BatchEvent {
  * It is a Readable only for those who treat it as one. The stream's state, which costs more than a whole event,
  * is made when somebody first looks at it; a route of `app.ws` takes the frame and never does.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the prototype is a Readable, set below
 export class EventRequest {
   readonly method = 'POST'
   readonly httpVersion = '1.1'

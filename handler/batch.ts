@@ -125,7 +125,7 @@ class Batch implements EventSink {
   }
 
   line(json: string, response: EventResponse): void {
-    this.#lines += json + '\n'
+    this.#lines += `${json}\n`
     this.#finished.push(response)
     this.#settled()
   }

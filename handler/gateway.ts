@@ -1,6 +1,6 @@
 import type { Data } from './effects.ts'
 import { type Ask, GatewayClient, type GatewayOptions } from './gateway-client.ts'
-import { errorOf, GatewayError, type Problem } from './gateway-errors.ts'
+import { errorOf, type GatewayError, type Problem } from './gateway-errors.ts'
 import type { GatewayStatus } from './gateway-status.ts'
 
 export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway-errors.ts'

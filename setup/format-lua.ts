@@ -30,12 +30,16 @@ function luaFiles(folders: string[]): string[] {
   return folders.flatMap((folder) => globSync(`${folder}/**/*.lua`, { cwd: project, exclude })).sort()
 }
 
+// StyLua settles some calls only when it sees its own result. A call frees the configuration that it is given.
+function format(text: string): string {
+  return stylua.formatCode(text, readConfig(), undefined, stylua.OutputVerification.None)
+}
+
 const isCheck = process.argv[2] === '--check'
 const wrong = luaFiles(process.argv.slice(isCheck ? 3 : 2)).filter((file) => {
   const path = join(project, file)
   const text = readFileSync(path, 'utf8')
-  // A call may free the configuration it is given, so each file gets one of its own.
-  const formatted = stylua.formatCode(text, readConfig(), undefined, stylua.OutputVerification.None)
+  const formatted = format(format(text))
   if (!isCheck && formatted !== text) writeFileSync(path, formatted)
   return formatted !== text
 })

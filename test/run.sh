@@ -1,5 +1,5 @@
 #!/bin/sh
-# npm test: the linter, Lua's unit tests, the compiler, then Node's tests, whose summary stands last.
+# npm test: npm run check, Lua's unit tests, then Node's tests, whose summary comes last.
 # npm test -- FILE...: only these, *_spec.lua or *.test.ts, or other arguments of node --test.
 set -eu
 cd "$(dirname -- "$0")/.."
@@ -26,9 +26,8 @@ node_tests() {
 }
 
 if [ $# = 0 ]; then
-  part luacheck luacheck --quiet lua test/lua bench
+  part check sh test/check.sh
   lua_tests test/lua
-  part tsc tsc --noEmit
   node_tests 'test/**/*.test.ts'
 else
   case $* in

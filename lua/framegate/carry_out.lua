@@ -77,15 +77,11 @@ function CarryOut.answer(self, event, answer)
     return send_error(self, event, answer.error)
   end
   if answer.body == "" and answer.status >= 400 and not answer.headers["ws-close"] then
-    return send_error(
-      self,
-      event,
-      {
-        status = answer.status,
-        name = "Error",
-        message = "the handler answered " .. answer.status .. " without a body",
-      }
-    )
+    return send_error(self, event, {
+      status = answer.status,
+      name = "Error",
+      message = "the handler answered " .. answer.status .. " without a body",
+    })
   end
   local effects, err = Effects.read(answer)
   if not effects then

@@ -71,15 +71,12 @@ end
 function Journal.refused(cause, status)
   Counters.count(REFUSED[cause])
   if SocketLog.is_on() then
-    SocketLog.write(
-      "refuse",
-      {
-        { "address", ngx.var.remote_addr },
-        { "path", SocketLog.path(ngx.var.request_uri) },
-        { "status", status },
-        { "cause", cause },
-      }
-    )
+    SocketLog.write("refuse", {
+      { "address", ngx.var.remote_addr },
+      { "path", SocketLog.path(ngx.var.request_uri) },
+      { "status", status },
+      { "cause", cause },
+    })
   end
 end
 

@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { pushGateway } from '../push/support.ts'
 import { freePort } from '../support/free-port.ts'
-import { type Gateway } from '../support/gateway.ts'
+import type { Gateway } from '../support/gateway.ts'
 import { type OpenedPage, openPage } from './browser.ts'
 
 export const TOKEN = 'a-token-of-some-length'

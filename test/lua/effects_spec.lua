@@ -169,17 +169,14 @@ end)
 
 describe("many headers", function()
   it("are carried out before the frame, the close last", function()
-    local effects = read(
-      {
-        ["ws-close"] = "4000",
-        ["ws-user"] = "u",
-        ["ws-state"] = "s",
-        ["ws-subscribe"] = "t",
-        ["ws-unsubscribe"] = "o",
-        ["content-type"] = "text/plain",
-      },
-      "frame"
-    )
+    local effects = read({
+      ["ws-close"] = "4000",
+      ["ws-user"] = "u",
+      ["ws-state"] = "s",
+      ["ws-subscribe"] = "t",
+      ["ws-unsubscribe"] = "o",
+      ["content-type"] = "text/plain",
+    }, "frame")
     local kinds = {}
     for i, effect in ipairs(effects) do
       kinds[i] = effect.kind

@@ -46,43 +46,38 @@ it(
 )
 
 it("a time", function()
-  check(
-    Parse.duration(0.1, 86400),
-    {
-      ["30"] = 30,
-      ["30s"] = 30,
-      ["500ms"] = 0.5,
-      ["100ms"] = 0.1,
-      ["0.1"] = 0.1,
-      ["0.1s"] = 0.1,
-      ["1.5s"] = 1.5,
-      ["2m"] = 120,
-      ["24h"] = 86400,
-      ["86400"] = 86400,
-      ["1440m"] = 86400,
-    },
-    {
-      "0",
-      "99ms",
-      "0.09",
-      "25h",
-      "86401",
-      "-5",
-      "5d",
-      "5 s",
-      "5S",
-      "s",
-      "ms",
-      ".5",
-      "1e3",
-      "1.2.3",
-      "5sm",
-      "abc",
-      "",
-      "30s\n",
-    },
-    "a time from 0.1s to 86400s, such as 30, 30s, 500ms or 2m"
-  )
+  check(Parse.duration(0.1, 86400), {
+    ["30"] = 30,
+    ["30s"] = 30,
+    ["500ms"] = 0.5,
+    ["100ms"] = 0.1,
+    ["0.1"] = 0.1,
+    ["0.1s"] = 0.1,
+    ["1.5s"] = 1.5,
+    ["2m"] = 120,
+    ["24h"] = 86400,
+    ["86400"] = 86400,
+    ["1440m"] = 86400,
+  }, {
+    "0",
+    "99ms",
+    "0.09",
+    "25h",
+    "86401",
+    "-5",
+    "5d",
+    "5 s",
+    "5S",
+    "s",
+    "ms",
+    ".5",
+    "1e3",
+    "1.2.3",
+    "5sm",
+    "abc",
+    "",
+    "30s\n",
+  }, "a time from 0.1s to 86400s, such as 30, 30s, 500ms or 2m")
   check(Parse.duration(0, 10), { ["0"] = 0, ["0s"] = 0, ["10000ms"] = 10 }, { "10001ms" }, "a time from 0s to 10s")
 end)
 
@@ -128,27 +123,22 @@ end)
 it(
   "the path of sockets",
   function()
-    check(
-      Parse.path,
-      same { "/ws/", "/a/b/", "/~me/ws-1.0_x/", "/.well-known/ws/" },
-      {
-        "/",
-        "ws/",
-        "/ws",
-        "ws",
-        "",
-        "/w s/",
-        "/ws/;",
-        "/ws/{",
-        "/ws/$a/",
-        "/ws/?a/",
-        "/ws/#/",
-        "/w%20s/",
-        "/ws/\n",
-        "/\195\177/",
-      },
-      "a path that begins and ends with a slash"
-    )
+    check(Parse.path, same { "/ws/", "/a/b/", "/~me/ws-1.0_x/", "/.well-known/ws/" }, {
+      "/",
+      "ws/",
+      "/ws",
+      "ws",
+      "",
+      "/w s/",
+      "/ws/;",
+      "/ws/{",
+      "/ws/$a/",
+      "/ws/?a/",
+      "/ws/#/",
+      "/w%20s/",
+      "/ws/\n",
+      "/\195\177/",
+    }, "a path that begins and ends with a slash")
   end
 )
 
@@ -196,41 +186,36 @@ it("a URL", function()
   }
   good["http://handler:3000/"] = "http://handler:3000"
   good["https://example.com/"] = "https://example.com"
-  check(
-    Parse.url,
-    good,
-    {
-      "handler:3000",
-      "handler",
-      "ftp://a",
-      "ws://a",
-      "//a",
-      "http://",
-      "http:///",
-      "http://a/path",
-      "http://a:3000/p",
-      "http://a:",
-      "http://a:/",
-      "http://[::1]:",
-      "http://a:0",
-      "http://a:65536",
-      "http://a:port",
-      "http://a:1:2",
-      "http://a b",
-      "http://a?x",
-      "http://user@a",
-      "http://a;",
-      "http://::1",
-      "http://[::1",
-      "http://[::1]x",
-      "http://[g]",
-      "https://unix:/a.sock",
-      "http://unix:a.sock",
-      "http://unix:",
-      "",
-    },
-    "http://host:port, https://host:port or http://unix:/path/to.sock"
-  )
+  check(Parse.url, good, {
+    "handler:3000",
+    "handler",
+    "ftp://a",
+    "ws://a",
+    "//a",
+    "http://",
+    "http:///",
+    "http://a/path",
+    "http://a:3000/p",
+    "http://a:",
+    "http://a:/",
+    "http://[::1]:",
+    "http://a:0",
+    "http://a:65536",
+    "http://a:port",
+    "http://a:1:2",
+    "http://a b",
+    "http://a?x",
+    "http://user@a",
+    "http://a;",
+    "http://::1",
+    "http://[::1",
+    "http://[::1]x",
+    "http://[g]",
+    "https://unix:/a.sock",
+    "http://unix:a.sock",
+    "http://unix:",
+    "",
+  }, "http://host:port, https://host:port or http://unix:/path/to.sock")
   for _, text in ipairs {
     "http://unix:/a b",
     "http://unix:/a;b",
@@ -299,58 +284,48 @@ it("an origin", function()
     "chrome-extension://abcdefgh",
   }
   good["HTTPS://Example.COM"] = "https://example.com"
-  check(
-    Parse.origin,
-    good,
-    {
-      "example.com",
-      "https://",
-      "https://example.com/",
-      "https://example.com/path",
-      "https://a.*.com",
-      "*.example.com",
-      "**",
-      "null",
-      "",
-      "https://exa mple.com",
-      "https://user@example.com",
-      "https://example.com:port",
-      "https://*",
-      "//example.com",
-    },
-    "origins separated by commas"
-  )
+  check(Parse.origin, good, {
+    "example.com",
+    "https://",
+    "https://example.com/",
+    "https://example.com/path",
+    "https://a.*.com",
+    "*.example.com",
+    "**",
+    "null",
+    "",
+    "https://exa mple.com",
+    "https://user@example.com",
+    "https://example.com:port",
+    "https://*",
+    "//example.com",
+  }, "origins separated by commas")
 end)
 
 it("where to listen besides", function()
   local good = same { "9000", "127.0.0.1:9000", "0.0.0.0:1", "[::1]:9000", "[::]:65535", "off" }
   good["0"] = "off"
-  check(
-    Parse.listen_or_off,
-    good,
-    {
-      "65536",
-      "http",
-      ":9000",
-      "127.0.0.1",
-      "127.0.0.1:",
-      "127.0.0.1:0",
-      "127.0.0.1:65536",
-      "127.0.0.256:9000",
-      "::1:9000",
-      "[::1]9000",
-      "[127.0.0.1]:9000",
-      "[::1]",
-      "[g]:1",
-      "localhost:9000",
-      "127.0.0.1 9000",
-      "127.0.0.1/8:9000",
-      "-1",
-      "9000;",
-      "",
-    },
-    "127.0.0.1:9000 or [::1]:9000, or off"
-  )
+  check(Parse.listen_or_off, good, {
+    "65536",
+    "http",
+    ":9000",
+    "127.0.0.1",
+    "127.0.0.1:",
+    "127.0.0.1:0",
+    "127.0.0.1:65536",
+    "127.0.0.256:9000",
+    "::1:9000",
+    "[::1]9000",
+    "[127.0.0.1]:9000",
+    "[::1]",
+    "[g]:1",
+    "localhost:9000",
+    "127.0.0.1 9000",
+    "127.0.0.1/8:9000",
+    "-1",
+    "9000;",
+    "",
+  }, "127.0.0.1:9000 or [::1]:9000, or off")
 end)
 
 it(
