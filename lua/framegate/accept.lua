@@ -2,21 +2,20 @@
 -- every request under SOCKET_PATH.
 
 local WebSocket = require "resty.websocket.server"
-local Capacity = require "framegate.capacity"
+local Admission = require "framegate.admission"
 local CarryOut = require "framegate.carry_out"
-local Census = require "framegate.census"
 local Config = require "framegate.config"
 local Connection = require "framegate.connection"
-local Dispatch = require "framegate.dispatch"
 local Drain = require "framegate.drain"
 local Effects = require "framegate.effects"
 local Handshake = require "framegate.handshake"
 local Journal = require "framegate.journal"
 local Ledger = require "framegate.ledger"
 local Log = require "framegate.log"
+local Members = require "framegate.members"
 local Random = require "framegate.random"
+local Record = require "framegate.record"
 local Refusal = require "framegate.refusal"
-local Registry = require "framegate.registry"
 local Writer = require "framegate.writer"
 
 local Accept = {}
@@ -74,35 +73,8 @@ local function location_settings(connection)
   return connection
 end
 
-local has_told_that_full = false
-
-local function check_room()
-  if Dispatch.has_left() then
-    return {
-      cause = "leaving",
-      status = 503,
-      message = "this worker of the gateway is going away, another is there",
-      headers = { ["Retry-After"] = 0 },
-    }
-  end
-  if Registry.count() < Config.capacity.sockets then
-    return nil
-  end
-  if not has_told_that_full then
-    has_told_that_full = true
-    local remedy = Capacity.remedy(Config.capacity)
-    ngx.log(ngx.WARN, "[gateway] this worker holds ", Registry.count(), " sockets and takes no more: raise ", remedy)
-  end
-  return {
-    cause = "full",
-    status = 503,
-    message = "this gateway holds as many sockets as it can",
-    headers = { ["Retry-After"] = 5 },
-  }
-end
-
 local function new_connection(headers)
-  local id = Census.node() .. Census.worker() .. Random.name(22)
+  local id = Members.node() .. Members.worker() .. Random.name(22)
   return location_settings(Connection.new {
     id = id,
     path = ngx.var.request_uri,
@@ -185,7 +157,7 @@ local function live(connection, event, effects)
   if answer.status < 200 or answer.status >= 300 then
     connection.is_refused = true
     Journal.refused("handler", answer.status)
-    Census.forget(connection)
+    Record.remove(connection)
   end
   connection.takes_batches = answer.headers["ws-batch"] == "1"
   connection.text_mode = answer.headers["ws-text"]
@@ -236,7 +208,7 @@ end
 
 local function run()
   local headers = ngx.req.get_headers(0)
-  local refusal = check_path() or check(headers) or check_room()
+  local refusal = check_path() or check(headers) or Admission.check()
   if refusal then
     return refuse(refusal.cause or "handshake", refusal)
   end
@@ -252,12 +224,12 @@ local function run()
     if answer.failure == "lost" or answer.failure == "timeout" or answer.failure == "malformed" then
       return fail(connection, error)
     end
-    Census.forget(connection)
+    Record.remove(connection)
     return refuse(CAUSES[error.failure] or "error", error)
   end
   local effects, err = Effects.read(answer)
   if not is_for_a_socket(answer, effects) then
-    Census.forget(connection)
+    Record.remove(connection)
     return pass_on(answer)
   end
   err = err or defect_of(answer, headers)

@@ -1,6 +1,6 @@
 -- What workers ask of one another: an operation (operations.lua) of all or of one, with or without waiting for results.
 
-local Census = require "framegate.census"
+local Members = require "framegate.members"
 local Errand = require "framegate.errand"
 local Mesh = require "framegate.mesh"
 local semaphore = require "ngx.semaphore"
@@ -96,7 +96,7 @@ end
 ---@return table? result nil when there is no such worker (any more), or when it did not answer in time
 ---@return string? err "gone" or "timeout"
 function Bus.call(name, op, args, payload)
-  if name == Census.worker() then
+  if name == Members.worker() then
     return operations[op](args, payload or "")
   end
   if not Mesh.links()[name] then

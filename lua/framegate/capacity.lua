@@ -15,8 +15,9 @@ Capacity.LEAST_FILES = 512
 --- What one worker may have open.
 ---@param settings table as Config.read returns it
 ---@param machine { open_files: integer, processors: integer } the hard limit of open files; what `auto` means
----@return { workers: integer, connections: integer, sockets: integer, lanes: integer, files: integer? } capacity of one worker;
----  `files` is the limit of open files when that is what bounds it
+---@return { workers: integer, connections: integer, sockets: integer, lanes: integer, files: integer?, remedy: string }
+---  capacity of one worker; `files` is the limit of open files when that is what bounds it; `remedy` names what to raise
+---  when a worker is full
 function Capacity.of(settings, machine)
   local workers = settings.WORKERS == "auto" and machine.processors or settings.WORKERS
   local files = machine.open_files - FILES - FILES_OF_A_WORKER * workers
@@ -24,18 +25,15 @@ function Capacity.of(settings, machine)
   local others = math.min(OTHERS, math.floor(connections / 8))
   local lanes = settings.HANDLER_CONCURRENCY
   local sockets = math.floor(math.max(connections / 2, connections - CONNECTIONS_OF_A_LANE * lanes - OTHERS))
+  local is_bound_by_files = files < settings.WORKER_CONNECTIONS
   return {
     workers = workers,
     connections = connections,
     sockets = sockets,
     lanes = math.max(1, math.min(lanes, math.floor((connections - sockets - others) / CONNECTIONS_OF_A_LANE))),
-    files = files < settings.WORKER_CONNECTIONS and machine.open_files or nil,
+    files = is_bound_by_files and machine.open_files or nil,
+    remedy = is_bound_by_files and "the limit of open files (ulimit -n)" or "WORKER_CONNECTIONS or WORKERS",
   }
-end
-
---- What to raise when a worker is full.
-function Capacity.remedy(capacity)
-  return capacity.files and "the limit of open files (ulimit -n)" or "WORKER_CONNECTIONS or WORKERS"
 end
 
 --- One line for who starts it.

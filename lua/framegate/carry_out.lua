@@ -1,11 +1,11 @@
 -- Carries out what an answer of the handler asks for, on the connection whose event it answers.
 
 local Answer = require "framegate.answer"
-local Census = require "framegate.census"
 local Effects = require "framegate.effects"
 local Ledger = require "framegate.ledger"
 local Percent = require "framegate.percent"
 local Push = require "framegate.push"
+local Record = require "framegate.record"
 local Registry = require "framegate.registry"
 
 local CarryOut = {}
@@ -31,7 +31,7 @@ local APPLY = {
   state = function(self, effect)
     self.state = effect.value ~= "" and Percent.encode(effect.value) or nil
     if is_registered(self) then
-      Census.remember(self)
+      Record.write(self)
     end
   end,
   user = function(self, effect)
@@ -88,6 +88,26 @@ function CarryOut.answer(self, event, answer)
     return report(self, event, err)
   end
   CarryOut.effects(self, event, effects)
+end
+
+--- What the answer to a close event does: its effects on others. The socket itself is gone.
+---@param id string of the socket
+---@param answer Answer
+function CarryOut.close_answer(id, answer)
+  if answer.failure then
+    return
+  end
+  local effects, err = Effects.read(answer)
+  if not effects then
+    Ledger.rejected()
+    ngx.log(ngx.ERR, "[gateway] ", id, ": the answer to close was not understood: ", err)
+    return
+  end
+  for _, effect in ipairs(effects) do
+    if effect.kind == "publish" then
+      Push.publish_effect(effect, id)
+    end
+  end
 end
 
 return CarryOut

@@ -3,7 +3,6 @@
 
 local Answer = require "framegate.answer"
 local CarryOut = require "framegate.carry_out"
-local Census = require "framegate.census"
 local CloseCode = require "framegate.close_code"
 local Config = require "framegate.config"
 local Dispatch = require "framegate.dispatch"
@@ -13,7 +12,7 @@ local Inbox = require "framegate.inbox"
 local Journal = require "framegate.journal"
 local Outbox = require "framegate.outbox"
 local Percent = require "framegate.percent"
-local Push = require "framegate.push"
+local Record = require "framegate.record"
 local Registry = require "framegate.registry"
 local Traffic = require "framegate.traffic"
 local semaphore = require "ngx.semaphore"
@@ -58,7 +57,7 @@ function Connection:ask_to_open()
   Garbage.note_idle_socket()
   local event = Event.open(self)
   event.semaphore = semaphore.new()
-  Census.remember(self)
+  Record.write(self)
   Dispatch.submit(event)
   event.semaphore:wait(Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + 60)
   Dispatch.opened()
@@ -199,8 +198,8 @@ function Connection:answered(event, answer)
     return event.semaphore:post()
   end
   if event.kind == "close" then
-    Push.farewell(self.id, answer)
-    return Census.forget(self)
+    CarryOut.close_answer(self.id, answer)
+    return Record.remove(self)
   end
   self.is_in_flight = false
   local ok, err = xpcall(CarryOut.answer, debug.traceback, self, event, answer)
@@ -225,7 +224,7 @@ function Connection:finish()
   Registry.remove(self)
   Garbage.note_end()
   self:advance()
-  Dispatch.settle()
+  Dispatch.check_idle()
 end
 
 return Connection

@@ -4,8 +4,8 @@ local cjson = require "cjson.safe"
 local Config = require "framegate.config"
 local Control = require "framegate.control"
 local ControlAccess = require "framegate.control_access"
-local Dispatch = require "framegate.dispatch"
 local Idempotency = require "framegate.idempotency"
+local Members = require "framegate.members"
 local Problem = require "framegate.problem"
 
 local ControlServer = {}
@@ -156,7 +156,7 @@ function ControlServer.run()
     return respond(refused)
   end
   local method, path, body = ngx.req.get_method(), ngx.var.request_uri, read_body()
-  if Dispatch.has_left() then
+  if Members.has_left() then
     return respond(
       Problem.new(
         503,

@@ -4,18 +4,18 @@
 -- While no handler can be reached, one lane tries and everything else waits, up to HANDLER_WAIT.
 
 local Answer = require "framegate.answer"
-local Background = require "framegate.background"
 local Config = require "framegate.config"
 local Errand = require "framegate.errand"
-local Garbage = require "framegate.garbage"
 local Lanes = require "framegate.lanes"
 local Ledger = require "framegate.ledger"
-local Registry = require "framegate.registry"
+local Members = require "framegate.members"
 local Waiting = require "framegate.waiting"
 
 local now = ngx.now
 
-local Dispatch = {}
+---@class Dispatch
+---@field on_idle fun() called whenever no event is in flight and none waits; worker/shutdown.lua sets it
+local Dispatch = { on_idle = function() end }
 
 local PROBE_SECONDS = 0.1
 local CLOSE_SECONDS = 300
@@ -24,8 +24,7 @@ local MAX_WAITING_CLOSES = 10000
 local outstanding = 0 -- events that were submitted and have not ended
 local closes = 0 -- close events that are not delivered yet
 local is_away = false -- no handler could be reached when last tried
-local is_probing, is_leaving, has_left = false, false, false
-local on_left -- called when nothing is left to do
+local is_probing = false
 
 local function send(lane, events)
   for _, event in ipairs(events) do
@@ -88,7 +87,7 @@ pace = Errand.new("the dispatch of events", function()
       pump()
     end
   end
-  Dispatch.settle()
+  Dispatch.check_idle()
 end)
 
 --- Takes an event to the handler. `event.connection:answered(event, answer)` is called once, from a lane.
@@ -197,30 +196,18 @@ function Dispatch.unbatch(event)
   pump()
 end
 
--- When nothing is left to do, the lanes of a worker that was told to go end: one that waits would keep it alive. After many
--- sockets those of any other worker do, too, since a lane keeps what it has used; then its garbage is collected.
-local function settle()
-  if has_left or Registry.count() > 0 or outstanding > 0 or Waiting.count() > 0 then
-    return
-  end
-  if is_leaving then
-    has_left = true
-    Lanes.close()
-    Background.stop()
-    on_left()
-  elseif Garbage.is_due() and Lanes.state().open > 0 then
-    Lanes.stop()
-  elseif Garbage.is_due() then
-    Garbage.collect()
+--- Calls `Dispatch.on_idle` if no event is in flight and none waits.
+function Dispatch.check_idle()
+  if outstanding == 0 and Waiting.count() == 0 then
+    Dispatch.on_idle()
   end
 end
-Dispatch.settle = settle
 
 --- The answer to an open was taken. The caller registers the connection, or refuses it, before anything else runs.
 function Dispatch.opened()
   outstanding = outstanding - 1
-  if is_leaving then
-    ngx.timer.at(0, settle)
+  if Members.is_leaving() then
+    ngx.timer.at(0, Dispatch.check_idle)
   end
 end
 
@@ -229,7 +216,7 @@ end
 function Dispatch.free(lane)
   Lanes.free(lane)
   pump()
-  settle()
+  Dispatch.check_idle()
 end
 
 --- A lane has ended.
@@ -237,18 +224,7 @@ end
 function Dispatch.retire(lane)
   Lanes.retire(lane)
   pump()
-  settle()
-end
-
---- Whether this worker was told to go, and has nothing left to do: what comes now is for another.
----@return boolean
-function Dispatch.has_left() return has_left end
-
---- The worker was told to go. Events are carried until the last socket has ended and its close event was answered.
----@param done fun() called then
-function Dispatch.leave(done)
-  is_leaving, on_left = true, done
-  settle()
+  Dispatch.check_idle()
 end
 
 return Dispatch

@@ -8,6 +8,7 @@ local Batch = require "framegate.batch"
 local Config = require "framegate.config"
 local Event = require "framegate.event"
 local HttpResponse = require "framegate.http_response"
+local Members = require "framegate.members"
 local Upstream = require "framegate.upstream"
 
 local now = ngx.now
@@ -70,7 +71,7 @@ end
 
 -- A worker that is going away closes its end after an answer. What a lane wrote there would be sent again, but nginx logs an error.
 local function connect(self)
-  local members = require("framegate.census").members() -- not above: census.lua requires dispatch.lua
+  local members = Members.version()
   if self.members ~= members then
     self:disconnect()
     self.members = members

@@ -1,9 +1,9 @@
 -- The workers of this gateway, each linked with each. Workers reach one another over a loopback listener on which each of
 -- them has a socket of its own (reuseport): a dial ends at any of them, so a worker dials until everybody is reached. Of
 -- two workers the younger dials; one that is leaving listens no more, so it dials those it does not know. Who lives stands
--- in the census. A link begins with a secret of shared memory. bus.lua says what travels over links.
+-- in members.lua. A link begins with a secret of shared memory. bus.lua says what travels over links.
 
-local Census = require "framegate.census"
+local Members = require "framegate.members"
 local Config = require "framegate.config"
 local Errand = require "framegate.errand"
 local Link = require "framegate.link"
@@ -15,8 +15,8 @@ local DIAL_MS = 1000
 local COMPLETE_SECONDS = 2
 
 local links = {} -- by name of the other worker
-local known_members -- Census.members() when last everybody was linked
-local is_leaving, is_stopped = false, false
+local known_members -- Members.version() when last everybody was linked
+local is_stopped = false
 local bus -- receive(link, head, payload) and lose(link)
 
 local mend
@@ -51,8 +51,8 @@ end
 
 -- Whose part it is to dial: the younger's, unless the older is leaving.
 local function is_mine(other)
-  local is_younger = other.born < Census.born()
-  if is_leaving then
+  local is_younger = other.joined_at < Members.joined_at()
+  if Members.is_leaving() then
     return not other.is_leaving
   end
   return is_younger and not other.is_leaving
@@ -60,7 +60,7 @@ end
 
 local function missing()
   local mine, all = 0, 0
-  for _, other in ipairs(Census.others()) do
+  for _, other in ipairs(Members.others()) do
     if not links[other.name] then
       all = all + 1
       if is_mine(other) then
@@ -76,16 +76,16 @@ function Mesh.accept()
   local socket = assert(ngx.req.socket(true))
   socket:settimeouts(1000, 5000, 5000)
   local secret, name, born, is_going = (socket:receive("*l") or ""):match("^(%S+) (%S+) (%d+) (%d)$")
-  if not secret or not Secret.is_same(secret, Census.secret()) then
+  if not secret or not Secret.is_same(secret, Members.secret()) then
     ngx.log(ngx.WARN, "[gateway] somebody who does not know the secret tried to join the mesh of workers")
     return
   end
-  local may_dial = tonumber(born) > Census.born() or is_going == "1"
+  local may_dial = tonumber(born) > Members.joined_at() or is_going == "1"
   local link = may_dial and not links[name] and Link.new(name, socket)
   if link then
     links[name] = link -- before the answer, so that a second dial finds it
   end
-  socket:send((link and "welcome " or "known ") .. Census.worker() .. "\n")
+  socket:send((link and "welcome " or "known ") .. Members.worker() .. "\n")
   if link then
     serve(link)
   end
@@ -100,12 +100,12 @@ local function dial()
   -- nginx begins with the headers of a request; then the stream is the workers' own.
   socket:send(
     "GET / HTTP/1.1\r\nHost: mesh\r\n\r\n"
-      .. Census.secret()
+      .. Members.secret()
       .. " "
-      .. Census.worker()
+      .. Members.worker()
       .. " "
-      .. Census.born()
-      .. (is_leaving and " 1" or " 0")
+      .. Members.joined_at()
+      .. (Members.is_leaving() and " 1" or " 0")
       .. "\n"
   )
   local word, name = (socket:receive("*l") or ""):match("^(%S+) (%S+)$")
@@ -135,7 +135,7 @@ end
 
 --- Waits until everybody who lives is linked: a push right after a start or a crash reaches all.
 function Mesh.await_everybody()
-  local members = Census.members()
+  local members = Members.version()
   if members == known_members then
     return
   end
@@ -148,13 +148,13 @@ function Mesh.await_everybody()
     end
     mend()
     ngx.sleep(0.005)
-    members = Census.members()
+    members = Members.version()
   end
 end
 
 --- Whether everybody who lives was linked when last looked, and nobody came or went since.
 ---@return boolean
-function Mesh.is_complete() return Census.members() == known_members end
+function Mesh.is_complete() return Members.version() == known_members end
 
 --- By name of the other worker.
 ---@return table<string, Link>
@@ -172,8 +172,7 @@ function Mesh.look() mend() end
 
 --- The worker was told to go.
 function Mesh.begin_to_leave()
-  is_leaving = true
-  Census.begin_to_leave()
+  Members.begin_to_leave()
   mend()
 end
 
@@ -184,10 +183,6 @@ function Mesh.stop()
     link:stop()
   end
 end
-
---- Whether this worker was told to go.
----@return boolean
-function Mesh.is_leaving() return is_leaving end
 
 --- How many other workers are linked, and how many should be.
 ---@return { linked: integer, missing: integer }

@@ -1,6 +1,6 @@
 -- GET /metrics: the Prometheus text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
 
-local Census = require "framegate.census"
+local Members = require "framegate.members"
 local Counters = require "framegate.counters"
 local Families = require "framegate.families"
 local Status = require "framegate.status"
@@ -16,9 +16,9 @@ local function leaving(worker) return worker.is_leaving and 1 or 0 end
 -- How a gauge is read: a number, or series of label values and a number.
 local GAUGES = {
   framegate_build_info = function() return { { Status.version, 1 } } end,
-  framegate_start_time_seconds = function() return Census.times().started end,
-  framegate_configuration = function() return Census.times().configuration end,
-  framegate_configuration_loaded_time_seconds = function() return Census.times().loaded end,
+  framegate_start_time_seconds = function() return Members.times().started end,
+  framegate_configuration = function() return Members.times().configuration end,
+  framegate_configuration_loaded_time_seconds = function() return Members.times().loaded end,
   framegate_workers = function(workers)
     local gone = Status.sum(workers, leaving)
     return { { "serving", #workers - gone }, { "leaving", gone } }

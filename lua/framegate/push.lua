@@ -2,10 +2,8 @@
 -- however many sockets get it.
 
 local Bus = require "framegate.bus"
-local Census = require "framegate.census"
 local Counters = require "framegate.counters"
-local Effects = require "framegate.effects"
-local Ledger = require "framegate.ledger"
+local Members = require "framegate.members"
 local Outbox = require "framegate.outbox"
 
 local Push = {}
@@ -17,7 +15,7 @@ local KINDS = { publish = "topic", send_to_user = "user", broadcast = "broadcast
 local NODE, WORKER = 4, 6
 
 local function worker_of(id)
-  if id:sub(1, NODE) ~= Census.node() then
+  if id:sub(1, NODE) ~= Members.node() then
     return nil
   end
   return id:sub(NODE + 1, NODE + WORKER)
@@ -84,26 +82,6 @@ function Push.publish_effect(effect, id)
     { topic = effect.topic, except = effect.except_self and id or nil },
     Outbox.build(effect.payload, effect.is_text)
   )
-end
-
---- What the answer to a close event does: its effects on others.
----@param id string of the connection that is gone
----@param answer Answer
-function Push.farewell(id, answer)
-  if answer.failure then
-    return
-  end
-  local effects, err = Effects.read(answer)
-  if not effects then
-    Ledger.rejected()
-    ngx.log(ngx.ERR, "[gateway] ", id, ": the answer to close was not understood: ", err)
-    return
-  end
-  for _, effect in ipairs(effects) do
-    if effect.kind == "publish" then
-      Push.publish_effect(effect, id)
-    end
-  end
 end
 
 return Push

@@ -2,7 +2,7 @@
 
 local cjson = require "cjson.safe"
 local Bus = require "framegate.bus"
-local Census = require "framegate.census"
+local Members = require "framegate.members"
 local Clock = require "framegate.clock"
 local Config = require "framegate.config"
 local Counters = require "framegate.counters"
@@ -98,10 +98,10 @@ end
 --- The answer: JSON, as lua/openapi.json describes it.
 ---@return string
 function Status.read()
-  local workers, totals, times = Status.workers(), Counters.totals(), Census.times()
+  local workers, totals, times = Status.workers(), Counters.totals(), Members.times()
   local function total(name) return totals[place(name)] end
   return Json.object({
-    node = Census.node(),
+    node = Members.node(),
     version = Status.version,
     started = Clock.format(times.started),
     uptime = math.floor(ngx.now() - times.started),

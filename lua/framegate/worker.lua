@@ -1,6 +1,6 @@
 -- What this worker tells of itself.
 
-local Census = require "framegate.census"
+local Members = require "framegate.members"
 local Inbox = require "framegate.inbox"
 local Lanes = require "framegate.lanes"
 local Mesh = require "framegate.mesh"
@@ -29,10 +29,10 @@ local Worker = {}
 ---@return WorkerFacts
 function Worker.facts()
   return {
-    name = Census.worker(),
+    name = Members.worker(),
     pid = ngx.worker.pid(),
-    configuration = Census.configuration(),
-    is_leaving = Mesh.is_leaving(),
+    configuration = Members.configuration(),
+    is_leaving = Members.is_leaving(),
     connections = Registry.count(),
     memory = Process.memory(),
     lua_memory = math.floor(collectgarbage("count") * 1024),

@@ -9,24 +9,35 @@ end
 describe("what a worker can hold", function()
   it("is what its connections leave beside lanes and the rest", function()
     local all = capacity()
-    assert.are.same({ workers = 4, connections = 16384, sockets = 16384 - 4 * 256 - 64, lanes = 256 }, all)
+    assert.are.same({
+      workers = 4,
+      connections = 16384,
+      sockets = 16384 - 4 * 256 - 64,
+      lanes = 256,
+      remedy = "WORKER_CONNECTIONS or WORKERS",
+    }, all)
     assert.matches(
       "^can hold 61184 sockets: 15296 in each worker; .* WORKER_CONNECTIONS or WORKERS$",
       Capacity.describe(all)
     )
-    assert.are.equal("WORKER_CONNECTIONS or WORKERS", Capacity.remedy(all))
     assert.are.equal(2, capacity({ WORKERS = "2" }).workers)
     assert.are.equal(16384 - 4 * 8 - 64, capacity({ HANDLER_CONCURRENCY = "8" }).sockets)
   end)
 
   it("is bounded by the limit of open files, and says so", function()
     local few = capacity({ WORKERS = "1" }, 1024)
-    assert.are.same({ workers = 1, connections = 989, sockets = 494, lanes = 107, files = 1024 }, few)
+    assert.are.same({
+      workers = 1,
+      connections = 989,
+      sockets = 494,
+      lanes = 107,
+      files = 1024,
+      remedy = "the limit of open files (ulimit -n)",
+    }, few)
     assert.matches(
       "^can hold 494 sockets: 494 in each worker, which may open 1024 files; .*ulimit %-n",
       Capacity.describe(few)
     )
-    assert.matches("ulimit %-n", Capacity.remedy(few))
     assert.is_nil(capacity({ WORKER_CONNECTIONS = "900", WORKERS = "1" }, 1024).files)
   end)
 

@@ -1,0 +1,61 @@
+-- Sockets whose worker was killed: another worker sends the close events that they are owed.
+
+local CarryOut = require "framegate.carry_out"
+local CloseCode = require "framegate.close_code"
+local Counters = require "framegate.counters"
+local Dispatch = require "framegate.dispatch"
+local Event = require "framegate.event"
+local Journal = require "framegate.journal"
+local Members = require "framegate.members"
+local Percent = require "framegate.percent"
+local Record = require "framegate.record"
+
+local Orphans = {}
+
+local WORKERS_KILLED = Counters.place "framegate_workers_killed_total"
+local SCAN_SECONDS = 10
+local REASON = "the worker that held the socket was killed"
+
+local function on_close_answered(orphan, _, answer)
+  CarryOut.close_answer(orphan.id, answer)
+  Record.remove(orphan)
+end
+
+local function send_close_event(orphan)
+  orphan.close_reason, orphan.answered = REASON, on_close_answered
+  Journal.killed(orphan)
+  Dispatch.submit(Event.close(orphan, {
+    code = CloseCode.ABNORMAL,
+    reason = Percent.encode(REASON),
+    duration = math.floor((ngx.now() - orphan.opened) * 1000 + 0.5),
+  }))
+end
+
+local function recover(name)
+  Counters.count(WORKERS_KILLED)
+  local orphans = Record.of_worker(Members.node() .. name)
+  for _, orphan in ipairs(orphans) do
+    send_close_event(orphan)
+  end
+  ngx.log(ngx.WARN, "[gateway] a worker was killed; close events of its ", #orphans, " sockets are on their way")
+end
+
+--- Looks for workers that were killed, and sends the close events of their sockets.
+function Orphans.scan()
+  for _, name in ipairs(Members.claim_dead()) do
+    recover(name)
+  end
+end
+
+--- Scans now, for the worker in whose place this one was started, and then every 10 s.
+function Orphans.start()
+  local function scan(premature)
+    if not premature then
+      Orphans.scan()
+    end
+  end
+  ngx.timer.at(0, scan)
+  ngx.timer.every(SCAN_SECONDS, scan)
+end
+
+return Orphans
