@@ -8,12 +8,12 @@ local project, run = arg[1], arg[2]
 local target = arg[3] or run
 package.path = project .. "/lua/?.lua;" .. package.path
 
-local Account = require "framegate.account"
-local Capacity = require "framegate.capacity"
-local Certificate = require "framegate.certificate"
-local Config = require "framegate.config"
-local Generated = require "framegate.generated"
-local Ports = require "framegate.ports"
+local Account = require "framegate.configure.account"
+local Capacity = require "framegate.configure.capacity"
+local Certificate = require "framegate.configure.certificate"
+local NginxFiles = require "framegate.configure.nginx_files"
+local Ports = require "framegate.configure.ports"
+local Variables = require "framegate.configure.variables"
 local cjson = require "cjson"
 
 local function fail(lines)
@@ -52,7 +52,7 @@ local function write(path, text, is_secret)
   assert(os.rename(temporary, path))
 end
 
-local settings, problems = Config.read(os.getenv, run)
+local settings, problems = Variables.read(os.getenv, run)
 if not settings then
   fail(problems)
 end
@@ -141,7 +141,7 @@ end
 settings.account = machine.account
 settings.notes = { Capacity.describe(machine.capacity), note }
 
-local files, missing = Generated.files(settings, machine)
+local files, missing = NginxFiles.files(settings, machine)
 if not files then
   fail(missing)
 end

@@ -1,4 +1,5 @@
--- What nginx runs before the first request: once in the master, then in every worker.
+-- What nginx runs before the first request: once in the master, then in every worker. This file puts a worker together,
+-- so it is the only one that knows all rooms.
 
 -- Debian's package calls the vendored library nginx.websocket.*; everybody else calls it resty.websocket.*.
 for _, name in ipairs { "protocol", "server" } do
@@ -9,43 +10,52 @@ local Config = require "framegate.config"
 
 local Start = {}
 
--- With what they require in turn these are all files: the last words of an old worker must not be read from newer files.
-local FILES = {
-  "accept",
-  "background",
-  "orphans",
-  "control_server",
-  "garbage",
-  "operations",
-  "shutdown",
-  "refusal",
-  "site",
-  "upstream",
+-- With what they require in turn these are all modules.
+local MODULES = {
+  "runtime.log",
+  "runtime.gc",
+  "runtime.threads",
+  "telemetry.counters",
+  "cluster.members",
+  "cluster.bus",
+  "dispatch.upstream",
+  "push.flusher",
+  "socket.orphans",
+  "public.accept",
+  "public.refusal",
+  "public.site",
+  "control.server",
+  "worker.operations",
+  "worker.shutdown",
 }
 
---- Loads everything, so that a mistake in any file is found by nginx/check.conf, and by a reload, which then changes nothing.
+local modules = {}
+
+--- Runs in the master. It loads every module: a mistake in any file is found by nginx/check.conf, and by a reload, which
+--- then changes nothing; and a worker that is shutting down never loads code from a newer release.
 function Start.master()
   local run = ngx.config.prefix():gsub("/$", "")
   Config.run = run
   Config.load(run)
-  require("framegate.log").install()
-  for _, name in ipairs(FILES) do
-    require("framegate." .. name)
+  for _, name in ipairs(MODULES) do
+    modules[name] = require("framegate." .. name)
   end
-  require("framegate.counters").found()
-  require("framegate.members").init()
+  modules["runtime.log"].init()
+  modules["telemetry.counters"].init()
+  modules["cluster.members"].init()
 end
 
+--- Runs in each worker. The order matters: who starts uses what was started before.
 function Start.worker()
-  require("framegate.garbage").start()
-  require("framegate.background").start()
-  require("framegate.sender").start()
-  require("framegate.counters").claim()
-  require("framegate.members").join()
-  require("framegate.orphans").start()
-  require("framegate.upstream").start()
-  require("framegate.bus").start(require "framegate.operations")
-  require("framegate.shutdown").watch()
+  modules["runtime.gc"].start()
+  modules["runtime.threads"].start()
+  modules["push.flusher"].start()
+  modules["telemetry.counters"].claim()
+  modules["cluster.members"].join()
+  modules["socket.orphans"].start()
+  modules["dispatch.upstream"].start()
+  modules["cluster.bus"].start(modules["worker.operations"])
+  modules["worker.shutdown"].watch()
 end
 
 return Start

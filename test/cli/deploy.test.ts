@@ -103,14 +103,14 @@ test('what is wrong is refused with its place, and sockets and pushes go on', as
       /^framegate: nginx refuses its configuration: "proxy_read_timeout" directive invalid value in nginx\/proxy\.conf:\d+\n$/,
     ],
     [
-      'lua/framegate/drain.lua',
+      'lua/framegate/socket/drain.lua',
       '\nlocal = 1\n',
-      /^framegate: Lua cannot be loaded: lua\/framegate\/drain\.lua:\d+: .+\n$/,
+      /^framegate: Lua cannot be loaded: lua\/framegate\/socket\/drain\.lua:\d+: .+\n$/,
     ],
     [
-      'lua/framegate/rate.lua',
+      'lua/framegate/socket/rate.lua',
       '\nerror("not today")\n',
-      /^framegate: Lua cannot be loaded: lua\/framegate\/rate\.lua:\d+: .+\n$/,
+      /^framegate: Lua cannot be loaded: lua\/framegate\/socket\/rate\.lua:\d+: .+\n$/,
     ],
     ['handler/routes/echo.ts', '\n(((\n', /^framegate: the handler did not start \(exit code 1\)\n$/],
   ]
@@ -129,7 +129,7 @@ test('what is wrong is refused with its place, and sockets and pushes go on', as
   await crowd.goesOn()
 
   // Straight to nginx: it keeps what it has as well.
-  appendFileSync(join(copy, 'lua/framegate/drain.lua'), '\nlocal = 1\n')
+  appendFileSync(join(copy, 'lua/framegate/socket/drain.lua'), '\nlocal = 1\n')
   process.kill(master!, 'SIGHUP')
   await gateway.said('drain.lua:')
   await crowd.goesOn()
@@ -148,7 +148,7 @@ test('every file of Lua is loaded before it counts', (t) => {
       timeout: 10_000,
     })
   assert.equal(load().status, 0)
-  const unread = globSync('lua/framegate/*.lua', { cwd: copy }).filter((file) => {
+  const unread = globSync('lua/framegate/**/*.lua', { cwd: copy }).filter((file) => {
     const text = readFileSync(join(copy, file), 'utf8')
     writeFileSync(join(copy, file), `${text}\nlocal = 1\n`)
     const { status } = load()
@@ -157,7 +157,7 @@ test('every file of Lua is loaded before it counts', (t) => {
   })
   assert.deepEqual(
     unread.sort(),
-    ['account', 'certificate', 'generated'].map((name) => `lua/framegate/${name}.lua`),
-    'which configure.lua reads',
+    globSync('lua/framegate/configure/*.lua', { cwd: copy }).sort(),
+    'configure.lua reads only these',
   )
 })

@@ -34,14 +34,18 @@ test('routes, Lua, locations and types', async (t) => {
   edit('handler/routes/echo.ts', 'return request.body', 'return `new: ${request.body}`')
   await until('the route is taken', async () => (await old.ask('hello')) === 'new: hello')
 
-  edit('lua/framegate/handshake.lua', 'local Handshake = {}', 'local Handshake = }')
+  edit('lua/framegate/protocol/handshake.lua', 'local Handshake = {}', 'local Handshake = }')
   await dev.said(
-    'framegate: lua/framegate/handshake.lua was edited, and is not taken: Lua cannot be loaded: lua/framegate/handshake.lua:',
+    'framegate: lua/framegate/protocol/handshake.lua was edited, and is not taken: Lua cannot be loaded: lua/framegate/protocol/handshake.lua:',
   )
   assert.equal(await (await open(url)).ask('still'), 'new: still')
 
-  edit('lua/framegate/handshake.lua', 'local Handshake = }', 'local Handshake = {}')
-  edit('lua/framegate/refusal.lua', 'local Refusal = {}', 'local Refusal = {} ngx.log(ngx.WARN, "refusal is new")')
+  edit('lua/framegate/protocol/handshake.lua', 'local Handshake = }', 'local Handshake = {}')
+  edit(
+    'lua/framegate/public/refusal.lua',
+    'local Refusal = {}',
+    'local Refusal = {} ngx.log(ngx.WARN, "refusal is new")',
+  )
   await dev.said('refusal is new')
   await dev.said('1 new worker; sockets that are open stay where they are')
 
@@ -61,8 +65,8 @@ test('routes, Lua, locations and types', async (t) => {
   assert.equal((await small.closed).code, 1009)
   assert.equal(await old.ask('hello'), 'new: hello')
   writeFileSync(join(copy, '.env'), '')
-  edit('lua/framegate/refusal.lua', 'refusal is new', 'refusal is newer')
-  await dev.said('framegate: lua/framegate/refusal.lua was edited: 1 new worker and a new handler')
+  edit('lua/framegate/public/refusal.lua', 'refusal is new', 'refusal is newer')
+  await dev.said('framegate: lua/framegate/public/refusal.lua was edited: 1 new worker and a new handler')
 
   edit(
     'handler/routes/echo.ts',

@@ -10,7 +10,7 @@ const OF_COMPOSE = ['CONTROL_SOCKET', 'PORTS', 'USER_NAME']
 
 const VARIABLES = `
   package.path = "lua/?.lua;" .. package.path
-  for _, variable in ipairs(require("framegate.config").variables) do print(variable[1]) end`
+  for _, variable in ipairs(require("framegate.configure.variables").list) do print(variable[1]) end`
 
 test('docker-compose.yml hands every variable of the gateway on', () => {
   const { stdout } = spawnSync('lua5.1', ['-e', VARIABLES], { cwd: project, encoding: 'utf8' })

@@ -11,7 +11,14 @@ import { blocks, page, rows, section } from './markdown.ts'
 import { newsroom } from './newsroom.ts'
 
 const CHAPTER = section(page('docs/protocol.md'), '## The control API')
-const CODE = ['control', 'control_access', 'control_server', 'directory', 'idempotency', 'registry']
+const CODE = [
+  'control/api',
+  'control/access',
+  'control/server',
+  'control/listing',
+  'control/idempotency',
+  'push/registry',
+]
   .map((name) => page(`lua/framegate/${name}.lua`))
   .join('\n')
 
@@ -84,7 +91,8 @@ test('the page has every resource of the gateway, with its methods, and no other
 function problemsInCode(): Array<[string, string]> {
   const constant = (name: string): string => new RegExp(`${name} = "([^"]*)"`).exec(CODE)![1]!
   const [, tooMany] = /return nil, \("([^"]*)"\):format\(Config\.MAX_TOPICS/.exec(CODE)!
-  return [...CODE.matchAll(/Problem\.new\((\d+|status)[^,]*, \(?(?:"([^"]*)"|'([^']*)'|([A-Z]+)\)|result\.err)/g)].map(
+  const lines = CODE.replace(/\(\n\s+/g, '(').replace(/,\n\s+/g, ', ') // calls that StyLua broke into lines
+  return [...lines.matchAll(/Problem\.new\((\d+|status)[^,]*, \(?(?:"([^"]*)"|'([^']*)'|([A-Z]+)\)|result\.err)/g)].map(
     ([, status, double, single, name]) => [status!, double ?? single ?? (name ? constant(name) : tooMany!)],
   )
 }

@@ -10,7 +10,7 @@ import { printed, runsOf, shell } from './console.ts'
 import { blocks, page, rows, section } from './markdown.ts'
 
 const PROTOCOL = page('docs/protocol.md')
-const LUA = globSync('lua/framegate/*.lua', { cwd: project })
+const LUA = globSync('lua/framegate/**/*.lua', { cwd: project })
 
 test('the commands print what the page says', async (t) => {
   const gateway = await startGateway(t)
@@ -135,10 +135,10 @@ test('the batch of the page is a batch', async (t) => {
 test('the page has the words of every error that the gateway makes, and no others', () => {
   const code = (name: string): string => page(`lua/framegate/${name}.lua`)
   const everything = LUA.map(page).join('\n').replaceAll('\\"', '"')
-  const failures = [...code('answer').matchAll(/^ {2}(\w+) = \{ \d+, "[^"]*", "([^"]*)" \},$/gm)]
+  const failures = [...code('dispatch/answer').matchAll(/^ {2}(\w+) = \{ \d+, "[^"]*", "([^"]*)" \},$/gm)]
     .filter(([, name]) => everything.includes(`"${name}"`))
     .map((match) => match[2]!)
-  const handshake = [...code('handshake').matchAll(/refusal\(\d+, "([^"]+)"/g)].map((match) => match[1]!)
+  const handshake = [...code('protocol/handshake').matchAll(/refusal\(\d+, "([^"]+)"/g)].map((match) => match[1]!)
   assert.ok(failures.length >= 5 && handshake.length >= 8)
   const told = rows(section(PROTOCOL, '## When there is no answer')).map(([, message]) => message!.replaceAll('`', ''))
   for (const message of [...failures, ...handshake]) assert.ok(told.includes(message), message)
@@ -159,7 +159,7 @@ test('the page has the words of every error that the gateway makes, and no other
 
 test('the page has every status and close code that the gateway sends', () => {
   const codes = new Map(
-    [...page('lua/framegate/close_code.lua').matchAll(/^CloseCode\.(\w+) = (\d+)/gm)].map((match) => [
+    [...page('lua/framegate/protocol/close_code.lua').matchAll(/^CloseCode\.(\w+) = (\d+)/gm)].map((match) => [
       match[1]!,
       match[2]!,
     ]),
@@ -180,10 +180,8 @@ test('the page has every status and close code that the gateway sends', () => {
   assert.deepEqual([...new Set(statuses)].sort(), [...new Set(tables)].sort())
 })
 
-test('docs/architecture.md names every file of the gateway', () => {
-  const files = LUA.map((file) => file.replace(/^.*\/|\.lua$/g, ''))
-  const named = rows(section(page('docs/architecture.md'), '## The files')).flatMap(([names]) =>
-    [...names!.matchAll(/`(\w+)`/g)].map((match) => match[1]!),
-  )
-  assert.deepEqual(named.sort(), files.sort())
+test('docs/architecture.md names every room of the gateway', () => {
+  const rooms = LUA.map((file) => file.split('/').slice(2, -1)[0]).filter((room) => room !== undefined)
+  const named = rows(section(page('docs/architecture.md'), '## The rooms')).map(([room]) => room!.replaceAll('`', ''))
+  assert.deepEqual(named.sort(), [...new Set(rooms)].sort())
 })

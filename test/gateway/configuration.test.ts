@@ -87,11 +87,11 @@ function documented(): Row[] {
 
 const LIST_SETTINGS = `
   package.path = "lua/?.lua;" .. package.path
-  local Config = require "framegate.config"
+  local Variables = require "framegate.configure.variables"
   local cjson = require "cjson"
   local names = {}
-  for i, variable in ipairs(Config.variables) do names[i] = variable[1] end
-  local settings, problems = Config.read(os.getenv, "/run/framegate")
+  for i, variable in ipairs(Variables.list) do names[i] = variable[1] end
+  local settings, problems = Variables.read(os.getenv, "/run/framegate")
   print(cjson.encode { names = names, settings = settings, problems = problems })`
 
 /** What the gateway makes of these variables, without writing anything. */
@@ -239,7 +239,7 @@ test('wrong values are all told, a line each', (t) => {
 })
 
 test('every variable is used', () => {
-  const files = globSync('lua/framegate/*.lua', { cwd: project }).filter((file) => !file.endsWith('/config.lua'))
+  const files = globSync('lua/framegate/**/*.lua', { cwd: project }).filter((file) => !file.endsWith('/variables.lua'))
   const code = files.map(read).join('\n')
   for (const name of gatewayNames) assert.match(code, new RegExp(`\\b(?:Config|settings)\\.${name}\\b`), name)
   const handler = globSync('handler/**/*.ts', { cwd: project })

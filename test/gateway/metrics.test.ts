@@ -389,7 +389,7 @@ test('a reload that brings other counters keeps those of the same name, also wha
   await before.ask('hello')
   rmSync(`${gateway.run}/lua`)
   cpSync(join(project, 'lua'), `${gateway.run}/lua`, { recursive: true })
-  const file = `${gateway.run}/lua/framegate/families.lua`
+  const file = `${gateway.run}/lua/framegate/telemetry/definitions.lua`
   const first = '  { "framegate_sockets_opened_total"'
   writeFileSync(
     file,

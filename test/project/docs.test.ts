@@ -68,7 +68,7 @@ test('docs/protocol.md lists the headers of handler/headers.ts, each once', () =
 })
 
 test('the gateway uses the headers of handler/headers.ts', () => {
-  const code = files('lua/framegate/*.lua')
+  const code = files('lua/framegate/**/*.lua')
     .map(read)
     .join('\n')
     .replace(/\\[rn]/g, ' ')

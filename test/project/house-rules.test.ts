@@ -12,7 +12,7 @@ const SOURCES = files('{lua,handler,cli,site,page,nginx,bench}/**/*.{ts,js,lua,s
 test('the sources are found', () => {
   for (const file of [
     'lua/configure.lua',
-    'lua/framegate/frame.lua',
+    'lua/framegate/protocol/frame.lua',
     'handler/app.ts',
     'cli/start.ts',
     'cli/setup.sh',

@@ -1,4 +1,4 @@
-// lua/openapi.json and the control API are held against each other, both ways.
+// lua/framegate/control/openapi.json and the control API are held against each other, both ways.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
@@ -9,7 +9,7 @@ import { type Answer, ask, join, leave, pushGateway, type Question } from './sup
 
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'options', 'head', 'trace']
 
-const document = JSON.parse(read('lua/openapi.json'))
+const document = JSON.parse(read('lua/framegate/control/openapi.json'))
 
 function resolve(value: any): any {
   if (value?.$ref === undefined) return value
@@ -36,7 +36,7 @@ function validator(): Ajv2020 {
 
 /** Resources of control.lua and what each takes: { '/topics/{topic}': ['GET', 'POST'] }. */
 function resourcesInCode(): Record<string, string[]> {
-  const [, table] = /^local RESOURCES = \{\n([^]*?)^\}/m.exec(read('lua/framegate/control.lua')) ?? []
+  const [, table] = /^local RESOURCES = \{\n([^]*?)^\}/m.exec(read('lua/framegate/control/api.lua')) ?? []
   assert.ok(table, 'control.lua has a table RESOURCES')
   const found = [...table.matchAll(/^ {2}\{ \{ (.*?) \}, (.*) \},$/gm)].map(
     ([, segments, methods]) =>

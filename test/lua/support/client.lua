@@ -1,7 +1,7 @@
 -- Frames as a client sends them, built byte by byte from RFC 6455 section 5.2, and the results of reading a stream of them.
 
 local bit = require "bit"
-local Messages = require "framegate.message"
+local MessageParser = require "framegate.protocol.message_parser"
 
 local Client = {}
 
@@ -61,7 +61,7 @@ end
 
 --- Everything that reading the pieces gives: a list of { kind, payload, code }. Stops behind an error.
 function Client.read(pieces, max_bytes)
-  local messages, results = Messages.new(max_bytes or 1048576), {}
+  local messages, results = MessageParser.new(max_bytes or 1048576), {}
   for _, piece in ipairs(pieces) do
     messages:push(piece)
     while true do

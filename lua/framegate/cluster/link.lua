@@ -1,0 +1,117 @@
+-- A link between two workers: requests and their results pass in both directions, in the order in which they were given.
+-- On the wire a message is `<bytes of head> <bytes of payload>\n<head><payload>`; the head is JSON:
+--   {op, args, call}      a request; `call` is absent when nobody waits for the result
+--   {call, result}        the result
+
+local cjson = require "cjson.safe"
+local Log = require "framegate.runtime.log"
+local semaphore = require "ngx.semaphore"
+
+local concat = table.concat
+local spawn, kill = ngx.thread.spawn, ngx.thread.kill
+
+---@class Link
+---@field name string of the worker at the other end
+local Link = {}
+Link.__index = Link
+
+local WRITE_BYTES = 65536
+local FOREVER = 2 ^ 31 - 1 -- ms; a link that breaks ends the wait
+
+---@param name string
+---@param socket table a stream socket of this request or timer
+---@return Link
+function Link.new(name, socket)
+  socket:settimeouts(1000, 60000, FOREVER)
+  return setmetatable({ name = name, socket = socket, waiting = {}, count = 0, semaphore = semaphore.new() }, Link)
+end
+
+local function push(self, head, payload)
+  local text = cjson.encode(head)
+  local count = self.count
+  self.waiting[count + 1] = #text .. " " .. #payload .. "\n"
+  self.waiting[count + 2] = text
+  self.waiting[count + 3] = payload
+  self.count = count + 3
+  if self.semaphore:count() < 0 then
+    self.semaphore:post()
+  end
+end
+
+--- Gives a request. It is on its way when this returns.
+---@param head { op: string, args: table, call: integer? }
+---@param payload string bytes of a frame, or empty
+---@return boolean taken false when the link has ended
+function Link:request(head, payload)
+  if self.has_ended then
+    return false
+  end
+  push(self, head, payload)
+  return true
+end
+
+---@param call integer of the request
+---@param result table
+function Link:answer(call, result)
+  if not self.has_ended then
+    push(self, { call = call, result = result }, "")
+  end
+end
+
+local function write_loop(self)
+  while true do
+    if self.count == 0 then
+      if self.has_ended then
+        return
+      end
+      self.semaphore:wait(3600)
+    else
+      local data = concat(self.waiting)
+      self.waiting, self.count = {}, 0
+      for first = 1, #data, WRITE_BYTES do
+        local ok, err = self.socket:send(data:sub(first, first + WRITE_BYTES - 1))
+        if not ok then
+          return err
+        end
+      end
+    end
+  end
+end
+
+local function read_loop(self, receive)
+  while true do
+    local line, err = self.socket:receive("*l")
+    if not line then
+      return err
+    end
+    local head_bytes, payload_bytes = line:match("^(%d+) (%d+)$")
+    local head = self.socket:receive(tonumber(head_bytes))
+    local payload = payload_bytes == "0" and "" or self.socket:receive(tonumber(payload_bytes))
+    if not head or not payload then
+      return "broken off"
+    end
+    local ok, failure = xpcall(receive, debug.traceback, self, cjson.decode(head), payload)
+    if not ok then
+      Log.error(nil, "what another worker asked for failed: ", failure)
+    end
+  end
+end
+
+--- Serves the link until it breaks or is ended.
+---@param receive fun(link: Link, head: table, payload: string) called for each message
+function Link:run(receive)
+  local reader = spawn(read_loop, self, receive)
+  local writer = spawn(write_loop, self)
+  ngx.thread.wait(reader, writer)
+  self.has_ended = true
+  kill(reader)
+  kill(writer)
+end
+
+--- Ends the link, after what waits in it.
+function Link:stop()
+  self.has_ended = true
+  self.semaphore:post()
+end
+
+return Link

@@ -1,0 +1,51 @@
+-- How many sockets a worker can hold. nginx counts every connection against worker_connections, and the kernel against the
+-- limit of open files: what events, listeners and the site need must be left, or no socket would be answered.
+
+local Capacity = {}
+
+-- A lane has a timer, and both ends of its connection to the internal server and one on to the handler.
+local CONNECTIONS_OF_A_LANE = 4
+-- Listeners, links between workers, requests of the site.
+local OTHERS = 64
+-- Files of a worker that are no connections: log, epoll, and for each worker a channel and the mesh's listener.
+local FILES, FILES_OF_A_WORKER = 32, 3
+
+Capacity.LEAST_FILES = 512
+
+--- What one worker may have open.
+---@param settings table as Variables.read returns it
+---@param machine { open_files: integer, processors: integer } the hard limit of open files; what `auto` means
+---@return { workers: integer, connections: integer, sockets: integer, lanes: integer, files: integer?, remedy: string }
+---  capacity of one worker; `files` is the limit of open files when that is what bounds it; `remedy` names what to raise
+---  when a worker is full
+function Capacity.of(settings, machine)
+  local workers = settings.WORKERS == "auto" and machine.processors or settings.WORKERS
+  local files = machine.open_files - FILES - FILES_OF_A_WORKER * workers
+  local connections = math.min(settings.WORKER_CONNECTIONS, files)
+  local others = math.min(OTHERS, math.floor(connections / 8))
+  local lanes = settings.HANDLER_CONCURRENCY
+  local sockets = math.floor(math.max(connections / 2, connections - CONNECTIONS_OF_A_LANE * lanes - OTHERS))
+  local is_bound_by_files = files < settings.WORKER_CONNECTIONS
+  return {
+    workers = workers,
+    connections = connections,
+    sockets = sockets,
+    lanes = math.max(1, math.min(lanes, math.floor((connections - sockets - others) / CONNECTIONS_OF_A_LANE))),
+    files = is_bound_by_files and machine.open_files or nil,
+    remedy = is_bound_by_files and "the limit of open files (ulimit -n)" or "WORKER_CONNECTIONS or WORKERS",
+  }
+end
+
+--- One line for who starts it.
+function Capacity.describe(capacity)
+  local line = ("can hold %d sockets: %d in each worker"):format(capacity.workers * capacity.sockets, capacity.sockets)
+  if capacity.files then
+    return line
+      .. (", which may open %d files; to hold more raise that: ulimit -n, LimitNOFILE= of a systemd unit, ulimits of a container"):format(
+        capacity.files
+      )
+  end
+  return line .. "; to hold more raise WORKER_CONNECTIONS or WORKERS"
+end
+
+return Capacity

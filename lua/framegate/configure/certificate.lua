@@ -1,0 +1,85 @@
+-- Whether nginx can use TLS_CERTIFICATE with TLS_CERTIFICATE_KEY. nginx itself is asked, before anything is started: it
+-- decides in the end, and Lua has nothing to compare a key with a certificate.
+
+local Certificate = {}
+
+-- As much of a server as makes nginx load both files; it opens no port.
+local CONFIGURATION = [[
+error_log stderr;
+pid temp/check.pid;
+events { }
+http {
+    client_body_temp_path temp/check;
+    proxy_temp_path       temp/check;
+    fastcgi_temp_path     temp/check;
+    uwsgi_temp_path       temp/check;
+    scgi_temp_path        temp/check;
+    access_log off;
+    server {
+        listen unix:RUN/internal/check.sock;
+        ssl_certificate     CERTIFICATE;
+        ssl_certificate_key KEY;
+    }
+}
+]]
+
+local function problem(settings, name, expected, reason)
+  return ("%s=%s: expected %s (%s)"):format(name, settings[name], expected, reason)
+end
+
+local function check_file(settings, name, mark, expected)
+  local file, err = io.open(settings[name], "rb")
+  local text
+  if file then
+    text, err = file:read("*a")
+    file:close()
+  end
+  if not text then
+    return problem(settings, name, "a file that can be read", (err:gsub("^.*: ", "")))
+  end
+  if not text:find("-----BEGIN [%w ]*" .. mark .. "-----") then
+    return problem(settings, name, expected, "it has none")
+  end
+  if text:find("ENCRYPTED", 1, true) then
+    return problem(settings, name, "a key without a passphrase", "openssl pkey -in FILE -out FILE takes it away")
+  end
+end
+
+-- nginx: [emerg] SSL_CTX_use_PrivateKey("/key.pem") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)
+local function ask_nginx(settings, run)
+  local path = run .. "/nginx/generated/check.conf"
+  local file = assert(io.open(path, "w"))
+  local words = { RUN = run, CERTIFICATE = settings.TLS_CERTIFICATE, KEY = settings.TLS_CERTIFICATE_KEY }
+  file:write((CONFIGURATION:gsub("%u%u%u+", words)))
+  file:close()
+  local pipe = io.popen(("PATH=$PATH:/usr/sbin nginx -t -q -p '%s/' -c '%s' 2>&1"):format(run, path))
+  local said = pipe:read("*a")
+  pipe:close()
+  os.remove(path)
+  local line = said:match("%[emerg%] ([^\n]*)") -- in some versions with the process's id: 18#18:
+  if not line then
+    return nil
+  end
+  local reason = line:match("::([^:()]+)%)") or line:gsub("^%d+#%d+: ", "")
+  if line:find("mismatch", 1, true) then
+    return problem(settings, "TLS_CERTIFICATE_KEY", "the key of TLS_CERTIFICATE", reason)
+  end
+  local name = (line:find("certificate key", 1, true) or line:find("PrivateKey", 1, true)) and "TLS_CERTIFICATE_KEY"
+    or "TLS_CERTIFICATE"
+  return problem(settings, name, "what nginx can use", reason)
+end
+
+--- Looks at the files of TLS_CERTIFICATE and TLS_CERTIFICATE_KEY, if they are set.
+---@param settings table as Variables.read returns it
+---@param run string the run directory, whose folders are there
+---@return string? problem one line that names the variable
+function Certificate.check(settings, run)
+  if settings.TLS_CERTIFICATE == "" then
+    return nil
+  end
+  return check_file(settings, "TLS_CERTIFICATE", "CERTIFICATE", "certificates in PEM form")
+    or check_file(settings, "TLS_CERTIFICATE_KEY", "PRIVATE KEY", "a private key in PEM form")
+    or ask_nginx(settings, run)
+end
+
+return Certificate

@@ -1,0 +1,149 @@
+-- The few nginx files that are made from settings: what nginx cannot read from a variable.
+
+local Ports = require "framegate.configure.ports"
+
+local NginxFiles = {}
+
+local MODULE_FOLDERS = { "/usr/lib/nginx/modules/", "/usr/lib64/nginx/modules/", "/usr/share/nginx/modules/" }
+local MODULES = {
+  { "ndk_http_module.so", "libnginx-mod-http-ndk" },
+  { "ngx_http_lua_module.so", "libnginx-mod-http-lua" },
+}
+
+local function lines(list) return table.concat(list, "\n") .. "\n" end
+
+local function find_module(name, exists)
+  for _, folder in ipairs(MODULE_FOLDERS) do
+    if exists(folder .. name) then
+      return folder .. name
+    end
+  end
+end
+
+local function main_file(settings, machine)
+  local out, missing = {}, {}
+  for _, module in ipairs(MODULES) do
+    local path = find_module(module[1], machine.exists)
+    if path then
+      out[#out + 1] = "load_module " .. path .. ";"
+    else
+      missing[#missing + 1] = ("nginx's module %s is missing: run apt-get install %s"):format(module[1], module[2])
+    end
+  end
+  if machine.is_root then
+    local account = machine.account or { name = machine.user, group = machine.group }
+    out[#out + 1] = ("user %s %s;"):format(account.name, account.group)
+  end
+  out[#out + 1] = ("worker_processes %s;"):format(settings.WORKERS)
+  out[#out + 1] = ("worker_rlimit_nofile %d;"):format(machine.open_files)
+  out[#out + 1] = ("pid %s/nginx.pid;"):format(machine.run)
+  return lines(out), missing
+end
+
+local function listen_file(settings, machine)
+  local out = {}
+  -- Dead peers are found by pings; the kernel's keep-alive is the second net (20 s, 4 probes).
+  local function listen(port, tls)
+    out[#out + 1] = ("listen %d%s so_keepalive=60s:20s:4;"):format(port, tls)
+    out[#out + 1] = machine.has_ipv6 and ("listen [::]:%d%s so_keepalive=60s:20s:4;"):format(port, tls) or nil
+  end
+  for _, port in ipairs(Ports.plain(settings)) do
+    listen(port, "")
+  end
+  if settings.TLS_CERTIFICATE ~= "" then
+    listen(settings.TLS_PORT, " ssl")
+    out[#out + 1] = ("ssl_certificate %s;"):format(settings.TLS_CERTIFICATE)
+    out[#out + 1] = ("ssl_certificate_key %s;"):format(settings.TLS_CERTIFICATE_KEY)
+    out[#out + 1] = "include tls.conf;"
+  end
+  return lines(out)
+end
+
+-- 308 keeps method and body (RFC 9110 section 15.4.9).
+local function redirect_file(settings)
+  if not settings.TLS_REDIRECT then
+    return ""
+  end
+  local port = settings.TLS_PORT == 443 and "" or ":" .. settings.TLS_PORT
+  return lines { "if ($is_to_redirect) {", ("    return 308 https://$host%s$request_uri;"):format(port), "}" }
+end
+
+local function control_file(settings, machine)
+  local out = { ("listen unix:%s;"):format(settings.CONTROL_SOCKET) }
+  local where = settings.CONTROL_PORT
+  if where ~= "off" then
+    out[#out + 1] = ("listen %s;"):format(where)
+    out[#out + 1] = machine.has_ipv6 and not where:find(":") and ("listen [::]:%s;"):format(where) or nil
+  end
+  return lines(out)
+end
+
+local function trusted_file(settings)
+  local out = { "geo $realip_remote_addr $from_trusted_proxy {", "    default 0;" }
+  for _, network in ipairs(settings.TRUSTED_PROXIES) do
+    out[#out + 1] = ("    %s 1;"):format(network)
+  end
+  out[#out + 1] = "}"
+  for _, network in ipairs(settings.TRUSTED_PROXIES) do
+    out[#out + 1] = ("set_real_ip_from %s;"):format(network)
+  end
+  out[#out + 1] = "real_ip_header X-Forwarded-For;"
+  out[#out + 1] = "real_ip_recursive on;"
+  for _, pair in ipairs { { "proto", "$scheme" }, { "host", "$http_host" } } do
+    out[#out + 1] = ('map "$from_trusted_proxy:$http_x_forwarded_%s" $forwarded_%s {'):format(pair[1], pair[1])
+    out[#out + 1] = ("    ~^1:(?<trusted_%s>.+)$ $trusted_%s;"):format(pair[1], pair[1])
+    out[#out + 1] = ("    default %s;"):format(pair[2])
+    out[#out + 1] = "}"
+  end
+  return lines(out)
+end
+
+local function sockets_file(settings)
+  return lines {
+    ("location ^~ %s {"):format(settings.SOCKET_PATH),
+    "    include socket.conf;",
+    "}",
+  }
+end
+
+local function scheme(url) return url:match("^(%a+)://") end
+
+-- The name that a TLS server is asked for; nginx would take the upstream block's.
+local function tls_name(url)
+  local host = url:match("^https://([^:/%[]+)")
+  return host and ("proxy_ssl_name %s;\n"):format(host) or ""
+end
+
+--- The files by name, or nil and what is missing on this machine.
+---@param settings table as Variables.read returns it
+---@param machine { run: string, is_root: boolean, user: string, group: string, account: { name: string, group: string }?,
+---  open_files: number, capacity: { connections: integer }, mesh_port: number, has_ipv6: boolean, exists: fun(path: string): boolean }
+---@return table<string, string>? files
+---@return string[]? missing
+function NginxFiles.files(settings, machine)
+  local main, missing = main_file(settings, machine)
+  if #missing > 0 then
+    return nil, missing
+  end
+  local limit = settings.MAX_CONNECTIONS_PER_IP
+  return {
+    ["main.conf"] = main,
+    ["events.conf"] = ("worker_connections %d;\n"):format(machine.capacity.connections),
+    ["trusted_proxies.conf"] = trusted_file(settings),
+    ["listen.conf"] = listen_file(settings, machine),
+    ["redirect.conf"] = redirect_file(settings),
+    ["sockets.conf"] = sockets_file(settings),
+    ["limit_conn.conf"] = limit > 0 and ("limit_conn sockets_per_address %d;\n"):format(limit) or "",
+    ["site.conf"] = ("proxy_pass %s://site;\n"):format(scheme(settings.SITE_URL)) .. tls_name(settings.SITE_URL),
+    ["internal_listen.conf"] = ("listen unix:%s/internal/dispatch.sock;\n"):format(machine.run)
+      .. ("set $handler_scheme %s;\n"):format(scheme(settings.HANDLER_URL[1]))
+      .. tls_name(settings.HANDLER_URL[1]),
+    ["handler_timeout.conf"] = ("proxy_read_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000)
+      .. ("proxy_send_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000),
+    ["control_listen.conf"] = control_file(settings, machine),
+    ["mesh_listen.conf"] = ("listen 127.0.0.1:%d reuseport;\n"):format(machine.mesh_port),
+    ["site_listen.conf"] = ("listen unix:%s/internal/site.sock;\n"):format(machine.run),
+  }
+end
+
+return NginxFiles

@@ -1,0 +1,37 @@
+-- The TCP ports that settings ask for.
+
+local Ports = {}
+
+--- The public ports for plain HTTP: PORTS, or PORT.
+---@param settings table as Variables.read returns it
+---@return integer[]
+function Ports.plain(settings) return settings.PORTS[1] and settings.PORTS or { settings.PORT } end
+
+--- Refuses a port that is asked for twice: nginx would take it, and serve whom it was given first.
+---@param settings table in which a value that was refused is nil
+---@param problems string[] to which lines are added
+function Ports.check(settings, problems)
+  local taken = {}
+  local function take(name, port)
+    if taken[port] == name then
+      problems[#problems + 1] = ("%s=%d: expected each port once"):format(name, port)
+    elseif taken[port] then
+      problems[#problems + 1] = ("%s=%d: expected another port than that of %s"):format(name, port, taken[port])
+    end
+    taken[port] = name
+  end
+  if settings.PORTS and settings.PORT then
+    for _, port in ipairs(Ports.plain(settings)) do
+      take(settings.PORTS[1] and "PORTS" or "PORT", port)
+    end
+  end
+  if settings.TLS_PORT and settings.TLS_CERTIFICATE ~= "" then
+    take("TLS_PORT", settings.TLS_PORT)
+  end
+  local control = tonumber(settings.CONTROL_PORT and settings.CONTROL_PORT:match("%d+$"))
+  if control then
+    take("CONTROL_PORT", control)
+  end
+end
+
+return Ports

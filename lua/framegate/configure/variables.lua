@@ -1,0 +1,117 @@
+-- Every variable that the gateway reads, with its default: docs/operating.md lists the same names.
+-- configure.lua reads them once, before nginx starts.
+
+local Values = require "framegate.configure.values"
+local Ports = require "framegate.configure.ports"
+
+local Variables = {}
+
+local DAY = 86400
+local GIB = 1024 * 1024 * 1024
+
+-- A default that is a function is given the run directory.
+Variables.list = {
+  { "PORT", Values.integer(1, 65535), 8080 },
+  { "PORTS", Values.list(Values.integer(1, 65535)), {} },
+  { "TLS_CERTIFICATE", Values.file, "" },
+  { "TLS_CERTIFICATE_KEY", Values.file, "" },
+  { "TLS_PORT", Values.integer(1, 65535), 443 },
+  { "TLS_REDIRECT", Values.switch, false },
+  { "USER_NAME", Values.user, "" },
+  { "SOCKET_PATH", Values.path, "/ws/" },
+  {
+    "HANDLER_URL",
+    Values.list(Values.url),
+    function(run) return { "http://unix:" .. run .. "/handler/handler.sock" } end,
+  },
+  { "SITE_URL", Values.url, function(run) return "http://unix:" .. run .. "/internal/site.sock" end },
+  { "CONTROL_SOCKET", Values.socket_file, function(run) return run .. "/control/control.sock" end },
+  { "WORKERS", Values.workers, "auto" },
+  { "WORKER_CONNECTIONS", Values.integer(64, 1000000), 16384 },
+  { "MAX_CONNECTIONS_PER_IP", Values.limit(65535), 100 },
+  { "TRUSTED_PROXIES", Values.list(Values.network), {} },
+  { "ALLOWED_ORIGINS", Values.list(Values.origin), {} },
+  { "MAX_MESSAGE_BYTES", Values.bytes(1, GIB), 1024 * 1024 },
+  { "MESSAGE_TIMEOUT", Values.duration(0.1, DAY), 120 },
+  { "PING_INTERVAL", Values.duration(0.1, DAY), 25 },
+  { "IDLE_TIMEOUT", Values.duration(0.2, DAY), 60 },
+  { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
+  { "HANDLER_WAIT", Values.duration(0, DAY), 10 },
+  { "HANDLER_CONCURRENCY", Values.integer(1, 4096), 256 },
+  { "OUTBOX_BYTES", Values.bytes(1024, GIB), 1024 * 1024 },
+  { "DRAIN_SECONDS", Values.duration_or_off(DAY), 0 },
+  { "MAX_TOPICS", Values.integer(1, 10000), 100 },
+  { "MESSAGE_RATE", Values.rate, 0 },
+  { "CONTROL_PORT", Values.listen_or_off, "off" },
+  { "CONTROL_TOKEN", Values.token, "" },
+  { "SOCKET_LOG", Values.log, "off" },
+}
+
+-- Never shown in a message.
+local SECRET = { CONTROL_TOKEN = true }
+
+local function check_tls(settings, problems)
+  local certificate, key = settings.TLS_CERTIFICATE, settings.TLS_CERTIFICATE_KEY
+  if certificate == "" and key and key ~= "" then
+    problems[#problems + 1] = "TLS_CERTIFICATE_KEY=" .. key .. ": expected TLS_CERTIFICATE beside it"
+  elseif key == "" and certificate and certificate ~= "" then
+    problems[#problems + 1] = "TLS_CERTIFICATE=" .. certificate .. ": expected TLS_CERTIFICATE_KEY beside it"
+  elseif certificate == "" and settings.TLS_REDIRECT then
+    problems[#problems + 1] = "TLS_REDIRECT=on: expected TLS_CERTIFICATE and TLS_CERTIFICATE_KEY beside it"
+  end
+end
+
+local function check_together(settings, problems)
+  check_tls(settings, problems)
+  Ports.check(settings, problems)
+  local schemes = {}
+  for _, url in ipairs(settings.HANDLER_URL or {}) do
+    schemes[url:match("^%a+")] = true
+  end
+  if schemes.http and schemes.https then
+    problems[#problems + 1] = "HANDLER_URL="
+      .. table.concat(settings.HANDLER_URL, ",")
+      .. ": expected all http or all https"
+  end
+  local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
+  if port and token and port ~= "off" and token == "" then
+    problems[#problems + 1] = ("CONTROL_PORT=%s: expected CONTROL_TOKEN beside it"):format(port)
+  elseif port == "off" and token and token ~= "" then
+    problems[#problems + 1] = "CONTROL_TOKEN=…: expected CONTROL_PORT beside it"
+  end
+  if settings.PING_INTERVAL and settings.IDLE_TIMEOUT and settings.PING_INTERVAL >= settings.IDLE_TIMEOUT then
+    problems[#problems + 1] = ("PING_INTERVAL=%gs: expected a time below IDLE_TIMEOUT (%gs)"):format(
+      settings.PING_INTERVAL,
+      settings.IDLE_TIMEOUT
+    )
+  end
+end
+
+--- Reads and checks every variable.
+---@param environment fun(name: string): string? as os.getenv; an empty value counts as unset
+---@param run string the run directory, absolute
+---@return table? settings by variable name: seconds, bytes, texts and lists
+---@return string[]? problems one line for each value that is refused
+function Variables.read(environment, run)
+  local settings, problems = {}, {}
+  for _, variable in ipairs(Variables.list) do
+    local name, parse, default = variable[1], variable[2], variable[3]
+    local text = environment(name)
+    if text and text ~= "" then
+      local value, expected = parse(text)
+      if value == nil then
+        problems[#problems + 1] = ("%s=%s: expected %s"):format(name, SECRET[name] and "…" or text, expected)
+      end
+      settings[name] = value
+    else
+      settings[name] = type(default) == "function" and default(run) or default
+    end
+  end
+  check_together(settings, problems)
+  if #problems > 0 then
+    return nil, problems
+  end
+  return settings
+end
+
+return Variables

@@ -1,0 +1,180 @@
+-- The control API: one function for each resource and method. lua/openapi.json describes it. A request comes in as
+-- {method, segments, query, payload, content_type}, and an answer goes out as {status, body, type, headers}.
+
+local cjson = require "cjson.safe"
+local CloseCode = require "framegate.protocol.close_code"
+local Config = require "framegate.config"
+local Listing = require "framegate.control.listing"
+local MediaType = require "framegate.protocol.media_type"
+local Metrics = require "framegate.control.metrics"
+local Problem = require "framegate.control.problem"
+local Push = require "framegate.push.push"
+local Status = require "framegate.control.status"
+local Utf8 = require "framegate.protocol.utf8"
+
+local Api = {}
+
+local function json(value) return { status = 200, body = cjson.encode(value), type = "application/json" } end
+
+local function gone(err)
+  if err == "timeout" then
+    return Problem.new(
+      504,
+      "the worker that holds this connection did not answer: what became of the request is not known"
+    )
+  end
+  return Problem.new(410, "this connection is gone, or never was")
+end
+
+local NO_CONTENT = { status = 204, body = "" }
+
+-- Text by default, and as curl -d sends it; images, archives and octet-stream are binary.
+local function is_text(content_type)
+  content_type = content_type or "text/plain"
+  return MediaType.kind(content_type) ~= "binary"
+    or content_type:lower():find("^application/x%-www%-form%-urlencoded") ~= nil
+end
+
+local function frame_of(request)
+  local text = is_text(request.content_type)
+  if #request.payload > Config.MAX_MESSAGE_BYTES then
+    return nil,
+      Problem.new(413, ("a frame may have %d bytes at most (MAX_MESSAGE_BYTES)"):format(Config.MAX_MESSAGE_BYTES))
+  end
+  if text and not Utf8.is_valid(request.payload) then
+    return nil, Problem.new(400, "a text frame is UTF-8: send content-type: application/octet-stream for binary")
+  end
+  return request.payload, text
+end
+
+local function to_many(op, request, args)
+  local payload, text = frame_of(request)
+  if not payload then
+    return text
+  end
+  args.except = request.query.except
+  return json(Push.to_many(op, args, payload, text))
+end
+
+local function send(request)
+  local payload, text = frame_of(request)
+  if not payload then
+    return text
+  end
+  local result, err = Push.send(request.segments[2], payload, text)
+  if not result then
+    return gone(err)
+  end
+  if result.delivered == 0 then
+    return Problem.new(
+      429,
+      "the connection does not read as fast as it is sent to: its outbox is full",
+      { ["Retry-After"] = "1" }
+    )
+  end
+  return json(result)
+end
+
+local function describe(request)
+  local result, err = Push.ask(request.segments[2], "describe", {})
+  return result and Listing.answer(Listing.facts(result.connection)) or gone(err)
+end
+
+local function close(request)
+  local code, reason = tonumber(request.query.code or 1000), request.query.reason or ""
+  if not code or not CloseCode.is_sendable(code) then
+    return Problem.new(400, "code is 1000 or 3000 to 4999")
+  end
+  if #reason > 123 or not Utf8.is_valid(reason) then
+    return Problem.new(400, "reason is at most 123 bytes of UTF-8")
+  end
+  local result, err = Push.ask(request.segments[2], "close", { code = code, reason = reason })
+  return result and NO_CONTENT or gone(err)
+end
+
+local function publish(request)
+  local topic, problem = Listing.topic_of(request)
+  return topic and to_many("publish", request, { topic = topic }) or problem
+end
+
+local function change_subscription(op)
+  return function(request)
+    local topic, problem = Listing.topic_of(request)
+    if not topic then
+      return problem
+    end
+    local result, err = Push.ask(request.segments[4], op, { topic = topic })
+    if not result then
+      return gone(err)
+    end
+    return result.ok and NO_CONTENT or Problem.new(409, result.err)
+  end
+end
+
+local function to_user(request) return to_many("send_to_user", request, { user = request.segments[2] }) end
+
+local function broadcast(request) return to_many("broadcast", request, {}) end
+
+local function health() return json { status = "ok" } end
+
+local function status() return Listing.answer(Status.read()) end
+
+local function metrics()
+  return { status = 200, body = Metrics.read(), type = "text/plain; version=0.0.4; charset=utf-8" }
+end
+
+-- A segment in braces stands for any text.
+local subscribe, unsubscribe = change_subscription("subscribe"), change_subscription("unsubscribe")
+
+local RESOURCES = {
+  { { "connections" }, GET = Listing.list },
+  { { "connections", "{id}" }, GET = describe, POST = send, DELETE = close },
+  { { "topics" }, GET = Listing.list_topics },
+  { { "topics", "{topic}" }, GET = Listing.describe_topic, POST = publish },
+  { { "topics", "{topic}", "connections", "{id}" }, PUT = subscribe, DELETE = unsubscribe },
+  { { "users", "{user}" }, POST = to_user },
+  { { "broadcast" }, POST = broadcast },
+  { { "healthz" }, GET = health },
+  { { "status" }, GET = status },
+  { { "metrics" }, GET = metrics },
+}
+Api.resources = RESOURCES
+
+local function fits(pattern, segments)
+  if #pattern ~= #segments then
+    return false
+  end
+  for i, part in ipairs(pattern) do
+    if part ~= segments[i] and part:sub(1, 1) ~= "{" then
+      return false
+    end
+  end
+  return true
+end
+
+--- Carries out one request.
+---@param request { method: string, segments: string[], query: table, payload: string, content_type: string? }
+---@return { status: integer, body: string, type: string?, headers: table? }
+function Api.handle(request)
+  for _, resource in ipairs(RESOURCES) do
+    if fits(resource[1], request.segments) then
+      local act = resource[request.method]
+      if act then
+        return act(request)
+      end
+      local methods = {}
+      for method in pairs(resource) do
+        methods[#methods + 1] = type(method) == "string" and method or nil
+      end
+      table.sort(methods)
+      return Problem.new(
+        405,
+        "this resource takes " .. table.concat(methods, ", "),
+        { ["Allow"] = table.concat(methods, ", ") }
+      )
+    end
+  end
+  return Problem.new(404, "no such resource: see /openapi.json")
+end
+
+return Api

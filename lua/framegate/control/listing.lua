@@ -1,0 +1,115 @@
+-- The questions of the control API: which connections and topics there are, over all workers, a page at a time.
+
+local Bus = require "framegate.cluster.bus"
+local Json = require "framegate.control.json"
+local Problem = require "framegate.control.problem"
+local Utf8 = require "framegate.protocol.utf8"
+
+local Listing = {}
+
+local PAGE, MAX_PAGE = 100, 1000
+
+--- An answer of JSON that is written already.
+---@param text string
+---@return { status: integer, body: string, type: string }
+function Listing.answer(text) return { status = 200, body = text, type = "application/json" } end
+
+--- The facts of a connection as JSON.
+---@param facts table as ConnectionInfo.of gives them
+---@return string
+function Listing.facts(facts)
+  local topics = facts.topics
+  facts.topics = nil
+  return Json.object(facts, { { "topics", Json.array(topics) } })
+end
+
+--- The topic that a request's path names.
+---@param request { segments: string[] }
+---@return string? topic
+---@return table? problem
+function Listing.topic_of(request)
+  local topic = request.segments[2]
+  if topic == "" or #topic > 255 or not Utf8.is_valid(topic) then
+    return nil, Problem.new(400, "a topic is 1 to 255 bytes of UTF-8, percent-encoded in the path")
+  end
+  return topic
+end
+
+local function limit_of(request)
+  local text = request.query.limit or tostring(PAGE)
+  local limit = text:match("^%d+$") and tonumber(text)
+  if not limit or limit < 1 or limit > MAX_PAGE then
+    return nil, Problem.new(400, ("limit is a whole number from 1 to %d"):format(MAX_PAGE))
+  end
+  return limit
+end
+
+local function by_id(a, b) return a.id < b.id end
+
+local function first_of(results, limit)
+  local all, count = {}, 0
+  for _, result in ipairs(results) do
+    count = count + result.count
+    for _, facts in ipairs(result.connections) do
+      all[#all + 1] = facts
+    end
+  end
+  table.sort(all, by_id)
+  local has_more = #all > limit
+  for i = #all, limit + 1, -1 do
+    all[i] = nil
+  end
+  return all, count, has_more
+end
+
+--- GET /connections
+function Listing.list(request)
+  local limit, problem = limit_of(request)
+  if not limit then
+    return problem
+  end
+  -- One more than asked for tells whether there is a next page.
+  local results = Bus.call_all("list", { after = request.query.cursor or "", limit = limit + 1 })
+  local connections, count, has_more = first_of(results, limit)
+  return Listing.answer(
+    Json.object(
+      { count = count, cursor = has_more and connections[limit].id or nil },
+      { { "connections", Json.array(connections, Listing.facts) } }
+    )
+  )
+end
+
+--- GET /topics
+function Listing.list_topics()
+  local counts = {}
+  for _, result in ipairs(Bus.call_all("count_topics", {})) do
+    for name, count in pairs(result.topics) do
+      counts[name] = (counts[name] or 0) + count
+    end
+  end
+  local topics = {}
+  for name, count in pairs(counts) do
+    topics[#topics + 1] = { topic = name, count = count }
+  end
+  table.sort(topics, function(a, b) return a.topic < b.topic end)
+  return Listing.answer(Json.object({}, { { "topics", Json.array(topics) } }))
+end
+
+--- GET /topics/{topic}
+function Listing.describe_topic(request)
+  local topic, problem = Listing.topic_of(request)
+  local limit, limit_problem = limit_of(request)
+  if not topic or not limit then
+    return problem or limit_problem
+  end
+  local results = Bus.call_all("list_topic", { topic = topic, after = request.query.cursor or "", limit = limit + 1 })
+  local connections, count, has_more = first_of(results, limit)
+  return Listing.answer(
+    Json.object(
+      { topic = topic, count = count, cursor = has_more and connections[limit].id or nil },
+      { { "connections", Json.array(connections, Listing.facts) } }
+    )
+  )
+end
+
+return Listing

@@ -1,0 +1,117 @@
+-- GET /metrics: the Prometheus text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
+
+local Members = require "framegate.cluster.members"
+local Counters = require "framegate.telemetry.counters"
+local Definitions = require "framegate.telemetry.definitions"
+local Status = require "framegate.control.status"
+
+local Metrics = {}
+
+local function sum_of(value)
+  return function(workers) return Status.sum(workers, value) end
+end
+
+local function leaving(worker) return worker.is_leaving and 1 or 0 end
+
+-- How a gauge is read: a number, or series of label values and a number.
+local GAUGES = {
+  framegate_build_info = function() return { { Status.version, 1 } } end,
+  framegate_start_time_seconds = function() return Members.times().started end,
+  framegate_configuration = function() return Members.times().configuration end,
+  framegate_configuration_loaded_time_seconds = function() return Members.times().loaded end,
+  framegate_workers = function(workers)
+    local gone = Status.sum(workers, leaving)
+    return { { "serving", #workers - gone }, { "leaving", gone } }
+  end,
+  framegate_mesh_links = sum_of(function(worker) return worker.links.linked end),
+  framegate_mesh_links_missing = sum_of(function(worker) return worker.links.missing end),
+  framegate_resident_memory_bytes = sum_of(function(worker) return worker.memory end),
+  framegate_lua_memory_bytes = sum_of(function(worker) return worker.lua_memory end),
+  framegate_sockets = function(_, totals) return totals.open end,
+  framegate_messages_queued = sum_of(function(worker) return worker.queued end),
+  framegate_outbox_bytes = sum_of(function(worker) return worker.outbox end),
+  framegate_events_waiting = function(workers)
+    return {
+      { "lane", Status.sum(workers, function(worker) return worker.for_lane end) },
+      { "retry", Status.sum(workers, function(worker) return worker.for_retry end) },
+    }
+  end,
+  framegate_lanes = function(workers)
+    local open = Status.sum(workers, function(worker) return worker.lanes.open end)
+    local busy = Status.sum(workers, function(worker) return worker.lanes.busy end)
+    return { { "busy", busy }, { "idle", open - busy } }
+  end,
+}
+
+local function labels_of(names, values)
+  local pairs_of = {}
+  for i, name in ipairs(names or {}) do
+    pairs_of[i] = ('%s="%s"'):format(name, values[i])
+  end
+  return pairs_of
+end
+
+local function add(lines, name, labels, value)
+  lines[#lines + 1] = ("%s%s %.15g"):format(name, labels[1] and "{" .. table.concat(labels, ",") .. "}" or "", value)
+end
+
+local function add_gauge(lines, family, value)
+  if type(value) == "number" then
+    return add(lines, family[1], {}, value)
+  end
+  for _, series in ipairs(value) do
+    add(lines, family[1], labels_of(family.labels, series), series[#series])
+  end
+end
+
+local function add_histogram(lines, name, labels, place, totals)
+  local count = 0
+  local last = #labels + 1
+  for i = 1, #place.bounds + 1 do
+    count = count + totals[place.first + i - 1]
+    labels[last] = ('le="%s"'):format(place.bounds[i] and ("%g"):format(place.bounds[i]) or "+Inf")
+    add(lines, name .. "_bucket", labels, count)
+  end
+  labels[last] = nil
+  add(lines, name .. "_sum", labels, totals[place.sum])
+  add(lines, name .. "_count", labels, count)
+end
+
+local function place_of(family, set)
+  local place = Counters.place(family[1])
+  for _, value in ipairs(set) do
+    place = place[value]
+  end
+  return place
+end
+
+local function add_counted(lines, family, totals)
+  for _, set in ipairs(family.sets or { {} }) do
+    local place, labels = place_of(family, set), labels_of(family.labels, set)
+    if family.bounds then
+      add_histogram(lines, family[1], labels, place, totals)
+    else
+      add(lines, family[1], labels, totals[place])
+    end
+  end
+end
+
+--- Everything, of all workers.
+---@return string
+function Metrics.read()
+  local workers, totals = Status.workers(), Counters.totals()
+  local lines = {}
+  for _, family in ipairs(Definitions.list) do
+    local name, kind, help = unpack(family)
+    lines[#lines + 1] = ("# HELP %s %s"):format(name, help)
+    lines[#lines + 1] = ("# TYPE %s %s"):format(name, kind)
+    if kind == "gauge" then
+      add_gauge(lines, family, GAUGES[name](workers, totals))
+    else
+      add_counted(lines, family, totals)
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+return Metrics

@@ -1,0 +1,122 @@
+-- GET /status: the gateway and its workers in a few numbers.
+
+local cjson = require "cjson.safe"
+local Bus = require "framegate.cluster.bus"
+local Members = require "framegate.cluster.members"
+local Clock = require "framegate.runtime.clock"
+local Config = require "framegate.config"
+local Counters = require "framegate.telemetry.counters"
+local Definitions = require "framegate.telemetry.definitions"
+local Json = require "framegate.control.json"
+
+local Status = {}
+
+local place = Counters.place
+local EVENTS, DURATION = place "framegate_events_total", place "framegate_event_duration_seconds"
+
+local function read_version()
+  local file = assert(io.open(Config.run .. "/lua/framegate/control/openapi.json"))
+  local document = cjson.decode(file:read("*a"))
+  file:close()
+  return document.info.version
+end
+
+--- The version of this gateway, which is that of its API's description.
+Status.version = read_version()
+
+--- The facts of every worker, in the order of their names.
+---@return WorkerStats[]
+function Status.workers()
+  local workers = Bus.call_all("describe_worker", {})
+  table.sort(workers, function(a, b) return a.name < b.name end)
+  return workers
+end
+
+---@param workers WorkerStats[]
+---@param value fun(worker: WorkerStats): number
+---@return number
+function Status.sum(workers, value)
+  local sum = 0
+  for _, worker in ipairs(workers) do
+    sum = sum + value(worker)
+  end
+  return sum
+end
+
+local function sum_of(totals, places)
+  local sum = 0
+  for _, at in pairs(places) do
+    sum = sum + totals[at]
+  end
+  return sum
+end
+
+local function bound_of(bounds, i) return bounds[i] and ("%g"):format(bounds[i]) or '"+Inf"' end
+
+-- All kinds of events together; each bucket holds those before it, as in Prometheus.
+local function latency(totals)
+  local sum, count, buckets = 0, 0, {}
+  local bounds = DURATION.open.bounds
+  for _, kind in ipairs(Definitions.EVENTS) do
+    sum = sum + totals[DURATION[kind].sum]
+  end
+  for i = 1, #bounds + 1 do
+    for _, kind in ipairs(Definitions.EVENTS) do
+      count = count + totals[DURATION[kind].first + i - 1]
+    end
+    buckets[i] = ("[%s,%d]"):format(bound_of(bounds, i), count)
+  end
+  return ('{"sum":%.3f,"count":%d,"buckets":[%s]}'):format(sum, count, table.concat(buckets, ","))
+end
+
+local function handler(totals)
+  local events, failures = 0, 0
+  for _, kind in ipairs(Definitions.EVENTS) do
+    for outcome, at in pairs(EVENTS[kind]) do
+      events = events + totals[at]
+      failures = failures + (outcome ~= "answered" and outcome ~= "error_status" and totals[at] or 0)
+    end
+  end
+  local is_up = events > 0 and tostring(totals.answered >= totals.failed) or "null"
+  return Json.object({ events = events, failures = failures }, { { "is_up", is_up }, { "latency", latency(totals) } })
+end
+
+local function worker_json(worker)
+  return cjson.encode {
+    name = worker.name,
+    pid = worker.pid,
+    configuration = worker.configuration,
+    is_leaving = worker.is_leaving,
+    connections = worker.connections,
+    memory = worker.memory,
+    lua_memory = worker.lua_memory,
+    lanes = worker.lanes.open,
+    waiting = worker.for_lane + worker.for_retry,
+  }
+end
+
+--- The answer: JSON, as lua/openapi.json describes it.
+---@return string
+function Status.read()
+  local workers, totals, times = Status.workers(), Counters.totals(), Members.times()
+  local function total(name) return totals[place(name)] end
+  return Json.object({
+    node = Members.node(),
+    version = Status.version,
+    started = Clock.format(times.started),
+    uptime = math.floor(ngx.now() - times.started),
+    configuration = times.configuration,
+    loaded = Clock.format(times.loaded),
+    connections = Status.sum(workers, function(worker) return worker.connections end),
+    missing_links = Status.sum(workers, function(worker) return worker.links.missing end),
+    frames = { ["in"] = total "framegate_frames_received_total", out = total "framegate_frames_sent_total" },
+    bytes = { ["in"] = total "framegate_received_bytes_total", out = total "framegate_sent_bytes_total" },
+    pushes = {
+      requests = sum_of(totals, place "framegate_pushes_total"),
+      delivered = sum_of(totals, place "framegate_pushes_delivered_total"),
+      dropped = sum_of(totals, place "framegate_pushes_dropped_total"),
+    },
+  }, { { "workers", Json.array(workers, worker_json) }, { "handler", handler(totals) } })
+end
+
+return Status

@@ -1,0 +1,225 @@
+-- What an answer of the handler asks the gateway to do: effects, in the order in which they are carried out.
+-- Pure: an answer in, a list out. Each effect is a table with `kind` and that kind's fields:
+--   send {payload, is_text} · close {code, reason} · state {value} · user {value}
+--   subscribe {topics} · unsubscribe {topics} · publish {topic, payload, is_text, except_self}
+
+local cjson = require "cjson.safe"
+local CloseCode = require "framegate.protocol.close_code"
+local MediaType = require "framegate.protocol.media_type"
+local Percent = require "framegate.protocol.percent"
+local Utf8 = require "framegate.protocol.utf8"
+
+local Effects = {}
+
+local MAX_STATE = 4096 -- bytes before encoding
+local MAX_TOPIC = 255 -- bytes
+
+local function check_topic(topic)
+  if type(topic) ~= "string" or topic == "" or #topic > MAX_TOPIC or not Utf8.is_valid(topic) then
+    return nil, "a topic is 1 to " .. MAX_TOPIC .. " bytes of UTF-8"
+  end
+  return topic
+end
+
+local function topics_effect(kind, topics)
+  if type(topics) ~= "table" then
+    return nil, kind .. " takes a list of topics"
+  end
+  for _, topic in ipairs(topics) do
+    local ok, err = check_topic(topic)
+    if not ok then
+      return nil, err
+    end
+  end
+  return { kind = kind, topics = topics }
+end
+
+local function close_effect(code, reason)
+  if type(code) ~= "number" or not CloseCode.is_sendable(code) then
+    return nil, "ws-close takes the code 1000 or 3000 to 4999"
+  end
+  if reason == nil or reason == cjson.null then
+    reason = ""
+  end
+  if type(reason) ~= "string" or not Utf8.is_valid(reason) then
+    return nil, "the reason of a close is UTF-8"
+  end
+  return { kind = "close", code = code, reason = reason }
+end
+
+local function state_effect(value)
+  if type(value) ~= "string" or #value > MAX_STATE or not Utf8.is_valid(value) then
+    return nil, "ws-state is a text of at most " .. MAX_STATE .. " bytes"
+  end
+  return { kind = "state", value = value }
+end
+
+local function user_effect(value)
+  if type(value) ~= "string" or #value > MAX_TOPIC or not Utf8.is_valid(value) then
+    return nil, "ws-user is a text of at most " .. MAX_TOPIC .. " bytes"
+  end
+  return { kind = "user", value = value }
+end
+
+local function payload_of(data, what)
+  if type(data) == "table" and type(data.text) == "string" then
+    if not Utf8.is_valid(data.text) then
+      return nil, what .. ".text is UTF-8"
+    end
+    return data.text, true
+  end
+  local bytes = type(data) == "table" and type(data.base64) == "string" and ngx.decode_base64(data.base64)
+  if not bytes then
+    return nil, what .. " needs text or base64"
+  end
+  return bytes, false
+end
+
+local FROM_DOCUMENT = {
+  send = function(data)
+    local payload, is_text = payload_of(data, "send")
+    if not payload then
+      return nil, is_text
+    end
+    return { kind = "send", payload = payload, is_text = is_text }
+  end,
+  publish = function(data)
+    local payload, is_text = payload_of(data, "publish")
+    if not payload then
+      return nil, is_text
+    end
+    local topic, err = check_topic(data.topic)
+    if not topic then
+      return nil, err
+    end
+    if data.except ~= nil and data.except ~= cjson.null and data.except ~= "self" then
+      return nil, 'publish.except is "self"'
+    end
+    return { kind = "publish", topic = topic, payload = payload, is_text = is_text, except_self = data.except == "self" }
+  end,
+  subscribe = function(topics) return topics_effect("subscribe", topics) end,
+  unsubscribe = function(topics) return topics_effect("unsubscribe", topics) end,
+  close = function(data)
+    if type(data) ~= "table" then
+      return nil, "close takes a code and a reason"
+    end
+    return close_effect(data.code, data.reason)
+  end,
+  state = state_effect,
+  user = user_effect,
+}
+
+local function read_entry(entry)
+  local kind, data
+  if type(entry) == "table" then
+    kind, data = next(entry)
+  end
+  local read = FROM_DOCUMENT[kind]
+  if not read then
+    return nil, " is unknown: " .. tostring(kind)
+  end
+  if next(entry, kind) ~= nil then
+    return nil, ": an effect is an object with one member"
+  end
+  local effect, err = read(data)
+  return effect, err and ": " .. err
+end
+
+local function read_document(body)
+  local document = cjson.decode(body)
+  local entries = type(document) == "table" and document.effects
+  if type(entries) ~= "table" or (next(entries) ~= nil and entries[1] == nil) then
+    return nil, 'an effects document is {"effects":[…]}'
+  end
+  local effects = {}
+  for i = 1, #entries do
+    local effect, err = read_entry(entries[i])
+    if not effect then
+      return nil, "effect " .. i .. err
+    end
+    effects[i] = effect
+  end
+  return effects
+end
+
+local function split_topics(value)
+  local topics = {}
+  for topic in value:gmatch("[^,%s]+") do
+    topics[#topics + 1] = Percent.decode(topic)
+  end
+  return topics
+end
+
+local HEADERS = {
+  { "ws-unsubscribe", function(value) return topics_effect("unsubscribe", split_topics(value)) end },
+  { "ws-subscribe", function(value) return topics_effect("subscribe", split_topics(value)) end },
+  { "ws-state", function(value) return state_effect(Percent.decode(value)) end },
+  { "ws-user", function(value) return user_effect(Percent.decode(value)) end },
+}
+
+local function joined(value) return type(value) == "table" and table.concat(value, ",") or value end
+
+local function read_headers(headers, effects)
+  for _, header in ipairs(HEADERS) do
+    local value = joined(headers[header[1]])
+    if value then
+      local effect, err = header[2](value)
+      if not effect then
+        return nil, err
+      end
+      effects[#effects + 1] = effect
+    end
+  end
+  return effects
+end
+
+local function read_close(headers)
+  local value = joined(headers["ws-close"])
+  if not value then
+    return nil
+  end
+  local code, reason = value:match("^%s*(%d+)%s*(.*)$")
+  return close_effect(tonumber(code), Percent.decode(reason or ""))
+end
+
+local function read_body(body, is_text)
+  if body == "" then
+    return nil
+  end
+  if is_text and not Utf8.is_valid(body) then
+    return nil, "the body of an answer with a text content type is UTF-8"
+  end
+  return { kind = "send", payload = body, is_text = is_text }
+end
+
+--- Reads the effects of an answer.
+---@param answer { status: integer, headers: table, body: string } names of headers in lower case
+---@return table[]? effects
+---@return string? err what is wrong with the answer, in words
+function Effects.read(answer)
+  local headers = answer.headers
+  local kind = MediaType.kind(joined(headers["content-type"]) or "")
+  if kind == "document" then
+    return read_document(answer.body)
+  end
+  local effects, err = read_headers(headers, {})
+  if not effects then
+    return nil, err
+  end
+  local close, close_err = read_close(headers)
+  if close_err then
+    return nil, close_err
+  end
+  local is_success = answer.status >= 200 and answer.status < 300
+  if is_success or not close then
+    local frame, frame_err = read_body(answer.body, kind == "text")
+    if frame_err then
+      return nil, frame_err
+    end
+    effects[#effects + 1] = frame
+  end
+  effects[#effects + 1] = close
+  return effects
+end
+
+return Effects

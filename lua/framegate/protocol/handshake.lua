@@ -1,0 +1,117 @@
+-- Whether a request may become a WebSocket (RFC 6455 sections 4.2.1 and 10.2). Pure: facts of the request
+-- in, a refusal or nil out.
+
+local Origin = require "framegate.protocol.origin"
+
+local Handshake = {}
+
+local function first(value) return type(value) == "table" and value[1] or value end
+
+local function has_token(value, token)
+  local all = type(value) == "table" and table.concat(value, ",") or value or ""
+  for word in all:lower():gmatch("[^,%s]+") do
+    if word == token then
+      return true
+    end
+  end
+  return false
+end
+
+local function refusal(status, message, headers) return { status = status, message = message, headers = headers or {} } end
+
+local function check_key(headers)
+  local key = headers["sec-websocket-key"]
+  if type(key) ~= "string" or #key ~= 24 or not key:match("^[%w+/]+==$") then
+    return refusal(400, "Sec-WebSocket-Key must appear once and be 16 bytes in base64")
+  end
+end
+
+local UPGRADE = { ["Upgrade"] = "websocket", ["Connection"] = "Upgrade", ["Sec-WebSocket-Version"] = "13" }
+
+local function check_form(request)
+  local headers = request.headers
+  if not has_token(headers.upgrade, "websocket") then
+    return refusal(426, "this path speaks WebSocket: expected a handshake with Upgrade: websocket", UPGRADE)
+  end
+  if request.method ~= "GET" then
+    return refusal(405, "a WebSocket handshake is a GET request", { ["Allow"] = "GET" })
+  end
+  if request.http_version ~= 1.1 then
+    return refusal(400, "a WebSocket handshake is an HTTP/1.1 request")
+  end
+  if not has_token(headers.connection, "upgrade") then
+    return refusal(400, "expected the header Connection: Upgrade")
+  end
+  if headers["sec-websocket-version"] ~= "13" then
+    return refusal(426, "expected Sec-WebSocket-Version: 13", UPGRADE)
+  end
+  if not first(headers.host) then
+    return refusal(400, "expected a Host header")
+  end
+  return check_key(headers)
+end
+
+local function is_listed(origin, allowed)
+  for _, entry in ipairs(allowed) do
+    local scheme, suffix = entry:match("^(%l+://)%*(%..+)$")
+    if entry == "*" or entry == origin then
+      return true
+    end
+    if
+      scheme
+      and origin:sub(1, #scheme) == scheme
+      and #origin > #scheme + #suffix
+      and origin:sub(-#suffix) == suffix
+    then
+      return true
+    end
+  end
+  return false
+end
+
+local function check_origin(request)
+  local origin = request.headers.origin
+  if not origin then
+    return nil
+  end
+  if type(origin) == "table" then
+    return refusal(400, "Origin must appear once")
+  end
+  origin = origin:lower()
+  local allowed = origin ~= "null" and Origin.is_same_host(origin, request.host)
+    or is_listed(origin, request.allowed_origins)
+  if not allowed then
+    local words = ("the origin %s is not allowed here: add it to ALLOWED_ORIGINS"):format(origin)
+    local refused = refusal(403, words)
+    refused.origin = origin
+    return refused
+  end
+end
+
+---@class HandshakeRequest
+---@field method string
+---@field http_version number
+---@field headers table names in lower case; a header that came more than once is a list
+---@field host string what the client calls this server: Host, or X-Forwarded-Host of a trusted proxy
+---@field allowed_origins string[] ALLOWED_ORIGINS, in lower case
+
+--- Checks a handshake.
+---@param request HandshakeRequest
+---@return { status: integer, message: string, headers: table, origin: string? }? refusal nil when it may go on
+function Handshake.check(request) return check_form(request) or check_origin(request) end
+
+--- Whether the subprotocol a handler chose was offered (RFC 6455 section 4.2.2, /subprotocol/).
+---@param offered string|string[]|nil Sec-WebSocket-Protocol of the client
+---@param chosen string
+---@return boolean
+function Handshake.is_offered(offered, chosen)
+  local all = type(offered) == "table" and table.concat(offered, ",") or offered or ""
+  for word in all:gmatch("[^,%s]+") do
+    if word == chosen then
+      return true
+    end
+  end
+  return false
+end
+
+return Handshake

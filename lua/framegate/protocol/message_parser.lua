@@ -1,0 +1,179 @@
+-- Messages out of bytes: joins frames, checks what RFC 6455 asks of their order and of text, and gives out one
+-- message or control frame at a time. Pure: `push` takes what was read, `next` gives what is complete.
+
+local ffi = require "ffi"
+local CloseCode = require "framegate.protocol.close_code"
+local Frame = require "framegate.protocol.frame"
+local Utf8 = require "framegate.protocol.utf8"
+
+local concat, sub = table.concat, string.sub
+
+---@class MessageParser
+local MessageParser = {}
+MessageParser.__index = MessageParser
+
+local CONTROL = { [Frame.CLOSE] = "close", [Frame.PING] = "ping", [Frame.PONG] = "pong" }
+
+-- Parts are joined by the group, so that a message of very many tiny fragments stays small, and each byte is
+-- copied twice at the most.
+local GROUP = 256
+
+---@param max_bytes integer of a message; longer ones fail with 1009
+---@return MessageParser
+function MessageParser.new(max_bytes)
+  return setmetatable({
+    max_bytes = max_bytes,
+    buffer = "",
+    position = 1, -- of the next unread byte in buffer
+    in_frame = false, -- the header below is read, its payload not wholly
+    header = {},
+    remaining = 0, -- bytes of payload that are still to come
+    kind = nil, -- "text" or "binary" while a message is in progress
+    groups = {}, -- joined parts of the message so far
+    parts = {}, -- and those after them
+    bytes = 0, -- of the message so far
+    text_state = Utf8.COMPLETE,
+    control = "", -- payload of a control frame so far
+  }, MessageParser)
+end
+
+--- Takes what was read from the socket.
+---@param chunk string
+function MessageParser:push(chunk)
+  if self.position > #self.buffer then
+    self.buffer = chunk
+  else
+    self.buffer = sub(self.buffer, self.position) .. chunk
+  end
+  self.position = 1
+end
+
+--- Whether a message or frame has begun and not ended. If not, the parser may serve another socket.
+function MessageParser:is_unfinished() return self.kind ~= nil or self.in_frame or self.position <= #self.buffer end
+
+local function begin_frame(self)
+  local size, violation = Frame.read_header(self.buffer, self.position, self.header)
+  if violation then
+    return "error", violation, CloseCode.PROTOCOL_ERROR
+  end
+  if not size then
+    return nil
+  end
+  self.position = self.position + size
+  local opcode, length = self.header.opcode, self.header.length
+  self.remaining, self.in_frame = length, true
+  if opcode >= Frame.CLOSE then
+    self.control = ""
+    return "begun"
+  end
+  if opcode == Frame.CONTINUATION and not self.kind then
+    return "error", "a continuation frame needs a message to continue", CloseCode.PROTOCOL_ERROR
+  end
+  if opcode ~= Frame.CONTINUATION then
+    if self.kind then
+      return "error", "the message before has not ended", CloseCode.PROTOCOL_ERROR
+    end
+    self.kind = opcode == Frame.TEXT and "text" or "binary"
+  end
+  if self.bytes + length > self.max_bytes then
+    return "error", "a message may have " .. self.max_bytes .. " bytes at most", CloseCode.TOO_BIG
+  end
+  self.bytes = self.bytes + length
+  return "begun"
+end
+
+-- Takes what is there of the frame's payload. Returns its bytes as a string, or nil and a close code.
+local function take_payload(self, length)
+  local header = self.header
+  local bytes = Frame.unmask(self.buffer, self.position - 1, length, header.mask)
+  header.mask = Frame.turn(header.mask, length)
+  self.position = self.position + length
+  self.remaining = self.remaining - length
+  if self.kind == "text" and header.opcode < Frame.CLOSE then
+    self.text_state = Utf8.validate(self.text_state, bytes, length)
+    if self.text_state == Utf8.INVALID then
+      return nil
+    end
+  end
+  return ffi.string(bytes, length)
+end
+
+local function end_control(self)
+  self.in_frame = false
+  return CONTROL[self.header.opcode], self.control
+end
+
+local function end_data(self)
+  self.in_frame = false
+  if not self.header.fin then
+    return "begun"
+  end
+  if self.text_state ~= Utf8.COMPLETE then
+    return "error", "a text message is UTF-8, and ended inside a character", CloseCode.INVALID_DATA
+  end
+  local kind, parts, groups = self.kind, self.parts, self.groups
+  local payload = concat(parts)
+  if groups[1] then
+    groups[#groups + 1] = payload
+    payload = concat(groups)
+    self.groups = {}
+  end
+  self.kind, self.bytes = nil, 0
+  if parts[1] then
+    self.parts = {}
+  end
+  return kind, payload
+end
+
+local function add_part(self, part)
+  local parts = self.parts
+  parts[#parts + 1] = part
+  if #parts == GROUP then
+    self.groups[#self.groups + 1] = concat(parts)
+    self.parts = {}
+  end
+end
+
+local function continue_frame(self)
+  local there = #self.buffer - self.position + 1
+  local length = there < self.remaining and there or self.remaining
+  local is_control = self.header.opcode >= Frame.CLOSE
+  if length > 0 then
+    local part = take_payload(self, length)
+    if not part then
+      return "error", "a text message is UTF-8", CloseCode.INVALID_DATA
+    end
+    if is_control then
+      self.control = self.control .. part
+    else
+      add_part(self, part)
+    end
+  end
+  if self.remaining > 0 then
+    return nil
+  end
+  if is_control then
+    return end_control(self)
+  end
+  return end_data(self)
+end
+
+--- The next thing that is complete. After "error" nothing more may be asked.
+---@return "text"|"binary"|"ping"|"pong"|"close"|"error"|nil kind nil while bytes are missing
+---@return string? payload of an error: what was wrong, in words for a close reason
+---@return integer? code of an error: the close code to send
+function MessageParser:next()
+  while true do
+    local kind, payload, code
+    if self.in_frame then
+      kind, payload, code = continue_frame(self)
+    else
+      kind, payload, code = begin_frame(self)
+    end
+    if kind ~= "begun" then
+      return kind, payload, code
+    end
+  end
+end
+
+return MessageParser

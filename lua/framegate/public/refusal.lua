@@ -1,0 +1,73 @@
+-- HTTP answers to requests that do not become a socket.
+
+local cjson = require "cjson.safe"
+local Config = require "framegate.config"
+local Lifecycle = require "framegate.telemetry.lifecycle"
+local Log = require "framegate.runtime.log"
+
+local Refusal = {}
+
+local NAMES = {
+  [400] = "Bad Request",
+  [403] = "Forbidden",
+  [404] = "Not Found",
+  [405] = "Method Not Allowed",
+  [415] = "Unsupported Media Type",
+  [426] = "Upgrade Required",
+  [429] = "Too Many Requests",
+  [500] = "Internal Server Error",
+  [502] = "Bad Gateway",
+  [503] = "Service Unavailable",
+  [504] = "Gateway Timeout",
+}
+
+local RETRY_SECONDS = 5
+local told = 0
+local told_addresses = {}
+
+--- Answers with a JSON body in the form of Fastify's own errors, and ends the request.
+---@param refusal { status: integer, message: string, headers: table? }
+function Refusal.send(refusal)
+  local status = refusal.status
+  ngx.status = status
+  ngx.header["Content-Type"] = "application/json"
+  for name, value in pairs(refusal.headers or {}) do
+    ngx.header[name] = value
+  end
+  ngx.print(cjson.encode { statusCode = status, error = NAMES[status], message = refusal.message }, "\n")
+  return ngx.exit(ngx.HTTP_OK)
+end
+
+-- Once for an address, so that a flood of refusals is not a flood of lines.
+local function tell(address)
+  if told_addresses[address] then
+    return
+  end
+  if told >= 1000 then
+    told, told_addresses = 0, {}
+  end
+  told, told_addresses[address] = told + 1, true
+  Log.warn(
+    nil,
+    address,
+    " has ",
+    Config.MAX_CONNECTIONS_PER_IP,
+    " sockets and is refused more: raise ",
+    "MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many clients come through, name it in TRUSTED_PROXIES"
+  )
+end
+
+local function too_many_sockets()
+  Lifecycle.refused("address", 429)
+  tell(ngx.var.remote_addr)
+  return Refusal.send {
+    status = 429,
+    message = ("at most %d sockets may be open from one address"):format(Config.MAX_CONNECTIONS_PER_IP),
+    headers = { ["Retry-After"] = RETRY_SECONDS },
+  }
+end
+
+--- One address has MAX_CONNECTIONS_PER_IP sockets.
+Refusal.too_many_sockets = Log.guarded("a refusal", too_many_sockets)
+
+return Refusal

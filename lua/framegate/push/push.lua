@@ -1,0 +1,87 @@
+-- Frames that nobody asked for: to one connection, a topic, a user or everybody, on all workers. A frame is built once,
+-- however many sockets get it.
+
+local Bus = require "framegate.cluster.bus"
+local Counters = require "framegate.telemetry.counters"
+local Members = require "framegate.cluster.members"
+local Outbox = require "framegate.push.outbox"
+
+local Push = {}
+
+local REQUESTED = Counters.place "framegate_pushes_total"
+local KINDS = { publish = "topic", send_to_user = "user", broadcast = "broadcast" }
+
+-- A connection's id begins with the names of its node (4) and its worker (6).
+local NODE, WORKER = 4, 6
+
+local function worker_of(id)
+  if id:sub(1, NODE) ~= Members.node() then
+    return nil
+  end
+  return id:sub(NODE + 1, NODE + WORKER)
+end
+
+--- Asks the worker that holds a connection.
+---@param id string
+---@param op string
+---@param args table gets the id
+---@param frame string?
+---@return table? result
+---@return string? err "gone", or "timeout" when its worker did not answer
+function Push.ask(id, op, args, frame)
+  local worker = worker_of(id)
+  if not worker then
+    return nil, "gone"
+  end
+  args.id = id
+  local result, err = Bus.call(worker, op, args, frame)
+  if not result or result.gone then
+    return nil, err or "gone"
+  end
+  return result
+end
+
+local function sum(results)
+  local total = { delivered = 0, dropped = 0 }
+  for _, result in ipairs(results) do
+    total.delivered = total.delivered + result.delivered
+    total.dropped = total.dropped + result.dropped
+  end
+  return total
+end
+
+--- One frame to one connection.
+---@param id string
+---@param payload string
+---@param is_text boolean
+---@return { delivered: integer, dropped: integer }? counts
+---@return string? err "gone" or "timeout"
+function Push.send(id, payload, is_text)
+  Counters.count(REQUESTED.connection)
+  return Push.ask(id, "send", {}, Outbox.build(payload, is_text))
+end
+
+--- A frame to many.
+---@param op "publish"|"send_to_user"|"broadcast"
+---@param args { topic: string?, user: string?, except: string? }
+---@param payload string
+---@param is_text boolean
+---@return { delivered: integer, dropped: integer } over all workers
+function Push.to_many(op, args, payload, is_text)
+  Counters.count(REQUESTED[KINDS[op]])
+  return sum(Bus.call_all(op, args, Outbox.build(payload, is_text)))
+end
+
+--- A frame to a topic from an answer of the handler: nobody waits for the counts.
+---@param effect { topic: string, payload: string, is_text: boolean, except_self: boolean? }
+---@param id string of the connection whose event was answered
+function Push.publish_effect(effect, id)
+  Counters.count(REQUESTED.topic)
+  Bus.tell_all(
+    "publish",
+    { topic = effect.topic, except = effect.except_self and id or nil },
+    Outbox.build(effect.payload, effect.is_text)
+  )
+end
+
+return Push

@@ -1,0 +1,114 @@
+-- Carries out what an answer of the handler asks for, on the connection whose event it answers.
+
+local Answer = require "framegate.dispatch.answer"
+local Effects = require "framegate.dispatch.effects"
+local EventMetrics = require "framegate.telemetry.event_metrics"
+local Log = require "framegate.runtime.log"
+local Percent = require "framegate.protocol.percent"
+local Push = require "framegate.push.push"
+local Record = require "framegate.socket.record"
+local Registry = require "framegate.push.registry"
+
+local Apply = {}
+
+local function send_error(self, event, error) self:send(Answer.error_body(error, event.id), true) end
+
+local function report(self, event, err)
+  EventMetrics.rejected()
+  Log.error(event.id, "the handler's answer cannot be carried out: ", err)
+  send_error(
+    self,
+    event,
+    { status = 502, name = "Bad Gateway", message = "the handler's answer cannot be carried out: " .. err }
+  )
+end
+
+-- A socket that is refused, or gone, has nothing that could be changed.
+local function is_registered(self) return Registry.get(self.id) ~= nil end
+
+local APPLY = {
+  send = function(self, effect) self:send(effect.payload, effect.is_text) end,
+  close = function(self, effect) self:close(effect.code, effect.reason, "handler") end,
+  state = function(self, effect)
+    self.state = effect.value ~= "" and Percent.encode(effect.value) or nil
+    if is_registered(self) then
+      Record.write(self)
+    end
+  end,
+  user = function(self, effect)
+    if is_registered(self) then
+      Registry.name_user(self, effect.value ~= "" and effect.value or nil)
+    end
+  end,
+  subscribe = function(self, effect)
+    for _, topic in ipairs(is_registered(self) and effect.topics or {}) do
+      local ok, err = Registry.subscribe(self, topic)
+      if not ok then
+        return err
+      end
+    end
+  end,
+  unsubscribe = function(self, effect)
+    for _, topic in ipairs(effect.topics) do
+      Registry.unsubscribe(self, topic)
+    end
+  end,
+  publish = function(self, effect) Push.publish_effect(effect, self.id) end,
+}
+
+--- Carries out effects, in their order.
+---@param self Connection
+---@param event Event whose answer they are
+---@param effects table[] as Effects.read gives them
+function Apply.effects(self, event, effects)
+  for _, effect in ipairs(effects) do
+    local err = APPLY[effect.kind](self, effect)
+    if err then
+      report(self, event, err)
+    end
+  end
+end
+
+--- What the answer to a message does: its frame, its effects, or the frame that says what went wrong.
+---@param self Connection
+---@param event Event
+---@param answer Answer
+function Apply.answer(self, event, answer)
+  if answer.failure then
+    return send_error(self, event, answer.error)
+  end
+  if answer.body == "" and answer.status >= 400 and not answer.headers["ws-close"] then
+    return send_error(self, event, {
+      status = answer.status,
+      name = "Error",
+      message = "the handler answered " .. answer.status .. " without a body",
+    })
+  end
+  local effects, err = Effects.read(answer)
+  if not effects then
+    return report(self, event, err)
+  end
+  Apply.effects(self, event, effects)
+end
+
+--- What the answer to a close event does: its effects on others. The socket itself is gone.
+---@param id string of the socket
+---@param answer Answer
+function Apply.close_answer(id, answer)
+  if answer.failure then
+    return
+  end
+  local effects, err = Effects.read(answer)
+  if not effects then
+    EventMetrics.rejected()
+    Log.error(id, "the answer to close was not understood: ", err)
+    return
+  end
+  for _, effect in ipairs(effects) do
+    if effect.kind == "publish" then
+      Push.publish_effect(effect, id)
+    end
+  end
+end
+
+return Apply

@@ -1,0 +1,58 @@
+-- Closes the sockets of a worker that was told to go, evenly over a time, so that their clients do not all come back at
+-- once: 1001 when the gateway stops, 1012 when it was reloaded and DRAIN_SECONDS is set.
+
+local CloseCode = require "framegate.protocol.close_code"
+local Task = require "framegate.runtime.task"
+local Lane = require "framegate.dispatch.lane"
+local Registry = require "framegate.push.registry"
+
+---@class Drain
+---@field reason { code: integer, text: string, cause: string }? why sockets are closed now; also those that open meanwhile
+local Drain = {}
+
+local STEP_SECONDS = 0.05
+local STOP_SECONDS = 1 -- over which the sockets of a gateway that stops are closed
+
+-- Each after the answer to the event it has in flight.
+local function close_some(ids, from, to, reason)
+  for i = from, to do
+    local connection = Registry.get(ids[i])
+    if connection then
+      connection:close_in_turn(reason.code, reason.text, reason.cause)
+    end
+  end
+end
+
+local function drain(reason, seconds)
+  local ids = {}
+  for id in pairs(Registry.all()) do
+    ids[#ids + 1] = id
+  end
+  local began, closed = ngx.now(), 0
+  while closed < #ids do
+    local share = seconds > 0 and math.min((ngx.now() - began + STEP_SECONDS) / seconds, 1) or 1
+    local to = math.ceil(#ids * share)
+    close_some(ids, closed + 1, to, reason)
+    closed = to
+    ngx.sleep(STEP_SECONDS)
+  end
+end
+
+--- Begins to close every socket of this worker. Returns at once.
+---@param reason { code: integer, text: string, cause: string }
+---@param seconds number over which the closing is spread
+function Drain.begin(reason, seconds)
+  Drain.reason = reason
+  Task.new("closing the sockets", function() drain(reason, seconds) end):begin()
+end
+
+--- The gateway stops: the sockets of this worker are closed with 1001, and what the handler is told goes to it straight.
+function Drain.stop()
+  if Drain.reason and Drain.reason.code == CloseCode.GOING_AWAY then
+    return
+  end
+  Lane.go_direct()
+  Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }, STOP_SECONDS)
+end
+
+return Drain

@@ -1,0 +1,54 @@
+-- What a close event needs of a socket, in shared memory: when the worker that holds the socket is killed, another
+-- worker can still send the close event (orphans.lua).
+
+local Log = require "framegate.runtime.log"
+local Record = {}
+
+local sockets = ngx.shared.sockets
+local is_full = false
+
+--- Writes the record of a socket. No part of it but the handshake, which is last, contains the end of a line.
+---@param connection Connection
+function Record.write(connection)
+  local record = ("%.3f\n%s\n%s\n%s"):format(
+    connection.opened,
+    connection.state or "",
+    connection.path,
+    connection.handshake
+  )
+  local ok, err = sockets:safe_set(connection.id, record)
+  if not ok and not is_full then
+    is_full = true
+    Log.warn(connection.id, "no close event will follow if this worker is killed: ", err)
+  end
+end
+
+--- The close event was answered: the record is no longer needed.
+---@param connection { id: string }
+function Record.remove(connection)
+  sockets:delete(connection.id)
+  is_full = false
+end
+
+--- The sockets of one worker.
+---@param prefix string names of the node and the worker, with which the ids of its sockets begin
+---@return { id: string, opened: number, state: string?, path: string, handshake: string }[]
+function Record.of_worker(prefix)
+  local records = {}
+  for _, id in ipairs(sockets:get_keys(0)) do
+    local record = id:sub(1, #prefix) == prefix and sockets:get(id)
+    if record then
+      local opened, state, path, handshake = record:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
+      records[#records + 1] = {
+        id = id,
+        opened = tonumber(opened),
+        state = state ~= "" and state or nil,
+        path = path,
+        handshake = handshake,
+      }
+    end
+  end
+  return records
+end
+
+return Record

@@ -1,0 +1,38 @@
+-- What others may know of a connection: nothing of it is secret.
+
+local Clock = require "framegate.runtime.clock"
+
+local ConnectionInfo = {}
+
+--- The client's address, as nginx sees it or a trusted proxy reveals it.
+---@param connection Connection
+---@return string
+function ConnectionInfo.address(connection) return connection.handshake:match("\r\nx%-forwarded%-for: ([^\r]*)") end
+
+--- For the control API: times in seconds, `opened` as RFC 3339 has it, `outbox` in bytes, `bytes` those of payload. `topics`
+--- that are none may turn into an empty object on their way between workers: Json.array knows how to write them.
+---@param connection Connection
+---@return table
+function ConnectionInfo.of(connection)
+  local topics = {}
+  for topic in pairs(connection.topics or {}) do
+    topics[#topics + 1] = topic
+  end
+  table.sort(topics)
+  local traffic = connection.traffic
+  return {
+    id = connection.id,
+    user = connection.user,
+    address = ConnectionInfo.address(connection),
+    path = connection.path,
+    topics = topics,
+    opened = Clock.format(connection.opened),
+    age = math.floor(ngx.now() - connection.opened),
+    idle = math.floor(ngx.now() - connection.last_read),
+    outbox = connection.outbox.bytes,
+    frames = { ["in"] = traffic.frames_in, out = traffic.frames_out },
+    bytes = { ["in"] = traffic.bytes_in, out = traffic.bytes_out },
+  }
+end
+
+return ConnectionInfo

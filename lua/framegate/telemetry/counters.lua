@@ -1,0 +1,220 @@
+-- What this gateway has counted since it started, in memory that all its workers share. Each worker writes a slot of its
+-- own, so that counting is one write without a lock; who reads adds the slots up. A slot outlives its worker: the next one goes on
+-- counting in it.
+--
+-- The master maps the memory (mmap(2)) and workers inherit it, so that it is there for every user and lasts as long as nginx's
+-- shared memory, in which its address stands. A reload that brings other counters maps new memory and keeps the old
+-- beside it: what has the same name is added.
+
+local cjson = require "cjson.safe"
+local ffi = require "ffi"
+local Definitions = require "framegate.telemetry.definitions"
+local Log = require "framegate.runtime.log"
+local Process = require "framegate.runtime.process"
+
+ffi.cdef "void *mmap(void *address, size_t length, int protection, int flags, int fd, long offset);"
+
+local Counters = {}
+
+local gateway = ngx.shared.gateway
+local PROT_READ_WRITE, MAP_SHARED_ANONYMOUS = 3, 0x21 -- the same on x86-64 and arm64
+local SLOTS = 1024
+
+-- The first numbers of a slot are no counters.
+local OWNER = 0 -- process id; 0 while nobody has had the slot
+local OPEN = 1 -- sockets that the owner holds
+local ANSWERED, FAILED = 2, 3 -- when an event last ended so, in seconds
+local FIRST = 4
+
+local series = {} -- names of the counters, in their order
+local places = {} -- of each family: a place, or places by label values
+
+local function add_series(name)
+  series[#series + 1] = name
+  return FIRST + #series - 1
+end
+
+-- A histogram has a counter for each bound, one for what is above them, and the sum.
+local function make_room(family, key)
+  if not family.bounds then
+    return add_series(key)
+  end
+  local first = add_series(key .. " 1")
+  for i = 2, #family.bounds + 1 do
+    add_series(key .. " " .. i)
+  end
+  return { first = first, bounds = family.bounds, sum = add_series(key .. " sum") }
+end
+
+local function lay_out(family)
+  local name = family[1]
+  if not family.sets then
+    places[name] = make_room(family, name)
+    return
+  end
+  places[name] = {}
+  for _, set in ipairs(family.sets) do
+    local room = make_room(family, name .. " " .. table.concat(set, " "))
+    if set[2] then
+      places[name][set[1]] = places[name][set[1]] or {}
+      places[name][set[1]][set[2]] = room
+    else
+      places[name][set[1]] = room
+    end
+  end
+end
+
+for _, family in ipairs(Definitions.list) do
+  if family[2] ~= "gauge" then
+    lay_out(family)
+  end
+end
+
+local STRIDE = FIRST + #series
+local regions = {} -- { address, slots: double*, stride, places: ours by theirs }
+local own = ffi.new("double[?]", STRIDE) -- until the worker has a slot
+
+--- Where a family counts, for `count` and `observe`: of one with labels a table by their values.
+---@param name string
+---@return integer|table
+function Counters.place(name) return assert(places[name], name) end
+
+---@param place integer
+---@param amount number? 1 by default
+function Counters.count(place, amount) own[place] = own[place] + (amount or 1) end
+
+--- Takes one value of a histogram.
+---@param histogram table as `place` gives it
+---@param value number
+function Counters.observe(histogram, value)
+  local bounds, i = histogram.bounds, 1
+  while bounds[i] and value > bounds[i] do
+    i = i + 1
+  end
+  local place = histogram.first + i - 1
+  own[place] = own[place] + 1
+  own[histogram.sum] = own[histogram.sum] + value
+end
+
+local OPENED = places.framegate_sockets_opened_total
+local CLOSED = places.framegate_sockets_closed_total
+local KILLED = CLOSED.worker_killed["1006"]
+
+function Counters.opened()
+  own[OPENED], own[OPEN] = own[OPENED] + 1, own[OPEN] + 1
+end
+
+--- A socket that was opened has ended.
+---@param cause string of framegate_sockets_closed_total
+---@param code integer
+function Counters.closed(cause, code)
+  local codes = CLOSED[cause]
+  local place = codes[tostring(code)] or code >= 3000 and codes[math.floor(code / 1000) .. "xxx"] or codes.other
+  own[place], own[OPEN] = own[place] + 1, own[OPEN] - 1
+end
+
+--- An event has ended.
+---@param time number now, in seconds
+---@param is_failure boolean
+function Counters.note_end(time, is_failure) own[is_failure and FAILED or ANSWERED] = time end
+
+local function map(bytes)
+  local memory = ffi.C.mmap(nil, bytes, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0)
+  if ffi.cast("intptr_t", memory) == -1 then
+    error("could not map memory for the counters: mmap failed with errno " .. ffi.errno())
+  end
+  return memory
+end
+
+local function new_region(names)
+  local size = ffi.sizeof("double") * SLOTS * (FIRST + #names)
+  return { address = ("%.0f"):format(tonumber(ffi.cast("uintptr_t", map(size)))), series = table.concat(names, "\n") }
+end
+
+local function open_region(kept)
+  local place_of, translated, count = {}, {}, 0
+  for i, name in ipairs(series) do
+    place_of[name] = FIRST + i - 1
+  end
+  for name in kept.series:gmatch("[^\n]+") do
+    translated[FIRST + count], count = place_of[name], count + 1
+  end
+  local slots = ffi.cast("double *", ffi.cast("uintptr_t", tonumber(kept.address)))
+  return { address = kept.address, slots = slots, stride = FIRST + count, places = translated }
+end
+
+--- Runs in the master, before there are workers: the last region is theirs.
+function Counters.init()
+  local kept, all, current = cjson.decode(gateway:get("counters") or "[]"), {}, nil
+  for _, region in ipairs(kept) do
+    if region.series == table.concat(series, "\n") then
+      current = region
+    else
+      all[#all + 1] = region
+    end
+  end
+  all[#all + 1] = current or new_region(series)
+  gateway:set("counters", cjson.encode(all))
+  for i, region in ipairs(all) do
+    regions[i] = open_region(region)
+  end
+end
+
+-- The sockets of an owner that was killed count as closed from its death on.
+local function take_over(slot)
+  slot[KILLED] = slot[KILLED] + slot[OPEN]
+  slot[OPEN] = 0
+  slot[OWNER] = ngx.worker.pid()
+  own = slot
+end
+
+--- The worker begins to count. Of several that find a slot without an owner one alone may add the key.
+function Counters.claim()
+  local region = regions[#regions]
+  for i = 0, SLOTS - 1 do
+    local slot = region.slots + i * region.stride
+    local owner = slot[OWNER]
+    if
+      (owner == 0 or Process.is_dead(owner))
+      and gateway:add(("slot:%s:%d:%d"):format(region.address, i, owner), true, 60)
+    then
+      return take_over(slot)
+    end
+  end
+  Log.error(nil, "there are more than ", SLOTS, " workers: what this one counts is not told")
+end
+
+local function add_slot(totals, region, slot)
+  for place, ours in pairs(region.places) do
+    totals[ours] = totals[ours] + slot[place]
+  end
+  totals.answered = math.max(totals.answered, slot[ANSWERED])
+  totals.failed = math.max(totals.failed, slot[FAILED])
+  if Process.is_dead(slot[OWNER]) then
+    totals[KILLED] = totals[KILLED] + slot[OPEN]
+  else
+    totals.open = totals.open + slot[OPEN]
+  end
+end
+
+--- Everything that was counted, by place. Also `open`: sockets that are open, `answered` and `failed`: when an event last ended
+--- so, 0 if never.
+---@return table
+function Counters.totals()
+  local totals = { open = 0, answered = 0, failed = 0 }
+  for i = 1, #series do
+    totals[FIRST + i - 1] = 0
+  end
+  for _, region in ipairs(regions) do
+    for i = 0, SLOTS - 1 do
+      local slot = region.slots + i * region.stride
+      if slot[OWNER] == 0 then
+        break -- slots are taken in their order
+      end
+      add_slot(totals, region, slot)
+    end
+  end
+  return totals
+end
+
+return Counters

@@ -1,0 +1,165 @@
+-- Every metric of the gateway: name, type, help and label sets. counters.lua makes room for those that count, and
+-- metrics.lua writes all of them. A family is { name, type, help, labels = names, sets = values of each series }.
+-- Names follow prometheus.io/docs/practices/naming.
+
+local Definitions = {}
+
+Definitions.EVENTS = { "open", "message", "close" }
+Definitions.OUTCOMES =
+  { "answered", "error_status", "unavailable", "closing", "lost", "timeout", "refused", "malformed" }
+Definitions.REFUSALS =
+  { "handshake", "origin", "full", "leaving", "address", "handler", "unavailable", "timeout", "error", "left" }
+Definitions.PUSHES = { "connection", "topic", "user", "broadcast" }
+
+-- Which codes a cause may have; what a client or a handler may choose is summed up.
+local CLOSES = {
+  { "client", { "1000", "1001", "1005", "3xxx", "4xxx", "other" } },
+  { "handler", { "1000", "3xxx", "4xxx" } },
+  { "control", { "1000", "3xxx", "4xxx" } },
+  { "lost", { "1006" } },
+  { "idle", { "1006" } },
+  { "slow_message", { "1008" } },
+  { "protocol", { "1002", "1007" } },
+  { "too_large", { "1009" } },
+  { "overflow", { "1013" } },
+  { "stop", { "1001" } },
+  { "reload", { "1012" } },
+  { "worker_killed", { "1006" } },
+}
+
+local SECONDS = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30 }
+local EVENTS_OF_A_REQUEST = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512 }
+
+local function singly(values)
+  local sets = {}
+  for i, value in ipairs(values) do
+    sets[i] = { value }
+  end
+  return sets
+end
+
+local function product(firsts, seconds)
+  local sets = {}
+  for _, first in ipairs(firsts) do
+    for _, second in ipairs(seconds) do
+      sets[#sets + 1] = { first, second }
+    end
+  end
+  return sets
+end
+
+local function closes()
+  local sets = {}
+  for _, close in ipairs(CLOSES) do
+    for _, code in ipairs(close[2]) do
+      sets[#sets + 1] = { close[1], code }
+    end
+  end
+  return sets
+end
+
+Definitions.list = {
+  { "framegate_build_info", "gauge", "The version that runs; always 1.", labels = { "version" } },
+  { "framegate_start_time_seconds", "gauge", "When the gateway started, in seconds since 1970." },
+  { "framegate_configuration", "gauge", "The number of the configuration that runs; a reload raises it." },
+  {
+    "framegate_configuration_loaded_time_seconds",
+    "gauge",
+    "When the configuration that runs was loaded, in seconds since 1970.",
+  },
+  {
+    "framegate_workers",
+    "gauge",
+    "Workers that live; those that leave serve the sockets they have.",
+    labels = { "state" },
+  },
+  { "framegate_workers_killed_total", "counter", "Workers that ended without being told to." },
+  { "framegate_mesh_links", "gauge", "Links between workers, counted at both ends." },
+  { "framegate_mesh_links_missing", "gauge", "Links between workers that are missing, counted at both ends." },
+  { "framegate_resident_memory_bytes", "gauge", "Memory of all workers; what they share is counted for each." },
+  { "framegate_lua_memory_bytes", "gauge", "Memory that Lua holds in all workers." },
+
+  { "framegate_sockets", "gauge", "Sockets that are open." },
+  { "framegate_sockets_opened_total", "counter", "Sockets that were accepted." },
+  {
+    "framegate_sockets_refused_total",
+    "counter",
+    "Handshakes that were refused, by cause.",
+    labels = { "cause" },
+    sets = singly(Definitions.REFUSALS),
+  },
+  {
+    "framegate_sockets_closed_total",
+    "counter",
+    "Sockets that have ended, by who or what ended them and by close code.",
+    labels = { "cause", "code" },
+    sets = closes(),
+  },
+
+  { "framegate_frames_received_total", "counter", "Messages that clients sent." },
+  { "framegate_frames_sent_total", "counter", "Messages for clients that were taken to be sent." },
+  { "framegate_received_bytes_total", "counter", "Payload of the messages that clients sent." },
+  { "framegate_sent_bytes_total", "counter", "Payload of the messages for clients." },
+  { "framegate_frames_rate_limited_total", "counter", "Messages over MESSAGE_RATE, which the handler does not see." },
+  { "framegate_messages_queued", "gauge", "Messages that wait for the answer to the one before them." },
+  { "framegate_outbox_bytes", "gauge", "What waits to be sent to clients." },
+
+  { "framegate_log_lines_lost_total", "counter", "Lines of SOCKET_LOG that could not be written." },
+
+  {
+    "framegate_events_total",
+    "counter",
+    "Events that have ended, by type and by what became of them.",
+    labels = { "type", "outcome" },
+    sets = product(Definitions.EVENTS, Definitions.OUTCOMES),
+  },
+  {
+    "framegate_event_duration_seconds",
+    "histogram",
+    "From when an event was ready to its end, waiting and repeats included.",
+    labels = { "type" },
+    sets = singly(Definitions.EVENTS),
+    bounds = SECONDS,
+  },
+  {
+    "framegate_event_retries_total",
+    "counter",
+    "Events that were put back to be sent again, by reason.",
+    labels = { "reason" },
+    sets = singly { "unavailable", "closing", "lost", "timeout" },
+  },
+  { "framegate_close_events_given_up_total", "counter", "Close events that no handler has answered." },
+  { "framegate_answers_rejected_total", "counter", "Answers of the handler that could not be carried out." },
+  { "framegate_request_events", "histogram", "Events in one request to the handler.", bounds = EVENTS_OF_A_REQUEST },
+  {
+    "framegate_events_waiting",
+    "gauge",
+    "Events that wait for a lane, or for their time to be sent again.",
+    labels = { "for" },
+  },
+  { "framegate_lanes", "gauge", "Connections to the handler, by whether they carry something.", labels = { "state" } },
+
+  {
+    "framegate_pushes_total",
+    "counter",
+    "Pushes, by whom they were for.",
+    labels = { "kind" },
+    sets = singly(Definitions.PUSHES),
+  },
+  {
+    "framegate_pushes_delivered_total",
+    "counter",
+    "Sockets that took the frame of a push.",
+    labels = { "kind" },
+    sets = singly(Definitions.PUSHES),
+  },
+  {
+    "framegate_pushes_dropped_total",
+    "counter",
+    "Sockets whose outbox had no room for the frame of a push.",
+    labels = { "kind" },
+    sets = singly(Definitions.PUSHES),
+  },
+}
+
+return Definitions

@@ -1,0 +1,41 @@
+-- Counts what becomes of events: sent, put back, ended.
+
+local Counters = require "framegate.telemetry.counters"
+
+local EventMetrics = {}
+
+local count, observe = Counters.count, Counters.observe
+local now, floor = ngx.now, math.floor
+
+local ENDED = Counters.place "framegate_events_total"
+local DURATION = Counters.place "framegate_event_duration_seconds"
+local RETRIED = Counters.place "framegate_event_retries_total"
+local GIVEN_UP = Counters.place "framegate_close_events_given_up_total"
+local REJECTED = Counters.place "framegate_answers_rejected_total"
+local REQUEST_EVENTS = Counters.place "framegate_request_events"
+
+--- A request to the handler leaves.
+---@param events integer that it carries
+function EventMetrics.sent(events) observe(REQUEST_EVENTS, events) end
+
+--- An event will be sent again.
+---@param reason string failure, as Answer names it
+function EventMetrics.retried(reason) count(RETRIED[reason]) end
+
+--- An answer of the handler cannot be carried out.
+function EventMetrics.rejected() count(REJECTED) end
+
+--- An event has ended.
+---@param event Event
+---@param answer Answer
+function EventMetrics.ended(event, answer)
+  local kind, failure, time = event.kind, answer.failure, now()
+  count(ENDED[kind][failure or answer.status >= 400 and "error_status" or "answered"])
+  observe(DURATION[kind], floor((time - event.since) * 1000 + 0.5) / 1000) -- what ngx.now can tell
+  Counters.note_end(time, failure ~= nil)
+  if kind == "close" and failure and failure ~= "malformed" then
+    count(GIVEN_UP)
+  end
+end
+
+return EventMetrics

@@ -1,0 +1,122 @@
+-- SOCKET_LOG: a line of JSON when a socket opens, closes or is refused. docs/operating.md has its members. A file is opened for
+-- each line, so that it may be moved away at any time; stdout never makes a worker wait: what a full pipe does not take is
+-- counted and lost.
+
+local bit = require "bit"
+local cjson = require "cjson.safe"
+local ffi = require "ffi"
+local Clock = require "framegate.runtime.clock"
+local Config = require "framegate.config"
+local Counters = require "framegate.telemetry.counters"
+local Log = require "framegate.runtime.log"
+
+ffi.cdef [[
+int open(const char *path, int flags, ...);
+long write(int fd, const void *data, size_t length);
+long send(int socket, const void *data, size_t length, int flags);
+int close(int fd);
+char *strerror(int errnum);
+struct framegate_pollfd { int fd; short events; short revents; };
+int poll(struct framegate_pollfd *fds, unsigned long count, int timeout);
+]]
+
+local SocketLog = {}
+
+local C = ffi.C
+local LOST = Counters.place "framegate_log_lines_lost_total"
+local O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK, O_CLOEXEC = 0x1, 0x40, 0x400, 0x800, 0x80000 -- Linux, x86-64 and arm64
+local MODE = 416 -- 0640
+local MAX_PATH = 1024 -- a line stays below what a pipe takes as a whole (pipe(7), PIPE_BUF)
+local STANDARD = { stdout = 1, stderr = 2 }
+
+local ENXIO = 6
+local MSG_DONTWAIT_NOSIGNAL = 0x4040
+
+local POLLOUT = 4
+
+local has_told = false
+local descriptor, is_socket
+local is_shared -- another user's pipe: it may wait, so it is asked before
+local poll = ffi.new("struct framegate_pollfd")
+
+-- Opened anew, since only then may it be told not to wait without telling others who have it. A socket, such as systemd's,
+-- cannot be opened, and need not be.
+local function open_standard(name)
+  descriptor = C.open("/dev/" .. name, bit.bor(O_WRONLY, O_APPEND, O_NONBLOCK, O_CLOEXEC))
+  if descriptor < 0 then
+    is_socket = ffi.errno() == ENXIO
+    is_shared = not is_socket
+    descriptor = STANDARD[name]
+    poll.fd, poll.events = descriptor, POLLOUT
+  end
+end
+
+local function put_standard(name, line)
+  if not descriptor then
+    open_standard(name)
+  end
+  if is_socket then
+    return C.send(descriptor, line, #line, MSG_DONTWAIT_NOSIGNAL) == #line
+  end
+  return (not is_shared or C.poll(poll, 1, 0) == 1) and C.write(descriptor, line, #line) == #line
+end
+
+local function put(line)
+  local target = Config.SOCKET_LOG
+  if STANDARD[target] then
+    return put_standard(target, line)
+  end
+  local file = C.open(target, bit.bor(O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK, O_CLOEXEC), ffi.cast("int", MODE))
+  if file < 0 then
+    return false
+  end
+  local is_written = C.write(file, line, #line) == #line
+  C.close(file)
+  return is_written
+end
+
+--- The path of a request as it may be shown: without its query, in printable ASCII.
+---@param uri string as it was sent
+---@return string
+function SocketLog.path(uri)
+  local path = uri:match("^[^?]*"):gsub("[^\33-\126]", function(byte) return ("%%%02X"):format(byte:byte()) end)
+  return path:sub(1, MAX_PATH)
+end
+
+-- cjson escapes slashes, which nobody needs here.
+local function plain(value) return (cjson.encode(value):gsub("\\/", "/")) end
+
+--- Whether lines are wanted.
+---@return boolean
+function SocketLog.is_on() return Config.SOCKET_LOG ~= "off" end
+
+--- Writes one line. Values are texts and numbers, or written JSON in a table; those that are nil are left out.
+---@param event "open"|"close"|"refuse"
+---@param members { [1]: string, [2]: string|number|table|nil }[] in their order
+function SocketLog.write(event, members)
+  local line = { ('{"time":"%s","event":"%s"'):format(Clock.timestamp(), event) }
+  for _, member in ipairs(members) do
+    local name, value = member[1], member[2]
+    if value ~= nil then
+      line[#line + 1] = (',"%s":%s'):format(name, type(value) == "table" and value[1] or plain(value))
+    end
+  end
+  line[#line + 1] = "}\n"
+  if put(table.concat(line)) then
+    has_told = false
+    return
+  end
+  Counters.count(LOST)
+  if not has_told then
+    has_told = true
+    Log.warn(
+      nil,
+      "SOCKET_LOG=",
+      Config.SOCKET_LOG,
+      ": a line could not be written: ",
+      ffi.string(C.strerror(ffi.errno()))
+    )
+  end
+end
+
+return SocketLog

@@ -1,0 +1,153 @@
+-- What a worker does with its own sockets when it, or another worker, asks for it. Each function takes `args` and the bytes
+-- of a frame, and returns a result that can travel as JSON.
+
+local Counters = require "framegate.telemetry.counters"
+local Drain = require "framegate.socket.drain"
+local ConnectionInfo = require "framegate.telemetry.connection_info"
+local Gc = require "framegate.runtime.gc"
+local Registry = require "framegate.push.registry"
+local Stats = require "framegate.worker.stats"
+
+local Operations = {}
+
+local GONE = { gone = true }
+
+local DELIVERED = Counters.place "framegate_pushes_delivered_total"
+local DROPPED = Counters.place "framegate_pushes_dropped_total"
+
+local function counted(kind, delivered, dropped)
+  Counters.count(DELIVERED[kind], delivered)
+  Counters.count(DROPPED[kind], dropped)
+  return { delivered = delivered, dropped = dropped }
+end
+
+local function deliver(kind, connections, frame, except)
+  Gc.note_frame()
+  local delivered, dropped = 0, 0
+  for _, connection in connections do
+    if connection.id ~= except and not connection.outbox.is_closed then
+      if connection:offer(frame) then
+        delivered = delivered + 1
+      else
+        dropped = dropped + 1
+      end
+    end
+  end
+  return counted(kind, delivered, dropped)
+end
+
+local function nobody() end
+
+local function members(group)
+  if not group then
+    return nobody
+  end
+  local i = 0
+  return function()
+    i = i + 1
+    local connection = group[i]
+    return connection and i, connection
+  end
+end
+
+local function everybody()
+  local id, connection
+  return function()
+    id, connection = next(Registry.all(), id)
+    return id, connection
+  end
+end
+
+--- A frame to all subscribers of a topic.
+function Operations.publish(args, frame)
+  return deliver("topic", members(Registry.topic(args.topic)), frame, args.except)
+end
+
+--- A frame to all connections of a user.
+function Operations.send_to_user(args, frame)
+  return deliver("user", members(Registry.user(args.user)), frame, args.except)
+end
+
+--- A frame to every connection.
+function Operations.broadcast(args, frame) return deliver("broadcast", everybody(), frame, args.except) end
+
+--- A frame to one connection.
+function Operations.send(args, frame)
+  local connection = Registry.get(args.id)
+  if not connection or connection.outbox.is_closed then
+    return GONE
+  end
+  local taken = connection:offer(frame)
+  return counted("connection", taken and 1 or 0, taken and 0 or 1)
+end
+
+function Operations.close(args)
+  local connection = Registry.get(args.id)
+  if not connection then
+    return GONE
+  end
+  connection:close(args.code, args.reason, "control")
+  return { closed = true }
+end
+
+function Operations.subscribe(args)
+  local connection = Registry.get(args.id)
+  if not connection then
+    return GONE
+  end
+  local ok, err = Registry.subscribe(connection, args.topic)
+  return { ok = ok, err = err }
+end
+
+function Operations.unsubscribe(args)
+  local connection = Registry.get(args.id)
+  if not connection then
+    return GONE
+  end
+  Registry.unsubscribe(connection, args.topic)
+  return { ok = true }
+end
+
+--- The facts of one connection.
+function Operations.describe(args)
+  local connection = Registry.get(args.id)
+  return connection and { connection = ConnectionInfo.of(connection) } or GONE
+end
+
+-- A page of facts: in the order of ids, from the one after `args.after`, at most `args.limit`.
+local function page(connections, args)
+  local ids, facts = {}, {}
+  for _, connection in connections do
+    if connection.id > args.after then
+      ids[#ids + 1] = connection.id
+    end
+  end
+  table.sort(ids)
+  for i = 1, math.min(#ids, args.limit) do
+    facts[i] = ConnectionInfo.of(Registry.get(ids[i]))
+  end
+  return facts
+end
+
+--- Connections, a page at a time.
+function Operations.list(args) return { connections = page(everybody(), args), count = Registry.count() } end
+
+--- How many subscribers each topic has.
+function Operations.count_topics() return { topics = Registry.topic_counts() } end
+
+--- Who subscribes to a topic, a page at a time.
+function Operations.list_topic(args)
+  local group = Registry.topic(args.topic)
+  return { connections = page(members(group), args), count = group and group.count or 0 }
+end
+
+--- The facts of this worker.
+function Operations.describe_worker() return Stats.facts() end
+
+--- The gateway stops. Workers from before a reload were told to go then, and hear no more of it from nginx.
+function Operations.stop()
+  Drain.stop()
+  return { stopped = true }
+end
+
+return Operations

@@ -1,0 +1,57 @@
+local Capacity = require "framegate.configure.capacity"
+local Variables = require "framegate.configure.variables"
+
+local function capacity(values, open_files)
+  local settings = assert(Variables.read(function(name) return (values or {})[name] end, "/run/framegate"))
+  return Capacity.of(settings, { open_files = open_files or 1048576, processors = 4 })
+end
+
+describe("what a worker can hold", function()
+  it("is what its connections leave beside lanes and the rest", function()
+    local all = capacity()
+    assert.are.same({
+      workers = 4,
+      connections = 16384,
+      sockets = 16384 - 4 * 256 - 64,
+      lanes = 256,
+      remedy = "WORKER_CONNECTIONS or WORKERS",
+    }, all)
+    assert.matches(
+      "^can hold 61184 sockets: 15296 in each worker; .* WORKER_CONNECTIONS or WORKERS$",
+      Capacity.describe(all)
+    )
+    assert.are.equal(2, capacity({ WORKERS = "2" }).workers)
+    assert.are.equal(16384 - 4 * 8 - 64, capacity({ HANDLER_CONCURRENCY = "8" }).sockets)
+  end)
+
+  it("is bounded by the limit of open files, and says so", function()
+    local few = capacity({ WORKERS = "1" }, 1024)
+    assert.are.same({
+      workers = 1,
+      connections = 989,
+      sockets = 494,
+      lanes = 107,
+      files = 1024,
+      remedy = "the limit of open files (ulimit -n)",
+    }, few)
+    assert.matches(
+      "^can hold 494 sockets: 494 in each worker, which may open 1024 files; .*ulimit %-n",
+      Capacity.describe(few)
+    )
+    assert.is_nil(capacity({ WORKER_CONNECTIONS = "900", WORKERS = "1" }, 1024).files)
+  end)
+
+  it("leaves room for lanes, whatever was asked for", function()
+    for _, connections in ipairs { "64", "128", "1000", "20000", "1000000" } do
+      for _, lanes in ipairs { "1", "256", "4096" } do
+        for _, files in ipairs { Capacity.LEAST_FILES, 1024, 4096, 1048576 } do
+          local all = capacity({ WORKER_CONNECTIONS = connections, HANDLER_CONCURRENCY = lanes }, files)
+          assert.is_true(all.lanes >= 1 and all.lanes <= tonumber(lanes))
+          assert.is_true(all.sockets >= math.floor(all.connections / 2))
+          assert.is_true(all.sockets + 4 * all.lanes <= all.connections)
+          assert.is_true(all.connections < files)
+        end
+      end
+    end
+  end)
+end)

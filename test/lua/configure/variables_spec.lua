@@ -1,0 +1,226 @@
+local Config = require "framegate.config"
+local cjson = require "cjson.safe"
+local Variables = require "framegate.configure.variables"
+local Ports = require "framegate.configure.ports"
+
+-- For each variable: a text that is not its default, what it is read as, and a text that is refused.
+local VALUES = {
+  PORT = { "9000", 9000, "0" },
+  PORTS = { "80 8081,9000", { 80, 8081, 9000 }, "80,http" },
+  TLS_CERTIFICATE = { "/c.pem", "/c.pem", "c.pem", { TLS_CERTIFICATE_KEY = "/k.pem" } },
+  TLS_CERTIFICATE_KEY = { "/k.pem", "/k.pem", "/a b.pem", { TLS_CERTIFICATE = "/c.pem" } },
+  TLS_PORT = { "8443", 8443, "0" },
+  TLS_REDIRECT = { "on", true, "maybe", { TLS_CERTIFICATE = "/c.pem", TLS_CERTIFICATE_KEY = "/k.pem" } },
+  USER_NAME = { "www-data", "www-data", "no body" },
+  SOCKET_PATH = { "/live/", "/live/", "live" },
+  HANDLER_URL = { "http://a:1,http://b:2", { "http://a:1", "http://b:2" }, "http://a/path" },
+  SITE_URL = { "https://example.com/", "https://example.com", "example.com" },
+  CONTROL_SOCKET = { "/run/c.sock", "/run/c.sock", "c.sock" },
+  WORKERS = { "3", 3, "many" },
+  WORKER_CONNECTIONS = { "64", 64, "63" },
+  MAX_CONNECTIONS_PER_IP = { "off", 0, "-1" },
+  TRUSTED_PROXIES = { "10.0.0.0/8 fd00::/8", { "10.0.0.0/8", "fd00::/8" }, "10.0.0.0/33" },
+  ALLOWED_ORIGINS = { "https://A.example.com,*", { "https://a.example.com", "*" }, "a.example.com" },
+  MAX_MESSAGE_BYTES = { "64k", 65536, "0" },
+  MESSAGE_TIMEOUT = { "5m", 300, "0" },
+  PING_INTERVAL = { "500ms", 0.5, "0" },
+  IDLE_TIMEOUT = { "1m", 60, "0.1s" },
+  HANDLER_TIMEOUT = { "2.5", 2.5, "0" },
+  HANDLER_WAIT = { "0", 0, "-1" },
+  HANDLER_CONCURRENCY = { "1", 1, "4097" },
+  OUTBOX_BYTES = { "1k", 1024, "1023" },
+  DRAIN_SECONDS = { "5m", 300, "-1" },
+  MAX_TOPICS = { "1", 1, "0" },
+  MESSAGE_RATE = { "0.5", 0.5, "fast" },
+  CONTROL_PORT = { "127.0.0.1:9000", "127.0.0.1:9000", "65536", { CONTROL_TOKEN = ("t"):rep(16) } },
+  CONTROL_TOKEN = { ("s"):rep(16), ("s"):rep(16), "short", { CONTROL_PORT = "9000" } },
+  SOCKET_LOG = { "/var/log/sockets.log", "/var/log/sockets.log", "sockets.log" },
+}
+
+-- The variable, and what it needs beside it.
+local function with(name, text)
+  local values = { [name] = text }
+  for other, value in pairs(VALUES[name][4] or {}) do
+    values[other] = value
+  end
+  return values
+end
+
+local function environment(values)
+  return function(name) return values[name] end
+end
+
+local function read(values) return Variables.read(environment(values), "/run/framegate") end
+
+-- The one problem that these values make.
+local function problem(values)
+  local settings, problems = read(values)
+  assert.is_nil(settings)
+  assert.are.equal(1, #problems, table.concat(problems, "\n"))
+  return problems[1]
+end
+
+describe("the settings", function()
+  it(
+    "have these defaults",
+    function()
+      assert.are.same({
+        PORT = 8080,
+        PORTS = {},
+        TLS_CERTIFICATE = "",
+        TLS_CERTIFICATE_KEY = "",
+        TLS_PORT = 443,
+        TLS_REDIRECT = false,
+        USER_NAME = "",
+        SOCKET_PATH = "/ws/",
+        HANDLER_URL = { "http://unix:/run/framegate/handler/handler.sock" },
+        SITE_URL = "http://unix:/run/framegate/internal/site.sock",
+        CONTROL_SOCKET = "/run/framegate/control/control.sock",
+        WORKERS = "auto",
+        WORKER_CONNECTIONS = 16384,
+        MAX_CONNECTIONS_PER_IP = 100,
+        TRUSTED_PROXIES = {},
+        ALLOWED_ORIGINS = {},
+        MAX_MESSAGE_BYTES = 1048576,
+        MESSAGE_TIMEOUT = 120,
+        PING_INTERVAL = 25,
+        IDLE_TIMEOUT = 60,
+        HANDLER_TIMEOUT = 30,
+        HANDLER_WAIT = 10,
+        HANDLER_CONCURRENCY = 256,
+        OUTBOX_BYTES = 1048576,
+        DRAIN_SECONDS = 0,
+        MAX_TOPICS = 100,
+        MESSAGE_RATE = 0,
+        CONTROL_PORT = "off",
+        CONTROL_TOKEN = "",
+        SOCKET_LOG = "off",
+      }, read {})
+    end
+  )
+
+  it("are those that the table below tries, and each has a name only once", function()
+    local tried, known = {}, {}
+    for name in pairs(VALUES) do
+      tried[#tried + 1] = name
+    end
+    for _, variable in ipairs(Variables.list) do
+      known[#known + 1] = variable[1]
+    end
+    table.sort(tried)
+    table.sort(known)
+    assert.are.same(tried, known)
+  end)
+
+  for name, texts in pairs(VALUES) do
+    it(name .. " is read", function()
+      local settings = assert(read(with(name, texts[1])))
+      local expected = read {}
+      for other in pairs(texts[4] or {}) do
+        expected[other] = settings[other]
+      end
+      expected[name] = texts[2]
+      assert.are.same(expected, settings)
+    end)
+
+    it(name .. " that is empty counts as unset", function() assert.are.same(read {}, (read { [name] = "" })) end)
+
+    it(name .. " that is wrong is refused by name, with the value and what was expected", function()
+      local words = problem(with(name, texts[3]))
+      local shown = name == "CONTROL_TOKEN" and "…" or texts[3]
+      assert.are.equal(name .. "=" .. shown .. ": expected ", words:sub(1, #name + #shown + 12))
+      assert.is_true(#words > #name + #shown + 20)
+      assert.is_nil(words:find("\n") or words:find("nil") or words:find("%%"))
+    end)
+  end
+
+  it("that are wrong are all told, in the order of the table", function()
+    local settings, problems = read { PORT = "a", WORKERS = "b", OUTBOX_BYTES = "c", SITE_URL = "d" }
+    assert.is_nil(settings)
+    local names = {}
+    for i, words in ipairs(problems) do
+      names[i] = words:match("^[A-Z_]+")
+    end
+    assert.are.same({ "PORT", "SITE_URL", "WORKERS", "OUTBOX_BYTES" }, names)
+  end)
+
+  it("do not hold what nobody knows", function() assert.are.same(read {}, (read { PORTT = "1", port = "1" })) end)
+end)
+
+describe("settings that must fit together", function()
+  it("a ping comes before the time when a silent peer is given up", function()
+    for _, values in ipairs {
+      { PING_INTERVAL = "60" },
+      { PING_INTERVAL = "61s" },
+      { IDLE_TIMEOUT = "25s" },
+      { IDLE_TIMEOUT = "10" },
+      { PING_INTERVAL = "5m", IDLE_TIMEOUT = "4m" },
+      { PING_INTERVAL = "1s", IDLE_TIMEOUT = "1000ms" },
+    } do
+      local words = problem(values)
+      assert.matches("^PING_INTERVAL=", words)
+      assert.matches("IDLE_TIMEOUT", words)
+    end
+    assert.is_table((read { PING_INTERVAL = "59.9" }))
+    assert.is_table((read { PING_INTERVAL = "100ms", IDLE_TIMEOUT = "200ms" }))
+  end)
+
+  it("are not compared when one of them is wrong by itself", function()
+    assert.matches("^PING_INTERVAL=x:", problem { PING_INTERVAL = "x", IDLE_TIMEOUT = "1s" })
+    assert.matches("^IDLE_TIMEOUT=x:", problem { PING_INTERVAL = "100", IDLE_TIMEOUT = "x" })
+  end)
+
+  it("a certificate has a key, and a redirect somewhere to go", function()
+    assert.matches("^TLS_CERTIFICATE=/c: expected TLS_CERTIFICATE_KEY", problem { TLS_CERTIFICATE = "/c" })
+    assert.matches("^TLS_CERTIFICATE_KEY=/k: expected TLS_CERTIFICATE ", problem { TLS_CERTIFICATE_KEY = "/k" })
+    assert.matches("^TLS_REDIRECT=on: expected TLS_CERTIFICATE", problem { TLS_REDIRECT = "on" })
+  end)
+
+  it("each port is used once; PORTS stands for PORT", function()
+    local tls = { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", TLS_PORT = "8080" }
+    assert.matches("^TLS_PORT=8080: expected another port than that of PORT$", problem(tls))
+    tls.PORTS = "80,81"
+    assert.are.same({ 80, 81 }, Ports.plain((read(tls))))
+    assert.are.same({ 8080 }, Ports.plain((read {})))
+    assert.matches("^PORTS=81: expected each port once$", problem { PORTS = "81,80,81" })
+    assert.matches(
+      "^CONTROL_PORT=443: expected .* of TLS_PORT$",
+      problem { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", CONTROL_PORT = "443", CONTROL_TOKEN = ("t"):rep(16) }
+    )
+    assert.is_table((read { TLS_PORT = "8080" }))
+  end)
+
+  it("handlers are all reached in the same way", function()
+    assert.matches("^HANDLER_URL=", problem { HANDLER_URL = "http://a:1,https://b:2" })
+    assert.is_table((read { HANDLER_URL = "https://a:1,https://b:2" }))
+    assert.is_table((read { HANDLER_URL = "http://a:1,http://unix:/b.sock" }))
+  end)
+end)
+
+describe("settings.json", function()
+  local folder
+
+  setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir " .. folder) == 0)
+    local file = assert(io.open(folder .. "/settings.json", "w"))
+    file:write(cjson.encode((read { PORT = "9000", HANDLER_URL = "http://a,http://b" })))
+    file:close()
+  end)
+
+  teardown(function() os.execute("rm -r " .. folder) end)
+
+  it("holds every setting, and a name that is misspelt is an error", function()
+    local loaded = Config.load(folder)
+    for name, value in pairs((read { PORT = "9000", HANDLER_URL = "http://a,http://b" })) do
+      assert.are.same(value, loaded[name])
+    end
+    assert.has_error(function() return loaded.PROT end, "no such setting: PROT")
+    assert.has_error(function() return Config.MAX_MESAGE_BYTES end, "no such setting: MAX_MESAGE_BYTES")
+  end)
+
+  it("that is not there is an error", function()
+    assert.has_error(function() Config.load(folder .. "/nowhere") end)
+  end)
+end)
