@@ -92,7 +92,8 @@ function checkLua(prefix: string, env: NodeJS.ProcessEnv): void {
   const { status, stderr } = spawnSync(command, args, { env, encoding: 'utf8' })
   if (status === 0) return
   const text = shortened(stderr, prefix)
-  const place = /^\t?(?:.*init_by_lua error: )?([^\s']+\.lua:\d+: .*)$/m.exec(text)?.[1]
+  // Lua shortens a long path from its left.
+  const place = /(?:^|[\s/])(lua\/[^\s']+\.lua:\d+: .*)$/m.exec(text)?.[1]
   throw new Failure(`Lua cannot be loaded: ${place ?? text.trim().split('\n')[0]}`)
 }
 

@@ -41,11 +41,7 @@ test('routes, Lua, locations and types', async (t) => {
   assert.equal(await (await open(url)).ask('still'), 'new: still')
 
   edit('lua/framegate/protocol/handshake.lua', 'local Handshake = }', 'local Handshake = {}')
-  edit(
-    'lua/framegate/public/refusal.lua',
-    'local Refusal = {}',
-    'local Refusal = {} ngx.log(ngx.WARN, "refusal is new")',
-  )
+  edit('lua/framegate/public/refusal.lua', 'local Refusal = {}', 'local Refusal = {} Log.warn(nil, "refusal is new")')
   await dev.said('refusal is new')
   await dev.said('1 new worker; sockets that are open stay where they are')
 
