@@ -12,7 +12,6 @@ local Start = {}
 
 -- With what they require in turn these are all modules.
 local MODULES = {
-  "runtime.log",
   "runtime.gc",
   "runtime.threads",
   "telemetry.counters",
@@ -37,10 +36,10 @@ function Start.master()
   local run = ngx.config.prefix():gsub("/$", "")
   Config.run = run
   Config.load(run)
+  require("framegate.runtime.log").init()
   for _, name in ipairs(MODULES) do
     modules[name] = require("framegate." .. name)
   end
-  modules["runtime.log"].init()
   modules["telemetry.counters"].init()
   modules["cluster.members"].init()
 end
