@@ -1,11 +1,29 @@
--- The time of the event loop as CloudEvents writes it (RFC 3339, milliseconds, UTC).
+-- Two clocks: one for durations and deadlines, which nobody can set back, and one for what people and protocols read.
+
+local ffi = require "ffi"
+
+ffi.cdef [[
+  typedef struct { long seconds, nanoseconds; } framegate_timespec;
+  int clock_gettime(int clock, framegate_timespec *time);
+]]
 
 local Clock = {}
+
+local CLOCK_MONOTONIC = 1
+local C, spec = ffi.C, ffi.new("framegate_timespec")
+
+--- For durations and deadlines (clock_gettime(2), CLOCK_MONOTONIC): the same for all processes of this machine.
+---@return number seconds since some point in the past
+function Clock.monotonic()
+  C.clock_gettime(CLOCK_MONOTONIC, spec)
+  return tonumber(spec.seconds) + tonumber(spec.nanoseconds) * 1e-9
+end
 
 local date, floor, format, now = os.date, math.floor, string.format, ngx.now
 
 local second, prefix = -1, ""
 
+--- A point in time as CloudEvents writes it (RFC 3339, milliseconds, UTC).
 ---@param time number seconds since 1970
 ---@return string such as 2026-11-20T10:00:00.123Z
 function Clock.format(time)
