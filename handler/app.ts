@@ -1,11 +1,11 @@
 import formbody from '@fastify/formbody'
 import Fastify, { type FastifyInstance } from 'fastify'
+import websocket from '../plugin/index.ts'
 import type { Config } from './config.ts'
 import chat from './routes/chat.ts'
 import echo from './routes/echo.ts'
 import form from './routes/form.ts'
 import time from './routes/time.ts'
-import websocket from './websocket.ts'
 
 /** Room for what a browser may send along with the handshake; nginx lets as much through. */
 const MAX_HEADER_BYTES = 65536

@@ -6,13 +6,7 @@ import { createServer, type Server } from 'node:net'
 import { join as joinPath } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
-import websocket, {
-  Gateway,
-  GatewayError,
-  GoneError,
-  SlowReaderError,
-  UnreachableError,
-} from '../../handler/websocket.ts'
+import websocket, { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from '../../plugin/index.ts'
 import { folder } from '../cli/framegate.ts'
 import { freePort } from '../support/free-port.ts'
 import { until } from '../support/wait.ts'

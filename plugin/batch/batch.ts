@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
-import { type BatchEvent, EventRequest } from './batch-request.ts'
-import { EventResponse, type EventSink } from './batch-response.ts'
-import { MediaType } from './headers.ts'
+import { MediaType } from '../headers.ts'
 import { refuse, turnAway } from './refusal.ts'
+import { type BatchEvent, EventRequest } from './request.ts'
+import { EventResponse, type EventSink } from './response.ts'
 
 const MAX_BATCH_BYTES = 64 * 1024 * 1024
 

@@ -1,9 +1,13 @@
-import type { Data } from './effects.ts'
-import { type Ask, GatewayClient, type GatewayOptions } from './gateway-client.ts'
-import { errorOf, type GatewayError, type Problem } from './gateway-errors.ts'
-import type { GatewayStatus } from './gateway-status.ts'
+// The client of the control API: pushes to open sockets, and lists them.
+import { contentOf, type Data, frameOf } from '../frame-data.ts'
+import { type ControlRequest, GatewayClient, type GatewayOptions } from './client.ts'
+import type { ConnectionInfo, ConnectionPage, Page, TopicCount, TopicPage } from './connection-info.ts'
+import { errorOf, type GatewayError, type Problem } from './errors.ts'
+import type { GatewayStatus } from './status.ts'
 
-export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway-errors.ts'
+export type { ConnectionInfo, ConnectionPage, Page, TopicCount, TopicPage } from './connection-info.ts'
+export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './errors.ts'
+export type { GatewayStatus } from './status.ts'
 export type { GatewayOptions }
 
 /** How many sockets took a frame, and how many refused it because their outbox was full. */
@@ -11,55 +15,6 @@ export interface Counts {
   delivered: number
   dropped: number
 }
-
-/** From clients, and to them. */
-export interface Traffic {
-  in: number
-  out: number
-}
-
-/** What the gateway knows of an open socket. Times are seconds. */
-export interface ConnectionFacts {
-  id: string
-  user?: string
-  address: string
-  path: string
-  topics: string[]
-  /** RFC 3339 */
-  opened: string
-  age: number
-  idle: number
-  /** Bytes that wait to be sent. */
-  outbox: number
-  /** Messages. */
-  frames: Traffic
-  /** Payload of the messages. */
-  bytes: Traffic
-}
-
-export interface Page {
-  limit?: number | undefined
-  cursor?: string | undefined
-}
-
-export interface ConnectionPage {
-  connections: ConnectionFacts[]
-  /** How many there are on all pages. */
-  count: number
-  /** Begins the next page; absent on the last. */
-  cursor?: string
-}
-
-export interface TopicCount {
-  topic: string
-  count: number
-}
-
-export interface TopicPage extends ConnectionPage {
-  topic: string
-}
-
-export type { GatewayStatus, WorkerStatus } from './gateway-status.ts'
 
 export interface SendOptions {
   /** A request that comes again with the same key within 60 s gets the first answer, and delivers nothing twice. */
@@ -117,8 +72,8 @@ export class Gateway {
     { idempotencyKey }: SendOptions = {},
   ): Promise<Array<Counts | GatewayError>> {
     const body = JSON.stringify(items.map(batchElement))
-    const ask: Ask = { method: 'POST', path: '/batch', body, type: 'application/json', idempotencyKey }
-    const answers: Array<{ status: number; body: Counts & Problem }> = await this.#client.json(ask)
+    const asked: ControlRequest = { method: 'POST', path: '/batch', body, type: 'application/json', idempotencyKey }
+    const answers = await this.#client.json<Array<{ status: number; body: Counts & Problem }>>(asked)
     return answers.map(({ status, body }) => (status === 200 ? body : errorOf({ ...body, status })))
   }
 
@@ -130,7 +85,7 @@ export class Gateway {
     })
   }
 
-  async connection(id: string): Promise<ConnectionFacts> {
+  async connection(id: string): Promise<ConnectionInfo> {
     return this.#get(pathOf('connections', id))
   }
 
@@ -149,7 +104,7 @@ export class Gateway {
   }: {
     topic?: string
     limit?: number
-  } = {}): AsyncGenerator<ConnectionFacts, void, undefined> {
+  } = {}): AsyncGenerator<ConnectionInfo, void, undefined> {
     let cursor: string | undefined
     do {
       const page: ConnectionPage = await (topic === undefined
@@ -198,29 +153,8 @@ export class Gateway {
   }
 }
 
-type Content = { body: string | Uint8Array; type: string }
-
-function contentOf(data: Data): Content {
-  if (typeof data === 'string') return { body: data.toWellFormed(), type: 'text/plain; charset=utf-8' }
-  if (ArrayBuffer.isView(data)) return bytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-  if (data instanceof ArrayBuffer) return bytes(new Uint8Array(data))
-  const body = JSON.stringify(data)
-  if (body === undefined)
-    throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
-  return { body, type: 'application/json' }
-}
-
-function bytes(body: Uint8Array): Content {
-  return { body, type: 'application/octet-stream' }
-}
-
 function batchElement(item: BatchItem): object {
-  const { body } = contentOf(item.data)
-  return {
-    method: 'POST',
-    path: batchPath(item),
-    ...(typeof body === 'string' ? { text: body } : { base64: Buffer.from(body).toString('base64') }),
-  }
+  return { method: 'POST', path: batchPath(item), ...frameOf(item.data) }
 }
 
 function batchPath(item: BatchItem): string {

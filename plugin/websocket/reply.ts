@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Data, frameOfBody } from '../frame-data.ts'
+import { EffectHeader, isText, MediaType } from '../headers.ts'
 import { Close, parseCloseHeader } from './close.ts'
-import { type Data, Effects, frameOfBody } from './effects.ts'
+import { Effects } from './effects.ts'
 import { readEvent, readState } from './event.ts'
-import { EffectHeader, isText, MediaType } from './headers.ts'
 
 /** What an answer can do besides being a frame. All of it works in hooks too, and in routes made without `app.ws`. */
 export interface ReplyEffects {

@@ -1,6 +1,6 @@
-import { isUtf8 } from 'node:buffer'
+import { type Data, type FrameData, frameOf } from '../frame-data.ts'
+import { EffectHeader, encode, encodeListItem } from '../headers.ts'
 import { checkClose, closeHeader } from './close.ts'
-import { EffectHeader, encode, encodeListItem } from './headers.ts'
 
 /*
  * The effects document, `application/vnd.framegate.effects+json`: {"effects":[…]}, carried out in order.
@@ -14,7 +14,6 @@ import { EffectHeader, encode, encodeListItem } from './headers.ts'
  *   {"user":"…"}                                                     names the connection's user
  *   {"close":{"code":4001,"reason":"…"}}                             always the last one
  */
-type FrameData = { text: string } | { base64: string }
 type Effect =
   | { send: FrameData }
   | { publish: { topic: string; except?: 'self' } & FrameData }
@@ -26,9 +25,6 @@ interface CloseEffect {
   code: number
   reason: string
 }
-
-/** What a frame can be made of: a string is a text frame, bytes are a binary one, anything else is sent as JSON. */
-export type Data = string | Uint8Array | ArrayBuffer | number | boolean | null | object
 
 const MAX_NAME_BYTES = 255
 const MAX_STATE_BYTES = 4096
@@ -112,27 +108,6 @@ export class Effects {
     if (this.#close) effects.push({ close: this.#close })
     return JSON.stringify({ effects })
   }
-}
-
-/**
- * The frame that data makes.
- * @throws {TypeError} for undefined, a function or a symbol, which JSON cannot hold
- */
-export function frameOf(data: Data): FrameData {
-  if (typeof data === 'string') return { text: data.toWellFormed() }
-  if (ArrayBuffer.isView(data))
-    return { base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') }
-  if (data instanceof ArrayBuffer) return { base64: Buffer.from(data).toString('base64') }
-  const json = JSON.stringify(data)
-  if (json === undefined)
-    throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
-  return { text: json.toWellFormed() }
-}
-
-/** The frame that an answer's body makes, as the gateway would read it from the body itself. */
-export function frameOfBody(body: string | Buffer, text: boolean): FrameData {
-  if (typeof body === 'string') return text ? frameOf(body) : frameOf(Buffer.from(body))
-  return text && isUtf8(body) ? { text: body.toString() } : frameOf(body)
 }
 
 function checkTopic(topic: string): string {

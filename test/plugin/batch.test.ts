@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import test from 'node:test'
 import cookie from '@fastify/cookie'
 import { Type } from 'typebox'
-import { Close } from '../../handler/websocket.ts'
+import { Close } from '../../plugin/index.ts'
 import {
   type Answer,
   type App,

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { decode, EventHeader, EventType } from './headers.ts'
+import { decode, EventHeader, EventType } from '../headers.ts'
 
 /** The facts about one event on a socket, read from its `ce-*` headers. */
 export interface SocketEvent {

@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import { EventHeader } from '../headers.ts'
 import { answerBatch, type BatchApp, isBatch } from './batch.ts'
-import { EventHeader } from './headers.ts'
 import { turnAway } from './refusal.ts'
 
 /** How long connections that are kept alive may bring requests, and be told to go elsewhere, before idle ones close. */
@@ -13,7 +13,7 @@ const LAST_CALL_MS = 100
  * refused as a whole, where each of its events can be asked. Once the app closes, events that still arrive are
  * answered with 503 and `retry-after: 0`, which tells the gateway that nothing was done and it may try again.
  */
-class Gate {
+class RequestGate {
   readonly #app: FastifyInstance
   readonly #batchApp: BatchApp
   readonly #servers = new Set<Server>()
@@ -67,12 +67,12 @@ class Gate {
 }
 
 /** The gate of the app's server: one, in however many parts of the app the plugin is registered. */
-export function gateOf(app: FastifyInstance): Gate {
+export function requestGateOf(app: FastifyInstance): RequestGate {
   let gate = gates.get(app.server)
-  if (!gate) gates.set(app.server, (gate = new Gate(app)))
+  if (!gate) gates.set(app.server, (gate = new RequestGate(app)))
   return gate
 }
-const gates = new WeakMap<Server, Gate>()
+const gates = new WeakMap<Server, RequestGate>()
 
 function isEvent(request: IncomingMessage): boolean {
   return request.headers[EventHeader.type] !== undefined

@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import { type OutgoingHttpHeader, type OutgoingHttpHeaders, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
-import type { EventRequest } from './batch-request.ts'
-import { isText } from './headers.ts'
+import { isText } from '../headers.ts'
+import type { EventRequest } from './request.ts'
 
 /** Where the answers of a batch's events go. */
 export interface EventSink {

@@ -1,4 +1,4 @@
-import { decode, EffectHeader, encode } from './headers.ts'
+import { decode, EffectHeader, encode } from '../headers.ts'
 
 const MAX_REASON_BYTES = 123 // RFC 6455 5.5: a control frame holds 125 bytes, two of them are the code
 

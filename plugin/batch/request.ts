@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import type { EventResponse } from './batch-response.ts'
+import type { EventResponse } from './response.ts'
 
 /** One event of a batch, as it stands in the batch's JSON. */
 export interface BatchEvent {

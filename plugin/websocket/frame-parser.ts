@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Readable } from 'node:stream'
 import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { EventRequest } from './batch-request.ts'
+import { EventRequest } from '../batch/request.ts'
 
 type Next = (request: FastifyRequest, reply: FastifyReply) => void
 type Done = (error: Error | null, frame?: string | Buffer) => void
