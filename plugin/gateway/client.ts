@@ -1,4 +1,4 @@
-// HTTP with the control API: where it is, who may ask, and what is asked again.
+// Requests to the control API: where it is, the token, and which requests may be repeated.
 import { Agent } from 'node:http'
 import { resolve } from 'node:path'
 import { errorOf, UnreachableError, unreachable } from './errors.ts'
@@ -7,9 +7,9 @@ import { type Answer, exchange } from './exchange.ts'
 export interface GatewayOptions {
   /** `unix:/path/to/control.sock` or `http://host:port`. Default: CONTROL_URL, CONTROL_SOCKET, or run/control/control.sock here. */
   url?: string | undefined
-  /** What the gateway was started with as CONTROL_TOKEN; only sent over TCP. Default: CONTROL_TOKEN. */
+  /** The CONTROL_TOKEN of the gateway; only sent over TCP. Default: CONTROL_TOKEN. */
   token?: string | undefined
-  /** Milliseconds within which an answer must begin. Default 10,000. */
+  /** Milliseconds that may pass without a byte of the answer. Default 10,000. */
   timeout?: number | undefined
 }
 
@@ -25,7 +25,7 @@ const DEFAULT_SOCKET = 'run/control/control.sock'
 const MAX_CONNECTIONS = 64
 /** The status of a worker that is shutting down after a reload: it has done nothing. */
 const LEAVING = 503
-/** Below nginx's keepalive_timeout (75 s), so that a connection is not used in the moment in which nginx closes it. */
+/** Below nginx's keepalive_timeout (75 s), so that no request is sent at the moment when nginx closes the connection. */
 const IDLE_MS = 30_000
 
 /** Sends requests to the control API over kept-alive connections. */
@@ -94,9 +94,9 @@ export class GatewayClient {
 }
 
 /**
- * Whether a request whose connection broke may be sent again. A POST without a key only when it is certain that the
- * gateway did not read it whole: it could not be written, or the kernel says that it was closed unread. That is how a
- * kept-alive connection ends when nginx reloads in the same moment.
+ * Whether a request whose connection broke may be sent again. A POST without a key only when the gateway certainly
+ * did not read all of it: it could not be written, or the kernel reports that it was closed unread. A kept-alive
+ * connection ends like that when nginx reloads at the same moment.
  */
 function isRepeatable({ method, idempotencyKey }: ControlRequest, { code, syscall }: NodeJS.ErrnoException): boolean {
   if (code !== 'ECONNRESET' && code !== 'EPIPE') return false

@@ -17,7 +17,7 @@ export interface Counts {
 }
 
 export interface SendOptions {
-  /** A request that comes again with the same key within 60 s gets the first answer, and delivers nothing twice. */
+  /** A request that is repeated with the same key within 60 s gets the first answer, and delivers nothing twice. */
   idempotencyKey?: string | undefined
 }
 
@@ -34,8 +34,8 @@ export type BatchItem =
   | { broadcast: true; data: Data; except?: string | undefined }
 
 /**
- * Pushes to open sockets, and tells who is there. A string is sent as a text frame, bytes as a binary one, anything
- * else as JSON. What is awaited before the next call arrives in that order.
+ * Pushes to open sockets, and lists them. A string is sent as a text frame, bytes as a binary one, anything else as
+ * JSON. Pushes that are awaited one after the other arrive in that order.
  *
  * Every method rejects with a GatewayError: GoneError, SlowReaderError (of `send` alone) and UnreachableError are its kinds.
  */
@@ -66,7 +66,7 @@ export class Gateway {
     return this.#push('/broadcast', data, options)
   }
 
-  /** Many pushes in one request, at most 1,000. Answers stand in the order of the items: counts, or an error. */
+  /** At most 1,000 pushes in one request. The answers are in the order of the items: counts, or an error. */
   async batch(
     items: readonly BatchItem[],
     { idempotencyKey }: SendOptions = {},
@@ -77,7 +77,7 @@ export class Gateway {
     return answers.map(({ status, body }) => (status === 200 ? body : errorOf({ ...body, status })))
   }
 
-  /** Closes a socket, after what waits to be sent to it. The code is 1000 or 3000 to 4999. */
+  /** Closes a socket after everything that waits to be sent to it. The code is 1000 or 3000 to 4999. */
   async close(id: string, code = 1000, reason = ''): Promise<void> {
     await this.#client.json({
       method: 'DELETE',
@@ -89,13 +89,13 @@ export class Gateway {
     return this.#get(pathOf('connections', id))
   }
 
-  /** A page of connections, in the order of their ids: 100 of them unless `limit` says else, at most 1,000. */
+  /** A page of connections, in the order of their ids: `limit` of them, by default 100 and at most 1,000. */
   async connections({ limit, cursor }: Page = {}): Promise<ConnectionPage> {
     return this.#get(withQuery('/connections', { limit, cursor }))
   }
 
   /**
-   * Every connection, or every subscriber of a topic, fetched by the page of `limit`:
+   * Every connection, or every subscriber of a topic, fetched in pages of `limit`:
    * `for await (const { id } of gateway.everyConnection())`.
    */
   async *everyConnection({
@@ -120,7 +120,7 @@ export class Gateway {
     return (await this.#get<{ topics: TopicCount[] }>('/topics')).topics
   }
 
-  /** Who subscribes to a topic: a page, as `connections` has it. */
+  /** A page of the subscribers of a topic, as in `connections`. */
   async topic(name: string, { limit, cursor }: Page = {}): Promise<TopicPage> {
     return this.#get(withQuery(pathOf('topics', name), { limit, cursor }))
   }
@@ -134,12 +134,12 @@ export class Gateway {
     await this.#client.json({ method: 'DELETE', path: pathOf('topics', topic, 'connections', id) })
   }
 
-  /** The gateway and its workers in a few numbers; what is counted is counted since the gateway started. */
+  /** The gateway and its workers in a few numbers. Counters began when the gateway started. */
   async status(): Promise<GatewayStatus> {
     return this.#get('/status')
   }
 
-  /** Ends the connections that are kept for the next request. The app does so when it closes. */
+  /** Closes the connections that are kept for the next request. An app closes those of `app.gateway` itself. */
   end(): void {
     this.#client.close()
   }

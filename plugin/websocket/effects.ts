@@ -1,9 +1,10 @@
+// What an answer does besides being a frame: checked, and written as headers or as a document.
 import { type Data, type FrameData, frameOf } from '../frame-data.ts'
 import { EffectHeader, encode, encodeListItem } from '../headers.ts'
 import { checkClose, closeHeader } from './close.ts'
 
 /*
- * The effects document, `application/vnd.framegate.effects+json`: {"effects":[…]}, carried out in order.
+ * The effects document, `application/vnd.framegate.effects+json`: {"effects":[…]}, applied in order.
  * A frame is always a JSON string, its bytes as text or as base64; never nested JSON.
  *
  *   {"send":{"text":"…"}}  or  {"send":{"base64":"…"}}               a text or a binary frame to this connection
@@ -30,7 +31,7 @@ const MAX_NAME_BYTES = 255
 const MAX_STATE_BYTES = 4096
 const MAX_HEADER_BYTES = 2048
 
-/** The effects of one answer, in the order they were asked for. */
+/** The effects of one answer, in the order in which the handler asked for them. */
 export class Effects {
   readonly #list: Effect[] = []
   #close: CloseEffect | null = null
@@ -101,7 +102,7 @@ export class Effects {
     return bytes > MAX_HEADER_BYTES ? null : headers
   }
 
-  /** The effects document. The answer's body, if it is a frame, goes out after all frames and before a close. */
+  /** The effects document. `body`, the answer itself if it is a frame, goes out after all frames and before a close. */
   toDocument(body: FrameData | null): string {
     const effects: (Effect | { close: CloseEffect })[] = [...this.#list]
     if (body) effects.push({ send: body })
