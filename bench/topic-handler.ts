@@ -1,6 +1,6 @@
 /** The handler of the sections push and subscribed: every socket subscribes to one topic. HANDLER_LISTEN=unix:/path says where it listens. */
 import Fastify from 'fastify'
-import websocket from '../handler/websocket.ts'
+import websocket from '../plugin/index.ts'
 
 const app = Fastify()
 await app.register(websocket)

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { Failure } from './failure.ts'
 
-/** The folder of the checkout; where only the npm package is, there is no `nginx` in it. */
+/** The folder of the checkout; in the handler's image there is no `nginx` in it. */
 export const project = dirname(import.meta.dirname)
 
 const LINE = /^\s*(#.*|(export\s+)?[A-Za-z_]\w*\s*=.*)?$/

@@ -1,5 +1,5 @@
 // The command framegate: `framegate COMMAND …`. Exit status 0 when it worked, 1 when not, 2 for a wrong command line.
-import { GatewayError } from '../handler/gateway.ts'
+import { GatewayError } from '../plugin/gateway/gateway.ts'
 import { checkCommands } from './commands/check.ts'
 import { type Command, print, runCommand, UsageError } from './commands/command.ts'
 import { connectionCommands } from './commands/connections.ts'

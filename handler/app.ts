@@ -1,13 +1,14 @@
+// The shipped app: Fastify, the plugin, and the routes.
 import formbody from '@fastify/formbody'
 import Fastify, { type FastifyInstance } from 'fastify'
+import websocket from '../plugin/index.ts'
 import type { Config } from './config.ts'
 import chat from './routes/chat.ts'
 import echo from './routes/echo.ts'
 import form from './routes/form.ts'
 import time from './routes/time.ts'
-import websocket from './websocket.ts'
 
-/** Room for what a browser may send along with the handshake; nginx lets as much through. */
+/** Bytes of headers that a browser may send with the handshake; nginx lets as many through. */
 const MAX_HEADER_BYTES = 65536
 
 /** Builds the app with all its routes; it does not listen. Add a route of your own in routes/, and register it here. */
@@ -15,7 +16,7 @@ export async function build(config: Pick<Config, 'logLevel' | 'maxMessageBytes'>
   const app = Fastify({
     logger: { level: config.logLevel },
     bodyLimit: config.maxMessageBytes,
-    // The gateway is the only one to talk to: what it says of the client's address, host and protocol is true.
+    // Only the gateway connects here, so its headers about the client's address, host and protocol are true.
     trustProxy: true,
     http: { maxHeaderSize: MAX_HEADER_BYTES },
   })

@@ -1,3 +1,4 @@
+// The settings of the shipped handler, from the environment.
 /** How the handler runs. Each field is read from one environment variable. */
 export interface Config {
   /** HANDLER_LISTEN: where to listen. */
@@ -11,7 +12,7 @@ export interface Config {
 export const DEFAULT_LISTEN = '0.0.0.0:3000'
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
-/** A value that the handler cannot start with. The message names the variable, the value and what was expected. */
+/** A value with which the handler cannot start. The message names the variable, the value and what was expected. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 
@@ -21,8 +22,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the configuration from the environment; a variable that is not set, or empty, has its default.
- * @throws {ConfigError} for the first value that is not right
+ * Reads the configuration from the environment. A variable that is missing or empty has its default.
+ * @throws {ConfigError} for the first value that is wrong
  */
 export function readConfig(env: Record<string, string | undefined>): Readonly<Config> {
   return Object.freeze({

@@ -1,3 +1,4 @@
+// The shipped handler as a process: it listens, may replace a running handler, and stops without losing an event.
 import { existsSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
@@ -12,8 +13,8 @@ const REPLACED_MS = 5_000
 const POLL_MS = 50
 
 /**
- * Starts the handler; SIGTERM and SIGINT let it answer what it holds and end. With `--take-over` it listens in the
- * place of another handler on the same unix socket, which holds its connections and gets no new ones.
+ * Starts the handler. On SIGTERM and SIGINT it answers what it holds, and ends. With `--take-over` it replaces another
+ * handler on the same unix socket: that one keeps its connections and gets no new ones.
  */
 async function main(takesOver: boolean): Promise<void> {
   const config = readConfig(process.env)
@@ -37,8 +38,8 @@ async function main(takesOver: boolean): Promise<void> {
 }
 
 /**
- * Another handler takes new connections. Who has one here is told with its next answer not to use it again, and those that are idle
- * are left for the gateway to close: a server that closes one may do so in the moment in which an event comes over it.
+ * Another handler takes new connections. A connection that stays here gets `connection: close` with its next answer. The gateway
+ * closes idle ones: if this server did, an event might arrive at the same moment and be lost.
  */
 async function leave(server: Server): Promise<void> {
   server.prependListener('request', (_, response) => response.setHeader('connection', 'close'))
@@ -51,9 +52,9 @@ function connections(server: Server): Promise<number> {
 }
 
 /**
- * A server that ends removes the name it listened at, and by then that may be another's. So it listens at a name of its
- * own, which is moved to where clients look; in one step, so that no client finds nothing.
- * @returns the number of the socket's file
+ * A server that ends removes the name at which it listened, which may be another server's by then. So it listens at a
+ * name of its own, and that is renamed to the path that clients use: in one step, so that every client finds a server.
+ * @returns the inode of the socket
  */
 async function listenAt(path: string, listen: (own: string) => Promise<unknown>): Promise<number> {
   const own = join(dirname(path), `.${process.pid}`)
@@ -62,7 +63,7 @@ async function listenAt(path: string, listen: (own: string) => Promise<unknown>)
   return lstatSync(path).ino
 }
 
-/** A handler that was killed leaves its socket behind. One that is still listening keeps it, unless it is to be replaced. */
+/** A killed handler leaves its socket behind. One that still listens keeps it, unless this one replaces it. */
 async function checkPath(path: string, takesOver: boolean): Promise<void> {
   const file = lstatSync(path, { throwIfNoEntry: false })
   if (!file || (file.isSocket() && (takesOver || !(await isListening(path))))) return
@@ -79,7 +80,7 @@ function isListening(path: string): Promise<boolean> {
   })
 }
 
-/** One line for what keeps the handler from starting: what is wrong, and what to do about it. */
+/** One line about an error at the start: what is wrong, and what to do about it. */
 function explain(error: NodeJS.ErrnoException): string {
   const listen = process.env.HANDLER_LISTEN || DEFAULT_LISTEN
   const folder = dirname(listen.replace(/^unix:/, ''))

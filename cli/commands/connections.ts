@@ -1,4 +1,4 @@
-import type { ConnectionFacts, ConnectionPage, Page } from '../../handler/gateway.ts'
+import type { ConnectionInfo, ConnectionPage, Page } from '../../plugin/gateway/gateway.ts'
 import { type Command, type Input, numberOf, type Options, print, UsageError } from './command.ts'
 import { GATEWAY_OPTIONS, gatewayOf, show } from './gateway.ts'
 import { counted, table } from './table.ts'
@@ -10,12 +10,12 @@ export const LIST_OPTIONS: Options = {
   ...GATEWAY_OPTIONS,
 }
 
-type List = { connections: ConnectionFacts[]; count: number }
+type List = { connections: ConnectionInfo[]; count: number }
 
 /** As many connections as `--limit` wants, page after page. */
 export async function gather({ options }: Input, fetch: (page: Page) => Promise<ConnectionPage>): Promise<List> {
   const limit = numberOf('limit', options.limit) ?? Infinity
-  const connections: ConnectionFacts[] = []
+  const connections: ConnectionInfo[] = []
   let cursor: string | undefined
   let count = 0
   do {
@@ -28,7 +28,7 @@ export async function gather({ options }: Input, fetch: (page: Page) => Promise<
 }
 
 /** Times in seconds, sizes in bytes. */
-function connectionTable(connections: ConnectionFacts[]): string {
+function connectionTable(connections: ConnectionInfo[]): string {
   const headings = [
     'ID',
     'USER',
@@ -72,7 +72,7 @@ export function listing({ connections, count }: List): string {
   return `${connectionTable(connections)}\n\n${summary}`
 }
 
-const FIELDS: Record<string, (facts: ConnectionFacts) => string | number> = {
+const FIELDS: Record<string, (facts: ConnectionInfo) => string | number> = {
   id: ({ id }) => id,
   user: ({ user }) => user ?? '',
   address: ({ address }) => address,
@@ -89,7 +89,7 @@ const FIELDS: Record<string, (facts: ConnectionFacts) => string | number> = {
 
 type Chosen = Input['options']
 
-function fits({ user, topic, path, address }: Chosen, facts: ConnectionFacts): boolean {
+function fits({ user, topic, path, address }: Chosen, facts: ConnectionInfo): boolean {
   return (
     (user === undefined || facts.user === user) &&
     (topic === undefined || facts.topics.includes(topic as string)) &&
@@ -99,7 +99,7 @@ function fits({ user, topic, path, address }: Chosen, facts: ConnectionFacts): b
 }
 
 /** Texts from A to Z, numbers from the largest down. */
-function sorted(connections: ConnectionFacts[], field: string): ConnectionFacts[] {
+function sorted(connections: ConnectionInfo[], field: string): ConnectionInfo[] {
   const value = FIELDS[field]!
   return connections.toSorted((one, other) => {
     const [a, b] = [value(one), value(other)]

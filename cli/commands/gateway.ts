@@ -1,4 +1,4 @@
-import { Gateway } from '../../handler/gateway.ts'
+import { Gateway } from '../../plugin/gateway/gateway.ts'
 import { readEnvironment, runDirectory } from '../environment.ts'
 import { type Input, type Options, print, UsageError } from './command.ts'
 

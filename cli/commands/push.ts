@@ -1,4 +1,4 @@
-import type { Counts, Gateway } from '../../handler/gateway.ts'
+import type { Counts, Gateway } from '../../plugin/gateway/gateway.ts'
 import { type Command, type Input, type Options, readData } from './command.ts'
 import { GATEWAY_OPTIONS, gatewayOf, show } from './gateway.ts'
 import { counted } from './table.ts'

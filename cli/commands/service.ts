@@ -1,7 +1,7 @@
 // Commands that start, change and stop the gateway of a run directory.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Gateway } from '../../handler/gateway.ts'
+import { Gateway } from '../../plugin/gateway/gateway.ts'
 import { logFile, startInBackground } from '../background.ts'
 import { needProject, readEnvironment, runDirectory } from '../environment.ts'
 import { Failure } from '../failure.ts'

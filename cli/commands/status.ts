@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { GatewayStatus } from '../../handler/gateway.ts'
+import type { GatewayStatus } from '../../plugin/gateway/gateway.ts'
 import { type Command, print } from './command.ts'
 import { GATEWAY_OPTIONS, gatewayOf } from './gateway.ts'
 import { counted, table } from './table.ts'

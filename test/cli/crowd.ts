@@ -4,7 +4,7 @@
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Gateway } from '../../handler/gateway.ts'
+import { Gateway } from '../../plugin/gateway/gateway.ts'
 import { type Client, open } from '../support/client.ts'
 import { until } from '../support/wait.ts'
 

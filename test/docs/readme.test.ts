@@ -130,17 +130,18 @@ test('the route and its test compile, and the test passes', async (t) => {
 
 test('the plugin works in a project of one’s own, behind a gateway', async (t) => {
   const copy = copyOfProject(t)
-  for (const file of ['tsconfig.json', 'tsconfig.build.json']) cpSync(join(project, file), join(copy, file))
-  await execute(TSC, ['-p', join(copy, 'tsconfig.build.json')])
+  cpSync(join(project, 'tsconfig.json'), join(copy, 'tsconfig.json'))
+  await execute(TSC, ['-p', join(copy, 'plugin/tsconfig.build.json')])
   const app = await withFreePort(only('## Use the plugin in a project of your own', 'ts'), 3000)
-  writeFileSync(join(copy, 'own.ts'), app.text)
-  const compiler = { extends: './tsconfig.json', include: ['own.ts'] }
-  writeFileSync(join(copy, 'own.json'), JSON.stringify(compiler))
-  await execute(TSC, ['-p', join(copy, 'own.json')])
+  const own = join(copy, 'plugin/own.ts') // where `framegate` is the package that was just built
+  writeFileSync(own, app.text)
+  const compiler = { extends: '../tsconfig.json', include: ['own.ts'] }
+  writeFileSync(join(copy, 'plugin/own.json'), JSON.stringify(compiler))
+  await execute(TSC, ['-p', join(copy, 'plugin/own.json')])
 
-  const own = run(t, process.execPath, [join(copy, 'own.ts')])
+  const running = run(t, process.execPath, [own])
   await until('the app listens', () => {
-    assert.equal(own.process.exitCode, null, own.output())
+    assert.equal(running.process.exitCode, null, running.output())
     return isListening(app.port)
   })
   const gateway = await startGateway(t, { handler: false, env: { HANDLER_URL: `http://127.0.0.1:${app.port}` } })
@@ -168,7 +169,7 @@ test('every variable, npm script and file that the pages name is there', () => {
     const commands = named
       .filter((name) => !(name in scripts) && !['pack', 'install'].includes(name))
       .map((name) => `npm ${name}`)
-    const paths = [...text.matchAll(/`((?:lua|nginx|handler|site|cli|bench|docs|test)\/[\w./-]*)`/g)].map(
+    const paths = [...text.matchAll(/`((?:lua|nginx|plugin|handler|site|cli|bench|docs|test)\/[\w./-]*)`/g)].map(
       (match) => match[1]!,
     )
     return [

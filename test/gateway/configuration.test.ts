@@ -113,7 +113,7 @@ const gatewayNames = readGateway({}).names
 
 /** Names that the TypeScript of handler and command takes from the environment. */
 function readInTypeScript(): string[] {
-  const files = globSync(['handler/**/*.ts', 'cli/**/*.ts'], { cwd: project })
+  const files = globSync(['plugin/**/*.ts', 'handler/**/*.ts', 'cli/**/*.ts'], { cwd: project })
   const names = files.flatMap((file) =>
     [...read(file).matchAll(/\benv(?:ironment)?\.([A-Z][A-Z_]+)/g)].map((match) => match[1]!),
   )

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import test, { type TestContext } from 'node:test'
 import chat from '../../handler/routes/chat.ts'
-import { buildApp, effectsIn, event, type Kind } from './support.ts'
+import { buildApp, effectsIn, event, type Kind } from '../plugin/support.ts'
 
 const LOBBY = '/ws/chat/lobby'
 const TIME = '2026-11-20T10:00:00.123Z'

@@ -4,8 +4,8 @@ import cookie from '@fastify/cookie'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
 import { Type } from 'typebox'
-import websocket from '../../handler/websocket.ts'
-import { buildApp, event } from './support.ts'
+import websocket from '../../plugin/index.ts'
+import { buildApp, event } from '../plugin/support.ts'
 
 test('each event is a route of its own', async (t) => {
   const app = await buildApp(t)

@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import test from 'node:test'
 import { build } from '../../handler/app.ts'
 import { readConfig } from '../../handler/config.ts'
-import { event, request } from './support.ts'
+import { event, request } from '../plugin/support.ts'
 
 const SERVER = path.resolve(import.meta.dirname, '../../handler/server.ts')
 

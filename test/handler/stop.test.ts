@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import http from 'node:http'
 import test from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { batchRequest, buildApp, event, listen, request } from './support.ts'
+import { batchRequest, buildApp, event, listen, request } from '../plugin/support.ts'
 
 /** A socket whose messages are answered when `release` is called; `arrived` counts them. */
 async function slowApp(t: test.TestContext) {

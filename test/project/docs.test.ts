@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { EffectHeader, EventHeader } from '../../handler/headers.ts'
+import { EffectHeader, EventHeader } from '../../plugin/headers.ts'
 import { files, project, read } from './files.ts'
 
 const DOCUMENTS = files('*.md', 'docs/**/*.md')
@@ -63,11 +63,11 @@ test('every relative link of the documentation leads somewhere', () => {
   )
 })
 
-test('docs/protocol.md lists the headers of handler/headers.ts, each once', () => {
+test('docs/protocol.md lists the headers of plugin/headers.ts, each once', () => {
   assert.deepEqual(headersIn(read('docs/protocol.md')).sort(), HEADERS)
 })
 
-test('the gateway uses the headers of handler/headers.ts', () => {
+test('the gateway uses the headers of plugin/headers.ts', () => {
   const code = files('lua/framegate/**/*.lua')
     .map(read)
     .join('\n')

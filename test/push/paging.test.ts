@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Gateway } from '../../handler/gateway.ts'
+import { Gateway } from '../../plugin/gateway/gateway.ts'
 import { ask, controlSocket, joinMany, leave, pushGateway } from './support.ts'
 
 for (const workers of [2, 4]) {

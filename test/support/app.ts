@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import Fastify, { type FastifyInstance } from 'fastify'
-import websocket from '../../handler/websocket.ts'
+import websocket from '../../plugin/index.ts'
 
 export type AppOptions = { batch?: boolean; routes: (app: FastifyInstance) => void }
 

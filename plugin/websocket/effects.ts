@@ -1,9 +1,10 @@
-import { isUtf8 } from 'node:buffer'
+// What an answer does besides being a frame: checked, and written as headers or as a document.
+import { type Data, type FrameData, frameOf } from '../frame-data.ts'
+import { EffectHeader, encode, encodeListItem } from '../headers.ts'
 import { checkClose, closeHeader } from './close.ts'
-import { EffectHeader, encode, encodeListItem } from './headers.ts'
 
 /*
- * The effects document, `application/vnd.framegate.effects+json`: {"effects":[…]}, carried out in order.
+ * The effects document, `application/vnd.framegate.effects+json`: {"effects":[…]}, applied in order.
  * A frame is always a JSON string, its bytes as text or as base64; never nested JSON.
  *
  *   {"send":{"text":"…"}}  or  {"send":{"base64":"…"}}               a text or a binary frame to this connection
@@ -14,7 +15,6 @@ import { EffectHeader, encode, encodeListItem } from './headers.ts'
  *   {"user":"…"}                                                     names the connection's user
  *   {"close":{"code":4001,"reason":"…"}}                             always the last one
  */
-type FrameData = { text: string } | { base64: string }
 type Effect =
   | { send: FrameData }
   | { publish: { topic: string; except?: 'self' } & FrameData }
@@ -27,14 +27,11 @@ interface CloseEffect {
   reason: string
 }
 
-/** What a frame can be made of: a string is a text frame, bytes are a binary one, anything else is sent as JSON. */
-export type Data = string | Uint8Array | ArrayBuffer | number | boolean | null | object
-
 const MAX_NAME_BYTES = 255
 const MAX_STATE_BYTES = 4096
 const MAX_HEADER_BYTES = 2048
 
-/** The effects of one answer, in the order they were asked for. */
+/** The effects of one answer, in the order in which the handler asked for them. */
 export class Effects {
   readonly #list: Effect[] = []
   #close: CloseEffect | null = null
@@ -105,34 +102,13 @@ export class Effects {
     return bytes > MAX_HEADER_BYTES ? null : headers
   }
 
-  /** The effects document. The answer's body, if it is a frame, goes out after all frames and before a close. */
+  /** The effects document. `body`, the answer itself if it is a frame, goes out after all frames and before a close. */
   toDocument(body: FrameData | null): string {
     const effects: (Effect | { close: CloseEffect })[] = [...this.#list]
     if (body) effects.push({ send: body })
     if (this.#close) effects.push({ close: this.#close })
     return JSON.stringify({ effects })
   }
-}
-
-/**
- * The frame that data makes.
- * @throws {TypeError} for undefined, a function or a symbol, which JSON cannot hold
- */
-export function frameOf(data: Data): FrameData {
-  if (typeof data === 'string') return { text: data.toWellFormed() }
-  if (ArrayBuffer.isView(data))
-    return { base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') }
-  if (data instanceof ArrayBuffer) return { base64: Buffer.from(data).toString('base64') }
-  const json = JSON.stringify(data)
-  if (json === undefined)
-    throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
-  return { text: json.toWellFormed() }
-}
-
-/** The frame that an answer's body makes, as the gateway would read it from the body itself. */
-export function frameOfBody(body: string | Buffer, text: boolean): FrameData {
-  if (typeof body === 'string') return text ? frameOf(body) : frameOf(Buffer.from(body))
-  return text && isUtf8(body) ? { text: body.toString() } : frameOf(body)
 }
 
 function checkTopic(topic: string): string {

@@ -1,10 +1,11 @@
-import type { Traffic } from './gateway.ts'
+// What the control API reports about the gateway itself.
+import type { Traffic } from './connection-info.ts'
 
 export interface WorkerStatus {
   name: string
   pid: number
   configuration: number
-  /** It was told to go, and serves the sockets it has. */
+  /** It is shutting down after a reload, and serves the sockets it has. */
   is_leaving: boolean
   connections: number
   /** Bytes it occupies; what workers share is counted for each. */

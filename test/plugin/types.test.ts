@@ -111,7 +111,7 @@ test('any type provider infers', async (t) => {
 test('an app without a type provider has unknown where a schema would say more', async (t) => {
   const app = Fastify()
   t.after(() => app.close())
-  await app.register((await import('../../handler/websocket.ts')).default)
+  await app.register((await import('../../plugin/index.ts')).default)
   app.ws('/ws/x', {
     schema: { message: { type: 'object' } },
     message(request) {
@@ -120,6 +120,6 @@ test('an app without a type provider has unknown where a schema would say more',
     },
   })
   app.get('/', (request) => {
-    same<typeof request.event, import('../../handler/websocket.ts').SocketEvent | undefined>()
+    same<typeof request.event, import('../../plugin/index.ts').SocketEvent | undefined>()
   })
 })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import websocket, { MediaType, type WebsocketOptions } from '../../handler/websocket.ts'
+import websocket, { MediaType, type WebsocketOptions } from '../../plugin/index.ts'
 
 export type App = Awaited<ReturnType<typeof buildApp>>
 

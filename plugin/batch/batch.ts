@@ -1,13 +1,14 @@
+// A batch of events in one request, and its answer: a line of JSON for each event when it is done.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
-import { type BatchEvent, EventRequest } from './batch-request.ts'
-import { EventResponse, type EventSink } from './batch-response.ts'
-import { MediaType } from './headers.ts'
+import { MediaType } from '../headers.ts'
 import { refuse, turnAway } from './refusal.ts'
+import { type BatchEvent, EventRequest } from './request.ts'
+import { EventResponse, type EventSink } from './response.ts'
 
 const MAX_BATCH_BYTES = 64 * 1024 * 1024
 
-/** What a batch needs of the app it runs in; one that is closing runs no more events. */
+/** What a batch needs of the app it runs in. An app that is closing runs no more events. */
 export interface BatchApp {
   routing(request: IncomingMessage, response: ServerResponse): void
   log: FastifyBaseLogger
@@ -20,9 +21,9 @@ export function isBatch(request: IncomingMessage): boolean {
 }
 
 /**
- * Answers a batch: every event runs through the app's routes as if it had come alone, and gets a line of the answer
- * when it is done. A batch that cannot be read is answered with 400 or 413 as a whole, one that comes too late with 503,
- * and none of it is run.
+ * Answers a batch: every event runs through the app's routes as if it had come alone. The answer gets a line for it
+ * when it is done. A batch that cannot be read is answered with 400 or 413 as a whole, and one that comes too late with
+ * 503; none of its events runs.
  */
 export function answerBatch(app: BatchApp, request: IncomingMessage, response: ServerResponse): void {
   readBody(request, (body) => {
@@ -118,7 +119,7 @@ class Batch implements EventSink {
     try {
       this.#app.routing(request as unknown as IncomingMessage, response as unknown as ServerResponse)
     } catch (error) {
-      // Alone this would end the process: Fastify throws when a synchronous handler's answer has a bad header.
+      // In a request of its own this would end the process: Fastify throws when a synchronous handler sets a bad header.
       this.#app.log.error({ err: error }, 'an event of a batch failed')
       response.destroy()
     }
@@ -139,7 +140,7 @@ class Batch implements EventSink {
     if (this.#started && !this.#flushing) this.#flushSoon()
   }
 
-  /** Events whose handlers waited for promises only are all done when the check phase comes: one write for them. */
+  /** Events that waited only for promises are all done when the check phase of the event loop comes: one write for them. */
   #flushSoon(): void {
     this.#flushing = true
     setImmediate(this.#flush)

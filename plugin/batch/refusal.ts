@@ -1,6 +1,7 @@
+// Answers to requests that never reach a route.
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 
-/** Answers a request that never reached a route with an error, in the form of Fastify's own. */
+/** Answers with an error in the form of Fastify's own. */
 export function refuse(response: ServerResponse, status: number, message: string): void {
   const body = JSON.stringify({ statusCode: status, error: STATUS_CODES[status], message })
   response.writeHead(status, {
@@ -10,7 +11,7 @@ export function refuse(response: ServerResponse, status: number, message: string
   response.end(body)
 }
 
-/** Answers that nothing was done, and that the gateway may send it again over another connection. */
+/** Answers that nothing was done: the gateway may send the request again over another connection. */
 export function turnAway(response: ServerResponse): void {
   response.setHeader('retry-after', '0')
   response.setHeader('connection', 'close')

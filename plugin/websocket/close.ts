@@ -1,4 +1,5 @@
-import { decode, EffectHeader, encode } from './headers.ts'
+// Close codes and reasons that a handler may choose.
+import { decode, EffectHeader, encode } from '../headers.ts'
 
 const MAX_REASON_BYTES = 123 // RFC 6455 5.5: a control frame holds 125 bytes, two of them are the code
 
@@ -17,7 +18,7 @@ export function checkClose(code: number, reason: string): void {
   }
 }
 
-/** The value of `ws-close`: the code, and behind a space the percent-encoded reason if there is one. */
+/** The value of `ws-close`: the code, then a space and the percent-encoded reason if there is one. */
 export function closeHeader(code: number, reason: string): string {
   return reason === '' ? String(code) : `${code} ${encode(reason)}`
 }

@@ -1,10 +1,11 @@
+// The request of one event in a batch.
 import { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import type { EventResponse } from './batch-response.ts'
+import type { EventResponse } from './response.ts'
 
-/** One event of a batch, as it stands in the batch's JSON. */
+/** One event in the JSON of a batch. */
 export interface BatchEvent {
   path: string
   headers: Record<string, string>
@@ -13,10 +14,10 @@ export interface BatchEvent {
 }
 
 /**
- * The request of one event in a batch: what Fastify and its plugins read of an http.IncomingMessage.
+ * What Fastify and its plugins read of an http.IncomingMessage.
  *
- * It is a Readable only for those who treat it as one. The stream's state, which costs more than a whole event,
- * is made when somebody first looks at it; a route of `app.ws` takes the frame and never does.
+ * It is a Readable, but its stream state costs more than a whole event. So the state is made when code first reads
+ * it; a route of `app.ws` takes the frame and never does.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the prototype is a Readable, set below
 export class EventRequest {
@@ -68,7 +69,7 @@ export class EventRequest {
     return this
   }
 
-  /** The whole frame, without any stream; undefined when it was taken, or is being read as a stream. */
+  /** The whole frame, without a stream; undefined when it was already taken, or is being read as a stream. */
   takeFrame(): string | Buffer | undefined {
     if (this.#streaming) return undefined
     const frame = this.#body ?? ''
@@ -76,7 +77,7 @@ export class EventRequest {
     return frame
   }
 
-  /** The batch's connection is lost: what an http.IncomingMessage does then. Who listens has made it a stream. */
+  /** The batch's connection is lost. Does what an http.IncomingMessage does then; a listener has made it a stream. */
   abort(): void {
     this.aborted = true
     if (!this.#streaming) return
@@ -84,7 +85,7 @@ export class EventRequest {
     this.destroy()
   }
 
-  /** The answer is complete: what is left of the body is of no interest, as in node:http. */
+  /** The answer is complete: the rest of the body is discarded, as in node:http. */
   finish(): void {
     if (this.#streaming) this.resume()
   }

@@ -1,7 +1,8 @@
+// `request.event`: what the gateway reports about an event, in `ce-*` headers.
 import type { IncomingHttpHeaders } from 'node:http'
-import { decode, EventHeader, EventType } from './headers.ts'
+import { decode, EventHeader, EventType } from '../headers.ts'
 
-/** The facts about one event on a socket, read from its `ce-*` headers. */
+/** One event on a socket. */
 export interface SocketEvent {
   type: 'open' | 'message' | 'close'
   /** The same when the event is delivered again: `<connection id>/<number>`. */
@@ -11,7 +12,7 @@ export interface SocketEvent {
   /** 0 is open. */
   number: number
   time: Date
-  /** What the last `reply.state` of this connection was. */
+  /** The last `reply.state` of this connection. */
   state: string | null
   /** Of a close: the code and reason of the close frame, and how long the socket was open, in ms. */
   closeCode: number | null
@@ -27,8 +28,8 @@ const TYPES = new Map<string, SocketEvent['type']>([
 
 /**
  * Reads the event from a request's headers.
- * Returns undefined for a request that is no event. Facts that are missing, as they may be in a test or from curl,
- * are empty: '', 0, null, and the present time.
+ * Returns undefined for a request that is no event. Headers may be missing in a test or from curl: the defaults
+ * are '', 0, null, and the present time.
  */
 export function readEvent(headers: IncomingHttpHeaders): SocketEvent | undefined {
   const type = TYPES.get(text(headers, EventHeader.type) ?? '')

@@ -1,19 +1,20 @@
+// Takes batches in front of Fastify, and turns events away while the app closes.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import { EventHeader } from '../headers.ts'
 import { answerBatch, type BatchApp, isBatch } from './batch.ts'
-import { EventHeader } from './headers.ts'
 import { turnAway } from './refusal.ts'
 
-/** How long connections that are kept alive may bring requests, and be told to go elsewhere, before idle ones close. */
+/** How long kept-alive connections may bring requests, and get `connection: close`, before idle ones are closed. */
 const LAST_CALL_MS = 100
 
 /**
- * Stands before a server's own request listener, below Fastify's hooks: a batch under an authentication hook would be
- * refused as a whole, where each of its events can be asked. Once the app closes, events that still arrive are
- * answered with 503 and `retry-after: 0`, which tells the gateway that nothing was done and it may try again.
+ * Sits in front of a server's own request listener, below Fastify's hooks: an authentication hook would refuse a batch
+ * as a whole, but it can check each of its events. Once the app closes, events that still arrive are answered with
+ * 503 and `retry-after: 0`: nothing was done, and the gateway may try again.
  */
-class Gate {
+class RequestGate {
   readonly #app: FastifyInstance
   readonly #batchApp: BatchApp
   readonly #servers = new Set<Server>()
@@ -25,7 +26,7 @@ class Gate {
     this.#batchApp = { routing: app.routing, log: app.log, closing: () => this.#closed !== undefined }
   }
 
-  /** Puts itself before the request listeners that the server has. */
+  /** Puts itself in front of the request listeners that the server has. */
   guard(server: Server): void {
     if (this.#servers.has(server)) return
     this.#servers.add(server)
@@ -39,7 +40,7 @@ class Gate {
     })
   }
 
-  /** Turns events away from now on. Resolves when those that were on their way have been told. */
+  /** Turns events away from now on. Resolves when those that were on their way have their answer. */
   close(): Promise<void> {
     this.#closed ??= this.#lastCall()
     return this.#closed
@@ -66,13 +67,13 @@ class Gate {
   }
 }
 
-/** The gate of the app's server: one, in however many parts of the app the plugin is registered. */
-export function gateOf(app: FastifyInstance): Gate {
+/** The gate of the app's server: one, even when several parts of the app register the plugin. */
+export function requestGateOf(app: FastifyInstance): RequestGate {
   let gate = gates.get(app.server)
-  if (!gate) gates.set(app.server, (gate = new Gate(app)))
+  if (!gate) gates.set(app.server, (gate = new RequestGate(app)))
   return gate
 }
-const gates = new WeakMap<Server, Gate>()
+const gates = new WeakMap<Server, RequestGate>()
 
 function isEvent(request: IncomingMessage): boolean {
   return request.headers[EventHeader.type] !== undefined

@@ -1,3 +1,4 @@
+// What can go wrong between this program and the gateway.
 const SOCKET_HINT = 'start the gateway, or say where its socket is (CONTROL_SOCKET)'
 const URL_HINT = 'start the gateway with CONTROL_PORT and CONTROL_TOKEN, or say where it is (CONTROL_URL)'
 
@@ -8,7 +9,7 @@ export interface Problem {
   detail?: string
 }
 
-/** The gateway refused, or could not do, what it was asked. */
+/** The gateway refused a request, or could not execute it. */
 export class GatewayError extends Error {
   override readonly name: string = 'GatewayError'
   readonly statusCode: number
@@ -28,12 +29,12 @@ export class GoneError extends GatewayError {
   override readonly name = 'GoneError'
 }
 
-/** The connection does not read as fast as it is sent to: its outbox is full, and the frame was dropped. */
+/** The client reads too slowly: the outbox of its connection is full, and the frame was dropped. */
 export class SlowReaderError extends GatewayError {
   override readonly name = 'SlowReaderError'
 }
 
-/** There was no answer. The message says where it was asked for, and what to do. */
+/** There was no answer. The message names the address, and says what to do. */
 export class UnreachableError extends GatewayError {
   override readonly name = 'UnreachableError'
 
@@ -54,13 +55,13 @@ export function errorOf(problem: Problem): GatewayError {
   }
 }
 
-/** Says in one sentence why there was no answer from `where`: a path of a socket, or a URL. */
+/** The error for no answer from `where`, the path of a socket or a URL: one sentence that says why. */
 export function unreachable(where: string, cause: NodeJS.ErrnoException): UnreachableError {
   const isSocket = !where.startsWith('http:')
   const hint = isSocket ? SOCKET_HINT : URL_HINT
   const sentence = (): string => {
     if (cause.syscall !== 'connect' && cause.syscall !== 'getaddrinfo') {
-      return `${where} gave no answer (${cause.message}): whether the request was carried out is not known`
+      return `${where} did not answer (${cause.message}): it may or may not have executed the request`
     }
     switch (cause.code) {
       case 'ENOENT':

@@ -1,24 +1,25 @@
+// The response of one event in a batch.
 import { isUtf8 } from 'node:buffer'
 import { type OutgoingHttpHeader, type OutgoingHttpHeaders, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
-import type { EventRequest } from './batch-request.ts'
-import { isText } from './headers.ts'
+import { isText } from '../headers.ts'
+import type { EventRequest } from './request.ts'
 
 /** Where the answers of a batch's events go. */
 export interface EventSink {
-  /** An event's line of the answer, without its line break. */
+  /** Takes the event's line of the answer, without a line break. */
   line(json: string, response: EventResponse): void
-  /** The event's answer broke off; it gets no line. */
+  /** The event's answer was aborted: it gets no line. */
   lost(response: EventResponse): void
 }
 
-/** Headers of the one connection to the gateway, which say nothing about an event. */
+/** Headers about the connection to the gateway, not about an event. */
 const HOP_BY_HOP = new Set(['content-length', 'connection', 'keep-alive', 'transfer-encoding', 'date', 'trailer'])
 
 /**
- * The response of one event in a batch: what Fastify and its plugins use of an http.ServerResponse.
- * As with EventRequest the stream's state is made only for those who look at it: `end(body)` does not.
+ * What Fastify and its plugins use of an http.ServerResponse. As in EventRequest, the stream state is made when code
+ * first reads it; `end(body)` does not.
  */
 export class EventResponse {
   statusCode = 200
@@ -130,13 +131,13 @@ export class EventResponse {
     return this
   }
 
-  /** Breaks the answer off. As in node:http the error is not the response's to emit. */
+  /** Aborts the answer. As in node:http, the response emits no error. */
   destroy(): this {
     Writable.prototype.destroy.call(this as unknown as Writable)
     return this
   }
 
-  /** Tells those who listen; called by the batch in a later tick, as a socket would. */
+  /** Emits `finish` and `close`. The batch calls it in a later tick, as a socket would. */
   finish(): void {
     if (!this.#streaming) {
       this.emit('finish')
@@ -221,7 +222,7 @@ function check(name: string, value: OutgoingHttpHeader): void {
   else validateHeaderValue(name, value as string)
 }
 
-/** A value as the gateway would have read it: one string, but a list of cookies. */
+/** A value as the gateway would have read it: one string, or a list of cookies. */
 function headerJson(name: string, value: OutgoingHttpHeader): string {
   if (name === 'set-cookie') return JSON.stringify([value].flat())
   return JSON.stringify(Array.isArray(value) ? value.join(', ') : String(value))

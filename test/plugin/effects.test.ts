@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import test from 'node:test'
 import type { FastifyReply } from 'fastify'
-import { Close } from '../../handler/websocket.ts'
+import { Close } from '../../plugin/index.ts'
 import { buildApp, effectsIn, event } from './support.ts'
 
 /** The answer of a message whose handler does this. */

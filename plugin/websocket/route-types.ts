@@ -1,3 +1,4 @@
+// The types of `app.ws`: what a route's schema says about its handlers.
 import type {
   ContextConfigDefault,
   FastifyBaseLogger,
@@ -65,7 +66,7 @@ type SocketReply<
   Reply extends RawReplyDefaultExpression<Server>,
 > = FastifyReply<RouteGenericInterface, Server, Request, Reply>
 
-/** The options of a Fastify route, hooks among them; each holds for all three events. */
+/** The options of a Fastify route, with its hooks; each applies to all three events. */
 type CommonOptions<
   Provider extends FastifyTypeProvider,
   Server extends RawServerBase,
@@ -77,7 +78,7 @@ type CommonOptions<
   'schema' | 'exposeHeadRoute'
 >
 
-/** What `app.ws` takes. An event without a handler does nothing, but a message without one is a 404. */
+/** What `app.ws` takes. An event without a handler does nothing; a message without one is a 404. */
 export type SocketRoute<
   Schema extends SocketSchema = SocketSchema,
   Provider extends FastifyTypeProvider = FastifyTypeProviderDefault,
@@ -95,7 +96,7 @@ export type SocketRoute<
     reply: SocketReply<Server, Request, Reply>,
   ): unknown
 
-  /** A frame. What it returns is the frame that answers it; when it returns nothing, nothing is sent. */
+  /** A frame. What it returns is the frame that answers it; if it returns nothing, nothing is sent. */
   message?(
     this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
     request: SocketRequest<Message<Provider, Schema>, Schema, Provider, Server, Request, Logger>,

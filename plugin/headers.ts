@@ -1,9 +1,7 @@
-/**
- * Every name that goes over the wire between gateway and handler, once, and how values are written in them.
- * docs/protocol.md explains each; a test compares the two lists.
- */
+// Every name that goes over the wire between gateway and handler, and how values are written in headers.
+// docs/protocol.md explains each; a test compares the two lists.
 
-/** Facts about the event, gateway to handler. */
+/** About the event, gateway to handler. */
 export const EventHeader = {
   specversion: 'ce-specversion',
   type: 'ce-type',
@@ -54,7 +52,7 @@ export function encode(value: string): string {
   return value.toWellFormed().replace(UNSAFE, encodeURIComponent)
 }
 
-/** As `encode`, for values that stand in a comma-separated list: the comma is encoded too. */
+/** As `encode`, for values in a comma-separated list: the comma is encoded too. */
 export function encodeListItem(value: string): string {
   return value.toWellFormed().replace(UNSAFE_IN_LIST, encodeURIComponent)
 }

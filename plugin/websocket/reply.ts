@@ -1,8 +1,10 @@
+// The effects on `reply`, and the hooks that put them into the answer.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Data, frameOfBody } from '../frame-data.ts'
+import { EffectHeader, isText, MediaType } from '../headers.ts'
 import { Close, parseCloseHeader } from './close.ts'
-import { type Data, Effects, frameOfBody } from './effects.ts'
+import { Effects } from './effects.ts'
 import { readEvent, readState } from './event.ts'
-import { EffectHeader, isText, MediaType } from './headers.ts'
 
 /** What an answer can do besides being a frame. All of it works in hooks too, and in routes made without `app.ws`. */
 export interface ReplyEffects {
@@ -11,11 +13,11 @@ export interface ReplyEffects {
   unsubscribe(...topics: string[]): this
   /** Sends a frame to all subscribers of a topic; with `except: 'self'` not to this connection. */
   publish(topic: string, data: Data, options?: { except?: 'self' }): this
-  /** Sends a frame of its own to this connection, before the one that the answer's body is. */
+  /** Sends a further frame to this connection, before the one of the answer's body. */
   frame(data: Data): this
   /** Closes the socket after the answer: 1000 or 3000-4999, and a reason of at most 123 bytes. */
   close(code?: number, reason?: string): this
-  /** At most 4096 bytes that the gateway keeps with the connection and sends along with every event; null removes it. */
+  /** At most 4096 bytes that the gateway keeps with the connection and sends with every event; null removes it. */
   state: string | null
   /** Names the connection's user. Null until it is set in this answer. */
   user: string | null
@@ -86,7 +88,7 @@ function decorateValues(app: FastifyInstance): void {
 
 /**
  * The onSend hook that puts the effects into the answer: as headers, or as a document with the body in it.
- * It comes last of a route's hooks, so the body is what the client is to get.
+ * It is the last of a route's hooks, so it sees the body that the client gets.
  */
 export function sendEffects(
   request: FastifyRequest,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import dns from 'node:dns'
 import test from 'node:test'
-import { MediaType } from '../../handler/websocket.ts'
+import { MediaType } from '../../plugin/index.ts'
 import { batchRequest, buildApp, event, listen, request, sendBatch } from './support.ts'
 
 test('only POST / with exactly the batch type is a batch', async (t) => {

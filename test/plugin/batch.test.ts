@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import test from 'node:test'
 import cookie from '@fastify/cookie'
 import { Type } from 'typebox'
-import { Close } from '../../handler/websocket.ts'
+import { Close } from '../../plugin/index.ts'
 import {
   type Answer,
   type App,
@@ -187,6 +187,18 @@ function ofAnswer({ status, headers, body }: Answer): Result {
   return { status, headers: withoutConnection(headers), body: body.toString('base64') }
 }
 
+/** light-my-request has no socket, adds a user-agent, and keeps headers that node:http drops with a bad one. */
+const IN_INJECT_DIFFERENT = /\/(?:raw|destroy|headers|bad-header)\?/
+
+async function ofInject(app: App, asked: ReturnType<typeof event>): Promise<Result> {
+  const { statusCode: status, headers, rawPayload } = await app.inject(asked)
+  const values = Object.entries(withoutConnection(headers)).map(([name, value]) => [
+    name,
+    name === 'set-cookie' ? [value].flat() : [value].flat().join(', '),
+  ])
+  return { status, headers: Object.fromEntries(values), body: rawPayload.toString('base64') }
+}
+
 function ofLine(line: Line | undefined): Result {
   if (!line) return 'lost'
   assert.ok((line.body ?? '').isWellFormed())
@@ -194,7 +206,7 @@ function ofLine(line: Line | undefined): Result {
   return { status: line.status, headers: withoutConnection(line.headers), body }
 }
 
-test('every kind of answer is the same alone and in a batch', async (t) => {
+test('every kind of answer is the same alone, in a batch and from app.inject', async (t) => {
   const app = await buildApp(t, { trustProxy: true })
   const done: string[] = []
   await addHooks(app, done)
@@ -247,6 +259,10 @@ test('every kind of answer is the same alone and in a batch', async (t) => {
     '/ws/destroy?q=1',
     '/ws/failing-stream?q=1',
   ])
+  for (const [i, asked] of events.entries()) {
+    if (IN_INJECT_DIFFERENT.test(asked.url)) continue
+    assert.deepEqual(await ofInject(app, asked).catch(() => 'lost'), alone[i], `${asked.url} from app.inject`)
+  }
 })
 
 test('lines come as their events finish, and a batch that is answered at once is one write', async (t) => {

@@ -1,9 +1,13 @@
-import type { Data } from './effects.ts'
-import { type Ask, GatewayClient, type GatewayOptions } from './gateway-client.ts'
-import { errorOf, type GatewayError, type Problem } from './gateway-errors.ts'
-import type { GatewayStatus } from './gateway-status.ts'
+// The client of the control API: pushes to open sockets, and lists them.
+import { contentOf, type Data, frameOf } from '../frame-data.ts'
+import { type ControlRequest, GatewayClient, type GatewayOptions } from './client.ts'
+import type { ConnectionInfo, ConnectionPage, Page, TopicCount, TopicPage } from './connection-info.ts'
+import { errorOf, type GatewayError, type Problem } from './errors.ts'
+import type { GatewayStatus } from './status.ts'
 
-export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway-errors.ts'
+export type { ConnectionInfo, ConnectionPage, Page, TopicCount, TopicPage } from './connection-info.ts'
+export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './errors.ts'
+export type { GatewayStatus } from './status.ts'
 export type { GatewayOptions }
 
 /** How many sockets took a frame, and how many refused it because their outbox was full. */
@@ -12,57 +16,8 @@ export interface Counts {
   dropped: number
 }
 
-/** From clients, and to them. */
-export interface Traffic {
-  in: number
-  out: number
-}
-
-/** What the gateway knows of an open socket. Times are seconds. */
-export interface ConnectionFacts {
-  id: string
-  user?: string
-  address: string
-  path: string
-  topics: string[]
-  /** RFC 3339 */
-  opened: string
-  age: number
-  idle: number
-  /** Bytes that wait to be sent. */
-  outbox: number
-  /** Messages. */
-  frames: Traffic
-  /** Payload of the messages. */
-  bytes: Traffic
-}
-
-export interface Page {
-  limit?: number | undefined
-  cursor?: string | undefined
-}
-
-export interface ConnectionPage {
-  connections: ConnectionFacts[]
-  /** How many there are on all pages. */
-  count: number
-  /** Begins the next page; absent on the last. */
-  cursor?: string
-}
-
-export interface TopicCount {
-  topic: string
-  count: number
-}
-
-export interface TopicPage extends ConnectionPage {
-  topic: string
-}
-
-export type { GatewayStatus, WorkerStatus } from './gateway-status.ts'
-
 export interface SendOptions {
-  /** A request that comes again with the same key within 60 s gets the first answer, and delivers nothing twice. */
+  /** A request that is repeated with the same key within 60 s gets the first answer, and delivers nothing twice. */
   idempotencyKey?: string | undefined
 }
 
@@ -79,8 +34,8 @@ export type BatchItem =
   | { broadcast: true; data: Data; except?: string | undefined }
 
 /**
- * Pushes to open sockets, and tells who is there. A string is sent as a text frame, bytes as a binary one, anything
- * else as JSON. What is awaited before the next call arrives in that order.
+ * Pushes to open sockets, and lists them. A string is sent as a text frame, bytes as a binary one, anything else as
+ * JSON. Pushes that are awaited one after the other arrive in that order.
  *
  * Every method rejects with a GatewayError: GoneError, SlowReaderError (of `send` alone) and UnreachableError are its kinds.
  */
@@ -111,18 +66,18 @@ export class Gateway {
     return this.#push('/broadcast', data, options)
   }
 
-  /** Many pushes in one request, at most 1,000. Answers stand in the order of the items: counts, or an error. */
+  /** At most 1,000 pushes in one request. The answers are in the order of the items: counts, or an error. */
   async batch(
     items: readonly BatchItem[],
     { idempotencyKey }: SendOptions = {},
   ): Promise<Array<Counts | GatewayError>> {
     const body = JSON.stringify(items.map(batchElement))
-    const ask: Ask = { method: 'POST', path: '/batch', body, type: 'application/json', idempotencyKey }
-    const answers: Array<{ status: number; body: Counts & Problem }> = await this.#client.json(ask)
+    const asked: ControlRequest = { method: 'POST', path: '/batch', body, type: 'application/json', idempotencyKey }
+    const answers = await this.#client.json<Array<{ status: number; body: Counts & Problem }>>(asked)
     return answers.map(({ status, body }) => (status === 200 ? body : errorOf({ ...body, status })))
   }
 
-  /** Closes a socket, after what waits to be sent to it. The code is 1000 or 3000 to 4999. */
+  /** Closes a socket after everything that waits to be sent to it. The code is 1000 or 3000 to 4999. */
   async close(id: string, code = 1000, reason = ''): Promise<void> {
     await this.#client.json({
       method: 'DELETE',
@@ -130,17 +85,17 @@ export class Gateway {
     })
   }
 
-  async connection(id: string): Promise<ConnectionFacts> {
+  async connection(id: string): Promise<ConnectionInfo> {
     return this.#get(pathOf('connections', id))
   }
 
-  /** A page of connections, in the order of their ids: 100 of them unless `limit` says else, at most 1,000. */
+  /** A page of connections, in the order of their ids: `limit` of them, by default 100 and at most 1,000. */
   async connections({ limit, cursor }: Page = {}): Promise<ConnectionPage> {
     return this.#get(withQuery('/connections', { limit, cursor }))
   }
 
   /**
-   * Every connection, or every subscriber of a topic, fetched by the page of `limit`:
+   * Every connection, or every subscriber of a topic, fetched in pages of `limit`:
    * `for await (const { id } of gateway.everyConnection())`.
    */
   async *everyConnection({
@@ -149,7 +104,7 @@ export class Gateway {
   }: {
     topic?: string
     limit?: number
-  } = {}): AsyncGenerator<ConnectionFacts, void, undefined> {
+  } = {}): AsyncGenerator<ConnectionInfo, void, undefined> {
     let cursor: string | undefined
     do {
       const page: ConnectionPage = await (topic === undefined
@@ -165,7 +120,7 @@ export class Gateway {
     return (await this.#get<{ topics: TopicCount[] }>('/topics')).topics
   }
 
-  /** Who subscribes to a topic: a page, as `connections` has it. */
+  /** A page of the subscribers of a topic, as in `connections`. */
   async topic(name: string, { limit, cursor }: Page = {}): Promise<TopicPage> {
     return this.#get(withQuery(pathOf('topics', name), { limit, cursor }))
   }
@@ -179,12 +134,12 @@ export class Gateway {
     await this.#client.json({ method: 'DELETE', path: pathOf('topics', topic, 'connections', id) })
   }
 
-  /** The gateway and its workers in a few numbers; what is counted is counted since the gateway started. */
+  /** The gateway and its workers in a few numbers. Counters began when the gateway started. */
   async status(): Promise<GatewayStatus> {
     return this.#get('/status')
   }
 
-  /** Ends the connections that are kept for the next request. The app does so when it closes. */
+  /** Closes the connections that are kept for the next request. An app closes those of `app.gateway` itself. */
   end(): void {
     this.#client.close()
   }
@@ -198,29 +153,8 @@ export class Gateway {
   }
 }
 
-type Content = { body: string | Uint8Array; type: string }
-
-function contentOf(data: Data): Content {
-  if (typeof data === 'string') return { body: data.toWellFormed(), type: 'text/plain; charset=utf-8' }
-  if (ArrayBuffer.isView(data)) return bytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-  if (data instanceof ArrayBuffer) return bytes(new Uint8Array(data))
-  const body = JSON.stringify(data)
-  if (body === undefined)
-    throw new TypeError(`a frame must be a string, bytes or something JSON can hold, got ${typeof data}`)
-  return { body, type: 'application/json' }
-}
-
-function bytes(body: Uint8Array): Content {
-  return { body, type: 'application/octet-stream' }
-}
-
 function batchElement(item: BatchItem): object {
-  const { body } = contentOf(item.data)
-  return {
-    method: 'POST',
-    path: batchPath(item),
-    ...(typeof body === 'string' ? { text: body } : { base64: Buffer.from(body).toString('base64') }),
-  }
+  return { method: 'POST', path: batchPath(item), ...frameOf(item.data) }
 }
 
 function batchPath(item: BatchItem): string {

@@ -1,13 +1,14 @@
+// Makes `request.body` of a frame, in place of Fastify's content type parsers.
 import { AsyncResource } from 'node:async_hooks'
 import type { Readable } from 'node:stream'
 import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { EventRequest } from './batch-request.ts'
+import { EventRequest } from '../batch/request.ts'
 
 type Next = (request: FastifyRequest, reply: FastifyReply) => void
 type Done = (error: Error | null, frame?: string | Buffer) => void
 type ParseJson = (request: FastifyRequest, body: string, done: (error: Error | null, value?: unknown) => void) => void
 
-/** A frame that a route with `schema.message` cannot take; the client gets it as its answer. */
+/** A frame that is no JSON, for a route with `schema.message`. The client gets this error as its answer. */
 export class FrameError extends Error {
   override readonly name = 'FrameError'
   readonly statusCode = 400
@@ -16,14 +17,14 @@ export class FrameError extends Error {
 
 /**
  * Makes `request.body` of a frame: the string or the Buffer as it is, or with `schema.message` the value that the
- * text holds as JSON. The content type of a text frame is only a hint, so Fastify's parsers, which go by it, and
- * which any plugin may replace, are no use here. This stands in their place for one route (see `withParser`).
+ * text holds as JSON. Fastify's parsers go by the content type, which is only a hint for a text frame, and any plugin
+ * may replace them. So this replaces them for one route (see `withParser`).
  */
 export class FrameParser {
   readonly #limit: number
   readonly #parseJson: ParseJson | null
 
-  /** `limit` is the route's bodyLimit; `json` says whether frames hold JSON. */
+  /** `limit` is the route's bodyLimit, in bytes; `json`: whether frames hold JSON. */
   constructor(app: FastifyInstance, limit: number | undefined, json: boolean) {
     const { bodyLimit, onProtoPoisoning, onConstructorPoisoning } = app.initialConfig
     this.#limit = limit ?? bodyLimit ?? 1024 * 1024
@@ -105,7 +106,7 @@ export class FrameParser {
  * Runs `register`, which adds a route to the instance, so that the route's bodies are parsed by `parser`.
  * Fastify has no public way to give one route its own parser, whatever the content type: the route takes the
  * instance's parser when it is added.
- * @throws {Error} when this version of Fastify keeps its parser elsewhere
+ * @throws {Error} when this version of Fastify keeps its parser somewhere else
  */
 export function withParser(app: FastifyInstance, parser: FrameParser, register: () => void): void {
   const key = findSymbol(app, 'fastify.contentTypeParser')
@@ -120,7 +121,7 @@ export function withParser(app: FastifyInstance, parser: FrameParser, register: 
   }
 }
 
-/** What there is to read: the request, or the stream that a preParsing hook put in its place. */
+/** What to read: the request, or the stream with which a preParsing hook replaced it. */
 function payloadOf(request: FastifyRequest): unknown {
   if (payloadKey === undefined || !Object.hasOwn(request, payloadKey)) {
     payloadKey = findSymbol(request, 'fastify.RequestPayloadStream')

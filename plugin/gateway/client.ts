@@ -1,0 +1,111 @@
+// Requests to the control API: where it is, the token, and which requests may be repeated.
+import { Agent } from 'node:http'
+import { resolve } from 'node:path'
+import { errorOf, UnreachableError, unreachable } from './errors.ts'
+import { type Answer, exchange } from './exchange.ts'
+
+export interface GatewayOptions {
+  /** `unix:/path/to/control.sock` or `http://host:port`. Default: CONTROL_URL, CONTROL_SOCKET, or run/control/control.sock here. */
+  url?: string | undefined
+  /** The CONTROL_TOKEN of the gateway; only sent over TCP. Default: CONTROL_TOKEN. */
+  token?: string | undefined
+  /** Milliseconds that may pass without a byte of the answer. Default 10,000. */
+  timeout?: number | undefined
+}
+
+export interface ControlRequest {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  path: string
+  body?: string | Uint8Array
+  type?: string
+  idempotencyKey?: string | undefined
+}
+
+const DEFAULT_SOCKET = 'run/control/control.sock'
+const MAX_CONNECTIONS = 64
+/** The status of a worker that is shutting down after a reload: it has done nothing. */
+const LEAVING = 503
+/** Below nginx's keepalive_timeout (75 s), so that no request is sent at the moment when nginx closes the connection. */
+const IDLE_MS = 30_000
+
+/** Sends requests to the control API over kept-alive connections. */
+export class GatewayClient {
+  /** The path of the socket, or the URL. */
+  readonly where: string
+  readonly #target: string
+  readonly #headers: Record<string, string> = {}
+  readonly #timeoutMs: number
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, timeout: IDLE_MS })
+
+  /** @throws {TypeError} for a url that is neither of the two forms */
+  constructor(options: GatewayOptions, env: Record<string, string | undefined>) {
+    this.#target = targetOf(options.url ?? (env.CONTROL_URL || `unix:${env.CONTROL_SOCKET || DEFAULT_SOCKET}`))
+    const isSocket = this.#target.startsWith('unix:')
+    this.where = isSocket ? this.#target.slice('unix:'.length) : this.#target
+    const token = options.token ?? env.CONTROL_TOKEN
+    if (token && !isSocket) this.#headers.authorization = `Bearer ${token}`
+    this.#timeoutMs = options.timeout ?? 10_000
+  }
+
+  /**
+   * The JSON of the answer, which the caller knows the type of; undefined for 204.
+   * @throws {GatewayError} for a refusal, and when there is no answer
+   */
+  async json<T>(asked: ControlRequest): Promise<T> {
+    const { status, body } = await this.#answer(asked)
+    if (status === 204) return undefined as T
+    let value
+    try {
+      value = JSON.parse(body)
+    } catch (cause) {
+      throw new UnreachableError(
+        `what answers on ${this.where} is not the control API of framegate (status ${status})`,
+        { cause },
+      )
+    }
+    if (status !== 200) throw errorOf({ ...value, status })
+    return value
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  async #answer(asked: ControlRequest): Promise<Answer> {
+    try {
+      const answer = await this.#attempt(asked)
+      if (answer.status !== LEAVING) return answer
+    } catch (error) {
+      if (!isRepeatable(asked, error as NodeJS.ErrnoException)) throw unreachable(this.where, error as Error)
+    }
+    try {
+      return await this.#attempt(asked)
+    } catch (error) {
+      throw unreachable(this.where, error as Error)
+    }
+  }
+
+  #attempt({ method, path, body, type, idempotencyKey }: ControlRequest): Promise<Answer> {
+    const headers = { ...this.#headers }
+    if (type !== undefined) headers['content-type'] = type
+    if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey
+    return exchange(this.#target, { method, path, headers, body, timeoutMs: this.#timeoutMs, agent: this.#agent })
+  }
+}
+
+/**
+ * Whether a request whose connection broke may be sent again. A POST without a key only when the gateway certainly
+ * did not read all of it: it could not be written, or the kernel reports that it was closed unread. A kept-alive
+ * connection ends like that when nginx reloads at the same moment.
+ */
+function isRepeatable({ method, idempotencyKey }: ControlRequest, { code, syscall }: NodeJS.ErrnoException): boolean {
+  if (code !== 'ECONNRESET' && code !== 'EPIPE') return false
+  return method !== 'POST' || idempotencyKey !== undefined || syscall !== undefined
+}
+
+/** What `exchange` takes. The error does not show the url: there may be a password in it. */
+function targetOf(url: string): string {
+  if (/^unix:./.test(url)) return `unix:${resolve(url.slice('unix:'.length))}`
+  if (/^http:\/\/[^/?#@]+\/?$/i.test(url) && URL.canParse(url)) return `http://${new URL(url).host}`
+  throw new TypeError('the url of a gateway (CONTROL_URL) is unix:/path/to/control.sock or http://host:port')
+}

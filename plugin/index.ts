@@ -1,0 +1,89 @@
+// The npm package framegate: a Fastify plugin that makes a WebSocket a route, and a client to push to open sockets.
+import type { Server } from 'node:http'
+import type { FastifyInstance, FastifyPluginCallback, RouteOptions } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { requestGateOf } from './batch/request-gate.ts'
+import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
+import type { SocketEvent } from './websocket/event.ts'
+import { decorate, keepCloseCode, type ReplyEffects, sendEffects } from './websocket/reply.ts'
+import { type AnyRoute, addSocket, routeByEvent } from './websocket/route.ts'
+import type { SocketRoute, SocketSchema } from './websocket/route-types.ts'
+
+export type { Data } from './frame-data.ts'
+export type {
+  BatchItem,
+  ConnectionInfo,
+  ConnectionPage,
+  Counts,
+  GatewayOptions,
+  GatewayStatus,
+  Page,
+  PushOptions,
+  SendOptions,
+  TopicCount,
+  TopicPage,
+} from './gateway/gateway.ts'
+export { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway/gateway.ts'
+export { EffectHeader, EventHeader, EventType, MediaType } from './headers.ts'
+export { Close } from './websocket/close.ts'
+export type { ReplyEffects, SocketEvent, SocketRoute, SocketSchema }
+
+export interface WebsocketOptions {
+  /** Whether the gateway may send events in batches. Default true. */
+  batch?: boolean
+  /** Where `app.gateway` finds the gateway's control API. Default: what the environment says. */
+  gateway?: GatewayOptions
+}
+
+declare module 'fastify' {
+  interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
+    /**
+     * Adds a socket: one route `POST path` for each of its events. Returns the instance.
+     * @throws {TypeError} for `schema.body` and `schema.response`, which are `message` and `reply` here
+     */
+    ws<const Schema extends SocketSchema>(
+      path: string,
+      route: SocketRoute<Schema, TypeProvider, RawServer, RawRequest, RawReply, Logger>,
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    /** Pushes: to a connection, a topic, a user or everybody. */
+    gateway: Gateway
+  }
+  interface FastifyRequest {
+    /** The event; undefined in a request that is none. */
+    event: SocketEvent | undefined
+  }
+  interface FastifyReply extends ReplyEffects {}
+}
+
+const websocket: FastifyPluginCallback<WebsocketOptions> = (app, options, done) => {
+  routeByEvent(app)
+  decorate(app)
+  app.decorate('ws', function (this: FastifyInstance, path: string, route: AnyRoute) {
+    return addSocket(this, path, { ...route, batch: options.batch ?? true })
+  } as FastifyInstance['ws'])
+  const gateway = new Gateway(options.gateway)
+  app.decorate('gateway', gateway)
+  app.addHook('onClose', () => gateway.end())
+  app.addHook('onRoute', (route) => {
+    if (![route.method].flat().includes('POST')) return
+    route.onSend = [route.onSend ?? [], sendEffects].flat() as RouteOptions['onSend']
+    route.onError = [route.onError ?? [], keepCloseCode].flat() as RouteOptions['onError']
+  })
+  const gate = requestGateOf(app)
+  gate.guard(app.server)
+  app.addHook('onListen', () => secondaryServers(app).forEach((server) => gate.guard(server)))
+  app.addHook('preClose', () => gate.close())
+  done()
+}
+
+/**
+ * The Fastify plugin: `app.ws`, `request.event`, the effects on `reply`, `app.gateway`, batches, and a stop that loses no event.
+ * Register it before the routes: `await app.register(websocket)`.
+ */
+export default fastifyPlugin(websocket, { name: 'framegate', fastify: '5.x' })
+
+/** Listening on `localhost` Fastify opens a server for ::1 too, and shows it to nobody. */
+function secondaryServers(app: FastifyInstance): Server[] {
+  const bindings = Object.getOwnPropertySymbols(app).find((symbol) => symbol.description === 'fastify.serverBindings')
+  return bindings ? (app as unknown as Record<symbol, Server[]>)[bindings]! : []
+}

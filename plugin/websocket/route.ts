@@ -1,0 +1,84 @@
+// The routes that one `app.ws` adds: `POST path` for open, message and close each.
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+import { EffectHeader, EventHeader, EventType } from '../headers.ts'
+import { FrameParser, withParser } from './frame-parser.ts'
+import type { SocketRoute } from './route-types.ts'
+
+// `any` replaces a route's own types: they matter only between its schema and its handlers.
+export type AnyRoute = SocketRoute<any, any, any, any, any, any>
+type Handler = (this: FastifyInstance, request: any, reply: any) => unknown
+
+/** Fastify builds code from the constraint's name, so it cannot be `ce-type`. */
+const CONSTRAINT = 'ceType'
+
+/** Lets routes differ by event. A route without the constraint, made without `app.ws`, gets every event of its path. */
+export function routeByEvent(app: FastifyInstance): void {
+  if (app.hasConstraintStrategy(CONSTRAINT)) return
+  const strategy: any = {
+    name: CONSTRAINT,
+    mustMatchWhenDerived: false,
+    storage: () => new Map(),
+    deriveConstraint: (request: IncomingMessage) => request.headers[EventHeader.type],
+  }
+  app.addConstraintStrategy(strategy)
+}
+
+/**
+ * Adds the three routes of a socket; `batch`: whether its events may come in batches.
+ * @throws {TypeError} for `schema.body` and `schema.response`, which are `message` and `reply` here
+ */
+export function addSocket(app: FastifyInstance, path: string, socket: AnyRoute & { batch: boolean }): FastifyInstance {
+  const { schema = {}, open, message, close, constraints, batch, ...options } = socket
+  const { message: body, reply: answer, body: misplaced, response, ...shared } = schema
+  if (misplaced !== undefined || response !== undefined) {
+    throw new TypeError(`app.ws('${path}'): the schema of a frame is schema.message, of its answer schema.reply`)
+  }
+  const json = body !== undefined
+  const parser = new FrameParser(app, options.bodyLimit, json)
+  const add = (ceType: string, handler: Handler, frames: object = {}): void => {
+    const route: any = {
+      ...options,
+      method: 'POST',
+      url: path,
+      handler,
+      schema: { ...shared, ...frames },
+      constraints: { ...constraints, [CONSTRAINT]: ceType },
+    }
+    withParser(app, parser, () => app.route(route))
+  }
+  add(
+    EventType.open,
+    answering(open, (_request, reply) => batch && reply.header(EffectHeader.batch, '1')),
+  )
+  add(EventType.message, message ? answering(message, emptyFrame) : noMessages(path), {
+    ...(json && { body }),
+    ...(answer !== undefined && { response: { '2xx': answer } }),
+  })
+  add(EventType.close, answering(close))
+  return app
+}
+
+/**
+ * Makes a handler answer whatever it returns, undefined too, as Fastify does for asynchronous ones: a synchronous
+ * handler that only subscribes must not leave its event without an answer.
+ */
+function answering(handler: Handler | undefined, before?: Handler): Handler {
+  return function (request, reply) {
+    before?.call(this, request, reply)
+    const answer = handler?.call(this, request, reply)
+    if (answer === undefined && !reply.sent) reply.send()
+    return answer
+  }
+}
+
+/** A frame without bytes may come without a content type, and then without a body. */
+function emptyFrame(request: any): void {
+  if (request.body === undefined) request.body = ''
+}
+
+function noMessages(path: string): Handler {
+  return () => {
+    throw Object.assign(new Error(`${path} takes no messages: its app.ws has no message handler`), { statusCode: 404 })
+  }
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import { promisify } from 'node:util'
+
+// The npm package as others get it: packed, installed from the registry, compiled and run.
+const ROOT = path.resolve(import.meta.dirname, '../..')
+const TSC = path.join(ROOT, 'node_modules/.bin/tsc')
+
+const APP = `
+import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
+import { Type, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import websocket, { Close, EffectHeader, MediaType, type SocketEvent } from 'framegate'
+
+const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
+await app.register(websocket, { batch: true })
+app.ws('/ws/chat/:room', {
+  schema: {
+    params: Type.Object({ room: Type.String() }),
+    message: Type.Object({ text: Type.String({ minLength: 1 }) }),
+    reply: Type.Object({ id: Type.Integer() }),
+  },
+  async open(request, reply) {
+    if (!request.headers.authorization) throw new Close(4401, 'sign in')
+    reply.subscribe(\`room:\${request.params.room}\`)
+  },
+  async message(request) {
+    const event: SocketEvent = request.event
+    // @ts-expect-error no such field
+    request.body.nothing
+    return { id: request.body.text.length + event.number }
+  },
+})
+const headers = { 'ce-type': 'framegate.message' }
+const message = await app.inject({ method: 'POST', url: '/ws/chat/lobby', headers, payload: { text: 'hi' } })
+const open = await app.inject({ method: 'POST', url: '/ws/chat/lobby', headers: { 'ce-type': 'framegate.open' } })
+await app.listen({ host: 'localhost', port: 0 })
+const events = [{ path: '/ws/chat/lobby', headers: { ...headers, 'ce-id': 'a/1', 'ce-eventnumber': '5' }, body: '{"text":"hi"}' }]
+const answers = []
+for (const { address, family, port } of app.addresses() as AddressInfo[]) {
+  const host = family === 'IPv6' ? \`[\${address}]\` : address
+  const init = { method: 'POST', headers: { 'content-type': MediaType.batch }, body: JSON.stringify(events) }
+  const line = JSON.parse(await (await fetch(\`http://\${host}:\${port}/\`, init)).text())
+  answers.push(line.body)
+}
+await app.close()
+console.log(message.body, open.headers[EffectHeader.close], new Set(answers))
+`
+
+const PROJECT = {
+  'package.json': JSON.stringify({ name: 'project', private: true, type: 'module' }),
+  'tsconfig.json': JSON.stringify({
+    compilerOptions: { target: 'es2024', module: 'nodenext', strict: true, types: ['node'], noEmit: true },
+    include: ['app.ts'],
+  }),
+  'app.ts': APP,
+}
+
+function versionOf(name: string): string {
+  return `${name}@${JSON.parse(readFileSync(path.join(ROOT, 'node_modules', name, 'package.json'), 'utf8')).version}`
+}
+
+async function run(command: string, args: string[], cwd: string): Promise<string> {
+  return (await promisify(execFile)(command, args, { cwd })).stdout
+}
+
+suite('the package', { timeout: 300_000 }, () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'framegate-package-'))
+  let tarball = ''
+
+  before(async () => {
+    await run('npm', ['pack', '--workspace', 'framegate', '--pack-destination', folder], ROOT)
+    tarball = path.join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz'))!)
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  test('holds what was compiled, its types and its licence, and depends on fastify-plugin alone', async () => {
+    const files = (await run('tar', ['-tf', tarball], folder)).trim().split('\n')
+    assert.deepEqual(files.filter((file) => !/^package\/dist\/.*\.(js|d\.ts)$/.test(file)).sort(), [
+      'package/LICENSE',
+      'package/README.md',
+      'package/package.json',
+    ])
+    const { dependencies } = JSON.parse(await run('tar', ['-xOf', tarball, 'package/package.json'], folder))
+    assert.deepEqual(Object.keys(dependencies), ['fastify-plugin'])
+  })
+
+  for (const fastify of ['fastify@5.0.0', 'fastify@5']) {
+    test(`installs into an empty folder beside ${fastify}, type-checks there and runs`, async () => {
+      const project = path.join(folder, fastify)
+      mkdirSync(project)
+      for (const [name, content] of Object.entries(PROJECT)) writeFileSync(path.join(project, name), content)
+      const others = ['@fastify/type-provider-typebox', 'typebox', 'ajv-formats', '@types/node'].map(versionOf)
+      const quick = ['--no-audit', '--no-fund', ...(fastify.endsWith('.0') ? ['--prefer-offline'] : [])]
+      await run('npm', ['install', tarball, fastify, ...others, ...quick], project)
+      await run(TSC, ['-p', project], project)
+      assert.equal(await run(process.execPath, ['app.ts'], project), `{"id":2} 4401 sign%20in Set(1) { '{"id":7}' }\n`)
+    })
+  }
+})
