@@ -64,7 +64,7 @@ export function configure(run: string, env: NodeJS.ProcessEnv, target = run): Se
     env,
     encoding: 'utf8',
   })
-  if (error) throw new Failure('lua5.1 is missing: run sh cli/setup.sh')
+  if (error) throw new Failure('lua5.1 is missing: run sh setup/setup.sh')
   if (status !== 0) throw new Failure(stderr.trim().replace(/^framegate: /gm, ''))
   return JSON.parse(readFileSync(`${target}/settings.json`, 'utf8'))
 }
@@ -76,12 +76,12 @@ export function nginxCommand(prefix: string, env: NodeJS.ProcessEnv, file = 'ngi
 function checkNginx(prefix: string, env: NodeJS.ProcessEnv): void {
   const { command, args } = nginxCommand(prefix, env)
   const { error, status, stderr } = spawnSync(command, ['-t', '-q', ...args], { env, encoding: 'utf8' })
-  if (error) throw new Failure('nginx is missing: run sh cli/setup.sh')
+  if (error) throw new Failure('nginx is missing: run sh setup/setup.sh')
   if (status === 0) return
   const line = stderr.split('\n').find((line) => /\[(emerg|error|alert)\]/.test(line)) ?? stderr.trim()
   const reason = shortened(line.replace(/^.*?\[\w+\] (\d+#\d+: )?/, ''), prefix)
   if (/dlopen|unknown directive "\w*lua\w*"/.test(reason)) {
-    throw new Failure(`nginx has no Lua module, run sh cli/setup.sh (${reason})`)
+    throw new Failure(`nginx has no Lua module, run sh setup/setup.sh (${reason})`)
   }
   throw new Failure(`nginx refuses its configuration: ${reason}`)
 }

@@ -151,7 +151,7 @@ test('the plugin works in a project of one’s own, behind a gateway', async (t)
 })
 
 test('the packages to install are those that the set-up asks for', () => {
-  const [, wanted] = /^runtime='(.*)'$/m.exec(page('cli/packages.sh'))!
+  const [, wanted] = /^runtime='(.*)'$/m.exec(page('setup/packages.sh'))!
   const line = only('## Run it', 'sh', /apt-get/).split('\n')[0]
   assert.equal(line, `sudo apt-get install -y --no-install-recommends ${wanted}`)
 })

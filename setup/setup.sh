@@ -49,6 +49,6 @@ bring_npm_packages() {
 
 PATH=$(machine_path)
 check_node
-sh cli/packages.sh "$@"
-sh cli/vendor.sh
+sh setup/packages.sh "$@"
+sh setup/vendor.sh
 npm_packages_are_there || bring_npm_packages
