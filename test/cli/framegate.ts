@@ -76,7 +76,7 @@ export function folder(t: TestContext): string {
 /** The parts of the project that a start needs, to be changed at will. */
 export function copyOfProject(t: TestContext): string {
   const copy = folder(t)
-  for (const part of ['cli', 'handler', 'plugin', 'lua', 'nginx', 'site', 'page', 'package.json']) {
+  for (const part of ['cli', 'handler', 'plugin', 'lua', 'nginx', 'web', 'package.json']) {
     cpSync(join(project, part), join(copy, part), { recursive: true })
   }
   symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'))

@@ -7,7 +7,7 @@ import { functionsOf } from './lua-size.ts'
 const LONGEST_FILE = 250
 const LONGEST_FUNCTION = 40
 const EXCUSE = 'Longer than 250 lines because'
-const SOURCES = files('{lua,plugin,handler,cli,setup,site,page,nginx,bench}/**/*.{ts,js,lua,sh,conf}')
+const SOURCES = files('{lua,plugin,handler,cli,setup,web,nginx,bench}/**/*.{ts,js,lua,sh,conf}')
 
 test('the sources are found', () => {
   for (const file of [
@@ -21,7 +21,7 @@ test('the sources are found', () => {
   ]) {
     assert.ok(SOURCES.includes(file), file)
   }
-  assert.ok(SOURCES.some((file) => file.startsWith('site/')) && SOURCES.some((file) => file.startsWith('bench/')))
+  assert.ok(SOURCES.some((file) => file.startsWith('web/')) && SOURCES.some((file) => file.startsWith('bench/')))
   assert.ok(!SOURCES.some((file) => file.includes('/vendor/')))
 })
 

@@ -1,7 +1,9 @@
 /** The numbers of `/status`, and how they went. */
 
+import { bytes } from '../shared/bytes.js'
+import { latency } from '../shared/latency.js'
 import { $, fillFacts, h, setText } from './element.js'
-import { bytes, count, duration, latency, moment, rate } from './format.js'
+import { count, duration, moment, rate } from './format.js'
 import { Readings } from './readings.js'
 import { Sparkline } from './sparkline.js'
 

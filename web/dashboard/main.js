@@ -1,4 +1,4 @@
-/** The live page: what the control API tells, while somebody looks. */
+/** The dashboard: shows what the control API answers, while somebody looks. */
 
 import { ask, Refused } from './api.js'
 import { showConnection } from './connection.js'
@@ -22,7 +22,7 @@ const status = new Watch({
   show(answer) {
     showConnected()
     overview.show(answer)
-    document.title = `${answer.connections} · framegate live`
+    document.title = `${answer.connections} · framegate dashboard`
   },
   fail: showLost,
 })

@@ -1,9 +1,9 @@
 /** One connection: its facts while they change, a frame to it, its end. */
 
-import { byteLength } from '../site/frame.js'
+import { byteLength, bytes } from '../shared/bytes.js'
 import { ask, path, Refused } from './api.js'
 import { fillFacts, h, stamp } from './element.js'
-import { bytes, count, duration, moment } from './format.js'
+import { count, duration, moment } from './format.js'
 import { frameForm, submitting } from './frame-form.js'
 import { routeTo } from './route.js'
 import { Watch } from './watch.js'

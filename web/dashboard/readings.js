@@ -1,11 +1,12 @@
 /** What `/status` said so far: how fast its counters grow, and how that went in the last minutes. */
 
+import { quantile } from '../shared/latency.js'
+
 const KEPT = 150
 const WINDOW = 60_000
 
 /**
  * @typedef {object} Status what GET /status answers, as docs/protocol.md has it
- * @typedef {[number | '+Inf', number][]} Buckets upper bounds in seconds, and how many were at most that; cumulative
  */
 
 export class Readings {
@@ -59,22 +60,4 @@ export class Readings {
 function push(values, value) {
   values.push(value)
   if (values.length > KEPT) values.shift()
-}
-
-/**
- * As Prometheus' histogram_quantile: linear within a bucket, the last finite bound beyond it.
- * @param {number} q from 0 to 1
- * @param {Buckets} buckets
- * @param {Buckets} [before] counts to be taken off
- * @returns {number | null} null when nothing was counted
- */
-export function quantile(q, buckets, before = []) {
-  const counts = buckets.map(([, count], i) => count - (before[i]?.[1] ?? 0))
-  const total = counts.at(-1) ?? 0
-  if (total <= 0) return null
-  const i = counts.findIndex((count) => count >= q * total)
-  const lower = i > 0 ? Number(buckets[i - 1][0]) : 0
-  const below = i > 0 ? counts[i - 1] : 0
-  if (buckets[i][0] === '+Inf') return lower
-  return lower + ((buckets[i][0] - lower) * (q * total - below)) / (counts[i] - below)
 }

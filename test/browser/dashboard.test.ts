@@ -1,19 +1,19 @@
-// The live page of the control server, in a browser and over a gateway with real sockets.
+// The dashboard, in a browser and over a gateway with real sockets.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Browser, BrowserContextOptions } from 'playwright-core'
 import { ask, join, joinMany, leave, type Member } from '../push/support.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser } from './browser.ts'
-import { fact, type LiveGateway, openLive, overflow, rows, shows, startLive } from './live.ts'
+import { type DashboardGateway, fact, openDashboard, overflow, rows, shows, startDashboard } from './dashboard.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }
 const EVIL = '<img src=x onerror="window.stolen=1">'
 
-type Scene = { browser: Browser; gateway: LiveGateway }
+type Scene = { browser: Browser; gateway: DashboardGateway }
 
-test('the live page', async (t) => {
-  const [gateway, browser] = await Promise.all([startLive(t), launchBrowser(t)])
+test('the dashboard', async (t) => {
+  const [gateway, browser] = await Promise.all([startDashboard(t), launchBrowser(t)])
   const scene = { browser, gateway }
   await t.test('numbers change while frames and pushes flow', (t) => countsTraffic(t, scene))
   await t.test('connections are found, sorted, and shown with what strangers call themselves as text', (t) =>
@@ -29,10 +29,10 @@ test('the live page', async (t) => {
   )
 })
 
-test('the page says that the gateway is away, goes on when it is back, and tells when the token is another', async (t) => {
-  const [gateway, browser] = await Promise.all([startLive(t), launchBrowser(t)])
+test('the dashboard says that the gateway is away, goes on when it is back, and tells when the token is another', async (t) => {
+  const [gateway, browser] = await Promise.all([startDashboard(t), launchBrowser(t)])
   const member = await join(gateway, 'news?user=before')
-  const { page } = await openLive(t, browser, gateway.control)
+  const { page } = await openDashboard(t, browser, gateway.control)
   await shows(rows(page), 'before')
   await gateway.stop()
   await shows(page.getByRole('alert'), 'The gateway cannot be reached.')
@@ -40,7 +40,7 @@ test('the page says that the gateway is away, goes on when it is back, and tells
   await shows(rows(page), 'before')
   leave(member)
   const ports = { PORT: String(gateway.port), CONTROL_PORT: new URL(gateway.control).host }
-  const again = await startLive(t, ports)
+  const again = await startDashboard(t, ports)
   const later = await join(gateway, 'news?user=after')
   t.after(() => leave(later))
   await page.getByRole('alert').waitFor({ state: 'hidden' })
@@ -49,12 +49,12 @@ test('the page says that the gateway is away, goes on when it is back, and tells
   assert.equal(await rows(page).count(), 1)
   await again.stop()
   await shows(page.getByRole('alert'), 'The gateway cannot be reached.')
-  await startLive(t, { ...ports, CONTROL_TOKEN: 'another-token-than-before' })
+  await startDashboard(t, { ...ports, CONTROL_TOKEN: 'another-token-than-before' })
   await shows(page.getByRole('alert'), 'The token is not accepted any more: sign in again.')
 })
 
 /** They leave after the test, and have left before the next one. */
-function leaving(t: TestContext, gateway: LiveGateway, ...members: Member[]) {
+function leaving(t: TestContext, gateway: DashboardGateway, ...members: Member[]) {
   t.after(async () => {
     leave(...members)
     await until('they have left', async () => (await ask(gateway, 'GET', '/connections')).json.count === 0)
@@ -64,7 +64,7 @@ function leaving(t: TestContext, gateway: LiveGateway, ...members: Member[]) {
 async function countsTraffic(t: TestContext, { browser, gateway }: Scene) {
   const member = await join(gateway, 'news')
   leaving(t, gateway, member)
-  const { page, problems } = await openLive(t, browser, gateway.control)
+  const { page, problems } = await openDashboard(t, browser, gateway.control)
   const tile = (name: string) => page.locator('.tile', { has: page.getByRole('heading', { name, exact: true }) })
   let flows = true
   const flow = (async () => {
@@ -97,7 +97,7 @@ async function findsConnections(t: TestContext, { browser, gateway }: Scene) {
     await join(gateway, 'sports?user=Zo%C3%AB'),
   ]
   leaving(t, gateway, ...members)
-  const { page, problems } = await openLive(t, browser, gateway.control)
+  const { page, problems } = await openDashboard(t, browser, gateway.control)
   await shows(page.locator('#connections-count'), '3')
   await shows(rows(page).filter({ hasText: EVIL }).locator('.user'), EVIL)
   await shows(rows(page).filter({ hasText: EVIL }).locator('.topics'), EVIL)
@@ -135,7 +135,7 @@ async function findsConnections(t: TestContext, { browser, gateway }: Scene) {
 async function sendsAndCloses(t: TestContext, { browser, gateway }: Scene) {
   const { client, id } = await join(gateway, 'news?user=Ada')
   leaving(t, gateway, { client, id })
-  const { page } = await openLive(t, browser, gateway.control)
+  const { page } = await openDashboard(t, browser, gateway.control)
   await shows(rows(page), 'Ada')
   await page.getByRole('link', { name: id.slice(-8) }).click()
   await shows(fact(page, 'Id'), id)
@@ -179,7 +179,7 @@ async function publishes(t: TestContext, { browser, gateway }: Scene) {
     await join(gateway, 'tea?user=Cy'),
   ]
   leaving(t, gateway, ...members)
-  const { page, problems } = await openLive(t, browser, gateway.control)
+  const { page, problems } = await openDashboard(t, browser, gateway.control)
   await page.getByRole('link', { name: 'Topics' }).click()
   await shows(page.locator('#topics-count'), '2')
   assert.deepEqual(await rows(page).allInnerTexts(), ['cakes\t2', 'tea\t1'])
@@ -197,7 +197,7 @@ async function publishes(t: TestContext, { browser, gateway }: Scene) {
 async function needsNoMouse(t: TestContext, { browser, gateway }: Scene) {
   const member = await join(gateway, 'news?user=Ada')
   leaving(t, gateway, member)
-  const { page, problems } = await openLive(t, browser, gateway.control)
+  const { page, problems } = await openDashboard(t, browser, gateway.control)
   await shows(rows(page), 'Ada')
   await page.keyboard.press('/')
   await page.keyboard.type('ada')
@@ -221,7 +221,7 @@ async function fitsPhone(t: TestContext, { browser, gateway }: Scene) {
   leaving(t, gateway, member)
   for (const colorScheme of ['light', 'dark'] as const) {
     const options: BrowserContextOptions = { ...PHONE, colorScheme }
-    const { page, problems } = await openLive(t, browser, gateway.control, options)
+    const { page, problems } = await openDashboard(t, browser, gateway.control, options)
     await shows(rows(page), wide)
     assert.equal(await overflow(page), 0)
     const [background, ink] = await page.evaluate(() => [
@@ -242,7 +242,7 @@ async function fitsPhone(t: TestContext, { browser, gateway }: Scene) {
 }
 
 async function restsWhenHidden(t: TestContext, { browser, gateway }: Scene) {
-  const { page } = await openLive(t, browser, gateway.control)
+  const { page } = await openDashboard(t, browser, gateway.control)
   const asked: string[] = []
   page.on('request', (request) => asked.push(request.url()))
   const look = (hidden: boolean) =>
@@ -269,7 +269,7 @@ async function boundsTheList(t: TestContext, { browser, gateway }: Scene) {
     .map(({ id }) => id)
     .sort()
     .at(-1)!
-  const { page, problems } = await openLive(t, browser, gateway.control)
+  const { page, problems } = await openDashboard(t, browser, gateway.control)
   await shows(
     page.locator('#list-note'),
     'The first 2,000 of 2,050 connections by id. A search looks through all of them.',

@@ -1,9 +1,10 @@
 /** Describes what a frame holds, for people: its type, its size, and a text to look at. */
 
+import { byteLength, bytes } from '../shared/bytes.js'
+
 const PREVIEW_BYTES = 96
 const PREVIEW_CHARACTERS = 4_000
 const numbers = new Intl.NumberFormat('en')
-const encoder = new TextEncoder()
 
 /**
  * @param {string | ArrayBuffer} data
@@ -15,18 +16,18 @@ export function describe(data, { columns }) {
   const json = parseJson(data)
   const full = json === undefined ? data : JSON.stringify(json, null, 2)
   return {
-    type: `${json === undefined ? 'text' : 'text, JSON'}, ${size(byteLength(data))}`,
+    type: `${json === undefined ? 'text' : 'text, JSON'}, ${bytes(byteLength(data))}`,
     text: full.slice(0, PREVIEW_CHARACTERS),
     more: rest(full.length - PREVIEW_CHARACTERS, 'character'),
     failed: json?.statusCode >= 400,
   }
 }
 
-function describeBinary(bytes, columns) {
+function describeBinary(data, columns) {
   return {
-    type: `binary, ${size(bytes.length)}`,
-    text: hexDump(bytes.subarray(0, PREVIEW_BYTES), columns),
-    more: rest(bytes.length - PREVIEW_BYTES, 'byte'),
+    type: `binary, ${bytes(data.length)}`,
+    text: hexDump(data.subarray(0, PREVIEW_BYTES), columns),
+    more: rest(data.length - PREVIEW_BYTES, 'byte'),
     failed: false,
   }
 }
@@ -41,26 +42,15 @@ function parseJson(text) {
   }
 }
 
-function hexDump(bytes, columns) {
+function hexDump(data, columns) {
   const rows = []
-  for (let start = 0; start < bytes.length; start += columns) {
-    const row = [...bytes.subarray(start, start + columns)]
+  for (let start = 0; start < data.length; start += columns) {
+    const row = [...data.subarray(start, start + columns)]
     const hex = row.map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
     const ascii = row.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : '.')).join('')
     rows.push(`${hex.padEnd(columns * 3 - 1)}  ${ascii}`)
   }
   return rows.join('\n')
-}
-
-/** @param {string} text */
-export function byteLength(text) {
-  return encoder.encode(text).length
-}
-
-function size(bytes) {
-  if (bytes < 1024) return `${bytes} B`
-  const [value, unit] = bytes < 1024 ** 2 ? [bytes / 1024, 'KiB'] : [bytes / 1024 ** 2, 'MiB']
-  return `${value.toFixed(value < 10 ? 1 : 0)} ${unit}`
 }
 
 /** @param {number} amount @param {string} one @param {string} [many] */

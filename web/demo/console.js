@@ -1,7 +1,8 @@
 /** The page's conductor: forms on one side, a ReconnectingSocket on the other, the log between. */
 
+import { byteLength } from '../shared/bytes.js'
 import { explain } from './close-code.js'
-import { byteLength, describe } from './frame.js'
+import { describe } from './frame.js'
 import { Log } from './log.js'
 import { describePath } from './path.js'
 import { ReconnectingSocket, worthRetrying } from './reconnecting-socket.js'

@@ -1,7 +1,6 @@
 /** Numbers as people read them. */
 
 const whole = new Intl.NumberFormat('en')
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 const SPANS = [
   [86_400, 'd'],
   [3_600, 'h'],
@@ -20,13 +19,6 @@ export function rate(value) {
   return value > 0 && value < 100 ? value.toFixed(1) : whole.format(Math.round(value))
 }
 
-/** @param {number} value */
-export function bytes(value) {
-  const i = value < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(value) / 10))
-  const amount = value / 1024 ** i
-  return `${i > 0 && amount < 10 ? amount.toFixed(1) : Math.round(amount)} ${UNITS[i]}`
-}
-
 /** The two largest units: `3 h 12 min`. @param {number} seconds */
 export function duration(seconds) {
   const i = SPANS.findIndex(([span]) => seconds >= span)
@@ -37,14 +29,6 @@ export function duration(seconds) {
   const [next, smaller] = SPANS[i + 1]
   const rest = Math.floor((seconds % span) / next)
   return rest > 0 ? `${first} ${rest} ${smaller}` : first
-}
-
-/** How long an answer took. @param {number | null} seconds */
-export function latency(seconds) {
-  if (seconds === null) return '–'
-  if (seconds >= 1) return `${seconds.toFixed(1)} s`
-  const milliseconds = seconds * 1000
-  return `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`
 }
 
 /** @param {string} time as RFC 3339 has it @returns {string} in the reader's own time */

@@ -1,4 +1,4 @@
-/** A gateway whose control server has a port, and its live page in a browser that knows the token. */
+/** A gateway whose control server has a port, and its dashboard in a browser that knows the token. */
 import type { TestContext } from 'node:test'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { pushGateway } from '../push/support.ts'
@@ -8,17 +8,17 @@ import { type OpenedPage, openPage } from './browser.ts'
 
 export const TOKEN = 'a-token-of-some-length'
 
-export type LiveGateway = Gateway & { control: string }
+export type DashboardGateway = Gateway & { control: string }
 
 /** `env` may name the ports of a gateway that was there before. */
-export async function startLive(t: TestContext, env: Record<string, string> = {}): Promise<LiveGateway> {
+export async function startDashboard(t: TestContext, env: Record<string, string> = {}): Promise<DashboardGateway> {
   const { CONTROL_PORT = `127.0.0.1:${await freePort()}` } = env
   const gateway = await pushGateway(t, { CONTROL_TOKEN: TOKEN, ...env, CONTROL_PORT })
   return Object.assign(gateway, { control: `http://${CONTROL_PORT}/` })
 }
 
 /** The browser is asked for the token when it first comes, as a person would be. */
-export async function openLive(
+export async function openDashboard(
   t: TestContext,
   browser: Browser,
   url: string,

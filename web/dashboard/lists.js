@@ -1,8 +1,9 @@
 /** The left side: all connections or all topics, searched and sorted. */
 
+import { bytes } from '../shared/bytes.js'
 import { ask } from './api.js'
 import { $, setText } from './element.js'
-import { bytes, count, duration } from './format.js'
+import { count, duration } from './format.js'
 import { gather, KEPT, sorted } from './listing.js'
 import { routeTo } from './route.js'
 import { Table } from './table.js'

@@ -1,6 +1,6 @@
 /** The form for one frame: text, JSON or a file. */
 
-import { byteLength } from '../site/frame.js'
+import { byteLength } from '../shared/bytes.js'
 import { Refused } from './api.js'
 import { setText, stamp } from './element.js'
 

@@ -1,10 +1,12 @@
-// What the live page makes of numbers: rates, percentiles, words.
+// What the dashboard makes of numbers: rates, percentiles, words.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bytes, duration, latency, rate } from '../../page/format.js'
-import { fits, sorted } from '../../page/listing.js'
-import { quantile, Readings } from '../../page/readings.js'
-import { parseRoute, routeTo } from '../../page/route.js'
+import { duration, rate } from '../../web/dashboard/format.js'
+import { fits, sorted } from '../../web/dashboard/listing.js'
+import { Readings } from '../../web/dashboard/readings.js'
+import { parseRoute, routeTo } from '../../web/dashboard/route.js'
+import { bytes } from '../../web/shared/bytes.js'
+import { latency, quantile } from '../../web/shared/latency.js'
 
 /** What /status says after so many frames, each an event that took below a bound. */
 function status(frames: number, { started = 'A', slow = 0 } = {}) {

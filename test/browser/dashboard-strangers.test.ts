@@ -1,11 +1,11 @@
-// The live page and browsers of others: without the token, and with a page of another origin in the same browser.
+// The dashboard and browsers of others: without the token, and with a page of another origin in the same browser.
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { join, leave } from '../push/support.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser } from './browser.ts'
-import { openLive, startLive, TOKEN } from './live.ts'
+import { openDashboard, startDashboard, TOKEN } from './dashboard.ts'
 
 /** Tries what a page can try without a script of the other origin's consent: each attempt is told by its answer's type or its error. */
 const ATTACK = async (target: string) => {
@@ -60,7 +60,7 @@ async function foreignPage(t: TestContext): Promise<string> {
 }
 
 test('without the token a browser gets nothing of the page', async (t) => {
-  const [gateway, browser] = await Promise.all([startLive(t), launchBrowser(t)])
+  const [gateway, browser] = await Promise.all([startDashboard(t), launchBrowser(t)])
   for (const httpCredentials of [undefined, { username: TOKEN, password: 'wrong' }]) {
     const context = await browser.newContext({ httpCredentials })
     const page = await context.newPage()
@@ -77,9 +77,9 @@ test('without the token a browser gets nothing of the page', async (t) => {
 })
 
 test('a page of another origin can neither push, close nor read with the credentials of the browser, nor frame the page', async (t) => {
-  const [gateway, browser, port] = await Promise.all([startLive(t), launchBrowser(t), foreignPage(t)])
+  const [gateway, browser, port] = await Promise.all([startDashboard(t), launchBrowser(t), foreignPage(t)])
   const member = await join(gateway, 'news')
-  const { page: own } = await openLive(t, browser, gateway.control)
+  const { page: own } = await openDashboard(t, browser, gateway.control)
   const page = await own.context().newPage()
   for (const host of ['127.0.0.1', 'localhost']) {
     const answers: Array<{ path: string; status: number }> = []

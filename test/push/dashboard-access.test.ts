@@ -1,4 +1,4 @@
-// Who gets the page of the control server, and what it is served with; what a browser's own credentials may not do.
+// Who gets the dashboard, and what it is served with; what a browser's own credentials may not do.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { freePort } from '../support/free-port.ts'
@@ -6,13 +6,20 @@ import { startGateway } from '../support/gateway.ts'
 import { ask, join, leave, pushGateway } from './support.ts'
 
 const TOKEN = 'a-token-of-some-length:with-a-colon'
-const PAGE = ['/', '/page/page.js', '/page/page.css', '/site/style.css', '/site/icon.svg']
+const PAGE = [
+  '/',
+  '/dashboard/main.js',
+  '/dashboard/dashboard.css',
+  '/shared/style.css',
+  '/shared/icon.svg',
+  '/shared/bytes.js',
+]
 
 function basic(password: string, user = 'anybody'): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
-test('over TCP nothing of the page is shown without the token, which a browser sends as a password', async (t) => {
+test('over TCP nothing of the dashboard is shown without the token, which a browser sends as a password', async (t) => {
   const port = await freePort()
   const gateway = await startGateway(t, {
     handler: false,
@@ -20,7 +27,7 @@ test('over TCP nothing of the page is shown without the token, which a browser s
   })
   const wrong = [undefined, basic(''), basic(`${TOKEN}x`), basic('x', TOKEN), 'Basic', 'Basic %%%', `Basic ${TOKEN}`]
   for (const authorization of wrong) {
-    for (const path of [...PAGE, '/page/', '/page/nothing', '/status', '/connections', '/nothing']) {
+    for (const path of [...PAGE, '/dashboard/', '/dashboard/nothing', '/status', '/connections', '/nothing']) {
       const { status, headers, body } = await ask(gateway, 'GET', path, {
         port,
         headers: { accept: 'text/html,*/*;q=0.8', ...(authorization && { authorization }) },
@@ -39,7 +46,7 @@ test('over TCP nothing of the page is shown without the token, which a browser s
   for (const secret of [TOKEN, basic(TOKEN).slice(6)]) assert.ok(!gateway.log().includes(secret))
 })
 
-test('the page may load nothing but itself, is kept nowhere and framed by nobody', async (t) => {
+test('the dashboard may load nothing but itself, is kept nowhere and framed by nobody', async (t) => {
   const gateway = await startGateway(t, { handler: false })
   for (const path of PAGE) {
     const { status, headers } = await ask(gateway, 'GET', path)
@@ -61,12 +68,15 @@ test('the page may load nothing but itself, is kept nowhere and framed by nobody
     assert.doesNotMatch(rules, /unsafe|\*|https?:/)
   }
   for (const path of [
-    '/page/../settings.json',
-    '/page/..%2fsettings.json',
-    '/site/../internal/',
-    '/page/%2e%2e/nginx.pid',
-    '/pages/page.js',
-    '/page/nothing.js',
+    '/dashboard/../settings.json',
+    '/dashboard/..%2fsettings.json',
+    '/shared/../internal/',
+    '/dashboard/%2e%2e/nginx.pid',
+    '/dashboards/main.js',
+    '/dashboard/nothing.js',
+    '/demo/index.html',
+    '/shared/../demo/index.html',
+    '/web/dashboard/main.js',
   ]) {
     const { status, headers } = await ask(gateway, 'GET', path)
     assert.deepEqual([status, headers['content-type']], [404, 'application/problem+json'], path)
