@@ -8,7 +8,7 @@ import { serviceCommands } from './commands/service.ts'
 import { statusCommands } from './commands/status.ts'
 import { topicCommands } from './commands/topics.ts'
 import { Failure } from './failure.ts'
-import { tell } from './foreground.ts'
+import { tell } from './service/foreground.ts'
 
 const COMMANDS: Record<string, Command> = {
   ...serviceCommands,

@@ -1,7 +1,7 @@
-import { type Finding, findings } from '../checks.ts'
 import { needProject, readEnvironment, runDirectory } from '../environment.ts'
 import { Failure } from '../failure.ts'
-import { askGateway } from '../requests.ts'
+import { type Finding, findings } from '../service/checks.ts'
+import { askGateway } from '../service/supervisor-socket.ts'
 import { type Command, print } from './command.ts'
 
 const check: Command = {

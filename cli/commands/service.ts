@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Gateway } from '../../plugin/gateway/gateway.ts'
-import { logFile, startInBackground } from '../background.ts'
 import { needProject, readEnvironment, runDirectory } from '../environment.ts'
 import { Failure } from '../failure.ts'
-import { foreground } from '../foreground.ts'
-import { askGateway } from '../requests.ts'
-import { start } from '../start.ts'
+import { logFile, startInBackground } from '../service/background.ts'
+import { foreground } from '../service/foreground.ts'
+import { start } from '../service/start.ts'
+import { askGateway } from '../service/supervisor-socket.ts'
 import { type Command, numberOf, print } from './command.ts'
 import { counted } from './table.ts'
 
@@ -43,7 +43,7 @@ const dev: Command = {
   options: {},
   async run() {
     needProject()
-    const { watchProject } = await import('../dev.ts')
+    const { watchProject } = await import('../service/dev.ts')
     return foreground((stop) => start({ environment: process.env, stop, beside: watchProject }))
   },
 }

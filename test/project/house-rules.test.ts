@@ -15,7 +15,7 @@ test('the sources are found', () => {
     'lua/framegate/protocol/frame.lua',
     'handler/app.ts',
     'plugin/index.ts',
-    'cli/start.ts',
+    'cli/service/start.ts',
     'setup/setup.sh',
     'nginx/nginx.conf',
   ]) {

@@ -1,9 +1,7 @@
 // The shipped handler by itself, as in its container: kept running, and started again after an edit.
-import { dirname } from 'node:path'
+import { project } from '../environment.ts'
 import { foreground, say } from './foreground.ts'
-import { Handler, handlerCommand } from './handler.ts'
-
-const project = dirname(import.meta.dirname)
+import { Handler, handlerCommand } from './handler-process.ts'
 
 await foreground(async (stop) => {
   const handler = new Handler({ command: handlerCommand(project, process.env), folder: `${project}/handler`, say })

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { project } from './environment.ts'
-import { Failure } from './failure.ts'
-import { askGateway } from './requests.ts'
+import { project } from '../environment.ts'
+import { Failure } from '../failure.ts'
+import { askGateway } from './supervisor-socket.ts'
 
 const POLL_EVERY = 50
 const LAST_LINES = 10

@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { project } from './environment.ts'
-import { Failure } from './failure.ts'
-import type { Account, Command } from './process.ts'
+import { project } from '../environment.ts'
+import { Failure } from '../failure.ts'
+import type { Account, Command } from './child.ts'
 
 const READY_WITHIN = 10_000
 const POLL_EVERY = 20

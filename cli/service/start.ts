@@ -1,8 +1,8 @@
-import { readEnvironment, runDirectory } from './environment.ts'
+import { readEnvironment, runDirectory } from '../environment.ts'
 import { type Stop, say } from './foreground.ts'
-import { type Requests, serveRequests } from './requests.ts'
 import { takeRunDirectory } from './run-directory.ts'
 import { Supervisor } from './supervisor.ts'
+import { type Requests, serveRequests } from './supervisor-socket.ts'
 
 export type StartOptions = {
   environment: NodeJS.ProcessEnv

@@ -1,10 +1,10 @@
 // What runs beside the gateway while somebody works on it; the handler sees edits of its own folder by itself.
 import { parse } from 'node:path'
-import { project, settingsFile } from './environment.ts'
+import { project, settingsFile } from '../environment.ts'
+import { startChild } from './child.ts'
 import { say, tell } from './foreground.ts'
-import { startChild } from './process.ts'
 import type { Supervisor } from './supervisor.ts'
-import { FolderWatcher } from './watching.ts'
+import { FolderWatcher } from './watch.ts'
 
 const SAME_EDIT = 100
 const FOLDERS = ['lua', 'nginx']

@@ -1,6 +1,6 @@
-import { Failure } from './failure.ts'
-import { type Child, type Command, type StopStep, startChild } from './process.ts'
-import { FolderWatcher } from './watching.ts'
+import { Failure } from '../failure.ts'
+import { type Child, type Command, type StopStep, startChild } from './child.ts'
+import { FolderWatcher } from './watch.ts'
 
 const GRACE: StopStep[] = [{ signal: 'SIGTERM', wait: 10_000 }]
 const FIRST_DELAY = 100

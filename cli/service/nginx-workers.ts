@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Failure } from './failure.ts'
+import { Failure } from '../failure.ts'
 
 const RELOADED_WITHIN = 10_000
 const POLL_EVERY = 20

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { request } from 'node:http'
 import { request as secureRequest } from 'node:https'
-import { check, publicPorts, type Settings } from './gateway.ts'
+import { check, publicPorts, type Settings } from './nginx.ts'
 import { checkPort } from './run-directory.ts'
 
 const ANSWER_MS = 5_000

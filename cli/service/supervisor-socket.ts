@@ -1,7 +1,7 @@
 // How the commands reach the process that runs the gateway: HTTP on a unix socket for its user alone, in a folder in which the
 // workers, who may be another user, cannot put anything.
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import { Failure } from './failure.ts'
+import { Failure } from '../failure.ts'
 
 const LONGEST_WAIT = 600_000
 

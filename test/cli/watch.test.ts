@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { FolderWatcher } from '../../cli/watching.ts'
+import { FolderWatcher } from '../../cli/service/watch.ts'
 import { until } from '../support/wait.ts'
 
 test('a file is seen each time: written, replaced by another as editors do, and in folders that come later', async (t) => {

@@ -1,11 +1,11 @@
+import { project, readEnvironment } from '../environment.ts'
+import { Failure } from '../failure.ts'
 import { type Finding, findings } from './checks.ts'
-import { project, readEnvironment } from './environment.ts'
-import { Failure } from './failure.ts'
-import { check, configure, nginxCommand, publicPorts, type Settings, waitForGateway } from './gateway.ts'
-import { Handler, handlerCommand } from './handler.ts'
-import { type Child, type Command, startChild } from './process.ts'
+import { type Child, type Command, startChild } from './child.ts'
+import { Handler, handlerCommand } from './handler-process.ts'
+import { check, configure, nginxCommand, publicPorts, type Settings, waitForGateway } from './nginx.ts'
+import { reloadNginx } from './nginx-workers.ts'
 import { checkPort } from './run-directory.ts'
-import { reloadNginx } from './workers.ts'
 
 const GRACE = 10_000
 /** What a handler that was replaced may take beyond its longest answer. */
