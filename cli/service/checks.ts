@@ -1,15 +1,18 @@
-// Whether what the gateway needs is there and answers.
+// The checks of `framegate check`: whether the configuration is valid, and whether everything answers.
 import { existsSync } from 'node:fs'
 import { request } from 'node:http'
 import { request as secureRequest } from 'node:https'
 import { check, publicPorts, type Settings } from './nginx.ts'
 import { checkPort } from './run-directory.ts'
 
-const ANSWER_MS = 5_000
+const TIMEOUT_MS = 5_000
 
 export type Finding = { what: string; isWell: boolean; text: string }
 
-/** What a start or a reload with these variables would meet; `isRunning`: whether a gateway runs in the run directory. */
+/**
+ * Checks what a start or a reload with these variables needs.
+ * @param isRunning whether a gateway runs in the run directory
+ */
 export async function findings(run: string, env: NodeJS.ProcessEnv, isRunning: boolean): Promise<Finding[]> {
   let settings: Settings
   try {
@@ -34,7 +37,11 @@ async function free({ port, variable }: { port: number; variable: string }): Pro
     () => undefined,
     (error: Error) => error.message,
   )
-  return { what: `port ${port}`, isWell: !problem, text: problem ?? 'is free; nothing runs yet: framegate start' }
+  return {
+    what: `port ${port}`,
+    isWell: !problem,
+    text: problem ?? 'is free; the gateway is not running: framegate start',
+  }
 }
 
 async function control({ CONTROL_SOCKET }: Settings): Promise<Finding> {
@@ -42,32 +49,32 @@ async function control({ CONTROL_SOCKET }: Settings): Promise<Finding> {
   return {
     what: 'control',
     isWell,
-    text: existsSync(CONTROL_SOCKET) ? text : `there is no ${CONTROL_SOCKET}: restart it`,
+    text: existsSync(CONTROL_SOCKET) ? text : `${CONTROL_SOCKET} is missing: restart the gateway`,
   }
 }
 
-/** Any answer of HTTP will do, but of a proxy that finds nobody. */
+/** Any HTTP answer will do, except those of a proxy without a server behind it. */
 async function answers(what: string, url: string, variable: string, path = '/'): Promise<Finding> {
   const { status, problem } = await head(url, path)
   if (problem)
     return { what, isWell: false, text: `${url} cannot be reached (${problem}): start it, or set ${variable}` }
   if (status === 502 || status === 504)
-    return { what, isWell: false, text: `${url} answers ${status}: what stands behind it is away` }
+    return { what, isWell: false, text: `${url} answers ${status}: the server behind it does not answer` }
   return { what, isWell: true, text: `${url} answers` }
 }
 
 function head(url: string, path: string): Promise<{ status?: number | undefined; problem?: string }> {
   const [, socketPath] = /^http:\/\/unix:(.+)$/.exec(url) ?? []
-  const options = { method: 'GET', path, timeout: ANSWER_MS, agent: false as const, rejectUnauthorized: false }
+  const options = { method: 'GET', path, timeout: TIMEOUT_MS, agent: false as const, rejectUnauthorized: false }
   return new Promise((resolve) => {
     const send = url.startsWith('https:') ? secureRequest : request
-    const asked = socketPath === undefined ? send(url, options) : send({ ...options, socketPath })
-    asked.once('response', (response) => {
+    const outgoing = socketPath === undefined ? send(url, options) : send({ ...options, socketPath })
+    outgoing.once('response', (response) => {
       response.destroy()
       resolve({ status: response.statusCode })
     })
-    asked.once('timeout', () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)))
-    asked.once('error', (error: NodeJS.ErrnoException) => resolve({ problem: error.code ?? error.message }))
-    asked.end()
+    outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)))
+    outgoing.once('error', (error: NodeJS.ErrnoException) => resolve({ problem: error.code ?? error.message }))
+    outgoing.end()
   })
 }

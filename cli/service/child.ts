@@ -1,3 +1,4 @@
+// A child process that never outlives this one.
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,7 +10,7 @@ export type Command = {
   command: string
   args: string[]
   env: NodeJS.ProcessEnv
-  /** Under whom it runs, if under another; only root can do that. */
+  /** The user it runs as, if not this process's own; only root can do that. */
   account?: Account | undefined
 }
 
@@ -17,32 +18,33 @@ export type Child = {
   pid: number | undefined
   /** Resolves with how it ended, such as `exit code 1`; never rejects. */
   ended: Promise<string>
-  /** Resolves as soon as a line of its output starts with the text that was asked for. */
-  said: (start: string) => Promise<void>
+  /** Resolves when a line of its output starts with `prefix`. */
+  printed: (prefix: string) => Promise<void>
+  /** Sends each signal and waits; kills it after the last step. */
   stop: (steps: StopStep[]) => Promise<void>
 }
 
-export type StopStep = { signal: NodeJS.Signals; wait: number }
+export type StopStep = { signal: NodeJS.Signals; waitMs: number }
 
 /**
- * Starts a program that ends when this process ends, however that happens: the kernel sends it SIGTERM.
- * What it says goes to standard output, or to `show`.
- * It leads a process group of its own, so that Ctrl-C reaches this process alone and the order of ending is ours.
+ * Starts a program that ends when this process ends, however that happens: the kernel sends it SIGTERM (prctl(2)).
+ * It leads a process group of its own, so that Ctrl-C reaches this process alone, which then ends its children in order.
+ * @param show gets each line of its standard output
  */
 export function startChild({ command, args, env, account }: Command, show = print): Child {
   const stdio: StdioOptions = ['ignore', 'pipe', 'inherit']
   const identity = account ? ['--reuid', account.name, '--regid', account.group, '--init-groups'] : []
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...identity, command, ...args], { env, stdio, detached: true })
-  const ended = howItEnds(child)
+  const ended = endOf(child)
   const lines = createInterface({ input: child.stdout! })
   lines.on('line', show)
 
   return {
     pid: child.pid,
     ended,
-    said: (start) =>
+    printed: (prefix) =>
       new Promise((resolve) => {
-        lines.on('line', (line) => line.startsWith(start) && resolve())
+        lines.on('line', (line) => line.startsWith(prefix) && resolve())
       }),
     stop: (steps) => stop(child, ended, steps),
   }
@@ -52,7 +54,7 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-function howItEnds(child: ChildProcess): Promise<string> {
+function endOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message))
     child.once('exit', (code, signal) => resolve(signal ? `signal ${signal}` : `exit code ${code}`))
@@ -60,9 +62,9 @@ function howItEnds(child: ChildProcess): Promise<string> {
 }
 
 async function stop(child: ChildProcess, ended: Promise<string>, steps: StopStep[]): Promise<void> {
-  for (const { signal, wait } of steps) {
+  for (const { signal, waitMs } of steps) {
     child.kill(signal)
-    if (await within(wait, ended)) return
+    if (await endsWithin(waitMs, ended)) return
   }
   killGroup(child)
   await ended
@@ -72,14 +74,14 @@ function killGroup(child: ChildProcess): void {
   try {
     if (child.pid) process.kill(-child.pid, 'SIGKILL')
   } catch {
-    // The group has gone in the meantime.
+    // The group has ended in the meantime.
   }
 }
 
-async function within(milliseconds: number, event: Promise<unknown>): Promise<boolean> {
+async function endsWithin(timeoutMs: number, ended: Promise<unknown>): Promise<boolean> {
   const timer = new AbortController()
-  const late = sleep(milliseconds, false, { signal: timer.signal }).catch(() => false)
-  const inTime = await Promise.race([event.then(() => true), late])
+  const late = sleep(timeoutMs, false, { signal: timer.signal }).catch(() => false)
+  const inTime = await Promise.race([ended.then(() => true), late])
   timer.abort()
   return inTime
 }

@@ -1,43 +1,47 @@
+// Runs a command in the foreground, and prints its lines.
+
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
-/** Ctrl-C reaches npm too, which passes it on: what comes so soon is the same wish. */
-const SAME_WISH = 1_000
+/** Ctrl-C reaches npm too, which passes it on: a signal this soon after the first is the same request. */
+const REPEAT_MS = 1_000
 
 export type Stop = {
-  asked: Promise<unknown>
-  /** Asked again: nothing more is waited for. */
-  askedAgain: Promise<unknown>
+  /** Resolves at the first signal. */
+  requested: Promise<unknown>
+  /** Resolves at the second: stop without waiting. */
+  requestedAgain: Promise<unknown>
 }
 
-export function say(line: string): void {
+/** Prints a line on standard output. */
+export function info(line: string): void {
   console.log(`framegate: ${line}`)
 }
 
-/** Runs a command until it ends by itself or by Ctrl-C. What fails is told, a line for each thing. */
+/** Prints a problem on standard error, each line with the prefix. */
+export function error(message: string): void {
+  for (const line of message.split('\n').filter(Boolean)) console.error(`framegate: ${line}`)
+}
+
+/** Runs a command until it ends by itself or by Ctrl-C, then exits: with status 1 when it fails, and its message. */
 export async function foreground(command: (stop: Stop) => Promise<void>): Promise<never> {
   try {
     await command(stopSignals())
     process.exit(0)
-  } catch (error) {
-    tell((error as Error).message)
+  } catch (failure) {
+    error((failure as Error).message)
     process.exit(1)
   }
 }
 
-/** What went wrong, on stderr. */
-export function tell(message: string): void {
-  for (const line of message.split('\n').filter(Boolean)) console.error(`framegate: ${line}`)
-}
-
 function stopSignals(): Stop {
-  const asked = Promise.withResolvers<void>()
-  const askedAgain = Promise.withResolvers<void>()
-  let first: number | undefined
+  const requested = Promise.withResolvers<void>()
+  const requestedAgain = Promise.withResolvers<void>()
+  let firstMs: number | undefined
   for (const signal of STOP_SIGNALS) {
     process.on(signal, () => {
-      first ??= Date.now()
-      asked.resolve()
-      if (Date.now() - first > SAME_WISH) askedAgain.resolve()
+      firstMs ??= Date.now()
+      requested.resolve()
+      if (Date.now() - firstMs > REPEAT_MS) requestedAgain.resolve()
     })
   }
-  return { asked: asked.promise, askedAgain: askedAgain.promise }
+  return { requested: requested.promise, requestedAgain: requestedAgain.promise }
 }

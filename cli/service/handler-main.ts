@@ -1,12 +1,11 @@
-// The shipped handler by itself, as in its container: kept running, and started again after an edit.
-import { project } from '../environment.ts'
-import { foreground, say } from './foreground.ts'
-import { Handler, handlerCommand } from './handler-process.ts'
+// The shipped handler alone, as in its container: it is kept running, and restarted after an edit.
+import { foreground, info } from './foreground.ts'
+import { HandlerProcess, handlerCommand } from './handler-process.ts'
 
 await foreground(async (stop) => {
-  const handler = new Handler({ command: handlerCommand(project, process.env), folder: `${project}/handler`, say })
-  await Promise.race([handler.start(), stop.asked])
-  await stop.asked
-  await Promise.race([handler.stop(), stop.askedAgain])
+  const handler = new HandlerProcess({ command: handlerCommand(process.env), info })
+  await Promise.race([handler.start(), stop.requested])
+  await stop.requested
+  await Promise.race([handler.stop(), stop.requestedAgain])
   await handler.stop([])
 })

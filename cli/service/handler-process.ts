@@ -1,66 +1,72 @@
+// The process of the shipped handler.
+import { project } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import { type Child, type Command, type StopStep, startChild } from './child.ts'
-import { FolderWatcher } from './watch.ts'
+import { type Watcher, watchFiles } from './watch.ts'
 
-const GRACE: StopStep[] = [{ signal: 'SIGTERM', wait: 10_000 }]
-const FIRST_DELAY = 100
-const LONGEST_DELAY = 5_000
-const RAN_WELL = 10_000
-const SAME_EDIT = 100
+const GRACE_MS = 10_000
+const STOP_STEPS: StopStep[] = [{ signal: 'SIGTERM', waitMs: GRACE_MS }]
+const FIRST_DELAY_MS = 100
+const MAX_DELAY_MS = 5_000
+/** A handler that ran for this long restarts after the first delay again. */
+const STABLE_MS = 10_000
+const REPLACED_GRACE_MS = 60_000
+const FOLDER = `${project}/handler`
 
 export type HandlerOptions = {
   command: Command
-  /** Whose edits start it again. */
-  folder: string
-  say: (line: string) => void
+  /** Prints a line. */
+  info: (line: string) => void
 }
 
-export function handlerCommand(project: string, env: NodeJS.ProcessEnv): Command {
-  return { command: process.execPath, args: [`${project}/handler/server.ts`], env }
+export function handlerCommand(env: NodeJS.ProcessEnv): Command {
+  return { command: process.execPath, args: [`${FOLDER}/server.ts`], env }
 }
 
-/** On a unix socket the next handler listens before the one before it ends; a port has to be free first. */
+/** On a unix socket the new handler listens before the old one ends; a port must be free first. */
 function canOverlap({ env }: Command): boolean {
   return env.HANDLER_LISTEN?.startsWith('unix:') === true
 }
 
-/** Keeps one handler process running: again after it died, ever later, and replaced after an edit in its folder. */
-export class Handler {
+/** Keeps one handler running: restarts it when it dies, after growing delays, and replaces it after an edit of its folder. */
+export class HandlerProcess {
   #command: Command
-  #folder: string
-  #say: (line: string) => void
-  #child: Child | undefined
-  #beginning: Child | undefined
-  #living = new Set<Child>()
-  #delay = FIRST_DELAY
-  #again: NodeJS.Timeout | undefined
-  #edit: NodeJS.Timeout | undefined
+  #info: (line: string) => void
+  #current: Child | undefined
+  #starting: Child | undefined
+  #running = new Set<Child>()
+  #delayMs = FIRST_DELAY_MS
+  #restartTimer: NodeJS.Timeout | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #newest: Promise<void> = Promise.resolve()
-  #stopping = false
-  #watcher: FolderWatcher | undefined
+  #isStopping = false
+  #watcher: Watcher | undefined
 
-  constructor({ command, folder, say }: HandlerOptions) {
+  constructor({ command, info }: HandlerOptions) {
     this.#command = command
-    this.#folder = folder
-    this.#say = say
+    this.#info = info
   }
 
-  /** Resolves when it listens; a Failure when it ends before, as with a bad value. */
+  /** Resolves when it listens. @throws {Failure} when it ends before, as with a bad value */
   async start(): Promise<void> {
     await this.#launch(this.#command)
-    this.#watcher = new FolderWatcher(this.#folder, (file) => this.#noticed(file))
+    this.#watcher = watchFiles({
+      paths: [FOLDER],
+      matches: (file) => /\.(ts|js|json)$/.test(file),
+      edited: (_, sentence) => this.#restartAfterEdit(sentence),
+    })
+    await this.#watcher.ready
   }
 
   /**
-   * Starts the code as it is now. Where both can listen, the handler before finishes what it holds while the new one takes the next event.
-   * @param patience milliseconds that what is under way may take
-   * @throws {Failure} when the new one does not start; the one before goes on, where both can listen. One that a newer replacement
-   * overtakes ends as that does.
+   * Starts the code as it is now. Where both can listen, the old handler finishes its requests while the new one gets the next event.
+   * @param graceMs how long the requests of the old one may take
+   * @throws {Failure} when the new one does not start; where both can listen, the old one keeps running. A replacement that is
+   * overtaken by a newer one ends as the newer one does.
    */
-  replace(command = this.#command, patience = 60_000): Promise<void> {
-    void this.#beginning?.stop(GRACE) // it need not listen any more, but may have begun to in this moment
-    const turn = this.#turn.then(() => this.#replace(command, patience))
+  replace(command = this.#command, graceMs = REPLACED_GRACE_MS): Promise<void> {
+    void this.#starting?.stop(STOP_STEPS) // it need not listen any more, but may do so at this moment
+    const turn = this.#turn.then(() => this.#replace(command, graceMs))
     this.#turn = turn.catch(() => {})
     const done: Promise<void> = turn.catch((error) => {
       if (this.#newest === done) throw error
@@ -70,75 +76,70 @@ export class Handler {
     return done
   }
 
-  /** Lets open requests finish; at once when `steps` is empty. */
-  async stop(steps: StopStep[] = GRACE): Promise<void> {
-    this.#stopping = true
-    this.#watcher?.close()
-    clearTimeout(this.#again)
-    clearTimeout(this.#edit)
-    await Promise.all([...this.#living].map((child) => child.stop(steps)))
+  /** Lets open requests finish; without steps it is killed. */
+  async stop(steps: StopStep[] = STOP_STEPS): Promise<void> {
+    this.#isStopping = true
+    clearTimeout(this.#restartTimer)
+    await Promise.all([this.#watcher?.close(), ...[...this.#running].map((child) => child.stop(steps))])
   }
 
-  async #replace(command: Command, patience: number): Promise<void> {
-    if (this.#stopping) return
-    clearTimeout(this.#again)
-    const before = this.#child
-    const overlaps = before !== undefined && canOverlap(command)
-    if (before && !overlaps) {
-      this.#child = undefined
-      await before.stop(GRACE)
+  async #replace(command: Command, graceMs: number): Promise<void> {
+    if (this.#isStopping) return
+    clearTimeout(this.#restartTimer)
+    const old = this.#current
+    const overlaps = old !== undefined && canOverlap(command)
+    if (old && !overlaps) {
+      this.#current = undefined
+      await old.stop(STOP_STEPS)
     }
     try {
       await this.#launch(command, overlaps ? ['--take-over'] : [])
     } catch (error) {
-      if (!this.#child) this.#launchLater()
+      if (!this.#current) this.#restartLater()
       throw error
     }
-    if (overlaps) void before.stop([{ signal: 'SIGTERM', wait: patience }])
+    if (overlaps) void old.stop([{ signal: 'SIGTERM', waitMs: graceMs }])
   }
 
   async #launch(command: Command, options: string[] = []): Promise<void> {
     const child = startChild({ ...command, args: [...command.args, ...options] })
-    this.#living.add(child)
-    void child.ended.then(() => this.#living.delete(child))
-    this.#beginning = child
-    const end = await Promise.race([child.said('handler: listening').then(() => undefined), child.ended])
-    this.#beginning = undefined
+    this.#running.add(child)
+    void child.ended.then(() => this.#running.delete(child))
+    this.#starting = child
+    const end = await Promise.race([child.printed('handler: listening').then(() => undefined), child.ended])
+    this.#starting = undefined
     if (end !== undefined) throw new Failure(`the handler did not start (${end})`)
     this.#command = command
-    void this.#keep(child)
+    void this.#superviseUntilEnd(child)
   }
 
-  async #keep(child: Child): Promise<void> {
-    const started = Date.now()
-    this.#child = child
+  async #superviseUntilEnd(child: Child): Promise<void> {
+    const startMs = Date.now()
+    this.#current = child
     const end = await child.ended
-    if (this.#child !== child || this.#stopping) return
-    this.#child = undefined
-    if (Date.now() - started > RAN_WELL) this.#delay = FIRST_DELAY
-    this.#say(`the handler ended (${end}) and starts again in ${this.#delay} ms`)
-    this.#launchLater()
+    if (this.#current !== child || this.#isStopping) return
+    this.#current = undefined
+    if (Date.now() - startMs > STABLE_MS) this.#delayMs = FIRST_DELAY_MS
+    this.#info(`the handler exited (${end}): restarting it in ${this.#delayMs} ms`)
+    this.#restartLater()
   }
 
-  #launchLater(): void {
-    if (this.#stopping) return
-    clearTimeout(this.#again)
-    this.#again = setTimeout(() => this.replace().catch(this.#tell), this.#delay)
-    this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY)
+  #restartLater(): void {
+    if (this.#isStopping) return
+    clearTimeout(this.#restartTimer)
+    this.#restartTimer = setTimeout(() => this.replace().catch(this.#reportFailure), this.#delayMs)
+    this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS)
   }
 
-  #tell = (error: Error): void => {
-    if (!this.#stopping)
-      this.#say(`${error.message}${this.#child ? ': the one before goes on' : ', and is started again'}`)
+  #restartAfterEdit(sentence: string): void {
+    if (this.#isStopping) return
+    this.#info(`${sentence}: restarting the handler`)
+    this.#delayMs = FIRST_DELAY_MS
+    this.replace().catch(this.#reportFailure)
   }
 
-  #noticed(file: string): void {
-    if (!/\.(ts|js|json)$/.test(file) || this.#stopping) return
-    clearTimeout(this.#edit)
-    this.#edit = setTimeout(() => {
-      this.#say(`${file} was edited, the handler starts again`)
-      this.#delay = FIRST_DELAY
-      this.replace().catch(this.#tell)
-    }, SAME_EDIT)
+  #reportFailure = (error: Error): void => {
+    if (!this.#isStopping)
+      this.#info(`${error.message}: ${this.#current ? 'the previous one keeps running' : 'trying again'}`)
   }
 }

@@ -1,32 +1,35 @@
+// nginx's reload, and the processes by which it shows.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../failure.ts'
 
-const RELOADED_WITHIN = 10_000
-const POLL_EVERY = 20
+const RELOAD_TIMEOUT_MS = 10_000
+const POLL_MS = 20
 
 /**
- * Tells nginx to reload.
- * @returns the number of new workers, when those before them take no more sockets
+ * Reloads nginx (nginx.org/en/docs/control.html).
+ * @param master pid of its master process
+ * @returns the number of new workers, when the old ones accept no more sockets
+ * @throws {Failure} when nginx keeps its old workers
  */
 export async function reloadNginx(master: number): Promise<number> {
-  const before = workersOf(master)
+  const old = workersOf(master)
   process.kill(master, 'SIGHUP')
-  const deadline = Date.now() + RELOADED_WITHIN
-  while (Date.now() < deadline) {
-    const fresh = workersOf(master).filter((pid) => !before.includes(pid))
-    if (fresh.length > 0 && before.every(isLeaving)) return fresh.length
-    await sleep(POLL_EVERY)
+  const deadlineMs = Date.now() + RELOAD_TIMEOUT_MS
+  while (Date.now() < deadlineMs) {
+    const fresh = workersOf(master).filter((pid) => !old.includes(pid))
+    if (fresh.length > 0 && old.every(isShuttingDown)) return fresh.length
+    await sleep(POLL_MS)
   }
-  throw new Failure('nginx did not take what it was told to reload, and goes on as before: its log says why')
+  throw new Failure('nginx did not reload and keeps running with its previous configuration: see its log')
 }
 
 function workersOf(master: number): number[] {
   return read(`${master}/task/${master}/children`).split(' ').filter(Boolean).map(Number)
 }
 
-/** nginx changes the title of a worker that was told to go. */
-function isLeaving(worker: number): boolean {
+/** nginx changes the title of a worker that is shutting down. */
+function isShuttingDown(worker: number): boolean {
   const title = read(`${worker}/cmdline`)
   return title === '' || title.includes('shutting down')
 }

@@ -1,4 +1,4 @@
-// Checks and writes what nginx starts from, and asks nginx itself.
+// nginx's configuration, written and checked, and its command line.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
@@ -7,17 +7,18 @@ import { project } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import type { Account, Command } from './child.ts'
 
-const READY_WITHIN = 10_000
-const POLL_EVERY = 20
+const READY_TIMEOUT_MS = 10_000
+const POLL_MS = 20
+const PROBE_TIMEOUT_MS = 1_000
 
-/** What lua/configure.lua made of the environment, as far as the command needs it. */
+/** The settings that lua/configure.lua reads from the environment, as far as the command needs them. */
 export type Settings = {
   /** The public ports for plain HTTP. */
   ports: number[]
   PORTS: number[]
-  /** Under whom the handler runs; who starts it when there is none. */
+  /** The user the handler runs as; without one, the user who starts it. */
   account?: Account
-  /** Lines for who starts it. */
+  /** Lines to print at the start. */
   notes: string[]
   TLS_CERTIFICATE: string
   TLS_PORT: number
@@ -33,15 +34,15 @@ export type Settings = {
 
 export type PublicPort = { port: number; variable: string; secure: string }
 
-/** The ports people reach, each with the variable that names it, and an `s` for those that speak TLS. */
+/** The public ports, each with the variable that sets it, and an `s` for those with TLS. */
 export function publicPorts({ ports, PORTS, TLS_CERTIFICATE, TLS_PORT }: Settings): PublicPort[] {
   const plain = ports.map((port) => ({ port, variable: PORTS.length > 0 ? 'PORTS' : 'PORT', secure: '' }))
   return TLS_CERTIFICATE === '' ? plain : [...plain, { port: TLS_PORT, variable: 'TLS_PORT', secure: 's' }]
 }
 
 /**
- * Checks the environment, nginx's configuration and every file of Lua, beside what runs in the run directory.
- * @throws {Failure} naming the variable, or the file and its line
+ * Checks the environment, nginx's configuration and every file of Lua, without touching what runs in the run directory.
+ * @throws {Failure} which names the variable, or the file and its line
  */
 export function check(run: string, env: NodeJS.ProcessEnv): Settings {
   const trial = `${run}/next`
@@ -56,8 +57,8 @@ export function check(run: string, env: NodeJS.ProcessEnv): Settings {
 }
 
 /**
- * Has the environment checked and the run directory filled, or `target` in its place.
- * @throws {Failure} a line for each value that is refused
+ * Checks the environment and fills the run directory, or `target` in its place.
+ * @throws {Failure} with a line for each value that is refused
  */
 export function configure(run: string, env: NodeJS.ProcessEnv, target = run): Settings {
   const { error, status, stderr } = spawnSync('lua5.1', [`${project}/lua/configure.lua`, project, run, target], {
@@ -86,7 +87,7 @@ function checkNginx(prefix: string, env: NodeJS.ProcessEnv): void {
   throw new Failure(`nginx refuses its configuration: ${reason}`)
 }
 
-/** nginx -t reads no Lua, so an nginx of its own does, and ends. */
+/** nginx -t does not load Lua, so another nginx does, and exits. */
 function checkLua(prefix: string, env: NodeJS.ProcessEnv): void {
   const { command, args } = nginxCommand(prefix, env, 'check.conf')
   const { status, stderr } = spawnSync(command, args, { env, encoding: 'utf8' })
@@ -97,32 +98,36 @@ function checkLua(prefix: string, env: NodeJS.ProcessEnv): void {
   throw new Failure(`Lua cannot be loaded: ${place ?? text.trim().split('\n')[0]}`)
 }
 
-/** Names the project's files as people know them. */
+/** Names the project's files relative to its folder. */
 function shortened(text: string, prefix: string): string {
   return text.replaceAll(`${prefix}//`, '').replaceAll(`${prefix}/`, '').replaceAll(`${project}/`, '')
 }
 
-/** Resolves when the gateway says that it is well. */
+/**
+ * Resolves when the gateway reports that it is healthy.
+ * @param ended resolves with how nginx ended, if it does
+ * @throws {Failure} when nginx ends, or is not ready in time
+ */
 export async function waitForGateway(controlSocket: string, ended: Promise<string>): Promise<void> {
-  const deadline = Date.now() + READY_WITHIN
+  const deadlineMs = Date.now() + READY_TIMEOUT_MS
   const end = ended.then((how) => {
-    throw new Failure(`nginx ended while it started (${how})`)
+    throw new Failure(`nginx exited during its start (${how})`)
   })
-  while (!(await Promise.race([isWell(controlSocket), end]))) {
-    if (Date.now() > deadline) throw new Failure(`nginx does not answer on ${controlSocket}: its lines above say why`)
-    await Promise.race([sleep(POLL_EVERY), end])
+  while (!(await Promise.race([isHealthy(controlSocket), end]))) {
+    if (Date.now() > deadlineMs) throw new Failure(`nginx does not answer on ${controlSocket}: see its lines above`)
+    await Promise.race([sleep(POLL_MS), end])
   }
   end.catch(() => {})
 }
 
-function isWell(socketPath: string): Promise<boolean> {
+function isHealthy(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const asked = request({ socketPath, path: '/healthz', timeout: 1_000 }, (response) => {
+    const outgoing = request({ socketPath, path: '/healthz', timeout: PROBE_TIMEOUT_MS }, (response) => {
       response.resume()
       resolve(response.statusCode === 200)
     })
-    asked.once('timeout', () => asked.destroy())
-    asked.once('error', () => resolve(false))
-    asked.end()
+    outgoing.once('timeout', () => outgoing.destroy())
+    outgoing.once('error', () => resolve(false))
+    outgoing.end()
   })
 }

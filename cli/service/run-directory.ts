@@ -1,3 +1,4 @@
+// The run directory: one gateway at a time uses it, with its sockets and its ports.
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type ListenOptions, type Server } from 'node:net'
@@ -9,15 +10,17 @@ const SOCKET_FOLDERS = ['.', 'control', 'internal', 'handler']
 export type RunDirectory = { path: string; release: () => void }
 
 /**
- * Takes the run directory for this process. The lock is an abstract unix socket: the kernel frees it with the process,
- * so nothing is left to clean after a kill. The pid file only tells others whom to ask.
+ * Locks the run directory for this process. The lock is an abstract unix socket (unix(7)): the kernel frees it with the
+ * process, so a killed process leaves nothing to clean up. The pid file only shows which process it is.
+ * @throws {Failure} when another process has locked it, or listens on a socket in it
  */
-export async function takeRunDirectory(path: string): Promise<RunDirectory> {
+export async function lockRunDirectory(path: string): Promise<RunDirectory> {
   mkdirSync(path, { recursive: true })
   const real = realpathSync(path)
   const pidFile = join(real, 'framegate.pid')
   const lock = await listen({ path: `\0framegate-${createHash('sha256').update(real).digest('hex')}` })
-  if (!lock) throw new Failure(`it already runs in ${real} (pid ${read(pidFile)}): stop it, or set RUN_DIR`)
+  if (!lock)
+    throw new Failure(`framegate is already running in ${real} (pid ${read(pidFile)}): stop it, or set RUN_DIR`)
   writeFileSync(pidFile, `${process.pid}\n`)
   await removeStaleSockets(real)
   return {
@@ -29,11 +32,11 @@ export async function takeRunDirectory(path: string): Promise<RunDirectory> {
   }
 }
 
-/** nginx that was killed leaves its unix sockets behind, and refuses to listen where one is. */
+/** A killed nginx leaves its unix sockets behind, and nginx refuses to listen where one is. */
 async function removeStaleSockets(run: string): Promise<void> {
   for (const folder of SOCKET_FOLDERS) {
     for (const file of socketsIn(join(run, folder))) {
-      if (await answers(file)) throw new Failure(`something still listens on ${file}: stop it, or set RUN_DIR`)
+      if (await answers(file)) throw new Failure(`another process listens on ${file}: stop it, or set RUN_DIR`)
       rmSync(file, { force: true })
     }
   }
@@ -58,17 +61,21 @@ function answers(socketFile: string): Promise<boolean> {
   })
 }
 
-/** Says in one line why a port cannot be had; nginx would try for seconds and say it many times. */
+/**
+ * Checks that nginx can listen on a port. nginx itself would try for seconds, and log the problem many times.
+ * @param variable which sets the port, for the message
+ * @throws {Failure} why it cannot
+ */
 export async function checkPort(port: number, variable: string): Promise<void> {
   for (const host of ['0.0.0.0', '::']) {
     try {
       const server = await listen({ port, host, ipv6Only: host === '::' })
-      if (!server) throw new Failure(`port ${port} is in use: stop what listens there or set ${variable}`)
+      if (!server) throw new Failure(`port ${port} is in use: stop the program that listens there, or set ${variable}`)
       await new Promise((resolve) => server.close(resolve))
     } catch (error) {
       if (error instanceof Failure) throw error
       const { code } = error as NodeJS.ErrnoException
-      if (code === 'EACCES') throw new Failure(`port ${port} is for root alone: set ${variable} to 1024 or more`)
+      if (code === 'EACCES') throw new Failure(`only root can listen on port ${port}: set ${variable} to 1024 or more`)
       if (host === '0.0.0.0') throw error
     }
   }

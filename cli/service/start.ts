@@ -1,56 +1,64 @@
+// `framegate start` and `framegate dev`.
 import { readEnvironment, runDirectory } from '../environment.ts'
-import { type Stop, say } from './foreground.ts'
-import { takeRunDirectory } from './run-directory.ts'
+import { info, type Stop } from './foreground.ts'
+import { lockRunDirectory } from './run-directory.ts'
 import { Supervisor } from './supervisor.ts'
-import { type Requests, serveRequests } from './supervisor-socket.ts'
+import { type Routes, serveSupervisor } from './supervisor-socket.ts'
+
+/** What runs beside the gateway. */
+type Companion = { ready: Promise<void>; close: () => Promise<void> }
 
 export type StartOptions = {
   environment: NodeJS.ProcessEnv
   stop: Stop
-  /** What runs beside the gateway until it stops. */
-  beside?: (supervisor: Supervisor) => { close: () => Promise<void> }
+  /** Starts what runs beside the gateway until it stops. */
+  beside?: (supervisor: Supervisor) => Companion
 }
 
-/** Runs gateway and handler until a stop is asked for, by a signal or by the command. Rejects with a Failure when they cannot run. */
+/**
+ * Runs gateway and handler until a signal or a command stops them.
+ * @throws {Failure} when they cannot run
+ */
 export async function start({ environment, stop, beside }: StartOptions): Promise<void> {
-  const directory = await takeRunDirectory(runDirectory(readEnvironment(environment)))
-  const supervisor = new Supervisor({ run: directory.path, environment, say })
-  const stopAsked = Promise.withResolvers<void>()
+  const directory = await lockRunDirectory(runDirectory(readEnvironment(environment)))
+  const supervisor = new Supervisor({ run: directory.path, environment, info })
+  const stopRequested = Promise.withResolvers<void>()
   const started = supervisor.start()
-  started.catch(() => {}) // told below
-  const requests = await serveRequests(directory.path, requestsOf({ supervisor, started, stopAsked }))
-  let companion: { close: () => Promise<void> } | undefined
+  started.catch(() => {}) // it is handled below
+  const socket = await serveSupervisor(directory.path, routesOf({ supervisor, started, stopRequested }))
+  let companion: Companion | undefined
   try {
-    const run = started.then(() => {
+    const run = started.then(async () => {
       companion = beside?.(supervisor)
-      say('Ctrl-C stops it')
+      await companion?.ready
+      info('Press Ctrl-C to stop')
       return supervisor.failed
     })
-    await Promise.race([run, stop.asked, stopAsked.promise])
+    await Promise.race([run, stop.requested, stopRequested.promise])
   } finally {
-    await Promise.race([Promise.all([supervisor.stop(), companion?.close()]), stop.askedAgain])
+    await Promise.race([Promise.all([supervisor.stop(), companion?.close()]), stop.requestedAgain])
     await supervisor.kill()
-    await requests.close()
+    await socket.close()
     directory.release()
   }
 }
 
-type Asked = { supervisor: Supervisor; started: Promise<void>; stopAsked: PromiseWithResolvers<void> }
+type Parts = { supervisor: Supervisor; started: Promise<void>; stopRequested: PromiseWithResolvers<void> }
 
-function requestsOf({ supervisor, started, stopAsked }: Asked): Requests {
+function routesOf({ supervisor, started, stopRequested }: Parts): Routes {
   return {
     'GET /': async () => ({ pid: process.pid }),
     'GET /started': () => started,
     'POST /check': () => supervisor.check(),
-    'POST /reload': () =>
-      supervisor.reload().then((done) => {
-        say(`reloaded: ${done}`)
-        return done
-      }),
+    'POST /reload': async () => {
+      const done = await supervisor.reload()
+      info(`reloaded: ${done}`)
+      return done
+    },
     'POST /restart': () => supervisor.restart(),
     'POST /stop': async (query) => {
       const stopped = supervisor.stop(Number(query.get('seconds')) * 1000)
-      stopAsked.resolve()
+      stopRequested.resolve()
       await stopped
     },
   }

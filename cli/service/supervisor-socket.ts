@@ -1,22 +1,22 @@
-// How the commands reach the process that runs the gateway: HTTP on a unix socket for its user alone, in a folder in which the
-// workers, who may be another user, cannot put anything.
+// How commands reach the process that runs the gateway: HTTP on a unix socket that only its user can open. The socket is in a
+// folder in which the workers, who may be another user, cannot put anything.
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { Failure } from '../failure.ts'
 
-const LONGEST_WAIT = 600_000
+const TIMEOUT_MS = 600_000
 
-/** What can be asked for, by `METHOD /path`; the answer is JSON. */
-export type Requests = Record<string, (query: URLSearchParams) => Promise<unknown>>
+/** What each request does, by `METHOD /path`; the result is sent as JSON. */
+export type Routes = Record<string, (query: URLSearchParams) => Promise<unknown>>
 
 function socketIn(run: string): string {
   return `${run}/framegate.sock`
 }
 
-/** Answers until `close`, which waits for the answers that are under way. A Failure is told to who asked. */
-export async function serveRequests(run: string, requests: Requests): Promise<{ close: () => Promise<void> }> {
-  const server = createServer((incoming, outgoing) => void answer(requests, incoming, outgoing))
+/** Answers until `close`, which waits for open requests. A Failure is sent to the command that asked. */
+export async function serveSupervisor(run: string, routes: Routes): Promise<{ close: () => Promise<void> }> {
+  const server = createServer((incoming, outgoing) => void answer(routes, incoming, outgoing))
   const umask = process.umask(0o177)
-  const listening = new Promise<void>((resolve) => server.listen(socketIn(run), resolve)) // it is made at once
+  const listening = new Promise<void>((resolve) => server.listen(socketIn(run), resolve)) // creates the file before it returns
   process.umask(umask)
   await listening
   return {
@@ -28,7 +28,7 @@ export async function serveRequests(run: string, requests: Requests): Promise<{ 
   }
 }
 
-async function answer(requests: Requests, { method, url }: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function answer(routes: Routes, { method, url }: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const { pathname, searchParams } = new URL(url!, 'http://framegate')
   const respond = (status: number, value: unknown): void => {
     outgoing
@@ -36,8 +36,8 @@ async function answer(requests: Requests, { method, url }: IncomingMessage, outg
       .end(JSON.stringify(value ?? null))
   }
   try {
-    const act = requests[`${method} ${pathname}`]
-    if (!act) return respond(404, { error: 'there is no such request' })
+    const act = routes[`${method} ${pathname}`]
+    if (!act) return respond(404, { error: 'unknown request' })
     respond(200, await act(searchParams))
   } catch (error) {
     respond(error instanceof Failure ? 409 : 500, {
@@ -48,18 +48,18 @@ async function answer(requests: Requests, { method, url }: IncomingMessage, outg
 
 /**
  * Asks the process that runs the gateway of a run directory.
- * @returns the answer; undefined when none runs there
- * @throws {Failure} what it refused, or that it ended meanwhile
+ * @returns the answer; undefined when no gateway runs there
+ * @throws {Failure} what it refused, or that it exited before it answered
  */
-export function askGateway(
+export function askSupervisor(
   run: string,
   method: 'GET' | 'POST',
   path: string,
-  milliseconds = LONGEST_WAIT,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<{ value: any } | undefined> {
   return new Promise((resolve, reject) => {
-    const asked = request(
-      { socketPath: socketIn(run), method, path, agent: false, timeout: milliseconds },
+    const outgoing = request(
+      { socketPath: socketIn(run), method, path, agent: false, timeout: timeoutMs },
       (response) => {
         let text = ''
         response
@@ -74,12 +74,20 @@ export function askGateway(
         })
       },
     )
-    asked.once('timeout', () => asked.destroy(new Failure(`it did not answer within ${milliseconds / 1000} s`)))
-    asked.once('error', (error: NodeJS.ErrnoException) => {
+    outgoing.once('timeout', () =>
+      outgoing.destroy(new Failure(`the gateway did not answer within ${timeoutMs / 1000} s`)),
+    )
+    outgoing.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined)
-      else if (error.code === 'EACCES') reject(new Failure(`it runs as another user: ask as that one, or as root`))
-      else reject(error instanceof Failure ? error : new Failure(`it ended before it answered (${error.message})`))
+      else reject(failureOf(error))
     })
-    asked.end()
+    outgoing.end()
   })
+}
+
+function failureOf(error: NodeJS.ErrnoException): Failure {
+  if (error instanceof Failure) return error
+  if (error.code === 'EACCES')
+    return new Failure('the gateway belongs to another user: run this command as that user, or as root')
+  return new Failure(`the gateway exited before it answered (${error.message})`)
 }

@@ -1,45 +1,47 @@
-import { project, readEnvironment } from '../environment.ts'
+import { readEnvironment } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import { type Finding, findings } from './checks.ts'
 import { type Child, type Command, startChild } from './child.ts'
-import { Handler, handlerCommand } from './handler-process.ts'
+import { HandlerProcess, handlerCommand } from './handler-process.ts'
 import { check, configure, nginxCommand, publicPorts, type Settings, waitForGateway } from './nginx.ts'
 import { reloadNginx } from './nginx-workers.ts'
 import { checkPort } from './run-directory.ts'
 
-const GRACE = 10_000
-/** What a handler that was replaced may take beyond its longest answer. */
-const LEAVING = 10_000
+const GRACE_MS = 10_000
+const TERM_GRACE_MS = 3_000
+/** How long a replaced handler may take beyond its longest answer. */
+const REPLACED_GRACE_MS = 10_000
 
 export type SupervisorOptions = {
-  /** The run directory, taken by this process. */
+  /** The run directory, locked by this process. */
   run: string
-  /** What the gateway was started with, before the file of settings. */
+  /** The environment of the start, without the file of settings. */
   environment: NodeJS.ProcessEnv
-  say: (line: string) => void
+  /** Prints a line. */
+  info: (line: string) => void
 }
 
-/** Runs nginx, and the shipped handler while HANDLER_URL names no other. One thing at a time is done to them. */
+/** Runs nginx, and the shipped handler unless HANDLER_URL names another. Starts, reloads and restarts run one at a time. */
 export class Supervisor {
   readonly #run: string
   readonly #environment: NodeJS.ProcessEnv
-  readonly #say: (line: string) => void
+  readonly #info: (line: string) => void
   readonly #failure = Promise.withResolvers<never>()
   #settings: Settings | undefined
-  #handler: Handler | undefined
+  #handler: HandlerProcess | undefined
   #nginx: Child | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #isEnding = false
   #stopped: Promise<void> | undefined
 
-  constructor({ run, environment, say }: SupervisorOptions) {
+  constructor({ run, environment, info }: SupervisorOptions) {
     this.#run = run
     this.#environment = environment
-    this.#say = say
+    this.#info = info
     this.#failure.promise.catch(() => {})
   }
 
-  /** Rejects when nginx ends without having been told to. */
+  /** Rejects when nginx exits by itself. */
   get failed(): Promise<never> {
     return this.#failure.promise
   }
@@ -50,18 +52,19 @@ export class Supervisor {
   }
 
   /**
-   * Takes variables, nginx's configuration and Lua as they are now, and starts the handler's code again unless told not to.
-   * @returns what was done @throws {Failure} what is wrong; nothing has changed then
+   * Loads variables, nginx's configuration and Lua as they are now, and replaces the handler unless `handler` is false.
+   * @returns what was done
+   * @throws {Failure} what is wrong; nothing has changed then
    */
   reload({ handler = true } = {}): Promise<string> {
     return this.#inTurn(() => this.#reload(handler))
   }
 
-  /** Stops and starts everything, if what is there now can start. */
+  /** Stops and starts everything. @throws {Failure} before anything stops, when the configuration is wrong */
   restart(): Promise<void> {
     return this.#inTurn(async () => {
       check(this.#run, this.#variables())
-      await this.#end(GRACE)
+      await this.#end(GRACE_MS)
       await this.#start().catch((error) => {
         this.#failure.reject(error)
         throw error
@@ -69,14 +72,14 @@ export class Supervisor {
     })
   }
 
-  /** What a reload would meet. */
+  /** Checks what a reload needs. */
   check(): Promise<Finding[]> {
     return this.#inTurn(() => findings(this.#run, this.#variables(), true))
   }
 
-  /** Sockets are closed with 1001 and their close events delivered; what takes longer than `milliseconds` is ended. */
-  stop(milliseconds = GRACE): Promise<void> {
-    this.#stopped ??= this.#end(milliseconds)
+  /** Closes sockets with 1001 and delivers their close events; whatever takes longer than `graceMs` is killed. */
+  stop(graceMs = GRACE_MS): Promise<void> {
+    this.#stopped ??= this.#end(graceMs)
     return this.#stopped
   }
 
@@ -86,15 +89,15 @@ export class Supervisor {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(() => {
-      this.#mayGoOn()
+      this.#throwIfStopping()
       return work()
     })
     this.#turn = turn.catch(() => {})
     return turn
   }
 
-  #mayGoOn(): void {
-    if (this.#stopped) throw new Failure('the gateway stops')
+  #throwIfStopping(): void {
+    if (this.#stopped) throw new Failure('the gateway is stopping')
   }
 
   #variables(): NodeJS.ProcessEnv {
@@ -107,25 +110,21 @@ export class Supervisor {
     const settings = check(this.#run, env)
     for (const { port, variable } of publicPorts(settings)) await checkPort(port, variable)
     configure(this.#run, env)
-    this.#mayGoOn()
+    this.#throwIfStopping()
     if (!env.HANDLER_URL) await this.#startHandler(settings, env)
-    this.#mayGoOn()
+    this.#throwIfStopping()
     this.#isEnding = false
     const nginx = (this.#nginx = startChild(nginxCommand(this.#run, env)))
     await waitForGateway(settings.CONTROL_SOCKET, nginx.ended)
     this.#settings = settings
     void nginx.ended.then((end) => {
-      if (!this.#isEnding) this.#failure.reject(new Failure(`nginx ended (${end}), so everything stops`))
+      if (!this.#isEnding) this.#failure.reject(new Failure(`nginx exited (${end}): stopping everything`))
     })
-    this.#tellWhere(settings)
+    this.#printAddresses(settings)
   }
 
   async #startHandler(settings: Settings, env: NodeJS.ProcessEnv): Promise<void> {
-    this.#handler = new Handler({
-      command: shippedHandler(settings, env),
-      folder: `${project}/handler`,
-      say: this.#say,
-    })
+    this.#handler = new HandlerProcess({ command: shippedHandler(settings, env), info: this.#info })
     await this.#handler.start()
   }
 
@@ -138,41 +137,41 @@ export class Supervisor {
     configure(this.#run, env)
     const workers = await reloadNginx(this.#nginx!.pid!)
     this.#settings = settings
-    return `${workers} new worker${workers === 1 ? '' : 's'}${done}; sockets that are open stay where they are`
+    return `${workers} new worker${workers === 1 ? '' : 's'}${done}; open sockets stay connected`
   }
 
-  /** A handler that HANDLER_URL replaces goes on: workers with sockets from before still ask it. */
+  /** A handler that HANDLER_URL replaces keeps running: workers with older sockets still send it events. */
   async #reloadHandler(settings: Settings, env: NodeJS.ProcessEnv): Promise<string> {
     if (!this.#handler) await this.#startHandler(settings, env)
-    else await this.#handler.replace(shippedHandler(settings, env), settings.HANDLER_TIMEOUT * 1000 + LEAVING)
+    else await this.#handler.replace(shippedHandler(settings, env), settings.HANDLER_TIMEOUT * 1000 + REPLACED_GRACE_MS)
     return ' and a new handler'
   }
 
-  #tellWhere(settings: Settings): void {
+  #printAddresses(settings: Settings): void {
     const { SOCKET_PATH, HANDLER_URL, CONTROL_SOCKET } = settings
     const all = (address: (secure: string, port: number) => string): string =>
       publicPorts(settings)
         .map(({ port, secure }) => address(secure, port))
         .join(', ')
-    this.#say(`page     ${all((s, port) => `http${s}://localhost:${port}/`)}`)
-    this.#say(`sockets  ${all((s, port) => `ws${s}://localhost:${port}${SOCKET_PATH}`)}`)
-    this.#say(`handler  ${HANDLER_URL.join(', ')}${this.#handler ? ' (handler/, started here)' : ''}`)
-    this.#say(`control  ${CONTROL_SOCKET}`)
+    this.#info(`site       ${all((s, port) => `http${s}://localhost:${port}/`)}`)
+    this.#info(`sockets    ${all((s, port) => `ws${s}://localhost:${port}${SOCKET_PATH}`)}`)
+    this.#info(`handler    ${HANDLER_URL.join(', ')}${this.#handler ? ' (handler/, started by framegate)' : ''}`)
+    this.#info(`control    ${CONTROL_SOCKET}`)
     if (settings.CONTROL_PORT !== 'off')
-      this.#say(
-        `live     http://${settings.CONTROL_PORT.replace(/^(?=\d+$)/, 'localhost:')}/ (CONTROL_TOKEN is the password)`,
+      this.#info(
+        `dashboard  http://${settings.CONTROL_PORT.replace(/^(?=\d+$)/, 'localhost:')}/ (CONTROL_TOKEN is the password)`,
       )
-    for (const note of settings.notes) this.#say(note)
+    for (const note of settings.notes) this.#info(note)
   }
 
-  /** The handler goes last: nginx tells it which sockets have closed. */
-  async #end(milliseconds: number): Promise<void> {
+  /** Stops the handler last: nginx sends it the close events. */
+  async #end(graceMs: number): Promise<void> {
     this.#isEnding = true
     await this.#nginx?.stop([
-      { signal: 'SIGQUIT', wait: milliseconds },
-      { signal: 'SIGTERM', wait: 3_000 },
+      { signal: 'SIGQUIT', waitMs: graceMs },
+      { signal: 'SIGTERM', waitMs: TERM_GRACE_MS },
     ])
-    await this.#handler?.stop([{ signal: 'SIGTERM', wait: milliseconds }])
+    await this.#handler?.stop([{ signal: 'SIGTERM', waitMs: graceMs }])
     this.#handler = undefined
   }
 }
@@ -184,5 +183,5 @@ function shippedHandler(settings: Settings, env: NodeJS.ProcessEnv): Command {
     CONTROL_SOCKET: settings.CONTROL_SOCKET,
     MAX_MESSAGE_BYTES: String(settings.MAX_MESSAGE_BYTES),
   }
-  return { ...handlerCommand(project, own), account: settings.account }
+  return { ...handlerCommand(own), account: settings.account }
 }

@@ -1,55 +1,67 @@
-import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs'
-import { join, relative } from 'node:path'
-import { say } from './foreground.ts'
+// Watches source files: `framegate dev` reloads after an edit, and the shipped handler restarts after one of its own.
+import { relative } from 'node:path'
+import { watch } from 'chokidar'
+import { project } from '../environment.ts'
+import { info } from './foreground.ts'
+
+/** Edits this close to one another are reported together: an editor may write a file twice, a checkout writes many. */
+const DEBOUNCE_MS = 100
+
+export type Watcher = {
+  /** Resolves when every edit from now on is seen. */
+  ready: Promise<void>
+  close: () => Promise<void>
+}
+
+export type WatchOptions = {
+  /** Absolute paths of folders, and of files, which need not exist. */
+  paths: string[]
+  /** Whether a file counts, by its absolute path. */
+  matches: (file: string) => boolean
+  /** Gets the absolute paths of files that were added, changed or removed; and a sentence for people, `a.ts was edited`. */
+  edited: (files: string[], sentence: string) => void
+}
 
 /**
- * Tells of every file below a folder that changes, by its path in it. Each folder is watched by itself: a file that an editor
- * replaces by another of the same name is lost to Node's recursive watching from then on. Where the machine cannot watch, such as
- * when inotify's limits are reached (inotify(7)), that is said, and nothing else happens. Without `deep` only the folder's own
- * files are watched.
+ * Watches until `close`. Where the machine cannot watch, such as when inotify's limits are reached (inotify(7)), it prints
+ * that once, and edits may be missed.
  */
-export class FolderWatcher {
-  readonly #folder: string
-  readonly #deep: boolean
-  readonly #noticed: (file: string) => void
-  readonly #watchers = new Map<string, FSWatcher>()
-
-  constructor(folder: string, noticed: (file: string) => void, { deep = true } = {}) {
-    this.#folder = folder
-    this.#deep = deep
-    this.#noticed = noticed
-    this.#add(folder)
+export function watchFiles({ paths, matches, edited }: WatchOptions): Watcher {
+  const ready = Promise.withResolvers<void>()
+  const files = new Set<string>()
+  let timer: NodeJS.Timeout | undefined
+  let isReported = false
+  const watcher = watch(paths, {
+    ignoreInitial: true,
+    ignored: (path, stats) => stats?.isFile() === true && !matches(path),
+  })
+  watcher.on('all', (event, path) => {
+    if (event === 'addDir' || event === 'unlinkDir' || !matches(path)) return
+    files.add(path)
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      edited([...files], sentenceOf(files))
+      files.clear()
+    }, DEBOUNCE_MS)
+  })
+  watcher.on('error', (error) => {
+    if (!isReported) info(`some edits may be missed (${(error as Error).message}): reload after an edit`)
+    isReported = true
+    ready.resolve()
+  })
+  watcher.once('ready', ready.resolve)
+  return {
+    ready: ready.promise,
+    close: () => {
+      clearTimeout(timer)
+      ready.resolve()
+      return watcher.close()
+    },
   }
+}
 
-  close(): void {
-    for (const watcher of this.#watchers.values()) watcher.close()
-    this.#watchers.clear()
-  }
-
-  #add(path: string): void {
-    try {
-      const watcher = watch(path, (_, file) => {
-        if (file) this.#changed(join(path, file))
-      })
-      this.#watchers.set(path, watcher.on('error', this.#givenUp))
-      for (const entry of readdirSync(path, { withFileTypes: true }))
-        if (this.#deep && entry.isDirectory()) this.#add(join(path, entry.name))
-    } catch (error) {
-      this.#givenUp(error as Error)
-    }
-  }
-
-  #changed(path: string): void {
-    const isFolder = this.#deep && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-    if (isFolder !== this.#watchers.has(path)) {
-      this.#watchers.get(path)?.close()
-      this.#watchers.delete(path)
-      if (isFolder) this.#add(path)
-    }
-    this.#noticed(relative(this.#folder, path))
-  }
-
-  readonly #givenUp = (error: Error): void => {
-    say(`edits in ${this.#folder} are not all seen (${error.message}): reload it yourself`)
-  }
+function sentenceOf(files: Set<string>): string {
+  const [first, ...others] = [...files].map((file) => relative(project, file)).sort()
+  if (others.length === 0) return `${first} was edited`
+  return `${first} and ${others.length} more file${others.length === 1 ? '' : 's'} were edited`
 }

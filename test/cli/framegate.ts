@@ -8,6 +8,9 @@ import type { TestContext } from 'node:test'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
 
+/** The line after which the gateway answers. */
+export const READY = 'Press Ctrl-C to stop'
+
 export type Run = {
   process: ChildProcess
   /** Everything it wrote so far. */

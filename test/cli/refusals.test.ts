@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { certificates } from '../support/certificates.ts'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
-import { copyOfProject, folder, run, startFramegate } from './framegate.ts'
+import { copyOfProject, folder, READY, run, startFramegate } from './framegate.ts'
 
 /** A folder for the front of PATH with one program in it. */
 function program(t: TestContext, name: string, script: string): string {
@@ -33,7 +33,7 @@ test('a port that is taken', async (t) => {
     const framegate = await startFramegate(t, env)
     assert.equal(await framegate.ended, 1)
     assert.deepEqual(framegate.lines(), [
-      `framegate: port ${port} is in use: stop what listens there or set ${Object.keys(env)[0]}`,
+      `framegate: port ${port} is in use: stop the program that listens there, or set ${Object.keys(env)[0]}`,
     ])
   }
 })
@@ -48,11 +48,11 @@ test('bad values, one line for each', async (t) => {
 
 test('a second start in the same run directory', async (t) => {
   const first = await startFramegate(t)
-  await first.said('Ctrl-C stops it')
+  await first.said(READY)
   const second = await startFramegate(t, { RUN_DIR: first.runDirectory })
   assert.equal(await second.ended, 1)
   assert.deepEqual(second.lines(), [
-    `framegate: it already runs in ${first.runDirectory} (pid ${first.process.pid}): stop it, or set RUN_DIR`,
+    `framegate: framegate is already running in ${first.runDirectory} (pid ${first.process.pid}): stop it, or set RUN_DIR`,
   ])
 })
 
