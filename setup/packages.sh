@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings the Debian packages that the gateway runs on: packages.sh [--test], with what the tests need as well.
-# The machine's own nginx service is left as it is: not started, not stopped, not reloaded, and a new one not enabled.
+# Installs the Debian packages that the gateway needs: packages.sh [--test]; --test adds what the tests need.
+# It leaves the machine's own nginx service alone: it does not start, stop or reload it, and does not enable a new one.
 set -eu
 
 runtime='nginx libnginx-mod-http-lua lua-cjson lua5.1 lua-nginx-dns'
@@ -51,7 +51,7 @@ choose_luajit() { # PACKAGE...
 install() { # PACKAGE...
   apt install -y --no-remove --no-install-recommends "$@" ||
     { apt update && apt install -y --no-remove --no-install-recommends "$@"; } ||
-    die "apt cannot install $* ($(grep '^E:' "$scratch/log" | head -n 1)): mend that, then run again"
+    die "apt cannot install $* ($(grep '^E:' "$scratch/log" | head -n 1)): fix that, then run again"
 }
 
 installed() {
@@ -85,7 +85,7 @@ clean_up() {
   rm -rf "$scratch"
 }
 
-command -v dpkg-query >/dev/null || die 'no apt here: run framegate on Debian or Ubuntu, or with docker compose'
+command -v dpkg-query >/dev/null || die 'apt is missing: run framegate on Debian or Ubuntu, or with docker compose'
 # shellcheck disable=SC2086 # the lists are words on purpose
 wanted=$(missing_packages $runtime)
 lacks_luajit=

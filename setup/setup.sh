@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings what framegate needs and is not there yet: setup.sh [--test], with what the tests need as well.
-# npm start and npm test call it first, so it may not need any npm package itself.
+# Installs what framegate needs and does not find: setup.sh [--test]; --test adds what the tests need.
+# npm start and npm test run it first, so it must not need any npm package itself.
 set -eu
 
 oldest_node=20
@@ -22,7 +22,7 @@ machine_path() {
 }
 
 check_node() {
-  version=$(node --version 2>/dev/null) || die "there is no Node: install Node $oldest_node or newer"
+  version=$(node --version 2>/dev/null) || die "Node is missing: install Node $oldest_node or newer"
   major=${version#v}
   [ "${major%%.*}" -ge "$oldest_node" ] || die "Node $version is too old: install Node $oldest_node or newer"
 }
@@ -36,11 +36,11 @@ npm_packages_are_there() {
 npm_quietly() {
   log=$(npm "$@" --no-audit --no-fund 2>&1) || {
     reason=$(printf '%s\n' "$log" | sed -n 's/^npm error //p' | head -n 3 | paste -sd ' ' -)
-    die "npm $1 failed ($reason): mend that, then run again"
+    die "npm $1 failed ($reason): fix that, then run again"
   }
 }
 
-bring_npm_packages() {
+install_npm_packages() {
   say 'installing the npm packages'
   npm_quietly ci --include=dev
   node_modules/.bin/node --version >/dev/null 2>&1 || npm_quietly rebuild node --ignore-scripts=false
@@ -51,4 +51,4 @@ PATH=$(machine_path)
 check_node
 sh setup/packages.sh "$@"
 sh setup/vendor.sh
-npm_packages_are_there || bring_npm_packages
+npm_packages_are_there || install_npm_packages

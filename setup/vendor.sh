@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts lua-resty-websocket, as Debian and Ubuntu package it, into a folder: vendor.sh [folder], by default lua/vendor.
+# Downloads lua-resty-websocket, as Debian and Ubuntu package it, into a folder: vendor.sh [folder]; the default is lua/vendor.
 # It needs apt's lists, but neither root nor an installed package.
 set -eu
 
@@ -38,7 +38,7 @@ for version in $versions; do
   fi
 done
 
-command -v apt-get >/dev/null || die "no apt here: run framegate on Debian or Ubuntu, or with docker compose"
+command -v apt-get >/dev/null || die "apt is missing: run framegate on Debian or Ubuntu, or with docker compose"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM

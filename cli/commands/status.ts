@@ -61,7 +61,7 @@ function workers({ workers }: GatewayStatus): string {
       mebibytes(worker.lua_memory),
       worker.lanes,
       worker.waiting,
-      `${worker.configuration}${worker.is_leaving ? ' (leaving)' : ''}`,
+      `${worker.configuration}${worker.is_leaving ? ' (shutting down)' : ''}`,
     ]),
   )
 }

@@ -270,12 +270,9 @@ async function boundsTheList(t: TestContext, { browser, gateway }: Scene) {
     .sort()
     .at(-1)!
   const { page, problems } = await openDashboard(t, browser, gateway.control)
-  await shows(
-    page.locator('#list-note'),
-    'The first 2,000 of 2,050 connections by id. A search looks through all of them.',
-  )
+  await shows(page.locator('#list-note'), 'The first 2,000 of 2,050 connections by id. A search covers all of them.')
   assert.equal(await rows(page).count(), 100)
-  await page.getByRole('button', { name: 'Show more (1,900 are not shown)' }).click()
+  await page.getByRole('button', { name: 'Show more (1,900 hidden)' }).click()
   assert.equal(await rows(page).count(), 200)
   await page.getByRole('searchbox').fill(last)
   await shows(page.locator('#list-note'), '1 of 2,050 connections')

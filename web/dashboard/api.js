@@ -1,11 +1,11 @@
-/** The control API, asked from the page. Addresses are relative to it, so that it may stand under any path of a proxy. */
+/** The control API. Addresses are relative to the page, so that a proxy may serve it under any path. */
 
-const PATIENCE = 8_000
+const TIMEOUT_MS = 8_000
 
-/** No answer came. */
+/** The gateway did not answer. */
 export class Unreachable extends Error {}
 
-/** The gateway said no: `status` as in docs/protocol.md, the message is its own. */
+/** The gateway refused: `status` as in docs/protocol.md; the message is the gateway's. */
 export class Refused extends Error {
   /** @param {number} status @param {string} detail */
   constructor(status, detail) {
@@ -29,7 +29,7 @@ export async function ask(path, { method = 'GET', body, type, signal } = {}) {
 }
 
 async function reach(path, options, signal) {
-  const late = AbortSignal.timeout(PATIENCE)
+  const late = AbortSignal.timeout(TIMEOUT_MS)
   try {
     return await fetch(path, { ...options, signal: signal ? AbortSignal.any([signal, late]) : late })
   } catch (error) {

@@ -1,4 +1,4 @@
-/** One connection: its facts while they change, a frame to it, its end. */
+/** One connection: its current facts, a form to send a frame, a form to close it. */
 
 import { byteLength, bytes } from '../shared/bytes.js'
 import { ask, path, Refused } from './api.js'
@@ -42,16 +42,16 @@ export function showConnection(place, id) {
     return `Sent ${bytes(frame.size)}.`
   })
   submitting(find('[data-close-form]'), async () => {
-    const said = await close(id, find('[data-close-form]').elements)
+    const outcome = await close(id, find('[data-close-form]').elements)
     watch.start()
-    return said
+    return outcome
   })
   watch.start()
   return watch
 }
 
 async function close(id, { code, reason }) {
-  if (byteLength(reason.value) > 123) throw new Error('not closed: a reason has up to 123 bytes')
+  if (byteLength(reason.value) > 123) throw new Error('not closed: a reason has at most 123 bytes')
   await ask(`${path('connections', id)}?${new URLSearchParams({ code: code.value, reason: reason.value })}`, {
     method: 'DELETE',
   })

@@ -1,4 +1,4 @@
-/** Makes elements without ever reading HTML: what strangers called themselves stays text. */
+/** Makes elements without parsing HTML: names that strangers chose stay text. */
 
 /**
  * @param {string} name

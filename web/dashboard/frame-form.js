@@ -6,14 +6,14 @@ import { setText, stamp } from './element.js'
 
 /**
  * @param {HTMLFormElement} form an empty one
- * @param {(frame: { body: BodyInit, type: string }) => Promise<string>} send says in words what became of it
+ * @param {(frame: { body: BodyInit, type: string }) => Promise<string>} send resolves with the outcome, in words
  */
 export function frameForm(form, send) {
   form.append(stamp('frame-template'))
   const show = () => {
     for (const part of form.querySelectorAll('[data-kinds]'))
       part.hidden = !part.dataset.kinds.split(' ').includes(form.elements.kind.value)
-    tell(form, '')
+    showOutcome(form, '')
   }
   form.addEventListener('change', ({ target }) => {
     if (target.name === 'kind') show()
@@ -25,9 +25,9 @@ export function frameForm(form, send) {
 }
 
 /**
- * Carries out a form, one at a time, and says what became of it.
+ * Submits a form, once at a time, and shows the outcome.
  * @param {HTMLFormElement} form has an element .outcome
- * @param {() => Promise<string>} act throws what went wrong
+ * @param {() => Promise<string>} act rejects with what went wrong
  */
 export function submitting(form, act) {
   form.addEventListener('submit', async (event) => {
@@ -35,15 +35,15 @@ export function submitting(form, act) {
     if (form.ariaBusy === 'true') return
     form.ariaBusy = 'true'
     try {
-      tell(form, await act())
+      showOutcome(form, await act())
     } catch (error) {
-      tell(form, error instanceof Refused ? `${error.status}: ${error.message}` : error.message, true)
+      showOutcome(form, error instanceof Refused ? `${error.status}: ${error.message}` : error.message, true)
     }
     form.ariaBusy = 'false'
   })
 }
 
-function tell(form, text, isProblem = false) {
+function showOutcome(form, text, isProblem = false) {
   const outcome = form.querySelector('.outcome')
   outcome.classList.toggle('problem', isProblem)
   setText(outcome, text)
@@ -65,7 +65,7 @@ function frameOf({ elements }) {
   }
 }
 
-/** It leaves as it was typed. */
+/** The text is sent as it was typed. */
 function checkJson(text) {
   try {
     JSON.parse(text)

@@ -1,4 +1,4 @@
-/** The connections as a list: fetched a page after the other, searched, sorted. */
+/** The list of connections: fetched page by page, searched, sorted. */
 
 import { ask } from './api.js'
 
@@ -8,15 +8,15 @@ const PAGE = 1000
 /**
  * @typedef {object} Facts of a connection, as docs/protocol.md has them
  * @typedef {{ rows: Facts[], count: number, seen: number, isCut: boolean }} Listing
- *   rows: those that fit; count: how many connections there are; seen: how many were looked at; isCut: whether there are more
+ *   rows: those that match; count: how many connections there are; seen: how many were searched; isCut: whether there are more
  */
 
 /**
- * The first connections that fit, in the order of their ids. Without a search that is a page or two; a search goes on until
- * everybody was looked at.
+ * The first connections that match, in the order of their ids. Without a search that takes a page or two; a search reads all
+ * pages.
  * @param {string} needle
  * @param {AbortSignal} signal
- * @param {(listing: Listing) => void} progress told of each page but the last
+ * @param {(listing: Listing) => void} progress gets each page but the last
  * @returns {Promise<Listing>}
  */
 export async function gather(needle, signal, progress) {
@@ -42,7 +42,7 @@ export async function gather(needle, signal, progress) {
   }
 }
 
-/** Whether a text stands anywhere in id, user, address, path or topics; large and small letters are the same. @param {Facts} facts @param {string} needle */
+/** Whether id, user, address, path or topics contain a text; upper and lower case are the same. @param {Facts} facts @param {string} needle */
 export function fits({ id, user = '', address, path, topics }, needle) {
   const wanted = needle.trim().toLowerCase()
   return wanted === '' || [id, user, address, path, ...topics].some((text) => text.toLowerCase().includes(wanted))

@@ -52,13 +52,13 @@ const VIEWS = {
     placeholder: 'Search id, user, address, path, topic',
     table: { columns: CONNECTION_COLUMNS, key: ({ id }) => id, label: 'Connections' },
     load: gather,
-    tell: tellConnections,
+    note: connectionsNote,
   },
   topics: {
     placeholder: 'Search topics',
     table: { columns: TOPIC_COLUMNS, key: ({ topic }) => topic, label: 'Topics' },
     load: gatherTopics,
-    tell: ({ rows, count: all }, needle) =>
+    note: ({ rows, count: all }, needle) =>
       needle ? `${count(rows.length)} of ${count(all)} topics` : all === 0 ? 'No topic has subscribers.' : '',
   },
 }
@@ -74,12 +74,12 @@ async function gatherTopics(needle, signal) {
   }
 }
 
-function tellConnections({ rows, count: all, seen, isCut }, needle, isDone) {
-  if (!isDone) return `Looking through ${count(all)} connections: ${count(seen)} so far…`
+function connectionsNote({ rows, count: all, seen, isCut }, needle, isDone) {
+  if (!isDone) return `Searching ${count(all)} connections: ${count(seen)} so far…`
   if (isCut) {
     return needle
-      ? `More than ${count(KEPT)} of ${count(all)} connections fit; these are the first by id. Say more in the search.`
-      : `The first ${count(KEPT)} of ${count(all)} connections by id. A search looks through all of them.`
+      ? `More than ${count(KEPT)} of ${count(all)} connections match; the first by id are shown. Narrow the search.`
+      : `The first ${count(KEPT)} of ${count(all)} connections by id. A search covers all of them.`
   }
   if (needle) return `${count(rows.length)} of ${count(all)} connections`
   return all === 0 ? 'Nobody is connected.' : ''
@@ -155,7 +155,7 @@ export class Lists {
     this.#watch.start()
   }
 
-  /** A list that is being made again stays as it was until it is done; a new search shows what it finds. */
+  /** A list that is fetched again is shown when it is complete; a new search shows each page that it finds. */
   #take(listing, isDone) {
     if (!isDone && this.#isDone && this.#listing?.needle === this.#needle) return
     this.#isDone = isDone
@@ -165,17 +165,17 @@ export class Lists {
 
   #draw() {
     if (!this.#listing) return
-    const { table, tell } = this.#views[this.#view]
+    const { table, note } = this.#views[this.#view]
     const rows = sorted(this.#listing.rows, table.sortValue, table.sort.isDescending)
     const hidden = table.show(rows, this.#name)
-    setText($('list-note'), tell(this.#listing, this.#listing.needle, this.#isDone))
-    setText($('more'), `Show more (${count(hidden)} are not shown)`)
+    setText($('list-note'), note(this.#listing, this.#listing.needle, this.#isDone))
+    setText($('more'), `Show more (${count(hidden)} hidden)`)
     $('more').hidden = hidden === 0
     setText($(`${this.#view}-count`), count(this.#listing.count))
     this.#offerSorts()
   }
 
-  /** On a phone, where the head of the table has no room. */
+  /** A menu for phones, where the table has no head. */
   #offerSorts() {
     const { columns } = VIEWS[this.#view].table
     const { sort } = this.#views[this.#view].table

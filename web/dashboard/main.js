@@ -34,7 +34,7 @@ function showConnected() {
   showState('open', 'live')
 }
 
-/** What is shown stays, and says from when it is. */
+/** The last answer stays on the page, with its time. */
 function showLost(error) {
   lostAt ??= new Date()
   overview.pause()
@@ -44,9 +44,9 @@ function showLost(error) {
   const reason = isStranger
     ? 'The token is not accepted any more: sign in again.'
     : error instanceof Refused
-      ? `The gateway refuses to answer (${error.status}: ${error.message}).`
+      ? `The gateway refused to answer (${error.status}: ${error.message}).`
       : 'The gateway cannot be reached.'
-  setText($('banner-text'), `${reason} What you see is from ${lostAt.toLocaleTimeString('en-GB')}.`)
+  setText($('banner-text'), `${reason} The numbers are from ${lostAt.toLocaleTimeString('en-GB')}.`)
   setText($('banner-button'), isStranger ? 'Sign in' : 'Try now')
   $('banner').hidden = false
   $('banner').dataset.stranger = String(isStranger)

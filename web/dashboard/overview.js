@@ -1,4 +1,4 @@
-/** The numbers of `/status`, and how they went. */
+/** The numbers of `/status`, each with its last minutes. */
 
 import { bytes } from '../shared/bytes.js'
 import { latency } from '../shared/latency.js'
@@ -8,11 +8,11 @@ import { Readings } from './readings.js'
 import { Sparkline } from './sparkline.js'
 
 const TILES = [
-  { name: 'Connections', series: 'connections', most: count },
-  { name: 'Frames in', unit: '/s', series: 'in', most: rate },
-  { name: 'Frames out', unit: '/s', series: 'out', most: rate },
-  { name: 'Pushes', unit: '/s', series: 'pushes', most: rate },
-  { name: 'Handler', unit: ' p95', series: 'latency', most: latency },
+  { name: 'Connections', series: 'connections', peak: count },
+  { name: 'Frames in', unit: '/s', series: 'in', peak: rate },
+  { name: 'Frames out', unit: '/s', series: 'out', peak: rate },
+  { name: 'Pushes', unit: '/s', series: 'pushes', peak: rate },
+  { name: 'Handler', unit: ' p95', series: 'latency', peak: latency },
 ]
 
 export class Overview {
@@ -24,7 +24,7 @@ export class Overview {
     $('workers').open = matchMedia('(width >= 56rem)').matches
   }
 
-  /** No reading could be had. */
+  /** The gateway did not answer. */
   pause() {
     this.#readings.pause()
   }
@@ -39,8 +39,8 @@ export class Overview {
         count(status.connections),
         `on ${count(status.workers.length)} ${status.workers.length === 1 ? 'worker' : 'workers'}`,
       ],
-      [rate(rates.in), `${count(status.frames.in)} in all, ${bytes(sizes.in)}`],
-      [rate(rates.out), `${count(status.frames.out)} in all, ${bytes(sizes.out)}`],
+      [rate(rates.in), `${count(status.frames.in)} in total, ${bytes(sizes.in)}`],
+      [rate(rates.out), `${count(status.frames.out)} in total, ${bytes(sizes.out)}`],
       [rate(rates.pushes), `${count(pushes.delivered)} delivered, ${count(pushes.dropped)} dropped`],
       [latency(p95), `p50 ${latency(p50)}, p99 ${latency(p99)}`],
     ]
@@ -48,7 +48,10 @@ export class Overview {
     this.#showHealth(handler)
     setText($('about'), `${status.node}, version ${status.version}, up for ${duration(status.uptime)}`)
     fillFacts($('facts-line'), [
-      ['Handler', `${rate(rates.events)} events/s, ${count(handler.events)} in all, ${count(handler.failures)} failed`],
+      [
+        'Handler',
+        `${rate(rates.events)} events/s, ${count(handler.events)} in total, ${count(handler.failures)} failed`,
+      ],
       ['Started', moment(status.started)],
       ['Configuration', `${status.configuration}, loaded ${moment(status.loaded)}`],
       ['Missing links', count(status.missing_links), status.missing_links > 0 ? 'failed' : undefined],
@@ -64,7 +67,7 @@ export class Overview {
   }
 }
 
-function makeTile({ name, unit = '', most }) {
+function makeTile({ name, unit = '', peak: peakOf }) {
   const value = h('span', { class: 'tile-value' })
   const below = h('p', { class: 'hint' })
   const peak = h('span', { class: 'hint peak' })
@@ -85,7 +88,7 @@ function makeTile({ name, unit = '', most }) {
     show(text, words, series) {
       setText(value, text)
       setText(below, words)
-      setText(peak, series.some((one) => one > 0) ? `most ${most(Math.max(...series.map((one) => one ?? 0)))}` : '')
+      setText(peak, series.some((one) => one > 0) ? `peak ${peakOf(Math.max(...series.map((one) => one ?? 0)))}` : '')
       spark.show(series)
     },
   }
@@ -105,7 +108,7 @@ function showWorkers(workers) {
       count(worker.lanes),
       count(worker.waiting),
       String(worker.configuration),
-      worker.is_leaving ? 'leaving' : 'serving',
+      worker.is_leaving ? 'shutting down' : 'serving',
     ]
     const row =
       known.get(worker.name) ??

@@ -1,4 +1,4 @@
-/** What `/status` said so far: how fast its counters grow, and how that went in the last minutes. */
+/** The readings of `/status`: how fast its counters grow, now and in the last minutes. */
 
 import { quantile } from '../shared/latency.js'
 
@@ -10,12 +10,12 @@ const WINDOW = 60_000
  */
 
 export class Readings {
-  /** Values of each reading, the oldest first; null where none could be had. */
+  /** Values of each reading, the oldest first; null where the gateway did not answer. */
   series = { connections: [], in: [], out: [], pushes: [], latency: [] }
   #last
   #latencies = [] // of the last minute
 
-  /** Nothing was read for a while: what is between two readings then is not drawn. */
+  /** Leaves a gap in the series: nothing was read for a while. */
   pause() {
     if (!this.#last) return
     this.#last = undefined

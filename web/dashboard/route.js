@@ -1,4 +1,4 @@
-/** What is shown stands in the fragment of the address: `#/connections`, `#/connections/ID`, `#/topics/NAME`. */
+/** The fragment of the address names what is shown: `#/connections`, `#/connections/ID`, `#/topics/NAME`. */
 
 /** @typedef {{ view: 'connections' | 'topics', name?: string }} Route */
 

@@ -1,4 +1,4 @@
-/** A line without axes: how a number went. */
+/** A line without axes: the history of a number. */
 
 const SVG = 'http://www.w3.org/2000/svg'
 const HEIGHT = 32

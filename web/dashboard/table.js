@@ -1,4 +1,4 @@
-/** A table that is filled again and again: rows that are there stay, so that focus and selection do, and columns sort. */
+/** A sortable table that is updated in place: existing rows stay, and with them focus and selection. */
 
 import { h, setText } from './element.js'
 
@@ -30,7 +30,7 @@ export class Table {
    * @param {Column<T>[]} options.columns the first one is the link
    * @param {(row: T) => string} options.key
    * @param {(key: string) => string} options.route where the link leads
-   * @param {() => void} options.changed somebody wants another order, or more rows
+   * @param {() => void} options.changed the order was changed, or more rows were asked for
    * @param {string} options.label
    */
   constructor({ columns, key, route, changed, label }) {
@@ -65,7 +65,7 @@ export class Table {
     return value ?? text
   }
 
-  /** Another list begins at its top. */
+  /** Shows a new list from its top. */
   rewind() {
     this.#shown = STEP
   }

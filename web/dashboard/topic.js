@@ -1,4 +1,4 @@
-/** One topic: who gets its frames, and a frame to all of them. */
+/** One topic: its subscribers, and a form to publish a frame. */
 
 import { ask, path } from './api.js'
 import { h, setText, stamp } from './element.js'

@@ -1,14 +1,14 @@
 /**
- * Asks again and again while somebody looks: nothing is asked while the page is hidden, and a question that costs the
- * gateway much is asked less often.
+ * Asks the gateway repeatedly while the page is visible. A request that takes long is repeated less often, to spare the
+ * gateway.
  */
 
-const SHARE = 20 // A question that took a second is asked again after 20.
+const SHARE = 20 // A request that took one second is repeated after 20.
 
 /**
  * @template T
  * @typedef {object} Options
- * @property {number} every milliseconds between an answer and the next question, at least
+ * @property {number} every milliseconds between an answer and the next request, at least
  * @property {(signal: AbortSignal) => Promise<T>} ask
  * @property {(answer: T) => void} show
  * @property {(error: Error) => void} [fail]
@@ -29,7 +29,7 @@ export class Watch {
     this.#options = options
   }
 
-  /** Asks now, and from now on; an answer that is still out counts no more. */
+  /** Asks now, and repeatedly from now on; a request that is still open is dropped. */
   start() {
     this.#rest()
     document.addEventListener('visibilitychange', this.#follow)

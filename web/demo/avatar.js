@@ -26,7 +26,7 @@ export function hueOf(name) {
   return Math.round((hash % 1000) * GOLDEN_ANGLE) % 360
 }
 
-/** The element; a screen reader skips it, for the name stands beside it. */
+/** The element; a screen reader skips it, as the name is beside it. */
 export function avatar(name) {
   const mark = document.createElement('span')
   mark.className = 'avatar'

@@ -1,4 +1,4 @@
-/** The page's conductor: a name from the door, a room from the hash, a RoomSocket between, and what it says on the page. */
+/** The chat page: takes a name from the door and a room from the hash, and shows what their RoomSocket receives. */
 
 import { avatar } from './avatar.js'
 import { Conversation } from './conversation.js'
@@ -83,7 +83,7 @@ function follow(entered) {
     })
   on('state', ({ state, delay }) => {
     if (state === 'waiting') {
-      if (entered.id) conversation.notice('The connection is lost. What others say now will not appear here.')
+      if (entered.id) conversation.notice('Connection lost. Messages that others send now will not appear here.')
       entered.id = undefined
       entered.wasLost = true
       entered.people.lose()
@@ -148,7 +148,7 @@ function welcome(entered, { id, people }) {
   )
   if (twin)
     conversation.notice(
-      `Somebody called ${entered.name} was here before you. If that is not you in another window, better choose another name.`,
+      `Somebody called ${entered.name} is already here. If that is not you in another window, choose another name.`,
     )
   entered.wasIn = true
   entered.byHand = false
@@ -166,7 +166,7 @@ function say(text) {
   if (!visit || !text) return
   const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`
   if (!visit.socket.say(ref, text))
-    return showNotice('Ten messages are waiting already. This one stays here until they are out.')
+    return showNotice('Ten messages are waiting already. This one stays here until they are sent.')
   conversation.message({ name: visit.name, text, ref, own: true }, { pending: true })
   $('text').value = ''
 }
@@ -211,13 +211,13 @@ function showState(state, delay = 0) {
   const label = $('state')
   label.dataset.state = state
   label.textContent = { open: 'connected', waiting: 'reconnecting' }[state] ?? state
-  const tells = {
+  const texts = {
     connecting: visit?.wasLost && 'No connection. Trying now…',
     waiting: `No connection. Next try in ${inWords(delay / 1000)}.`,
     closed: 'The server has ended this connection.',
   }
-  $('banner').hidden = !tells[state]
-  $('banner-text').textContent = tells[state] || ''
+  $('banner').hidden = !texts[state]
+  $('banner-text').textContent = texts[state] || ''
   $('banner').style.setProperty('--delay', `${delay}ms`)
   $('banner').dataset.state = state
   $('try-now').hidden = state === 'connecting'

@@ -4,23 +4,23 @@ const meanings = new Map([
   [1000, ['normal', 'The work is done.']],
   [1001, ['going away', 'The server is stopping, or the page is being left.']],
   [1002, ['protocol error', 'A frame broke the rules of the protocol.']],
-  [1003, ['not accepted', 'A type of frame came that the other side does not take.']],
-  [1005, ['no code', 'A close frame came, without a code in it.']],
+  [1003, ['not accepted', 'The other side does not accept this type of frame.']],
+  [1005, ['no code', 'The close frame had no code.']],
   [1006, ['no close frame', 'The connection ended without a goodbye: the network broke, or a process was killed.']],
   [1007, ['not UTF-8', 'A text frame held bytes that are not text.']],
   [1008, ['policy', 'The frame or the connection is against a rule of the server.']],
   [1009, ['too big', 'The message was larger than the gateway accepts.']],
   [1010, ['extension missing', 'The server lacks an extension that the client needs.']],
-  [1011, ['server error', 'The server met something it did not expect.']],
+  [1011, ['server error', 'The server met an unexpected condition.']],
   [1012, ['restart', 'The server restarts; connect again.']],
-  [1013, ['try later', 'The server has too much to do; connect again later.']],
-  [1014, ['bad gateway', 'A server behind the gateway gave no proper answer.']],
+  [1013, ['try later', 'The server is overloaded; connect again later.']],
+  [1014, ['bad gateway', 'A server behind the gateway did not answer properly.']],
   [1015, ['TLS failed', 'No secure connection could be made.']],
 ])
 
 const refused = [
   'no connection',
-  'The handshake was refused, or nobody answered. A browser does not tell a page which of the two.',
+  'The handshake was refused, or nobody answered. Browsers do not tell pages which of the two.',
 ]
 
 /**

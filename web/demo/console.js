@@ -1,4 +1,4 @@
-/** The page's conductor: forms on one side, a ReconnectingSocket on the other, the log between. */
+/** The console page: its forms control a ReconnectingSocket, and its log shows what happens. */
 
 import { byteLength } from '../shared/bytes.js'
 import { explain } from './close-code.js'
@@ -106,7 +106,7 @@ function close(code, reason) {
   log.add({ direction: 'note', title: 'Closing', type: reason ? `${code}, reason “${reason}”` : String(code) })
 }
 
-/** JSON leaves as it was typed, it is only checked here; the kind Text sends broken JSON too. */
+/** JSON is sent as it was typed, and only checked here; the kind Text sends broken JSON too. */
 async function payload(kind) {
   if (kind === 'file') {
     const [file] = $('file').files

@@ -1,4 +1,4 @@
-/** Where a visitor says their name. The browser remembers it; a tab that was in the chat goes straight back in. */
+/** Where a visitor chooses a name. The browser remembers it; a tab that was in the chat goes straight back in. */
 
 import { paint } from './avatar.js'
 
@@ -59,7 +59,7 @@ export class Door {
   }
 }
 
-/** A browser that keeps nothing for this site says so by throwing. */
+/** A browser that stores nothing for this site throws. */
 function storage(kind) {
   try {
     return window[kind]

@@ -32,13 +32,13 @@ function describeBinary(data, columns) {
   }
 }
 
-/** Only objects and arrays count: the text `42` is JSON as well, but nobody means it so. */
+/** Only objects and arrays count: the text `42` is JSON as well, but is rarely meant as such. */
 function parseJson(text) {
   if (!/^\s*[{[]/.test(text)) return undefined
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // It only looked like JSON: shown as the text that it is.
+    return undefined // It only looked like JSON: shown as text.
   }
 }
 

@@ -6,17 +6,17 @@
  *   socket.addEventListener('state', ({ detail }) => paint(detail.state, detail.delay))
  *
  * States    "connecting", "open", "waiting" (detail.delay: milliseconds until the next try), "closed".
- * Events    "state", and WebSocket's "open", "message" and "close". "close" tells of every connection that ended; whether
- *           another one follows is told by the "state" event right after it.
+ * Events    "state", and WebSocket's "open", "message" and "close". "close" comes for every connection that ended; whether
+ *           another one follows is in the "state" event right after it.
  * send()    throws an InvalidStateError unless the connection is open: nothing is queued, nothing is dropped in silence.
  *           What was handed over just before a connection broke may still be lost, as with any WebSocket; where that
  *           matters, number the messages and let the server confirm them.
- * close()   is on purpose: the state is "closed" at once, and no further try is made. "close", with the code, follows.
+ * close()   is on purpose: the state is "closed" immediately, and no further try is made. "close", with the code, follows.
  * connect() tries now: it ends a wait, or starts again after "closed".
  *
  * Delays    Random between 0 and a ceiling that doubles from `min` to `max` ("full jitter"), so that a restarted server is
  *           not met by everybody at once. A connection that stayed open for `stable` starts over at `min`. A browser that
- *           says it is offline waits for `max` (it may be wrong, so not for ever) and tries at once when it is online.
+ *           reports that it is offline waits for `max` (it may be wrong, so not for ever) and tries immediately when it is online.
  * Giving up After a close code that would come again: 1000, a protocol or policy error, 3000 to 4999. `retry` overrules it.
  *           A refused handshake looks like a broken network to a browser (1006), so it is tried again.
  *

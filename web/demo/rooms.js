@@ -1,4 +1,4 @@
-/** The rooms to choose from. The one that is chosen stands in the URL's hash, so a link leads into it. */
+/** The rooms to choose from. The URL's hash names the chosen one, so a link leads into it. */
 
 const MOST_CHARACTERS = 32
 
