@@ -16,10 +16,9 @@ export const check = new Command('check')
   .action(async (options: { json?: boolean }) => {
     const env = readEnvironment(process.env)
     const run = runDirectory(env)
-    const answer = await askSupervisor(run, 'POST', '/check')
+    const answer = await askSupervisor<Finding[]>(run, 'POST', '/check')
     if (!answer) needProject()
-    const found: Finding[] =
-      answer?.value ?? (await findings(run, { ...env, PATH: `${env.PATH ?? ''}:/usr/sbin:/sbin` }, false))
+    const found = answer?.value ?? (await findings(run, { ...env, PATH: `${env.PATH ?? ''}:/usr/sbin:/sbin` }, false))
     show(options, found, (all) => all.map(line).join('\n'))
     const failed = found.filter(({ isWell }) => !isWell).length
     if (failed > 0) throw new Failure(`${failed} of ${found.length} checks failed`)

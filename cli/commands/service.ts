@@ -109,7 +109,7 @@ async function askRunning(path: string): Promise<unknown> {
 }
 
 async function pidOf(run: string): Promise<number> {
-  const answer = await askSupervisor(run, 'GET', '/')
+  const answer = await askSupervisor<{ pid: number }>(run, 'GET', '/')
   if (!answer) throw notRunning(run)
   return answer.value.pid
 }

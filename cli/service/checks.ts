@@ -1,7 +1,6 @@
 // The checks of `framegate check`: whether the configuration is valid, and whether everything answers.
 import { existsSync } from 'node:fs'
-import { request } from 'node:http'
-import { request as secureRequest } from 'node:https'
+import { exchange, TimeoutError } from '../../plugin/gateway/exchange.ts'
 import { check, publicPorts, type Settings } from './nginx.ts'
 import { checkPort } from './run-directory.ts'
 
@@ -55,7 +54,7 @@ async function control({ CONTROL_SOCKET }: Settings): Promise<Finding> {
 
 /** Any HTTP answer will do, except those of a proxy without a server behind it. */
 async function answers(what: string, url: string, variable: string, path = '/'): Promise<Finding> {
-  const { status, problem } = await head(url, path)
+  const { status, problem } = await probe(url, path)
   if (problem)
     return { what, isWell: false, text: `${url} cannot be reached (${problem}): start it, or set ${variable}` }
   if (status === 502 || status === 504)
@@ -63,18 +62,11 @@ async function answers(what: string, url: string, variable: string, path = '/'):
   return { what, isWell: true, text: `${url} answers` }
 }
 
-function head(url: string, path: string): Promise<{ status?: number | undefined; problem?: string }> {
-  const [, socketPath] = /^http:\/\/unix:(.+)$/.exec(url) ?? []
-  const options = { method: 'GET', path, timeout: TIMEOUT_MS, agent: false as const, rejectUnauthorized: false }
-  return new Promise((resolve) => {
-    const send = url.startsWith('https:') ? secureRequest : request
-    const outgoing = socketPath === undefined ? send(url, options) : send({ ...options, socketPath })
-    outgoing.once('response', (response) => {
-      response.destroy()
-      resolve({ status: response.statusCode })
-    })
-    outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)))
-    outgoing.once('error', (error: NodeJS.ErrnoException) => resolve({ problem: error.code ?? error.message }))
-    outgoing.end()
-  })
+async function probe(url: string, path: string): Promise<{ status?: number; problem?: string }> {
+  try {
+    return await exchange(url, { path, timeoutMs: TIMEOUT_MS, statusOnly: true, anyCertificate: true })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return { problem: error instanceof TimeoutError ? message : (code ?? message) }
+  }
 }

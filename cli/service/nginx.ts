@@ -1,8 +1,8 @@
 // nginx's configuration, written and checked, and its command line.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
-import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exchange } from '../../plugin/gateway/exchange.ts'
 import { project } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import type { Account, Command } from './child.ts'
@@ -120,14 +120,8 @@ export async function waitForGateway(controlSocket: string, ended: Promise<strin
   end.catch(() => {})
 }
 
-function isHealthy(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const outgoing = request({ socketPath, path: '/healthz', timeout: PROBE_TIMEOUT_MS }, (response) => {
-      response.resume()
-      resolve(response.statusCode === 200)
-    })
-    outgoing.once('timeout', () => outgoing.destroy())
-    outgoing.once('error', () => resolve(false))
-    outgoing.end()
-  })
+async function isHealthy(controlSocket: string): Promise<boolean> {
+  const probe = { path: '/healthz', timeoutMs: PROBE_TIMEOUT_MS, statusOnly: true }
+  const answer = await exchange(`unix:${controlSocket}`, probe).catch(() => undefined)
+  return answer?.status === 200
 }

@@ -1,6 +1,7 @@
 // How commands reach the process that runs the gateway: HTTP on a unix socket that only its user can open. The socket is in a
 // folder in which the workers, who may be another user, cannot put anything.
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { exchange, TimeoutError } from '../../plugin/gateway/exchange.ts'
 import { Failure } from '../failure.ts'
 
 const TIMEOUT_MS = 600_000
@@ -48,45 +49,29 @@ async function answer(routes: Routes, { method, url }: IncomingMessage, outgoing
 
 /**
  * Asks the process that runs the gateway of a run directory.
- * @returns the answer; undefined when no gateway runs there
+ * @returns the answer, which the caller knows the type of; undefined when no gateway runs there
  * @throws {Failure} what it refused, or that it exited before it answered
  */
-export function askSupervisor(
+export async function askSupervisor<T>(
   run: string,
   method: 'GET' | 'POST',
   path: string,
   timeoutMs = TIMEOUT_MS,
-): Promise<{ value: any } | undefined> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      { socketPath: socketIn(run), method, path, agent: false, timeout: timeoutMs },
-      (response) => {
-        let text = ''
-        response
-          .setEncoding('utf8')
-          .on('data', (part) => {
-            text += part
-          })
-          .on('error', reject)
-        response.on('end', () => {
-          if (response.statusCode === 200) resolve({ value: JSON.parse(text) })
-          else reject(new Failure(JSON.parse(text).error))
-        })
-      },
-    )
-    outgoing.once('timeout', () =>
-      outgoing.destroy(new Failure(`the gateway did not answer within ${timeoutMs / 1000} s`)),
-    )
-    outgoing.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined)
-      else reject(failureOf(error))
-    })
-    outgoing.end()
-  })
+): Promise<{ value: T } | undefined> {
+  const answer = await exchange(`unix:${socketIn(run)}`, { method, path, timeoutMs }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return undefined
+      throw failureOf(error)
+    },
+  )
+  if (!answer) return undefined
+  const value = JSON.parse(answer.body)
+  if (answer.status !== 200) throw new Failure(value.error)
+  return { value }
 }
 
 function failureOf(error: NodeJS.ErrnoException): Failure {
-  if (error instanceof Failure) return error
+  if (error instanceof TimeoutError) return new Failure(`the gateway did not answer: ${error.message}`)
   if (error.code === 'EACCES')
     return new Failure('the gateway belongs to another user: run this command as that user, or as root')
   return new Failure(`the gateway exited before it answered (${error.message})`)
