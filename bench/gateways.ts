@@ -29,7 +29,7 @@ export type Bench = {
 
 /** Starts the shipped handler and all gateways before it. */
 export async function startGateways(): Promise<Bench> {
-  if (!existsSync(join(project, 'lua/vendor/nginx'))) throw new Failure('lua/vendor is empty: run sh cli/setup.sh')
+  if (!existsSync(join(project, 'lua/vendor/nginx'))) throw new Failure('lua/vendor is empty: run sh setup/setup.sh')
   const run = temporary(mkdtempSync(join(tmpdir(), 'framegate-bench-')))
   const port = await freePort()
   configure(run, { PORT: String(port), WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off' })
@@ -59,7 +59,7 @@ function configure(run: string, env: Record<string, string>): void {
     })
   } catch (error) {
     const { code, stderr } = error as { code?: string; stderr?: Buffer }
-    throw new Failure(code === 'ENOENT' ? 'lua5.1 is not installed: run sh cli/setup.sh' : String(stderr).trim())
+    throw new Failure(code === 'ENOENT' ? 'lua5.1 is not installed: run sh setup/setup.sh' : String(stderr).trim())
   }
 }
 

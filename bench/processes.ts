@@ -38,7 +38,7 @@ export function start({ name, command, args, env }: Program): ChildProcess {
     if (!stopping) child.emit('failure', new Failure(reason))
   }
   child.once('error', (error: NodeJS.ErrnoException) => {
-    fail(error.code === 'ENOENT' ? `${command} is not installed: run sh cli/setup.sh --test` : error.message)
+    fail(error.code === 'ENOENT' ? `${command} is not installed: run sh setup/setup.sh --test` : error.message)
   })
   child.once('exit', (code, signal) => {
     fail(

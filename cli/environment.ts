@@ -1,28 +1,30 @@
+// The settings of a command: variables of the environment and of the file of settings.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { Failure } from './failure.ts'
 
-/** The folder of the checkout; in the handler's image there is no `nginx` in it. */
+/** The folder of the checkout; in the handler's image it has no `nginx/`. */
 export const project = dirname(import.meta.dirname)
 
 const LINE = /^\s*(#.*|(export\s+)?[A-Za-z_]\w*\s*=.*)?$/
 
 /**
- * The variables of the file of settings (ENV_FILE, else `.env` in the project's folder), under those of the environment, which win.
- * @throws {Failure} naming the line, when the file cannot be read
+ * The variables of the environment, and of the file of settings (ENV_FILE, or `.env` in the project's folder) where the environment
+ * does not set them.
+ * @throws {Failure} when the file cannot be read, with the line that is wrong
  */
 export function readEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const file = settingsFile(env)
   if (!env.ENV_FILE && !existsSync(file)) return { ...env }
   const text = readSettings(file)
   const wrong = text.split('\n').findIndex((line) => !LINE.test(line))
-  if (wrong >= 0) throw new Failure(`${file}:${wrong + 1}: expected NAME=value, a line for each`)
+  if (wrong >= 0) throw new Failure(`${file}:${wrong + 1}: expected NAME=value, one on each line`)
   const set = Object.entries(env).filter(([, value]) => value !== '')
   return { ...parseEnv(text), ...Object.fromEntries(set) }
 }
 
-/** The file of settings, whether it is there or not; an absolute path. */
+/** The absolute path of the file of settings, which need not exist. */
 export function settingsFile(env: NodeJS.ProcessEnv): string {
   return env.ENV_FILE ? resolve(env.ENV_FILE) : `${project}/.env`
 }
@@ -31,19 +33,17 @@ function readSettings(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new Failure(`${file} cannot be read (${(error as Error).message.split(':')[0]}): mend that, or set ENV_FILE`)
+    throw new Failure(`${file} cannot be read (${(error as Error).message.split(':')[0]}): fix that, or set ENV_FILE`)
   }
 }
 
-/** Where a gateway with these variables keeps sockets and generated files; an absolute path. */
+/** The absolute path of the folder in which a gateway with these variables keeps its sockets and generated files. */
 export function runDirectory(env: NodeJS.ProcessEnv): string {
   return resolve(env.RUN_DIR || `${project}/run`)
 }
 
-/** @throws {Failure} where there is nothing that could be started */
+/** @throws {Failure} in the handler's image, which has no gateway to start */
 export function needProject(): void {
   if (existsSync(`${project}/nginx/nginx.conf`)) return
-  throw new Failure(
-    'there is no gateway beside this command, only what asks one: run it in the folder of framegate itself',
-  )
+  throw new Failure('there is no gateway here, only the client commands: run this one in a checkout of framegate')
 }

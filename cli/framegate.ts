@@ -1,52 +1,57 @@
-// The command framegate: `framegate COMMAND …`. Exit status 0 when it worked, 1 when not, 2 for a wrong command line.
+// The command framegate. Exit status 0 on success, 1 on failure, 2 for a wrong command line.
+import { Command, CommanderError } from 'commander'
 import { GatewayError } from '../plugin/gateway/gateway.ts'
-import { checkCommands } from './commands/check.ts'
-import { type Command, print, runCommand, UsageError } from './commands/command.ts'
-import { connectionCommands } from './commands/connections.ts'
-import { pushCommands } from './commands/push.ts'
-import { serviceCommands } from './commands/service.ts'
-import { statusCommands } from './commands/status.ts'
-import { topicCommands } from './commands/topics.ts'
-import { Failure } from './failure.ts'
-import { tell } from './foreground.ts'
+import { check } from './commands/check.ts'
+import { close, connections } from './commands/connections.ts'
+import { broadcast, publish, send, user } from './commands/push.ts'
+import { dev, reload, restart, start, stop } from './commands/service.ts'
+import { status } from './commands/status.ts'
+import { topic, topics } from './commands/topics.ts'
+import { Failure, UsageError } from './failure.ts'
+import { error as printError } from './service/foreground.ts'
 
-const COMMANDS: Record<string, Command> = {
-  ...serviceCommands,
-  ...checkCommands,
-  ...statusCommands,
-  ...pushCommands,
-  ...connectionCommands,
-  ...topicCommands,
+const COMMANDS = [
+  ...[start, stop, restart, reload, dev],
+  ...[check, status],
+  ...[send, publish, user, broadcast],
+  ...[connections, close, topics, topic],
+]
+
+function program(): Command {
+  const framegate = new Command('framegate')
+    .usage('<command> [options]')
+    .addHelpText('after', '\nframegate <command> --help shows the options of a command.')
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} }) // exitOverride throws the same text
+  for (const command of COMMANDS) framegate.addCommand(command.copyInheritedSettings(framegate))
+  return framegate
 }
 
-function overview(): string {
-  const rows = Object.entries(COMMANDS).map(([name, { usage, summary }]) => [
-    `${name} ${usage}`.trim(),
-    summary.split('\n')[0]!,
-  ])
-  const width = Math.max(...rows.map(([left]) => left!.length))
-  const lines = rows.map(([left, summary]) => `  ${left!.padEnd(width)}  ${summary}`)
-  return ['framegate COMMAND [OPTIONS]', '', ...lines, '', 'framegate COMMAND --help tells the options of each.'].join(
-    '\n',
-  )
+/** Runs the command line. Rejects with what went wrong. */
+async function run(argv: string[]): Promise<void> {
+  try {
+    await program().parseAsync(argv)
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode !== 0) throw new UsageError(explain(error))
+  }
 }
 
-async function main(name: string | undefined, args: string[]): Promise<void> {
-  if (name === '--help' || name === '-h' || name === 'help') return print(overview())
-  if (name === undefined) throw new UsageError(`a command is missing: ${Object.keys(COMMANDS).join(', ')}`)
-  const command = Object.hasOwn(COMMANDS, name) && COMMANDS[name]
-  if (!command) throw new UsageError(`${name} is no command: ${Object.keys(COMMANDS).join(', ')}`)
-  await runCommand(name, command, args)
+function explain({ code, message }: CommanderError): string {
+  const text = message.replace(/^error: /, '').replaceAll('\n', ' ')
+  switch (code) {
+    case 'commander.help':
+      return `no command given; expected one of: ${COMMANDS.map((command) => command.name()).join(', ')}`
+    case 'commander.excessArguments':
+      return `${text} Quote data that contains spaces.`
+    default:
+      return text
+  }
 }
 
-/** A line or two for what was foreseen; anything else is a defect of ours, and shows where. */
-function explain(error: Error): string {
-  return error instanceof Failure || error instanceof GatewayError ? error.message : (error.stack ?? error.message)
-}
-
-const [name, ...args] = process.argv.slice(2)
 process.stdout.on('error', () => process.exit(1)) // such as `| head`
-main(name, args).catch((error: Error) => {
-  tell(explain(error))
+run(process.argv).catch((error: Error) => {
+  const isExpected = error instanceof Failure || error instanceof GatewayError
+  printError(isExpected ? error.message : (error.stack ?? error.message))
   process.exitCode = error instanceof UsageError ? 2 : 1
 })

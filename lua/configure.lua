@@ -163,8 +163,7 @@ if machine.is_root then
   end
 end
 prepare "ln -sfn PROJECT/lua TARGET/lua"
-prepare "ln -sfn PROJECT/site TARGET/site"
-prepare "ln -sfn PROJECT/page TARGET/page"
+prepare "ln -sfn PROJECT/web TARGET/web"
 prepare "ln -sfn PROJECT/nginx/locations.d TARGET/nginx/locations.d"
 prepare "ln -sf PROJECT/nginx/*.conf TARGET/nginx/"
 for name, text in pairs(files) do

@@ -1,30 +1,29 @@
-import { type Finding, findings } from '../checks.ts'
+import { Command } from 'commander'
 import { needProject, readEnvironment, runDirectory } from '../environment.ts'
 import { Failure } from '../failure.ts'
-import { askGateway } from '../requests.ts'
-import { type Command, print } from './command.ts'
+import { type Finding, findings } from '../service/checks.ts'
+import { askSupervisor } from '../service/supervisor-socket.ts'
+import { show } from './output.ts'
 
-const check: Command = {
-  usage: '',
-  summary:
-    "Checks variables, nginx's configuration and Lua, and whether control socket, handler and site answer.\n" +
-    'A gateway that runs is asked, with the variables that a reload would take. Exit status 1 when something is wrong.',
-  options: { json: { type: 'boolean', help: 'print JSON' } },
-  async run({ options }) {
+export const check = new Command('check')
+  .summary('Checks the configuration, and whether the gateway, its handler and its site answer.')
+  .description(
+    "Checks variables, nginx's configuration and Lua, and whether control socket, handler and site answer. " +
+      'A running gateway does the check itself, with the variables that a reload would use. ' +
+      'The exit status is 1 when a check fails.',
+  )
+  .option('--json', 'print JSON')
+  .action(async (options: { json?: boolean }) => {
     const env = readEnvironment(process.env)
     const run = runDirectory(env)
-    const asked = await askGateway(run, 'POST', '/check')
-    if (!asked) needProject()
-    const found: Finding[] =
-      asked?.value ?? (await findings(run, { ...env, PATH: `${env.PATH ?? ''}:/usr/sbin:/sbin` }, false))
-    print(options.json ? JSON.stringify(found) : found.map(line).join('\n'))
-    const wrong = found.filter(({ isWell }) => !isWell).length
-    if (wrong > 0) throw new Failure(`${wrong} of ${found.length} checks failed`)
-  },
-}
+    const answer = await askSupervisor<Finding[]>(run, 'POST', '/check')
+    if (!answer) needProject()
+    const found = answer?.value ?? (await findings(run, { ...env, PATH: `${env.PATH ?? ''}:/usr/sbin:/sbin` }, false))
+    show(options, found, (all) => all.map(line).join('\n'))
+    const failed = found.filter(({ isWell }) => !isWell).length
+    if (failed > 0) throw new Failure(`${failed} of ${found.length} checks failed`)
+  })
 
 function line({ what, isWell, text }: Finding): string {
   return `${isWell ? 'ok   ' : 'WRONG'}  ${what.padEnd(13)}  ${text.replaceAll('\n', '; ')}`
 }
-
-export const checkCommands: Record<string, Command> = { check }

@@ -1,75 +1,51 @@
-import type { ConnectionInfo, ConnectionPage, Page } from '../../plugin/gateway/gateway.ts'
-import { type Command, type Input, numberOf, type Options, print, UsageError } from './command.ts'
-import { GATEWAY_OPTIONS, gatewayOf, show } from './gateway.ts'
+import { Argument, Command, Option } from 'commander'
+import type { ConnectionInfo, Gateway } from '../../plugin/gateway/gateway.ts'
+import { closeCode, closeReason, notEmpty, wholeNumber } from './arguments.ts'
+import { type GatewayOptions, gatewayOf, withGatewayOptions } from './gateway.ts'
+import { show } from './output.ts'
 import { counted, table } from './table.ts'
 
 const PAGE = 1000
+const HEADINGS = 'ID,USER,ADDRESS,AGE,IDLE,FRAMES IN,OUT,BYTES IN,OUT,OUTBOX,PATH,TOPICS'.split(',')
 
-export const LIST_OPTIONS: Options = {
-  limit: { type: 'string', value: 'N', help: 'at most so many' },
-  ...GATEWAY_OPTIONS,
-}
+export type LimitOptions = GatewayOptions & { limit?: number }
 
 type List = { connections: ConnectionInfo[]; count: number }
 
-/** As many connections as `--limit` wants, page after page. */
-export async function gather({ options }: Input, fetch: (page: Page) => Promise<ConnectionPage>): Promise<List> {
-  const limit = numberOf('limit', options.limit) ?? Infinity
+export function withLimitOptions(command: Command): Command {
+  return withGatewayOptions(command.option('--limit <n>', 'at most this many', wholeNumber))
+}
+
+/** The first `limit` connections, or subscribers of a topic, and how many there are. */
+export async function gather(gateway: Gateway, limit = Infinity, topic?: string): Promise<List> {
   const connections: ConnectionInfo[] = []
-  let cursor: string | undefined
-  let count = 0
-  do {
-    const page = await fetch({ limit: Math.max(1, Math.min(PAGE, limit - connections.length)), cursor })
-    connections.push(...page.connections.slice(0, limit - connections.length))
-    cursor = page.cursor
-    count = page.count
-  } while (cursor !== undefined && connections.length < limit)
-  return { connections, count }
+  for await (const facts of gateway.everyConnection({ topic, limit: Math.min(PAGE, limit + 1) })) {
+    if (connections.length === limit) return { connections, count: await countOf(gateway, topic) }
+    connections.push(facts)
+  }
+  return { connections, count: connections.length }
+}
+
+async function countOf(gateway: Gateway, topic: string | undefined): Promise<number> {
+  const page = { limit: 1 }
+  return (await (topic === undefined ? gateway.connections(page) : gateway.topic(topic, page))).count
 }
 
 /** Times in seconds, sizes in bytes. */
 function connectionTable(connections: ConnectionInfo[]): string {
-  const headings = [
-    'ID',
-    'USER',
-    'ADDRESS',
-    'AGE',
-    'IDLE',
-    'FRAMES IN',
-    'OUT',
-    'BYTES IN',
-    'OUT',
-    'OUTBOX',
-    'PATH',
-    'TOPICS',
-  ]
-  return table(
-    headings,
-    connections.map(({ id, user, address, age, idle, frames, bytes, outbox, path, topics }) => [
-      id,
-      user,
-      address,
-      age,
-      idle,
-      frames.in,
-      frames.out,
-      bytes.in,
-      bytes.out,
-      outbox,
-      path,
-      topics.join(' '),
-    ]),
-  )
+  const rows = connections.map(({ id, user, address, age, idle, frames, bytes, outbox, path, topics }) => [
+    ...[id, user, address, age, idle],
+    ...[frames.in, frames.out, bytes.in, bytes.out, outbox],
+    ...[path, topics.join(' ')],
+  ])
+  return table(HEADINGS, rows)
 }
 
 /** A table, and how many there are. */
 export function listing({ connections, count }: List): string {
   if (connections.length === 0) return counted(count, 'connection')
-  const summary =
-    connections.length < count
-      ? `${connections.length} of ${counted(count, 'connection')}`
-      : counted(count, 'connection')
-  return `${connectionTable(connections)}\n\n${summary}`
+  const shown = connections.length < count ? `${connections.length} of ` : ''
+  return `${connectionTable(connections)}\n\n${shown}${counted(count, 'connection')}`
 }
 
 const FIELDS: Record<string, (facts: ConnectionInfo) => string | number> = {
@@ -87,13 +63,12 @@ const FIELDS: Record<string, (facts: ConnectionInfo) => string | number> = {
   'bytes-out': ({ bytes }) => bytes.out,
 }
 
-type Chosen = Input['options']
+type Filter = { user?: string; topic?: string; path?: string; address?: string }
 
-function fits({ user, topic, path, address }: Chosen, facts: ConnectionInfo): boolean {
+function fits({ user, path = '', address }: Filter, facts: ConnectionInfo): boolean {
   return (
     (user === undefined || facts.user === user) &&
-    (topic === undefined || facts.topics.includes(topic as string)) &&
-    (path === undefined || facts.path.startsWith(path as string)) &&
+    facts.path.startsWith(path) &&
     (address === undefined || facts.address === address)
   )
 }
@@ -107,54 +82,44 @@ function sorted(connections: ConnectionInfo[], field: string): ConnectionInfo[] 
   })
 }
 
-const connections: Command = {
-  usage: '',
-  summary:
-    'Lists open connections, with what has passed over them.\nAge, and idle since the client last sent something, are in seconds; the outbox is bytes that wait for it.',
-  options: {
-    user: { type: 'string', value: 'NAME', help: "only this user's" },
-    topic: { type: 'string', value: 'TOPIC', help: 'only those that subscribe to it' },
-    path: { type: 'string', value: 'PATH', help: 'only those whose path begins so' },
-    address: { type: 'string', value: 'ADDRESS', help: 'only those of this client' },
-    sort: {
-      type: 'string',
-      value: 'FIELD',
-      help: `by ${Object.keys(FIELDS).join(', ')}; numbers from the largest down`,
-    },
-    ...LIST_OPTIONS,
-  },
-  async run(input) {
-    const { sort, limit, ...chosen } = input.options
-    if (sort !== undefined && !Object.hasOwn(FIELDS, sort as string))
-      throw new UsageError(`--sort takes one of ${Object.keys(FIELDS).join(', ')}`)
-    const gateway = gatewayOf(input)
-    const narrows = ['user', 'topic', 'path', 'address'].some((name) => chosen[name] !== undefined)
-    if (sort === undefined && !narrows)
-      return show(input, await gather(input, (page) => gateway.connections(page)), listing)
-    const most = numberOf('limit', limit) ?? Infinity
-    const all = await gather({ args: [], options: {} }, (page) => gateway.connections(page))
-    const found = all.connections.filter((facts) => fits(chosen, facts))
-    const list = sort === undefined ? found : sorted(found, sort as string)
-    show(input, { connections: list.slice(0, most), count: found.length }, listing)
-  },
+async function find(gateway: Gateway, filter: Filter): Promise<ConnectionInfo[]> {
+  const found: ConnectionInfo[] = []
+  for await (const facts of gateway.everyConnection({ topic: filter.topic })) if (fits(filter, facts)) found.push(facts)
+  return found
 }
 
-const close: Command = {
-  usage: 'ID',
-  summary: 'Closes a connection, after what waits to be sent to it; fails when it is gone.',
-  options: {
-    code: { type: 'string', value: 'CODE', help: 'the close code: 1000 (the default) or 3000 to 4999' },
-    reason: { type: 'string', value: 'TEXT', help: 'what the client is told, at most 123 bytes' },
-    ...GATEWAY_OPTIONS,
-  },
-  async run(input) {
-    const code = numberOf('code', input.options.code) ?? 1000
-    const reason = (input.options.reason ?? '') as string
-    if (code !== 1000 && (code < 3000 || code > 4999)) throw new UsageError('--code is 1000 or 3000 to 4999')
-    if (Buffer.byteLength(reason) > 123) throw new UsageError('--reason has at most 123 bytes of UTF-8')
-    await gatewayOf(input).close(input.args[0]!, code, reason)
-    print(input.options.json ? '{"closed":true}' : 'closed')
-  },
-}
+export const connections = withLimitOptions(
+  new Command('connections')
+    .summary('Lists open connections and their traffic.')
+    .description(
+      'Lists open connections and their traffic. Age, and idle since the client last sent something, are in seconds; ' +
+        'the outbox is bytes that wait for the client.',
+    )
+    .option('--user <name>', 'only connections of this user')
+    .option('--topic <topic>', 'only subscribers of this topic')
+    .option('--path <path>', 'only connections whose path begins with this')
+    .option('--address <address>', 'only connections of this client')
+    .addOption(
+      new Option('--sort <field>', 'sort by a field; numbers from the largest down').choices(Object.keys(FIELDS)),
+    ),
+).action(async (options: LimitOptions & Filter & { sort?: string }) => {
+  const { sort, limit, user, topic, path, address } = options
+  const gateway = gatewayOf(options)
+  if ([sort, user, topic, path, address].every((option) => option === undefined))
+    return show(options, await gather(gateway, limit), listing)
+  const found = await find(gateway, options)
+  const list = sort === undefined ? found : sorted(found, sort)
+  show(options, { connections: list.slice(0, limit), count: found.length }, listing)
+})
 
-export const connectionCommands: Record<string, Command> = { connections, close }
+export const close = withGatewayOptions(
+  new Command('close')
+    .summary('Closes a connection.')
+    .description('Closes a connection, after what waits to be sent to it. Fails when it is gone.')
+    .addArgument(new Argument('<id>', 'of the connection').argParser(notEmpty))
+    .option('--code <code>', 'the close code: 1000, or 3000 to 4999', closeCode, 1000)
+    .option('--reason <text>', 'the close reason for the client, at most 123 bytes', closeReason),
+).action(async (id: string, options: GatewayOptions & { code: number; reason?: string }) => {
+  await gatewayOf(options).close(id, options.code, options.reason)
+  show(options, { closed: true }, () => 'closed')
+})

@@ -1,31 +1,33 @@
+import { type Command, Option } from 'commander'
 import { Gateway } from '../../plugin/gateway/gateway.ts'
 import { readEnvironment, runDirectory } from '../environment.ts'
-import { type Input, type Options, print, UsageError } from './command.ts'
+import { UsageError } from '../failure.ts'
 
-/** Options of every command that asks a gateway. */
-export const GATEWAY_OPTIONS: Options = {
-  json: { type: 'boolean', help: 'print JSON' },
-  socket: {
-    type: 'string',
-    value: 'PATH',
-    help: "the gateway's control socket (CONTROL_SOCKET, run/control/control.sock)",
-  },
-  url: { type: 'string', value: 'URL', help: "the gateway's control port: http://host:port (CONTROL_URL)" },
-  token: {
-    type: 'string',
-    value: 'TOKEN',
-    help: 'of the control port; better in CONTROL_TOKEN, where no list of processes shows it',
-  },
+export type GatewayOptions = { json?: boolean; socket?: string; url?: string; token?: string }
+
+/** Adds the options of every command that asks a gateway. */
+export function withGatewayOptions(command: Command): Command {
+  return command
+    .option('--json', 'print JSON')
+    .addOption(
+      new Option(
+        '--socket <path>',
+        "the gateway's control socket (CONTROL_SOCKET, run/control/control.sock)",
+      ).conflicts('url'),
+    )
+    .option('--url <url>', "the gateway's control port: http://host:port (CONTROL_URL)")
+    .option('--token <token>', 'for the control port; CONTROL_TOKEN is safer, as it is not in the list of processes')
 }
 
-/** The gateway that the options or the environment name. */
-export function gatewayOf({ options }: Input): Gateway {
-  const { socket, url, token } = options as Record<string, string | undefined>
-  if (socket !== undefined && url !== undefined) throw new UsageError('--socket and --url exclude each other')
+/**
+ * The gateway that the options name, or else the environment.
+ * @throws {UsageError} for a URL that cannot be used
+ */
+export function gatewayOf({ socket, url, token }: GatewayOptions): Gateway {
   const env = readEnvironment(process.env)
   try {
     return new Gateway({
-      url: socket === undefined ? (url ?? whereIs(env)) : `unix:${socket}`,
+      url: socket === undefined ? (url ?? urlFrom(env)) : `unix:${socket}`,
       token: token ?? env.CONTROL_TOKEN,
     })
   } catch (error) {
@@ -33,14 +35,9 @@ export function gatewayOf({ options }: Input): Gateway {
   }
 }
 
-/** What was started with RUN_DIR is found with RUN_DIR. */
-function whereIs(env: NodeJS.ProcessEnv): string | undefined {
+/** A gateway that was started with RUN_DIR is found with RUN_DIR. */
+function urlFrom(env: NodeJS.ProcessEnv): string | undefined {
   if (env.CONTROL_URL) return env.CONTROL_URL
   if (env.CONTROL_SOCKET) return `unix:${env.CONTROL_SOCKET}`
   return env.RUN_DIR ? `unix:${runDirectory(env)}/control/control.sock` : undefined
-}
-
-/** Prints an answer as JSON if that was asked for, else as people read it. */
-export function show<T>({ options }: Input, answer: T, text: (answer: T) => string): void {
-  print(options.json ? JSON.stringify(answer) : text(answer))
 }

@@ -1,43 +1,49 @@
-import type { Counts, Gateway } from '../../plugin/gateway/gateway.ts'
-import { type Command, type Input, type Options, readData } from './command.ts'
-import { GATEWAY_OPTIONS, gatewayOf, show } from './gateway.ts'
+import { buffer } from 'node:stream/consumers'
+import { Argument, Command, Option } from 'commander'
+import type { Counts, Gateway, PushOptions } from '../../plugin/gateway/gateway.ts'
+import { UsageError } from '../failure.ts'
+import { notEmpty } from './arguments.ts'
+import { type GatewayOptions, gatewayOf, withGatewayOptions } from './gateway.ts'
+import { show } from './output.ts'
 import { counted } from './table.ts'
 
-const SEND_OPTIONS: Options = {
-  binary: { type: 'boolean', help: 'send a binary frame' },
-  key: { type: 'string', value: 'KEY', help: 'deliver nothing twice when this is repeated within 60 s' },
-  quiet: { type: 'boolean', short: 'q', help: 'print nothing when it worked, as cron likes it' },
-  ...GATEWAY_OPTIONS,
+type Options = GatewayOptions & { binary?: boolean; except?: string; key?: string; quiet?: boolean }
+
+type Push = (gateway: Gateway, data: string | Buffer, options: PushOptions) => Promise<Counts>
+
+const FROM_STDIN =
+  'Without data, or with -, the frame is read from standard input; of text, the last line break is removed.'
+
+const EXCEPT = new Option('--except <id>', 'a connection that does not get the frame')
+
+function pushCommand(name: string, description: string, target?: Argument): Command {
+  const command = new Command(name).summary(description).description(`${description} ${FROM_STDIN}`)
+  if (target) command.addArgument(target.argParser(notEmpty))
+  return withGatewayOptions(
+    command
+      .argument('[data]', 'what to send')
+      .option('--binary', 'send a binary frame')
+      .option('--key <key>', 'deliver nothing twice when this command is repeated with the same key within 60 s')
+      .option('-q, --quiet', 'print nothing on success (for cron)'),
+  )
 }
 
-const PUSH_OPTIONS: Options = {
-  except: { type: 'string', value: 'ID', help: 'the connection that does not get it' },
-  ...SEND_OPTIONS,
+async function push(data: string | undefined, options: Options, to: Push): Promise<void> {
+  const { binary = false, except, key } = options
+  const gateway = gatewayOf(options)
+  const counts = await to(gateway, await readData(data, binary), { except, idempotencyKey: key })
+  if (!options.quiet) show(options, counts, describe)
 }
 
-type Push = {
-  gateway: Gateway
-  /** To whom; nothing for everybody. */
-  to: string
-  data: string | Buffer
-  options: { except?: string | undefined; idempotencyKey?: string | undefined }
-}
-
-const DATA = 'DATA is sent as it is. Without it, or as -, standard input is read; of text, without its last line break.'
-
-function pushCommand(usage: string, summary: string, push: (push: Push) => Promise<Counts>): Command {
-  return {
-    usage,
-    summary: `${summary}\n${DATA}`,
-    options: push === send ? SEND_OPTIONS : PUSH_OPTIONS,
-    async run(input: Input) {
-      const { binary, quiet, except, key } = input.options
-      const [to, data] = usage.startsWith('[') ? ['', input.args[0]] : [input.args[0]!, input.args[1]]
-      const gateway = gatewayOf(input)
-      const options = { except: except as string | undefined, idempotencyKey: key as string | undefined }
-      const counts = await push({ gateway, to, data: await readData(data, binary === true), options })
-      if (!quiet) show(input, counts, describe)
-    },
+/** The argument, or standard input. @throws {UsageError} for text that is not UTF-8 */
+async function readData(argument: string | undefined, isBinary: boolean): Promise<string | Buffer> {
+  if (argument !== undefined && argument !== '-') return isBinary ? Buffer.from(argument) : argument
+  const bytes = await buffer(process.stdin)
+  if (isBinary) return bytes
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r?\n$/, '')
+  } catch {
+    throw new UsageError('standard input is not UTF-8: send it with --binary')
   }
 }
 
@@ -45,21 +51,36 @@ function describe({ delivered, dropped }: Counts): string {
   return `delivered to ${counted(delivered, 'socket')}${dropped > 0 ? `, dropped for ${counted(dropped, 'slow reader')}` : ''}`
 }
 
-const send = ({ gateway, to, data, options }: Push): Promise<Counts> => gateway.send(to, data, options)
+export const send = pushCommand(
+  'send',
+  'Sends a frame to one connection; fails when it is gone or reads too slowly.',
+  new Argument('<id>', 'of the connection'),
+).action((id: string, data: string | undefined, options: Options) =>
+  push(data, options, (gateway, frame, how) => gateway.send(id, frame, how)),
+)
 
-export const pushCommands: Record<string, Command> = {
-  send: pushCommand('ID [DATA]', 'Sends a frame to one connection; fails when it is gone or does not read.', send),
-  publish: pushCommand(
-    'TOPIC [DATA]',
-    'Sends a frame to all subscribers of a topic, be it nobody.',
-    ({ gateway, to, data, options }) => gateway.publish(to, data, options),
-  ),
-  user: pushCommand(
-    'NAME [DATA]',
-    'Sends a frame to all connections of a user, be it none.',
-    ({ gateway, to, data, options }) => gateway.user(to, data, options),
-  ),
-  broadcast: pushCommand('[DATA]', 'Sends a frame to every connection.', ({ gateway, data, options }) =>
-    gateway.broadcast(data, options),
-  ),
-}
+export const publish = pushCommand(
+  'publish',
+  'Sends a frame to every subscriber of a topic, if any.',
+  new Argument('<topic>', 'its name'),
+)
+  .addOption(EXCEPT)
+  .action((topic: string, data: string | undefined, options: Options) =>
+    push(data, options, (gateway, frame, how) => gateway.publish(topic, frame, how)),
+  )
+
+export const user = pushCommand(
+  'user',
+  'Sends a frame to every connection of a user, if any.',
+  new Argument('<name>', 'of the user'),
+)
+  .addOption(EXCEPT)
+  .action((name: string, data: string | undefined, options: Options) =>
+    push(data, options, (gateway, frame, how) => gateway.user(name, frame, how)),
+  )
+
+export const broadcast = pushCommand('broadcast', 'Sends a frame to every connection.')
+  .addOption(EXCEPT)
+  .action((data: string | undefined, options: Options) =>
+    push(data, options, (gateway, frame, how) => gateway.broadcast(frame, how)),
+  )

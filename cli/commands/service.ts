@@ -1,101 +1,89 @@
 // Commands that start, change and stop the gateway of a run directory.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Command } from 'commander'
 import { Gateway } from '../../plugin/gateway/gateway.ts'
-import { logFile, startInBackground } from '../background.ts'
 import { needProject, readEnvironment, runDirectory } from '../environment.ts'
 import { Failure } from '../failure.ts'
-import { foreground } from '../foreground.ts'
-import { askGateway } from '../requests.ts'
-import { start } from '../start.ts'
-import { type Command, numberOf, print } from './command.ts'
+import { logFile, startInBackground } from '../service/background.ts'
+import { foreground } from '../service/foreground.ts'
+import { askSupervisor } from '../service/supervisor-socket.ts'
+import { wholeNumber } from './arguments.ts'
+import { print } from './output.ts'
 import { counted } from './table.ts'
 
-const FILE = "Variables come from the environment and, below it, from the file .env in framegate's folder (ENV_FILE)."
+const VARIABLES = "Variables come from the environment, then from the file .env in framegate's folder (or ENV_FILE)."
 const STOP_SECONDS = 10
-/** What the gateway's process may take beyond its deadlines, of nginx and then of the handler. */
-const HARDER_SECONDS = 15
-const POLL_EVERY = 50
+/** What the supervisor needs beyond the deadlines of nginx and of the handler. */
+const MARGIN_SECONDS = 15
+const POLL_MS = 50
 
-const startCommand: Command = {
-  usage: '',
-  summary: `Starts the gateway, and the shipped handler while HANDLER_URL is not set. Ctrl-C stops both.\n${FILE}`,
-  options: {
-    detach: {
-      type: 'boolean',
-      short: 'd',
-      help: 'in the background: returns when it answers; its log is framegate.log in the run directory',
-    },
-  },
-  async run({ options }) {
+export const start = new Command('start')
+  .summary('Starts the gateway and the shipped handler.')
+  .description(`Starts the gateway, and the shipped handler unless HANDLER_URL is set. Ctrl-C stops both. ${VARIABLES}`)
+  .option(
+    '-d, --detach',
+    'start in the background, return when it answers, and log to framegate.log in the run directory',
+  )
+  .action(async ({ detach }: { detach?: boolean }) => {
     needProject()
-    if (!options.detach) return foreground((stop) => start({ environment: process.env, stop }))
+    if (!detach) {
+      const service = await import('../service/start.ts')
+      return foreground((stop) => service.start({ environment: process.env, stop }))
+    }
     const run = runDirectory(readEnvironment(process.env))
     const pid = await startInBackground(run)
-    print(`framegate: it runs in the background (pid ${pid}), and writes to ${logFile(run)}`)
-  },
-}
+    print(`framegate: started in the background (pid ${pid}); its log is ${logFile(run)}`)
+  })
 
-const dev: Command = {
-  usage: '',
-  summary:
-    'Starts the gateway to work on it: edits are checked and taken while sockets stay open.\nErrors of types are shown. Ctrl-C ends all of it.',
-  options: {},
-  async run() {
+export const dev = new Command('dev')
+  .summary('Starts in development mode: reloads on every edit.')
+  .description(
+    'Development mode: reloads on every edit without closing sockets, and shows type errors. Ctrl-C stops it.',
+  )
+  .action(async () => {
     needProject()
-    const { watchProject } = await import('../dev.ts')
-    return foreground((stop) => start({ environment: process.env, stop, beside: watchProject }))
-  },
-}
+    const [service, { watchProject }] = await Promise.all([import('../service/start.ts'), import('../service/dev.ts')])
+    return foreground((stop) => service.start({ environment: process.env, stop, beside: watchProject }))
+  })
 
-const stop: Command = {
-  usage: '',
-  summary:
-    'Stops the gateway: sockets are closed with 1001, their close events reach the handler, then all of it ends.',
-  options: {
-    timeout: {
-      type: 'string',
-      value: 'SECONDS',
-      help: `how long that may take before it is ended without (${STOP_SECONDS})`,
-    },
-  },
-  async run({ options }) {
-    const seconds = numberOf('timeout', options.timeout) ?? STOP_SECONDS
+export const stop = new Command('stop')
+  .summary('Stops the gateway.')
+  .description(
+    'Stops the gateway: closes sockets with 1001, delivers their close events to the handler, then ends nginx and handler.',
+  )
+  .option('--timeout <seconds>', 'seconds to wait before killing it', wholeNumber, STOP_SECONDS)
+  .action(async ({ timeout }: { timeout: number }) => {
     const run = runDirectory(readEnvironment(process.env))
     const pid = await pidOf(run)
     const sockets = await openSockets(run)
-    const asked = await askGateway(
-      run,
-      'POST',
-      `/stop?seconds=${seconds}`,
-      (2 * seconds + HARDER_SECONDS) * 1000,
-    ).catch(() => undefined)
-    if (!asked && (await stillRuns(run))) process.kill(pid, 'SIGKILL') // the kernel ends nginx and the handler with it
-    while (await stillRuns(run)) await sleep(POLL_EVERY)
+    const deadlineMs = (2 * timeout + MARGIN_SECONDS) * 1000
+    const answer = await askSupervisor(run, 'POST', `/stop?seconds=${timeout}`, deadlineMs).catch(() => undefined)
+    if (!answer && (await isRunning(run))) process.kill(pid, 'SIGKILL') // the kernel ends nginx and the handler with it
+    while (await isRunning(run)) await sleep(POLL_MS)
     print(sockets === undefined ? 'stopped' : `stopped: ${counted(sockets, 'socket')} closed`)
-  },
-}
+  })
 
-const restart: Command = {
-  usage: '',
-  summary: `Stops the gateway and starts it again, where it ran and with the variables it was started with.\n${FILE}\nWhat cannot start is refused, and everything runs on.`,
-  options: {},
-  async run() {
+export const restart = new Command('restart')
+  .summary('Stops the gateway and starts it again.')
+  .description(
+    `Stops the gateway and starts it again in the same place, with the variables of its start. ${VARIABLES} ` +
+      'When the configuration is wrong, the command fails and the gateway keeps running.',
+  )
+  .action(async () => {
     await askRunning('/restart')
     print('restarted')
-  },
-}
+  })
 
-const reload: Command = {
-  usage: '',
-  summary: `Takes variables, nginx's configuration, Lua and the handler's code as they are now; no socket is closed.\n${FILE}\nWhat is wrong is refused, with its place, and everything runs on as before.`,
-  options: {},
-  async run() {
-    print(`reloaded: ${await askRunning('/reload')}`)
-  },
-}
+export const reload = new Command('reload')
+  .summary('Loads changed variables, configuration, Lua and handler; no socket is closed.')
+  .description(
+    "Loads variables, nginx's configuration, Lua and the handler's code as they are now; no socket is closed. " +
+      `${VARIABLES} When something is wrong, the command fails with its place and nothing changes.`,
+  )
+  .action(async () => print(`reloaded: ${await askRunning('/reload')}`))
 
-/** How many sockets are open, for a gateway that can say it. */
+/** How many sockets are open; undefined when the gateway does not answer. */
 async function openSockets(run: string): Promise<number | undefined> {
   try {
     const { CONTROL_SOCKET } = JSON.parse(readFileSync(`${run}/settings.json`, 'utf8'))
@@ -105,9 +93,9 @@ async function openSockets(run: string): Promise<number | undefined> {
   }
 }
 
-/** Whether it is there, though it may say nothing. */
-function stillRuns(run: string): Promise<boolean> {
-  return askGateway(run, 'GET', '/', 1_000).then(
+/** Whether the supervisor is there, even if it does not answer. */
+function isRunning(run: string): Promise<boolean> {
+  return askSupervisor(run, 'GET', '/', 1_000).then(
     (answer) => answer !== undefined,
     () => true,
   )
@@ -115,19 +103,17 @@ function stillRuns(run: string): Promise<boolean> {
 
 async function askRunning(path: string): Promise<unknown> {
   const run = runDirectory(readEnvironment(process.env))
-  const answer = await askGateway(run, 'POST', path)
+  const answer = await askSupervisor(run, 'POST', path)
   if (!answer) throw notRunning(run)
   return answer.value
 }
 
 async function pidOf(run: string): Promise<number> {
-  const answer = await askGateway(run, 'GET', '/')
+  const answer = await askSupervisor<{ pid: number }>(run, 'GET', '/')
   if (!answer) throw notRunning(run)
   return answer.value.pid
 }
 
 function notRunning(run: string): Failure {
-  return new Failure(`it does not run in ${run}: start it, or set RUN_DIR`)
+  return new Failure(`framegate is not running in ${run}: start it, or set RUN_DIR`)
 }
-
-export const serviceCommands: Record<string, Command> = { start: startCommand, stop, restart, reload, dev }

@@ -1,35 +1,29 @@
-import type { Command } from './command.ts'
-import { gather, LIST_OPTIONS, listing } from './connections.ts'
-import { GATEWAY_OPTIONS, gatewayOf, show } from './gateway.ts'
+import { Argument, Command } from 'commander'
+import { notEmpty } from './arguments.ts'
+import { gather, type LimitOptions, listing, withLimitOptions } from './connections.ts'
+import { type GatewayOptions, gatewayOf, withGatewayOptions } from './gateway.ts'
+import { show } from './output.ts'
 import { table } from './table.ts'
 
-const topics: Command = {
-  usage: '',
-  summary: 'Lists topics that have subscribers.',
-  options: GATEWAY_OPTIONS,
-  async run(input) {
-    const all = await gatewayOf(input).topics()
-    show(input, { topics: all }, () =>
-      all.length === 0
-        ? 'no topics'
-        : table(
-            ['TOPIC', 'SOCKETS'],
-            all.map(({ topic, count }) => [topic, count]),
-          ),
-    )
-  },
-}
+export const topics = withGatewayOptions(
+  new Command('topics').description('Lists the topics that have subscribers.'),
+).action(async (options: GatewayOptions) => {
+  const found = await gatewayOf(options).topics()
+  show(options, { topics: found }, () =>
+    found.length === 0
+      ? 'no topics'
+      : table(
+          ['TOPIC', 'SOCKETS'],
+          found.map(({ topic, count }) => [topic, count]),
+        ),
+  )
+})
 
-const topic: Command = {
-  usage: 'NAME',
-  summary: 'Lists the connections that subscribe to a topic.',
-  options: LIST_OPTIONS,
-  async run(input) {
-    const gateway = gatewayOf(input)
-    const [name] = input.args as [string]
-    const members = await gather(input, (page) => gateway.topic(name, page))
-    show(input, { topic: name, ...members }, listing)
-  },
-}
-
-export const topicCommands: Record<string, Command> = { topics, topic }
+export const topic = withLimitOptions(
+  new Command('topic')
+    .description('Lists the connections that subscribe to a topic.')
+    .addArgument(new Argument('<name>', 'of the topic').argParser(notEmpty)),
+).action(async (name: string, options: LimitOptions) => {
+  const members = await gather(gatewayOf(options), options.limit, name)
+  show(options, { topic: name, ...members }, listing)
+})

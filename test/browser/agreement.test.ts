@@ -1,4 +1,4 @@
-// The chat page, a curl push, the live page and `framegate connections` agree on who is there.
+// The chat page, a curl push, the dashboard and `framegate connections` agree on who is there.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
@@ -9,13 +9,13 @@ import { freePort } from '../support/free-port.ts'
 import { project, startGateway } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser, openPage } from './browser.ts'
-import { openLive, rows, shows, TOKEN } from './live.ts'
+import { openDashboard, rows, shows, TOKEN } from './dashboard.ts'
 
 const run = promisify(execFile)
 
 type Seen = { user: string; topics: string[] }
 
-test('the chat page, a curl push, the live page and framegate connections agree on who is there', async (t) => {
+test('the chat page, a curl push, the dashboard and framegate connections agree on who is there', async (t) => {
   const port = await freePort()
   const [gateway, browser] = await Promise.all([
     startGateway(t, {
@@ -62,7 +62,7 @@ test('the chat page, a curl push, the live page and framegate connections agree 
     )
 
   const [ada, grace, cy] = [await enter('Ada'), await enter('Grace'), await enter('Cy', '#tea')]
-  const { page: live } = await openLive(t, browser, `http://127.0.0.1:${port}/`)
+  const { page: dashboard } = await openDashboard(t, browser, `http://127.0.0.1:${port}/`)
   const here = [
     { user: 'Ada', topics: ['chat:lobby'] },
     { user: 'Cy', topics: ['chat:tea'] },
@@ -70,8 +70,8 @@ test('the chat page, a curl push, the live page and framegate connections agree 
   ]
   assert.deepEqual(await listed(), here)
   assert.deepEqual(await ada.locator('.person bdi').allTextContents(), ['Ada', 'Grace'])
-  for (const { user, topics } of here) await shows(rows(live).filter({ hasText: user }), topics[0]!)
-  assert.equal(await rows(live).count(), 3)
+  for (const { user, topics } of here) await shows(rows(dashboard).filter({ hasText: user }), topics[0]!)
+  assert.equal(await rows(dashboard).count(), 3)
 
   assert.deepEqual(await push('chat:lobby', 'The kettle boils.'), { delivered: 2, dropped: 0 })
   for (const page of [ada, grace]) await shows(page.locator('.announcement'), 'The kettle boils.')
@@ -84,7 +84,7 @@ test('the chat page, a curl push, the live page and framegate connections agree 
   await until('Grace is not listed', async () => (await listed()).length === 2)
   assert.deepEqual(await listed(), here.slice(0, 2))
   assert.deepEqual(await ada.locator('.person bdi').allTextContents(), ['Ada'])
-  await until('nor on the live page', async () => (await rows(live).count()) === 2)
+  await until('nor on the dashboard', async () => (await rows(dashboard).count()) === 2)
   assert.deepEqual(await push('chat:lobby', 'One cup.'), { delivered: 1, dropped: 0 })
   await shows(ada.locator('.announcement'), 'One cup.')
 })

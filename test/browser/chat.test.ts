@@ -3,9 +3,9 @@ import { request } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import chat from '../../handler/routes/chat.ts'
-import { hueOf, initialsOf } from '../../site/avatar.js'
-import { People } from '../../site/people.js'
-import { roomNamed } from '../../site/rooms.js'
+import { hueOf, initialsOf } from '../../web/demo/avatar.js'
+import { People } from '../../web/demo/people.js'
+import { roomNamed } from '../../web/demo/rooms.js'
 import { startApp } from '../support/app.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
 import { launchBrowser, type OpenedPage, openPage } from './browser.ts'
@@ -47,7 +47,7 @@ test('after a restart of the gateway everybody is back, and nothing typed in bet
   const { page: grace } = await enterChat(t, browser, gateway, 'Grace')
   await gateway.stop()
   for (const page of [ada, grace]) await shows(page.locator('.banner'), 'No connection.')
-  await shows(ada.locator('.notice'), 'The connection is lost.')
+  await shows(ada.locator('.notice'), 'Connection lost.')
   await type(ada, 'Is this thing on?')
   await shows(ada.locator('.message.own.pending'), 'Is this thing on?')
   await startChat(t, { PORT: String(gateway.port) })
@@ -74,7 +74,7 @@ test('without a list of people the chat goes on, and says so', async (t) => {
   })
   const { page: ada } = await enterChat(t, browser, gateway, 'Ada')
   const { page: grace } = await enterChat(t, browser, gateway, 'Grace')
-  await shows(grace.locator('#people-unknown'), 'the list cannot be had right now')
+  await shows(grace.locator('#people-unknown'), 'the list is not available right now')
   await type(ada, 'hello')
   await shows(heard(grace), 'hello')
   assert.deepEqual(await people(grace), ['Ada', 'Grace'])
@@ -188,7 +188,7 @@ async function sharesTabs(t: TestContext, enter: Enter) {
   await second.goto(ada.url())
   assert.equal(await nameField(second).inputValue(), 'Ada', 'the browser remembers the name')
   await knock(second, 'Ada')
-  await shows(second.locator('.notice'), 'Somebody called Ada was here before you.')
+  await shows(second.locator('.notice'), 'Somebody called Ada is already here.')
   await shows(grace.locator('.person'), 'Ada', '2 tabs')
   await type(second, 'from the second')
   await shows(said(ada), 'from the second')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ReconnectingSocket, worthRetrying } from '../../site/reconnecting-socket.js'
+import { ReconnectingSocket, worthRetrying } from '../../web/demo/reconnecting-socket.js'
 import { Clock, FakeNetwork, FakeSocket } from './fake.ts'
 
 type Options = NonNullable<ConstructorParameters<typeof ReconnectingSocket>[2]>

@@ -8,7 +8,7 @@ import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { children } from '../support/gateway.ts'
 import { Crowd } from './crowd.ts'
-import { copyOfProject, isListening, processesOf, type Run, run } from './framegate.ts'
+import { copyOfProject, isListening, processesOf, READY, type Run, run } from './framegate.ts'
 
 type Started = {
   copy: string
@@ -23,7 +23,7 @@ async function start(t: TestContext, prepare: (copy: string) => void = () => {})
   const port = await freePort()
   writeFileSync(join(copy, '.env'), `PORT=${port}\nWORKERS=2\nMAX_CONNECTIONS_PER_IP=off\n`)
   const gateway = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'])
-  await gateway.said('Ctrl-C stops it')
+  await gateway.said(READY)
   const command = async (...args: string[]) => {
     const ran = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), ...args])
     return { status: await ran.ended, output: ran.output() }
@@ -40,13 +40,13 @@ test('2,000 sockets that talk: three deploys, three reloads and a stop lose no f
   crowd.push(join(copy, 'run/control/control.sock'))
   const reload = async (): Promise<void> => {
     const { status, output } = await command('reload')
-    assert.match(output, /^reloaded: 2 new workers and a new handler; sockets that are open stay where they are\n$/)
+    assert.match(output, /^reloaded: 2 new workers and a new handler; open sockets stay connected\n$/)
     assert.equal(status, 0)
     await crowd.sees()
   }
 
   crowd.deploy()
-  await gateway.said('routes/crowd.ts was edited, the handler starts again')
+  await gateway.said('handler/routes/crowd.ts was edited: restarting the handler')
   await crowd.sees()
 
   crowd.deploy()
@@ -91,7 +91,7 @@ test('what is wrong is refused with its place, and sockets and pushes go on', as
   crowd.push(join(copy, 'run/control/control.sock'))
   const cases: Array<[string, string, RegExp]> = [
     ['.env', 'PORT=abc\n', /^framegate: PORT=abc: expected a whole number from 1 to 65535\n$/],
-    ['.env', 'no setting\n', /^framegate: \S+\/\.env:4: expected NAME=value, a line for each\n$/],
+    ['.env', 'no setting\n', /^framegate: \S+\/\.env:4: expected NAME=value, one on each line\n$/],
     [
       'nginx/locations.d/mine.conf',
       'location /a {\n  retrun 200;\n}\n',

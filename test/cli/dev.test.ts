@@ -8,7 +8,7 @@ import { fetchOnce } from '../support/fetch-once.ts'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
-import { copyOfProject, processesOf, run } from './framegate.ts'
+import { copyOfProject, processesOf, READY, run } from './framegate.ts'
 
 test('routes, Lua, locations and types', async (t) => {
   const copy = copyOfProject(t)
@@ -25,8 +25,8 @@ test('routes, Lua, locations and types', async (t) => {
     WORKERS: '1',
     MAX_CONNECTIONS_PER_IP: 'off',
   })
-  await dev.said('Ctrl-C stops it')
-  await dev.said('framegate: types: right')
+  await dev.said(READY)
+  await dev.said('framegate: types: no errors')
   const url = `ws://127.0.0.1:${port}/ws/echo`
   const old = await open(url)
   assert.equal(await old.ask('hello'), 'hello')
@@ -36,24 +36,24 @@ test('routes, Lua, locations and types', async (t) => {
 
   edit('lua/framegate/protocol/handshake.lua', 'local Handshake = {}', 'local Handshake = }')
   await dev.said(
-    'framegate: lua/framegate/protocol/handshake.lua was edited, and is not taken: Lua cannot be loaded: lua/framegate/protocol/handshake.lua:',
+    'framegate: lua/framegate/protocol/handshake.lua was edited but not loaded: Lua cannot be loaded: lua/framegate/protocol/handshake.lua:',
   )
   assert.equal(await (await open(url)).ask('still'), 'new: still')
 
   edit('lua/framegate/protocol/handshake.lua', 'local Handshake = }', 'local Handshake = {}')
   edit('lua/framegate/public/refusal.lua', 'local Refusal = {}', 'local Refusal = {} Log.warn(nil, "refusal is new")')
   await dev.said('refusal is new')
-  await dev.said('1 new worker; sockets that are open stay where they are')
+  await dev.said('1 new worker; open sockets stay connected')
 
   writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'location = /mine {\n  return 200 "first"\n}\n')
   await dev.said(
-    'framegate: nginx/locations.d/mine.conf was edited, and is not taken: nginx refuses its configuration: unexpected "}" in nginx/locations.d/mine.conf:3',
+    'framegate: nginx/locations.d/mine.conf was edited but not loaded: nginx refuses its configuration: unexpected "}" in nginx/locations.d/mine.conf:3',
   )
   writeFileSync(join(copy, 'nginx/locations.d/mine.conf'), 'location = /mine {\n  return 200 "second";\n}\n')
   await until('the location is taken', async () => (await fetchOnce(`http://127.0.0.1:${port}/mine`)).status === 200)
 
   writeFileSync(join(copy, '.env'), 'MAX_MESSAGE_BYTES=small\n')
-  await dev.said('framegate: .env was edited, and is not taken: MAX_MESSAGE_BYTES=small: expected')
+  await dev.said('framegate: .env was edited but not loaded: MAX_MESSAGE_BYTES=small: expected')
   writeFileSync(join(copy, '.env'), 'MAX_MESSAGE_BYTES=1000\n')
   await dev.said('framegate: .env was edited: 1 new worker and a new handler')
   const small = await open(url)
@@ -62,7 +62,7 @@ test('routes, Lua, locations and types', async (t) => {
   assert.equal(await old.ask('hello'), 'new: hello')
   writeFileSync(join(copy, '.env'), '')
   edit('lua/framegate/public/refusal.lua', 'refusal is new', 'refusal is newer')
-  await dev.said('framegate: lua/framegate/public/refusal.lua was edited: 1 new worker and a new handler')
+  await dev.said('framegate: .env and 1 more file were edited: 1 new worker and a new handler')
 
   edit(
     'handler/routes/echo.ts',

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { rawHandshake } from '../support/raw-socket.ts'
-import { folder, run } from './framegate.ts'
+import { folder, READY, run } from './framegate.ts'
 
 test('with 1,024 open files it says what it can hold, holds it, and refuses the next', async (t) => {
   const port = await freePort()
@@ -13,7 +13,7 @@ test('with 1,024 open files it says what it can hold, holds it, and refuses the 
     WORKERS: '1',
     MAX_CONNECTIONS_PER_IP: 'off',
   })
-  await framegate.said('Ctrl-C stops it')
+  await framegate.said(READY)
   const [, words] =
     /^framegate: can hold (\d+) sockets: .*1024 files; .*ulimit -n/m.exec(framegate.output()) ??
     assert.fail(framegate.output())

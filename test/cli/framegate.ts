@@ -8,6 +8,9 @@ import type { TestContext } from 'node:test'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
 
+/** The line after which the gateway answers. */
+export const READY = 'Press Ctrl-C to stop'
+
 export type Run = {
   process: ChildProcess
   /** Everything it wrote so far. */
@@ -76,7 +79,7 @@ export function folder(t: TestContext): string {
 /** The parts of the project that a start needs, to be changed at will. */
 export function copyOfProject(t: TestContext): string {
   const copy = folder(t)
-  for (const part of ['cli', 'handler', 'plugin', 'lua', 'nginx', 'site', 'page', 'package.json']) {
+  for (const part of ['cli', 'handler', 'plugin', 'lua', 'nginx', 'web', 'package.json']) {
     cpSync(join(project, part), join(copy, part), { recursive: true })
   }
   symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'))

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { certificates } from '../support/certificates.ts'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
-import { copyOfProject, folder, run, startFramegate } from './framegate.ts'
+import { copyOfProject, folder, READY, run, startFramegate } from './framegate.ts'
 
 /** A folder for the front of PATH with one program in it. */
 function program(t: TestContext, name: string, script: string): string {
@@ -33,7 +33,7 @@ test('a port that is taken', async (t) => {
     const framegate = await startFramegate(t, env)
     assert.equal(await framegate.ended, 1)
     assert.deepEqual(framegate.lines(), [
-      `framegate: port ${port} is in use: stop what listens there or set ${Object.keys(env)[0]}`,
+      `framegate: port ${port} is in use: stop the program that listens there, or set ${Object.keys(env)[0]}`,
     ])
   }
 })
@@ -48,11 +48,11 @@ test('bad values, one line for each', async (t) => {
 
 test('a second start in the same run directory', async (t) => {
   const first = await startFramegate(t)
-  await first.said('Ctrl-C stops it')
+  await first.said(READY)
   const second = await startFramegate(t, { RUN_DIR: first.runDirectory })
   assert.equal(await second.ended, 1)
   assert.deepEqual(second.lines(), [
-    `framegate: it already runs in ${first.runDirectory} (pid ${first.process.pid}): stop it, or set RUN_DIR`,
+    `framegate: framegate is already running in ${first.runDirectory} (pid ${first.process.pid}): stop it, or set RUN_DIR`,
   ])
 })
 
@@ -62,13 +62,13 @@ test('an nginx whose Lua module cannot be loaded', async (t) => {
     PATH: program(t, 'nginx', `echo 'nginx: [emerg] ${reason}' >&2; exit 1`),
   })
   assert.equal(await framegate.ended, 1)
-  assert.deepEqual(framegate.lines(), [`framegate: nginx has no Lua module, run sh cli/setup.sh (${reason})`])
+  assert.deepEqual(framegate.lines(), [`framegate: nginx has no Lua module, run sh setup/setup.sh (${reason})`])
 })
 
 test('a machine without the Lua interpreter', async (t) => {
   const framegate = await startFramegate(t, { PATH: folder(t) })
   assert.equal(await framegate.ended, 1)
-  assert.deepEqual(framegate.lines(), ['framegate: lua5.1 is missing: run sh cli/setup.sh'])
+  assert.deepEqual(framegate.lines(), ['framegate: lua5.1 is missing: run sh setup/setup.sh'])
 })
 
 test('a location of the user that nginx does not understand', async (t) => {
@@ -96,20 +96,20 @@ test('a handler that cannot start', async (t) => {
 })
 
 test('set-up with a Node that is too old', async (t) => {
-  const setup = run(t, 'sh', ['cli/setup.sh'], { PATH: program(t, 'node', 'echo v18.19.0') })
+  const setup = run(t, 'sh', ['setup/setup.sh'], { PATH: program(t, 'node', 'echo v18.19.0') })
   assert.equal(await setup.ended, 1)
   assert.deepEqual(setup.lines(), ['framegate: Node v18.19.0 is too old: install Node 20 or newer'])
 })
 
 test('set-up has nothing to say when all is there', async (t) => {
-  const setup = run(t, 'sh', ['cli/setup.sh'])
+  const setup = run(t, 'sh', ['setup/setup.sh'])
   assert.equal(await setup.ended, 0)
   assert.equal(setup.output(), '')
 })
 
 test('packages that only root can install', async (t) => {
   const path = program(t, 'id', 'echo 1000')
-  const setup = run(t, 'sh', ['cli/packages.sh'], {
+  const setup = run(t, 'sh', ['setup/packages.sh'], {
     PATH: `${program(t, 'dpkg-query', 'exit 1').split(':')[0]}:${path}`,
   })
   assert.equal(await setup.ended, 1)
@@ -135,13 +135,13 @@ function aptWith(t: TestContext, version: string, files: string): NodeJS.Process
 }
 
 test('another version of the vendored library, or other files under a known version', async (t) => {
-  const unknown = run(t, 'sh', ['cli/vendor.sh', folder(t)], aptWith(t, '9.99-1', folder(t)))
+  const unknown = run(t, 'sh', ['setup/vendor.sh', folder(t)], aptWith(t, '9.99-1', folder(t)))
   assert.equal(await unknown.ended, 1)
   assert.deepEqual(unknown.lines(), [
     'framegate: lua-nginx-websocket 9.99-1 is not a version that framegate knows (0.08 0.13): run it with docker compose',
   ])
 
-  const other = run(t, 'sh', ['cli/vendor.sh', folder(t)], aptWith(t, '0.13-1', folder(t)))
+  const other = run(t, 'sh', ['setup/vendor.sh', folder(t)], aptWith(t, '0.13-1', folder(t)))
   assert.equal(await other.ended, 1)
   assert.deepEqual(other.lines(), [
     'framegate: lua-nginx-websocket 0.13-1 does not hold the files of version 0.13: check your apt sources',
@@ -152,7 +152,7 @@ test('the same files from another distribution’s build are taken', async (t) =
   const files = join(project, 'lua/vendor')
   const [, version] = /_VERSION *= *'([\d.]+)'/.exec(readFileSync(join(files, 'nginx/websocket/server.lua'), 'utf8'))!
   const target = folder(t)
-  const vendor = run(t, 'sh', ['cli/vendor.sh', target], aptWith(t, `${version}-1build1`, files))
+  const vendor = run(t, 'sh', ['setup/vendor.sh', target], aptWith(t, `${version}-1build1`, files))
   assert.equal(await vendor.ended, 0, vendor.output())
   assert.deepEqual(
     readFileSync(join(target, 'nginx/websocket/protocol.lua')),

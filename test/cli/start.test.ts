@@ -7,9 +7,7 @@ import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { askSocket } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
-import { copyOfProject, isListening, processesOf, run, startFramegate } from './framegate.ts'
-
-const READY = 'Ctrl-C stops it'
+import { copyOfProject, isListening, processesOf, READY, run, startFramegate } from './framegate.ts'
 
 function openSocket(port: number): Promise<Client> {
   return open(`ws://127.0.0.1:${port}/ws/echo`)
@@ -21,7 +19,7 @@ test('it says where everything listens, and all of that answers', async (t) => {
   const { port, runDirectory } = framegate
   const control = `${runDirectory}/control/control.sock`
 
-  assert.match(framegate.output(), new RegExp(`framegate: page +http://localhost:${port}/$`, 'm'))
+  assert.match(framegate.output(), new RegExp(`framegate: site +http://localhost:${port}/$`, 'm'))
   assert.match(framegate.output(), new RegExp(`framegate: sockets +ws://localhost:${port}/ws/$`, 'm'))
   assert.match(
     framegate.output(),
@@ -53,7 +51,7 @@ test('it names every public port', async (t) => {
   assert.match(
     framegate.output(),
     new RegExp(
-      `framegate: page +http://localhost:${first}/, http://localhost:${second}/, https://localhost:${tls}/$`,
+      `framegate: site +http://localhost:${first}/, http://localhost:${second}/, https://localhost:${tls}/$`,
       'm',
     ),
   )
@@ -109,7 +107,7 @@ test('a killed nginx ends it with one line, and its socket files do not hinder t
   process.kill(nginx!, 'SIGKILL')
 
   assert.equal(await first.ended, 1)
-  assert.match(first.lines().at(-1)!, /^framegate: nginx ended \(signal SIGKILL\), so everything stops$/)
+  assert.match(first.lines().at(-1)!, /^framegate: nginx exited \(signal SIGKILL\): stopping everything$/)
   assert.deepEqual(processesOf(first.runDirectory), [])
   assert.ok(existsSync(join(first.runDirectory, 'control/control.sock')))
 
@@ -122,7 +120,7 @@ test('a killed handler comes back', async (t) => {
   await framegate.said(READY)
   const [handler] = processesOf(framegate.runDirectory, 'handler/server.ts')
   process.kill(handler!, 'SIGKILL')
-  await framegate.said('framegate: the handler ended (signal SIGKILL) and starts again in 100 ms')
+  await framegate.said('framegate: the handler exited (signal SIGKILL): restarting it in 100 ms')
 
   const socket = await openSocket(framegate.port)
   assert.equal(await socket.ask('still here?'), 'still here?')
@@ -139,8 +137,8 @@ test('an edit of the handler starts it again, and a mistake in it leaves the one
   const original = readFileSync(route, 'utf8')
 
   writeFileSync(route, '(((')
-  await framegate.said('echo.ts was edited, the handler starts again')
-  await framegate.said('the handler did not start (exit code 1): the one before goes on')
+  await framegate.said('handler/routes/echo.ts was edited: restarting the handler')
+  await framegate.said('the handler did not start (exit code 1): the previous one keeps running')
   assert.equal(await socket.ask('hello'), 'hello')
   writeFileSync(route, original.replace('return request.body', 'return `edited: ${request.body}`'))
   await until('the edit lives', async () => (await socket.ask('hello')) === 'edited: hello')

@@ -8,14 +8,13 @@ import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { askSocket, children, project } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
-import { copyOfProject, folder, processesOf, run, startFramegate } from './framegate.ts'
+import { copyOfProject, folder, processesOf, READY, run, startFramegate } from './framegate.ts'
 
-const READY = 'Ctrl-C stops it'
 const isRoot = process.getuid!() === 0
 const skip = isRoot ? false : 'only root can become another user'
 const AS_WWW_DATA = ['--reuid=www-data', '--regid=www-data', '--init-groups']
 const isReadable =
-  isRoot && spawnSync('setpriv', [...AS_WWW_DATA, 'test', '-r', `${project}/cli/start.ts`]).status === 0
+  isRoot && spawnSync('setpriv', [...AS_WWW_DATA, 'test', '-r', `${project}/cli/framegate.ts`]).status === 0
 
 function userOf(pid: number): number {
   return Number(/^Uid:\t\d+\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1])

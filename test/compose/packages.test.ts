@@ -7,7 +7,7 @@ import { noEngine } from './stack.ts'
 const ENABLED = 'find /etc/systemd/system/*.wants /etc/rc?.d/S* -name "*nginx*" 2>/dev/null | sort'
 const NGINX = 'grep -l "^nginx: " /proc/[0-9]*/cmdline | sort'
 
-suite("cli/packages.sh leaves the machine's own nginx alone", { skip: noEngine }, () => {
+suite("setup/packages.sh leaves the machine's own nginx alone", { skip: noEngine }, () => {
   let machine: StartedTestContainer
 
   async function shell(command: string): Promise<string> {
@@ -19,14 +19,14 @@ suite("cli/packages.sh leaves the machine's own nginx alone", { skip: noEngine }
   before(async () => {
     machine = await new GenericContainer('debian:trixie-slim')
       .withCommand(['sleep', 'infinity'])
-      .withCopyDirectoriesToContainer([{ source: `${project}/cli`, target: '/cli' }])
+      .withCopyDirectoriesToContainer([{ source: `${project}/setup`, target: '/setup' }])
       .start()
     await shell('rm -f /usr/sbin/policy-rc.d; apt-get -qq update')
   })
   after(() => machine?.stop())
 
   test('a new one is neither started nor enabled', async () => {
-    await shell('sh /cli/packages.sh')
+    await shell('sh /setup/packages.sh')
     assert.equal(await shell('nginx -v 2>&1 | grep -o nginx/'), 'nginx/')
     assert.equal(await shell(NGINX), '')
     assert.equal(await shell(ENABLED), '')
@@ -42,7 +42,7 @@ suite("cli/packages.sh leaves the machine's own nginx alone", { skip: noEngine }
     assert.match(enabled, /nginx/)
     assert.match(processes, /cmdline/)
 
-    await shell('sh /cli/packages.sh')
+    await shell('sh /setup/packages.sh')
     assert.match(await shell('ls /usr/lib/nginx/modules'), /ngx_http_lua_module.so/)
     assert.equal(await shell(ENABLED), enabled)
     assert.equal(await shell(NGINX), processes)

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { copyOfProject, run } from '../cli/framegate.ts'
+import { copyOfProject, READY, run } from '../cli/framegate.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { until } from '../support/wait.ts'
@@ -48,7 +48,7 @@ test('a route, cron, curl and PHP reach a socket', async (t) => {
     PORT: String(port),
     RUN_DIR: join(copy, 'run'),
   })
-  await started.said('Ctrl-C stops it')
+  await started.said(READY)
   const reader = await open(`ws://127.0.0.1:${port}/ws/news`)
   const ask = (command: string, env: NodeJS.ProcessEnv = process.env) =>
     execute('sh', ['-c', command.replaceAll('/srv/framegate', copy)], { cwd: copy, timeout: 60_000, env })

@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { copyOfProject, folder, isListening, run } from '../cli/framegate.ts'
+import { copyOfProject, folder, isListening, READY, run } from '../cli/framegate.ts'
 import { Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { project, startGateway } from '../support/gateway.ts'
@@ -83,7 +83,7 @@ test('the route is seen at once, does what the README says, and lets sockets be'
     PORT: String(port),
     RUN_DIR: folder(t),
   })
-  await started.said('Ctrl-C stops it')
+  await started.said(READY)
   const other = await open(`ws://127.0.0.1:${port}/ws/echo`)
   withRoute(copy)
   const client = await until('the route is there', () =>
@@ -151,7 +151,7 @@ test('the plugin works in a project of one’s own, behind a gateway', async (t)
 })
 
 test('the packages to install are those that the set-up asks for', () => {
-  const [, wanted] = /^runtime='(.*)'$/m.exec(page('cli/packages.sh'))!
+  const [, wanted] = /^runtime='(.*)'$/m.exec(page('setup/packages.sh'))!
   const line = only('## Run it', 'sh', /apt-get/).split('\n')[0]
   assert.equal(line, `sudo apt-get install -y --no-install-recommends ${wanted}`)
 })

@@ -7,7 +7,7 @@ import { functionsOf } from './lua-size.ts'
 const LONGEST_FILE = 250
 const LONGEST_FUNCTION = 40
 const EXCUSE = 'Longer than 250 lines because'
-const SOURCES = files('{lua,plugin,handler,cli,site,page,nginx,bench}/**/*.{ts,js,lua,sh,conf}')
+const SOURCES = files('{lua,plugin,handler,cli,setup,web,nginx,bench}/**/*.{ts,js,lua,sh,conf}')
 
 test('the sources are found', () => {
   for (const file of [
@@ -15,13 +15,13 @@ test('the sources are found', () => {
     'lua/framegate/protocol/frame.lua',
     'handler/app.ts',
     'plugin/index.ts',
-    'cli/start.ts',
-    'cli/setup.sh',
+    'cli/service/start.ts',
+    'setup/setup.sh',
     'nginx/nginx.conf',
   ]) {
     assert.ok(SOURCES.includes(file), file)
   }
-  assert.ok(SOURCES.some((file) => file.startsWith('site/')) && SOURCES.some((file) => file.startsWith('bench/')))
+  assert.ok(SOURCES.some((file) => file.startsWith('web/')) && SOURCES.some((file) => file.startsWith('bench/')))
   assert.ok(!SOURCES.some((file) => file.includes('/vendor/')))
 })
 

@@ -179,32 +179,33 @@ test('help, and command lines that are refused with exit status 2', async () => 
       framegate([name, '-h']),
     ])) {
       assert.deepEqual([status, stderr], [0, ''])
-      assert.match(stdout, new RegExp(`^framegate ${name}`))
-      for (const option of ['--json', '--socket PATH', '--url URL', '--token TOKEN', '--help'])
+      assert.match(stdout, new RegExp(`^Usage: framegate ${name} `))
+      for (const option of ['--json', '--socket <path>', '--url <url>', '--token <token>', '--help'])
         assert.ok(stdout.includes(option), `${name}: ${option}`)
     }
   }
   assert.equal((await framegate(['help'])).stdout, overview.stdout)
   const refused: Array<[string[], RegExp]> = [
-    [[], /a command is missing: start, /],
-    [['frobnicate'], /frobnicate is no command: start, /],
-    [['constructor'], /no command/],
-    [['--json'], /no command/],
-    [['send'], /ID is missing/],
-    [['send', '', 'x'], /ID is missing/],
-    [['publish'], /TOPIC is missing/],
-    [['topic'], /NAME is missing/],
-    [['send', 'a', 'b', 'c'], /c is too much/],
-    [['topics', 'a'], /a is too much/],
+    [[], /no command given; expected one of: start, /],
+    [['frobnicate'], /unknown command 'frobnicate'/],
+    [['tpoics'], /unknown command 'tpoics' \(Did you mean topics\?\)/],
+    [['constructor'], /unknown command 'constructor'/],
+    [['--json'], /unknown option '--json'/],
+    [['send'], /missing required argument 'id'/],
+    [['send', '', 'x'], /'' is invalid for argument 'id'/],
+    [['publish'], /missing required argument 'topic'/],
+    [['topic'], /missing required argument 'name'/],
+    [['send', 'a', 'b', 'c'], /too many arguments for 'send'\. Expected 2 arguments but got 3: a, b, c\. Quote data/],
+    [['topics', 'a'], /too many arguments for 'topics'/],
     [['send', 'a', 'b', '--bogus'], /'--bogus'/],
     [['send', 'a', 'b', '--except', 'c'], /'--except'/],
     [['publish', 'a', 'b', '--except'], /--except/],
     [['topics', '--json=yes'], /--json/],
-    [['topics', '--socket', '/a', '--url', 'http://b'], /exclude/],
+    [['topics', '--socket', '/a', '--url', 'http://b'], /'--socket <path>' cannot be used with option '--url <url>'/],
     [['topics', '--url', 'ftp://user:secret@b'], /http:\/\/host:port/],
-    [['connections', '--limit', 'x'], /--limit takes a whole number/],
-    [['close', 'a', '--code', '1001'], /--code is 1000 or 3000 to 4999/],
-    [['close', 'a', '--reason', 'x'.repeat(124)], /--reason has at most 123 bytes/],
+    [['connections', '--limit', 'x'], /'--limit <n>' argument 'x' is invalid. Expected a whole number/],
+    [['close', 'a', '--code', '1001'], /'--code <code>' argument '1001' is invalid. Expected 1000, or 3000 to 4999/],
+    [['close', 'a', '--reason', 'x'.repeat(124)], /--reason <text>.*at most 123 bytes/],
   ]
   const ended = await Promise.all(refused.map(([args]) => framegate(args)))
   for (const [i, { status, stdout, stderr }] of ended.entries()) {

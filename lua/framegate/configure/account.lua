@@ -19,7 +19,7 @@ end
 -- The first path that this account cannot read or go through. The gateway's image has no handler, nor npm packages.
 local function obstacle(account, machine)
   local script = { "cd /" }
-  for _, folder in ipairs { "lua", "nginx", "site", "handler" } do
+  for _, folder in ipairs { "lua", "nginx", "web", "handler" } do
     local path = machine.project .. "/" .. folder
     script[#script + 1] = machine.exists(path)
         and ("find %s ! -readable -print -quit 2>&1"):format(machine.quoted(path))

@@ -1,8 +1,0 @@
-#!/bin/sh
-# The gateway in its container: checks the environment, then becomes nginx.
-set -eu
-project=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-run=$project/run
-rm -f "$run"/control/*.sock "$run"/internal/*.sock # nginx that was killed left them, and refuses to listen there
-lua5.1 "$project/lua/configure.lua" "$project" "$run"
-exec nginx -p "$run/" -c nginx/nginx.conf -g 'daemon off;'

@@ -1,5 +1,0 @@
-# Asks the gateway over its control socket how it is: the health check of its container, with the perl every Debian has.
-use IO::Socket::UNIX;
-my $socket = IO::Socket::UNIX->new(Peer => $ARGV[0], Timeout => 2) or die "$ARGV[0]: $!\n";
-print $socket "GET /healthz HTTP/1.0\r\n\r\n";
-exit(<$socket> =~ m{^HTTP/1\.1 200} ? 0 : 1);

@@ -1,0 +1,72 @@
+// The checks of `framegate check`: whether the configuration is valid, and whether everything answers.
+import { existsSync } from 'node:fs'
+import { exchange, TimeoutError } from '../../plugin/gateway/exchange.ts'
+import { check, publicPorts, type Settings } from './nginx.ts'
+import { checkPort } from './run-directory.ts'
+
+const TIMEOUT_MS = 5_000
+
+export type Finding = { what: string; isWell: boolean; text: string }
+
+/**
+ * Checks what a start or a reload with these variables needs.
+ * @param isRunning whether a gateway runs in the run directory
+ */
+export async function findings(run: string, env: NodeJS.ProcessEnv, isRunning: boolean): Promise<Finding[]> {
+  let settings: Settings
+  try {
+    settings = check(run, env)
+  } catch (error) {
+    return [{ what: 'configuration', isWell: false, text: (error as Error).message }]
+  }
+  const found = [{ what: 'configuration', isWell: true, text: 'variables, nginx and Lua' }]
+  const demo = `http://unix:${run}/internal/site.sock`
+  const others = [
+    ...(env.HANDLER_URL ? settings.HANDLER_URL.map((url) => answers('handler', url, 'HANDLER_URL')) : []),
+    ...(settings.SITE_URL === demo ? [] : [answers('site', settings.SITE_URL, 'SITE_URL')]),
+  ]
+  const own = isRunning
+    ? [control(settings), ...(env.HANDLER_URL ? [] : [answers('handler', settings.HANDLER_URL[0]!, 'HANDLER_URL')])]
+    : publicPorts(settings).map(free)
+  return [...found, ...(await Promise.all([...own, ...others]))]
+}
+
+async function free({ port, variable }: { port: number; variable: string }): Promise<Finding> {
+  const problem = await checkPort(port, variable).then(
+    () => undefined,
+    (error: Error) => error.message,
+  )
+  return {
+    what: `port ${port}`,
+    isWell: !problem,
+    text: problem ?? 'is free; the gateway is not running: framegate start',
+  }
+}
+
+async function control({ CONTROL_SOCKET }: Settings): Promise<Finding> {
+  const { isWell, text } = await answers('control', `http://unix:${CONTROL_SOCKET}`, 'CONTROL_SOCKET', '/healthz')
+  return {
+    what: 'control',
+    isWell,
+    text: existsSync(CONTROL_SOCKET) ? text : `${CONTROL_SOCKET} is missing: restart the gateway`,
+  }
+}
+
+/** Any HTTP answer will do, except those of a proxy without a server behind it. */
+async function answers(what: string, url: string, variable: string, path = '/'): Promise<Finding> {
+  const { status, problem } = await probe(url, path)
+  if (problem)
+    return { what, isWell: false, text: `${url} cannot be reached (${problem}): start it, or set ${variable}` }
+  if (status === 502 || status === 504)
+    return { what, isWell: false, text: `${url} answers ${status}: the server behind it does not answer` }
+  return { what, isWell: true, text: `${url} answers` }
+}
+
+async function probe(url: string, path: string): Promise<{ status?: number; problem?: string }> {
+  try {
+    return await exchange(url, { path, timeoutMs: TIMEOUT_MS, statusOnly: true, anyCertificate: true })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return { problem: error instanceof TimeoutError ? message : (code ?? message) }
+  }
+}

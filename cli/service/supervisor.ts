@@ -1,0 +1,187 @@
+import { readEnvironment } from '../environment.ts'
+import { Failure } from '../failure.ts'
+import { type Finding, findings } from './checks.ts'
+import { type Child, type Command, startChild } from './child.ts'
+import { HandlerProcess, handlerCommand } from './handler-process.ts'
+import { check, configure, nginxCommand, publicPorts, type Settings, waitForGateway } from './nginx.ts'
+import { reloadNginx } from './nginx-workers.ts'
+import { checkPort } from './run-directory.ts'
+
+const GRACE_MS = 10_000
+const TERM_GRACE_MS = 3_000
+/** How long a replaced handler may take beyond its longest answer. */
+const REPLACED_GRACE_MS = 10_000
+
+export type SupervisorOptions = {
+  /** The run directory, locked by this process. */
+  run: string
+  /** The environment of the start, without the file of settings. */
+  environment: NodeJS.ProcessEnv
+  /** Prints a line. */
+  info: (line: string) => void
+}
+
+/** Runs nginx, and the shipped handler unless HANDLER_URL names another. Starts, reloads and restarts run one at a time. */
+export class Supervisor {
+  readonly #run: string
+  readonly #environment: NodeJS.ProcessEnv
+  readonly #info: (line: string) => void
+  readonly #failure = Promise.withResolvers<never>()
+  #settings: Settings | undefined
+  #handler: HandlerProcess | undefined
+  #nginx: Child | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  #isEnding = false
+  #stopped: Promise<void> | undefined
+
+  constructor({ run, environment, info }: SupervisorOptions) {
+    this.#run = run
+    this.#environment = environment
+    this.#info = info
+    this.#failure.promise.catch(() => {})
+  }
+
+  /** Rejects when nginx exits by itself. */
+  get failed(): Promise<never> {
+    return this.#failure.promise
+  }
+
+  /** Resolves when gateway and handler answer. @throws {Failure} */
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#start())
+  }
+
+  /**
+   * Loads variables, nginx's configuration and Lua as they are now, and replaces the handler unless `handler` is false.
+   * @returns what was done
+   * @throws {Failure} what is wrong; nothing has changed then
+   */
+  reload({ handler = true } = {}): Promise<string> {
+    return this.#inTurn(() => this.#reload(handler))
+  }
+
+  /** Stops and starts everything. @throws {Failure} before anything stops, when the configuration is wrong */
+  restart(): Promise<void> {
+    return this.#inTurn(async () => {
+      check(this.#run, this.#variables())
+      await this.#end(GRACE_MS)
+      await this.#start().catch((error) => {
+        this.#failure.reject(error)
+        throw error
+      })
+    })
+  }
+
+  /** Checks what a reload needs. */
+  check(): Promise<Finding[]> {
+    return this.#inTurn(() => findings(this.#run, this.#variables(), true))
+  }
+
+  /** Closes sockets with 1001 and delivers their close events; whatever takes longer than `graceMs` is killed. */
+  stop(graceMs = GRACE_MS): Promise<void> {
+    this.#stopped ??= this.#end(graceMs)
+    return this.#stopped
+  }
+
+  async kill(): Promise<void> {
+    await Promise.all([this.#nginx?.stop([]), this.#handler?.stop([])])
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(() => {
+      this.#throwIfStopping()
+      return work()
+    })
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  #throwIfStopping(): void {
+    if (this.#stopped) throw new Failure('the gateway is stopping')
+  }
+
+  #variables(): NodeJS.ProcessEnv {
+    const env = readEnvironment(this.#environment)
+    return { ...env, PATH: `${env.PATH ?? ''}:/usr/sbin:/sbin` }
+  }
+
+  async #start(): Promise<void> {
+    const env = this.#variables()
+    const settings = check(this.#run, env)
+    for (const { port, variable } of publicPorts(settings)) await checkPort(port, variable)
+    configure(this.#run, env)
+    this.#throwIfStopping()
+    if (!env.HANDLER_URL) await this.#startHandler(settings, env)
+    this.#throwIfStopping()
+    this.#isEnding = false
+    const nginx = (this.#nginx = startChild(nginxCommand(this.#run, env)))
+    await waitForGateway(settings.CONTROL_SOCKET, nginx.ended)
+    this.#settings = settings
+    void nginx.ended.then((end) => {
+      if (!this.#isEnding) this.#failure.reject(new Failure(`nginx exited (${end}): stopping everything`))
+    })
+    this.#printAddresses(settings)
+  }
+
+  async #startHandler(settings: Settings, env: NodeJS.ProcessEnv): Promise<void> {
+    this.#handler = new HandlerProcess({ command: shippedHandler(settings, env), info: this.#info })
+    await this.#handler.start()
+  }
+
+  async #reload(handlerToo: boolean): Promise<string> {
+    const env = this.#variables()
+    const settings = check(this.#run, env)
+    const before = publicPorts(this.#settings!).map(({ port }) => port)
+    for (const { port, variable } of publicPorts(settings)) if (!before.includes(port)) await checkPort(port, variable)
+    const done = handlerToo && !env.HANDLER_URL ? await this.#reloadHandler(settings, env) : ''
+    configure(this.#run, env)
+    const workers = await reloadNginx(this.#nginx!.pid!)
+    this.#settings = settings
+    return `${workers} new worker${workers === 1 ? '' : 's'}${done}; open sockets stay connected`
+  }
+
+  /** A handler that HANDLER_URL replaces keeps running: workers with older sockets still send it events. */
+  async #reloadHandler(settings: Settings, env: NodeJS.ProcessEnv): Promise<string> {
+    if (!this.#handler) await this.#startHandler(settings, env)
+    else await this.#handler.replace(shippedHandler(settings, env), settings.HANDLER_TIMEOUT * 1000 + REPLACED_GRACE_MS)
+    return ' and a new handler'
+  }
+
+  #printAddresses(settings: Settings): void {
+    const { SOCKET_PATH, HANDLER_URL, CONTROL_SOCKET } = settings
+    const all = (address: (secure: string, port: number) => string): string =>
+      publicPorts(settings)
+        .map(({ port, secure }) => address(secure, port))
+        .join(', ')
+    this.#info(`site       ${all((s, port) => `http${s}://localhost:${port}/`)}`)
+    this.#info(`sockets    ${all((s, port) => `ws${s}://localhost:${port}${SOCKET_PATH}`)}`)
+    this.#info(`handler    ${HANDLER_URL.join(', ')}${this.#handler ? ' (handler/, started by framegate)' : ''}`)
+    this.#info(`control    ${CONTROL_SOCKET}`)
+    if (settings.CONTROL_PORT !== 'off')
+      this.#info(
+        `dashboard  http://${settings.CONTROL_PORT.replace(/^(?=\d+$)/, 'localhost:')}/ (CONTROL_TOKEN is the password)`,
+      )
+    for (const note of settings.notes) this.#info(note)
+  }
+
+  /** Stops the handler last: nginx sends it the close events. */
+  async #end(graceMs: number): Promise<void> {
+    this.#isEnding = true
+    await this.#nginx?.stop([
+      { signal: 'SIGQUIT', waitMs: graceMs },
+      { signal: 'SIGTERM', waitMs: TERM_GRACE_MS },
+    ])
+    await this.#handler?.stop([{ signal: 'SIGTERM', waitMs: graceMs }])
+    this.#handler = undefined
+  }
+}
+
+function shippedHandler(settings: Settings, env: NodeJS.ProcessEnv): Command {
+  const own: NodeJS.ProcessEnv = {
+    ...env,
+    HANDLER_LISTEN: settings.HANDLER_URL[0]!.replace('http://', ''),
+    CONTROL_SOCKET: settings.CONTROL_SOCKET,
+    MAX_MESSAGE_BYTES: String(settings.MAX_MESSAGE_BYTES),
+  }
+  return { ...handlerCommand(own), account: settings.account }
+}

@@ -1,0 +1,84 @@
+/** One connection: its current facts, a form to send a frame, a form to close it. */
+
+import { byteLength, bytes } from '../shared/bytes.js'
+import { ask, path, Refused } from './api.js'
+import { fillFacts, h, stamp } from './element.js'
+import { count, duration, moment } from './format.js'
+import { frameForm, submitting } from './frame-form.js'
+import { routeTo } from './route.js'
+import { Watch } from './watch.js'
+
+const EVERY = 2_000
+
+/**
+ * @param {HTMLElement} place
+ * @param {string} id
+ * @returns {{ stop: () => void }}
+ */
+export function showConnection(place, id) {
+  place.replaceChildren(stamp('connection-template'))
+  const find = (selector) => place.querySelector(selector)
+  const watch = new Watch({
+    every: EVERY,
+    ask: (signal) => ask(path('connections', id), { signal }),
+    show: (facts) => {
+      fillFacts(find('[data-facts]'), factsOf(facts))
+      showTopics(find('[data-topics]'), facts.topics)
+    },
+    fail: (error) => {
+      if (error instanceof Refused && error.status === 410) end()
+    },
+  })
+  const end = () => {
+    watch.stop()
+    find('[data-gone]').hidden = false
+    place.dataset.gone = ''
+  }
+  delete place.dataset.gone
+  fillFacts(find('[data-facts]'), [['Id', id, 'mono']])
+  frameForm(find('[data-send]'), async (frame) => {
+    await ask(path('connections', id), { method: 'POST', ...frame })
+    watch.start()
+    return `Sent ${bytes(frame.size)}.`
+  })
+  submitting(find('[data-close-form]'), async () => {
+    const outcome = await close(id, find('[data-close-form]').elements)
+    watch.start()
+    return outcome
+  })
+  watch.start()
+  return watch
+}
+
+async function close(id, { code, reason }) {
+  if (byteLength(reason.value) > 123) throw new Error('not closed: a reason has at most 123 bytes')
+  await ask(`${path('connections', id)}?${new URLSearchParams({ code: code.value, reason: reason.value })}`, {
+    method: 'DELETE',
+  })
+  return `Closed with ${code.value}.`
+}
+
+function factsOf({ id, user, address, path, opened, age, idle, frames, bytes: sizes, outbox }) {
+  return [
+    ['Id', id, 'mono'],
+    ['User', user ?? 'none', user === undefined ? 'hint' : undefined],
+    ['Address', address],
+    ['Path', path, 'mono'],
+    ['Opened', `${moment(opened)}, ${duration(age)} ago`],
+    ['Idle', duration(idle)],
+    ['In', `${count(frames.in)} frames, ${bytes(sizes.in)}`],
+    ['Out', `${count(frames.out)} frames, ${bytes(sizes.out)}`],
+    ['Outbox', bytes(outbox)],
+  ]
+}
+
+function showTopics(list, topics) {
+  if (list.dataset.topics === JSON.stringify(topics)) return
+  list.dataset.topics = JSON.stringify(topics)
+  list.replaceChildren(
+    ...topics.map((topic) =>
+      h('li', {}, h('a', { class: 'chip', href: routeTo('topics', topic) }, h('bdi', {}, topic))),
+    ),
+  )
+  if (topics.length === 0) list.append(h('li', { class: 'hint' }, 'none'))
+}

@@ -1,0 +1,37 @@
+/** Numbers as people read them. */
+
+const whole = new Intl.NumberFormat('en')
+const SPANS = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'min'],
+  [1, 's'],
+]
+
+/** @param {number} value */
+export function count(value) {
+  return whole.format(value)
+}
+
+/** A number a second; null is none. @param {number | null} value */
+export function rate(value) {
+  if (value === null) return '–'
+  return value > 0 && value < 100 ? value.toFixed(1) : whole.format(Math.round(value))
+}
+
+/** The two largest units: `3 h 12 min`. @param {number} seconds */
+export function duration(seconds) {
+  const i = SPANS.findIndex(([span]) => seconds >= span)
+  if (i < 0) return '0 s'
+  const [span, unit] = SPANS[i]
+  const first = `${Math.floor(seconds / span)} ${unit}`
+  if (i + 1 === SPANS.length) return first
+  const [next, smaller] = SPANS[i + 1]
+  const rest = Math.floor((seconds % span) / next)
+  return rest > 0 ? `${first} ${rest} ${smaller}` : first
+}
+
+/** @param {string} time as RFC 3339 has it @returns {string} in the reader's own time */
+export function moment(time) {
+  return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
+}

@@ -1,0 +1,66 @@
+/** The list of connections: fetched page by page, searched, sorted. */
+
+import { ask } from './api.js'
+
+export const KEPT = 2000
+const PAGE = 1000
+
+/**
+ * @typedef {object} Facts of a connection, as docs/protocol.md has them
+ * @typedef {{ rows: Facts[], count: number, seen: number, isCut: boolean }} Listing
+ *   rows: those that match; count: how many connections there are; seen: how many were searched; isCut: whether there are more
+ */
+
+/**
+ * The first connections that match, in the order of their ids. Without a search that takes a page or two; a search reads all
+ * pages.
+ * @param {string} needle
+ * @param {AbortSignal} signal
+ * @param {(listing: Listing) => void} progress gets each page but the last
+ * @returns {Promise<Listing>}
+ */
+export async function gather(needle, signal, progress) {
+  const rows = []
+  let seen = 0
+  let cursor
+  for (;;) {
+    const page = await ask(`connections?limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`, {
+      signal,
+    })
+    rows.push(...page.connections.filter((facts) => fits(facts, needle)))
+    seen += page.connections.length
+    cursor = page.cursor
+    const isFull = rows.length >= KEPT
+    const listing = {
+      rows: rows.slice(0, KEPT),
+      count: page.count,
+      seen,
+      isCut: rows.length > KEPT || (isFull && cursor !== undefined),
+    }
+    if (isFull || cursor === undefined) return listing
+    progress(listing)
+  }
+}
+
+/** Whether id, user, address, path or topics contain a text; upper and lower case are the same. @param {Facts} facts @param {string} needle */
+export function fits({ id, user = '', address, path, topics }, needle) {
+  const wanted = needle.trim().toLowerCase()
+  return wanted === '' || [id, user, address, path, ...topics].some((text) => text.toLowerCase().includes(wanted))
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true })
+
+/**
+ * @template T
+ * @param {T[]} rows
+ * @param {(row: T) => string | number} value
+ * @param {boolean} isDescending
+ * @returns {T[]} a new list; equals stay in their order
+ */
+export function sorted(rows, value, isDescending) {
+  const sign = isDescending ? -1 : 1
+  return rows
+    .map((row) => ({ row, key: value(row) }))
+    .sort((a, b) => sign * (typeof a.key === 'number' ? a.key - b.key : collator.compare(a.key, b.key)))
+    .map(({ row }) => row)
+}

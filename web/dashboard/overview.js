@@ -1,0 +1,126 @@
+/** The numbers of `/status`, each with its last minutes. */
+
+import { bytes } from '../shared/bytes.js'
+import { latency } from '../shared/latency.js'
+import { $, fillFacts, h, setText } from './element.js'
+import { count, duration, moment, rate } from './format.js'
+import { Readings } from './readings.js'
+import { Sparkline } from './sparkline.js'
+
+const TILES = [
+  { name: 'Connections', series: 'connections', peak: count },
+  { name: 'Frames in', unit: '/s', series: 'in', peak: rate },
+  { name: 'Frames out', unit: '/s', series: 'out', peak: rate },
+  { name: 'Pushes', unit: '/s', series: 'pushes', peak: rate },
+  { name: 'Handler', unit: ' p95', series: 'latency', peak: latency },
+]
+
+export class Overview {
+  #readings = new Readings()
+  #tiles = TILES.map((tile) => makeTile(tile))
+
+  constructor() {
+    $('tiles').append(...this.#tiles.map(({ element }) => element))
+    $('workers').open = matchMedia('(width >= 56rem)').matches
+  }
+
+  /** The gateway did not answer. */
+  pause() {
+    this.#readings.pause()
+  }
+
+  /** @param {import('./readings.js').Status} status */
+  show(status) {
+    const rates = this.#readings.add(status, performance.now())
+    const { pushes, handler, bytes: sizes } = status
+    const [p50, p95, p99] = rates.latency
+    const shown = [
+      [
+        count(status.connections),
+        `on ${count(status.workers.length)} ${status.workers.length === 1 ? 'worker' : 'workers'}`,
+      ],
+      [rate(rates.in), `${count(status.frames.in)} in total, ${bytes(sizes.in)}`],
+      [rate(rates.out), `${count(status.frames.out)} in total, ${bytes(sizes.out)}`],
+      [rate(rates.pushes), `${count(pushes.delivered)} delivered, ${count(pushes.dropped)} dropped`],
+      [latency(p95), `p50 ${latency(p50)}, p99 ${latency(p99)}`],
+    ]
+    this.#tiles.forEach((tile, i) => tile.show(...shown[i], this.#readings.series[TILES[i].series]))
+    this.#showHealth(handler)
+    setText($('about'), `${status.node}, version ${status.version}, up for ${duration(status.uptime)}`)
+    fillFacts($('facts-line'), [
+      [
+        'Handler',
+        `${rate(rates.events)} events/s, ${count(handler.events)} in total, ${count(handler.failures)} failed`,
+      ],
+      ['Started', moment(status.started)],
+      ['Configuration', `${status.configuration}, loaded ${moment(status.loaded)}`],
+      ['Missing links', count(status.missing_links), status.missing_links > 0 ? 'failed' : undefined],
+    ])
+    showWorkers(status.workers)
+    setText($('connections-count'), count(status.connections))
+  }
+
+  #showHealth({ is_up: isUp }) {
+    const { health } = this.#tiles.at(-1)
+    health.dataset.state = isUp === null ? 'none' : isUp ? 'open' : 'failed'
+    setText(health, isUp === null ? 'no event yet' : isUp ? 'up' : 'down')
+  }
+}
+
+function makeTile({ name, unit = '', peak: peakOf }) {
+  const value = h('span', { class: 'tile-value' })
+  const below = h('p', { class: 'hint' })
+  const peak = h('span', { class: 'hint peak' })
+  const health = h('span', { class: 'state health', 'data-state': 'none' })
+  const spark = new Sparkline()
+  const head = h('h3', { class: 'label' }, name)
+  const element = h(
+    'div',
+    { class: 'panel tile' },
+    h('div', { class: 'tile-head' }, head, name === 'Handler' ? health : peak),
+    h('p', { class: 'tile-number' }, value, h('span', { class: 'unit' }, unit)),
+    below,
+    spark.element,
+  )
+  return {
+    element,
+    health,
+    show(text, words, series) {
+      setText(value, text)
+      setText(below, words)
+      setText(peak, series.some((one) => one > 0) ? `peak ${peakOf(Math.max(...series.map((one) => one ?? 0)))}` : '')
+      spark.show(series)
+    },
+  }
+}
+
+function showWorkers(workers) {
+  const total = workers.reduce((sum, { memory }) => sum + memory, 0)
+  setText($('workers-summary'), `${count(workers.length)}, ${bytes(total)}`)
+  const known = new Map([...$('workers-rows').rows].map((row) => [row.dataset.name, row]))
+  const rows = workers.map((worker) => {
+    const cells = [
+      worker.name,
+      String(worker.pid),
+      count(worker.connections),
+      bytes(worker.memory),
+      bytes(worker.lua_memory),
+      count(worker.lanes),
+      count(worker.waiting),
+      String(worker.configuration),
+      worker.is_leaving ? 'shutting down' : 'serving',
+    ]
+    const row =
+      known.get(worker.name) ??
+      h(
+        'tr',
+        { 'data-name': worker.name },
+        ...cells.map((_, i) => h('td', { class: i === 0 ? 'mono' : i < 8 && 'number' })),
+      )
+    cells.forEach((text, i) => setText(row.cells[i], text))
+    row.toggleAttribute('data-leaving', worker.is_leaving)
+    return row
+  })
+  if (rows.length !== known.size || rows.some((row, i) => $('workers-rows').rows[i] !== row))
+    $('workers-rows').replaceChildren(...rows)
+}

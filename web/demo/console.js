@@ -1,0 +1,191 @@
+/** The console page: its forms control a ReconnectingSocket, and its log shows what happens. */
+
+import { byteLength } from '../shared/bytes.js'
+import { explain } from './close-code.js'
+import { describe } from './frame.js'
+import { Log } from './log.js'
+import { describePath } from './path.js'
+import { ReconnectingSocket, worthRetrying } from './reconnecting-socket.js'
+
+const $ = (id) => document.getElementById(id)
+const log = new Log({ view: $('log'), list: $('log-list'), total: $('log-total') })
+const WIDE_HEX = 600 // pixels that 16 bytes a row need
+
+/** @type {ReconnectingSocket | undefined} */
+let socket
+
+$('connect-form').addEventListener('submit', (event) => {
+  event.preventDefault()
+  connect($('path').value.trim())
+})
+
+$('message-form').addEventListener('submit', (event) => {
+  event.preventDefault()
+  submit(chosenKind())
+})
+
+$('message-form').addEventListener('change', ({ target }) => {
+  if (target.name === 'kind') showKind(target.value)
+})
+
+$('message-form').addEventListener('input', () => showProblem(''))
+
+$('text').addEventListener('keydown', (event) => {
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) $('message-form').requestSubmit()
+})
+
+$('suggestions').addEventListener('click', ({ target }) => {
+  if (!target.dataset.path) return
+  $('path').value = target.dataset.path
+  showPath()
+  useSample(describePath(target.dataset.path).samples[0])
+})
+
+$('again').addEventListener('change', ({ target }) => {
+  if (!target.checked && socket?.state === 'waiting') socket.close()
+})
+
+$('path').addEventListener('input', showPath)
+$('clear').addEventListener('click', () => log.clear())
+showPath()
+showKind(chosenKind())
+
+function connect(path) {
+  socket?.close()
+  try {
+    const url = new URL(path, location.href)
+    url.protocol = url.protocol.replace('http', 'ws')
+    const retry = (event) => $('again').checked && worthRetrying(event)
+    socket = new ReconnectingSocket(url.href, [], { binaryType: 'arraybuffer', retry })
+    follow(socket, url.pathname + url.search)
+  } catch (error) {
+    log.add({ direction: 'note', title: 'Not connected', text: error.message, failed: true })
+  }
+}
+
+/** @param {ReconnectingSocket} opened the socket to log; only the newest one sets the state that is shown */
+function follow(opened, path) {
+  let wasOpen = false
+  const show = (state, delay) => {
+    if (opened === socket) showState(state, delay)
+    if (state === 'connecting') {
+      wasOpen = false
+      log.add({ direction: 'note', title: 'Connecting', type: path })
+    } else if (state === 'waiting') {
+      log.add({ direction: 'note', title: 'Waiting', type: `next try in ${seconds(delay)}` })
+    }
+  }
+  opened.addEventListener('state', ({ detail }) => show(detail.state, detail.delay))
+  opened.addEventListener('open', () => {
+    wasOpen = true
+    log.add({ direction: 'note', title: 'Open', type: path })
+  })
+  opened.addEventListener('message', ({ data }) => logFrame('received', data))
+  opened.addEventListener('close', (event) => logClose(event, path, wasOpen))
+  show(opened.state)
+}
+
+async function submit(kind) {
+  showProblem('')
+  try {
+    if (kind === 'close') return close(Number($('code').value), $('reason').value)
+    const data = await payload(kind)
+    if (!socket) throw new Error('not sent: connect first')
+    socket.send(data)
+    logFrame('sent', data)
+  } catch (error) {
+    showProblem(error.message)
+  }
+}
+
+function close(code, reason) {
+  if (!socket || socket.state === 'closed') throw new Error('not closed: there is no connection')
+  if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw new Error('not closed: use 1000, or 3000 to 4999')
+  if (byteLength(reason) > 123) throw new Error('not closed: a reason has up to 123 bytes')
+  socket.close(code, reason)
+  log.add({ direction: 'note', title: 'Closing', type: reason ? `${code}, reason “${reason}”` : String(code) })
+}
+
+/** JSON is sent as it was typed, and only checked here; the kind Text sends broken JSON too. */
+async function payload(kind) {
+  if (kind === 'file') {
+    const [file] = $('file').files
+    if (!file) throw new Error('not sent: choose a file first')
+    return file.arrayBuffer()
+  }
+  const text = $('text').value
+  if (kind === 'json' && !isJson(text)) throw new Error('not sent: this is not JSON')
+  return text
+}
+
+function isJson(text) {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function logFrame(direction, data) {
+  const { type, text, more, failed } = describe(data, { columns: $('log').clientWidth < WIDE_HEX ? 8 : 16 })
+  const title = direction === 'sent' ? 'Sent' : 'Received'
+  log.add({ direction, title, type, frame: text, text: more, failed: failed && direction === 'received' })
+}
+
+function logClose({ code, reason, wasClean }, path, opened) {
+  const { name, meaning } = explain(code, { opened })
+  const type = `${path}, ${code} ${name}, ${wasClean ? 'clean' : 'not clean'}`
+  const text = reason ? `Reason: “${reason}”. ${meaning}` : meaning
+  log.add({ direction: 'closed', title: 'Closed', type, text, failed: !wasClean })
+}
+
+function showState(state, delay) {
+  const label = $('state')
+  label.dataset.state = state
+  label.textContent = state === 'waiting' ? `waiting ${seconds(delay)}` : state
+  label.style.setProperty('--delay', `${delay ?? 0}ms`)
+}
+
+function showPath() {
+  const path = $('path').value.trim()
+  const { about, samples } = describePath(path)
+  $('path-about').textContent = about
+  for (const chip of $('suggestions').children) chip.setAttribute('aria-pressed', String(chip.dataset.path === path))
+  $('samples').replaceChildren(
+    ...samples.map((sample) => {
+      const chip = document.createElement('button')
+      chip.type = 'button'
+      chip.className = 'chip'
+      chip.textContent = sample.label
+      chip.addEventListener('click', () => useSample(sample))
+      return chip
+    }),
+  )
+}
+
+function useSample({ kind, text }) {
+  $('message-form').elements.kind.value = kind
+  $('text').value = text
+  showKind(kind)
+}
+
+function showKind(kind) {
+  for (const part of document.querySelectorAll('[data-kinds]'))
+    part.hidden = !part.dataset.kinds.split(' ').includes(kind)
+  $('samples').hidden = kind === 'file' || kind === 'close'
+  $('send').textContent = kind === 'close' ? 'Close' : 'Send'
+  showProblem('')
+}
+
+function showProblem(problem) {
+  $('problem').textContent = problem
+}
+
+function chosenKind() {
+  return $('message-form').elements.kind.value
+}
+
+function seconds(milliseconds) {
+  return `${(milliseconds / 1000).toFixed(1)} s`
+}

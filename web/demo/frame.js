@@ -1,0 +1,63 @@
+/** Describes what a frame holds, for people: its type, its size, and a text to look at. */
+
+import { byteLength, bytes } from '../shared/bytes.js'
+
+const PREVIEW_BYTES = 96
+const PREVIEW_CHARACTERS = 4_000
+const numbers = new Intl.NumberFormat('en')
+
+/**
+ * @param {string | ArrayBuffer} data
+ * @param {{ columns: number }} layout bytes in a row of the hex preview
+ * @returns {{ type: string, text: string, more: string, failed: boolean }}
+ */
+export function describe(data, { columns }) {
+  if (typeof data !== 'string') return describeBinary(new Uint8Array(data), columns)
+  const json = parseJson(data)
+  const full = json === undefined ? data : JSON.stringify(json, null, 2)
+  return {
+    type: `${json === undefined ? 'text' : 'text, JSON'}, ${bytes(byteLength(data))}`,
+    text: full.slice(0, PREVIEW_CHARACTERS),
+    more: rest(full.length - PREVIEW_CHARACTERS, 'character'),
+    failed: json?.statusCode >= 400,
+  }
+}
+
+function describeBinary(data, columns) {
+  return {
+    type: `binary, ${bytes(data.length)}`,
+    text: hexDump(data.subarray(0, PREVIEW_BYTES), columns),
+    more: rest(data.length - PREVIEW_BYTES, 'byte'),
+    failed: false,
+  }
+}
+
+/** Only objects and arrays count: the text `42` is JSON as well, but is rarely meant as such. */
+function parseJson(text) {
+  if (!/^\s*[{[]/.test(text)) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // It only looked like JSON: shown as text.
+  }
+}
+
+function hexDump(data, columns) {
+  const rows = []
+  for (let start = 0; start < data.length; start += columns) {
+    const row = [...data.subarray(start, start + columns)]
+    const hex = row.map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
+    const ascii = row.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : '.')).join('')
+    rows.push(`${hex.padEnd(columns * 3 - 1)}  ${ascii}`)
+  }
+  return rows.join('\n')
+}
+
+/** @param {number} amount @param {string} one @param {string} [many] */
+export function count(amount, one, many = `${one}s`) {
+  return `${numbers.format(amount)} ${amount === 1 ? one : many}`
+}
+
+function rest(amount, noun) {
+  return amount > 0 ? `… and ${count(amount, `more ${noun}`)}` : ''
+}

@@ -1,0 +1,60 @@
+/** The rooms to choose from. The URL's hash names the chosen one, so a link leads into it. */
+
+const MOST_CHARACTERS = 32
+
+/** @param {string} text anything; "Tea Kitchen" is the room tea-kitchen */
+export function roomNamed(text) {
+  const room = text
+    .normalize('NFC')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, '-')
+  return [...room]
+    .slice(0, MOST_CHARACTERS)
+    .join('')
+    .replace(/^-+|-+$/g, '')
+}
+
+export class Rooms {
+  #list
+  #known = ['lobby', 'tea-kitchen', 'night-owls']
+
+  /** @param {{ list: HTMLElement, form: HTMLFormElement, field: HTMLInputElement }} elements */
+  constructor({ list, form, field }) {
+    this.#list = list
+    form.addEventListener('submit', (event) => {
+      event.preventDefault()
+      const room = roomNamed(field.value)
+      field.value = ''
+      if (room) location.hash = room
+    })
+  }
+
+  get current() {
+    return roomNamed(decode(location.hash.slice(1))) || this.#known[0]
+  }
+
+  show() {
+    if (!this.#known.includes(this.current)) this.#known.push(this.current)
+    this.#list.replaceChildren(
+      ...this.#known.map((room) => {
+        const link = document.createElement('a')
+        link.href = `#${room}`
+        link.textContent = room
+        if (room === this.current) link.setAttribute('aria-current', 'page')
+        const item = document.createElement('li')
+        item.append(link)
+        return item
+      }),
+    )
+    this.#list.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }
+}
+
+/** A hash that somebody typed may hold a lone percent sign. */
+function decode(text) {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
