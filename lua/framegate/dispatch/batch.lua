@@ -4,12 +4,14 @@
 local ffi = require "ffi"
 local cjson = require "cjson.safe"
 local Answer = require "framegate.dispatch.answer"
+local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 local Event = require "framegate.dispatch.event"
 local new_table = require "table.new"
 
 ffi.cdef "void *memchr(const void *bytes, int byte, size_t count);"
 local C = ffi.C
+local now = Clock.monotonic
 local byte, concat, gmatch, sub = string.byte, table.concat, string.gmatch, string.sub
 
 local Batch = {}
@@ -22,7 +24,7 @@ local HEAD =
 
 local function fail_all(self, open, failure)
   for _, event in pairs(open) do
-    self.dispatch.answered(event, Answer.failed(failure))
+    self.options.on_answer(event, Answer.failed(failure))
   end
 end
 
@@ -54,14 +56,14 @@ local function take_answer(self, open, answer)
   end
   open[answer.id] = nil
   if not make_sound(answer) then
-    return self.dispatch.answered(event, Answer.failed("malformed"))
+    return self.options.on_answer(event, Answer.failed("malformed"))
   end
   if answer.status == 503 and answer.headers["retry-after"] then
     local retry_after = tonumber(answer.headers["retry-after"])
     answer = Answer.failed("closing")
     answer.retry_after = retry_after
   end
-  self.dispatch.answered(event, answer)
+  self.options.on_answer(event, answer)
 end
 
 -- Lines of JSON as one array.
@@ -111,7 +113,7 @@ local function read_lines(self, response, open)
   local deadline = self.started + Config.HANDLER_TIMEOUT
   local parts = {} -- of lines that have begun
   while true do
-    self:limit_reading(deadline - ngx.now())
+    self:limit_reading(deadline - now())
     local piece, err = response:next_piece()
     if not piece then
       if err then
@@ -161,7 +163,7 @@ function Batch.carry(self, events)
   if not failure and response.status < 500 then
     -- This handler does not take batches (any more): its events go one by one.
     for _, event in pairs(open) do
-      self.dispatch.unbatch(event)
+      self.options.on_unbatch(event)
     end
     return
   end

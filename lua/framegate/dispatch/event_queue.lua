@@ -1,60 +1,70 @@
--- Events of this worker that wait: for a lane, or for their time to be tried again.
+-- Events of this worker that wait: for a lane, or for their time to be sent again.
 
 local Queue = require "framegate.runtime.queue"
 
+---@class EventQueue
 local EventQueue = {}
+EventQueue.__index = EventQueue
 
 local BATCH_EVENTS = 512
 local BATCH_BYTES = 1024 * 1024
 
-local singles, batchables = Queue.new(), Queue.new()
-local later = {}
+---@param options { now: fun(): number } a monotonic clock, in seconds
+---@return EventQueue
+function EventQueue.new(options)
+  return setmetatable({
+    now = options.now,
+    singles = Queue.new(),
+    batchables = Queue.new(),
+    later = {},
+  }, EventQueue)
+end
 
-local function queue_of(event) return event.connection.takes_batches and batchables or singles end
+local function queue_of(self, event) return event.connection.takes_batches and self.batchables or self.singles end
 
 ---@param event Event
-function EventQueue.add(event) queue_of(event):push(event) end
+function EventQueue:add(event) queue_of(self, event):push(event) end
 
 --- Puts an event where it is taken next.
 ---@param event Event
-function EventQueue.put_back(event) queue_of(event):push_front(event) end
+function EventQueue:put_back(event) queue_of(self, event):push_front(event) end
 
 ---@param event Event
----@param due number when it may be tried again, in seconds as ngx.now has them
-function EventQueue.add_later(event, due)
+---@param due number when it may be sent again, in seconds of the monotonic clock
+function EventQueue:add_later(event, due)
   event.due = due
-  later[#later + 1] = event
+  self.later[#self.later + 1] = event
 end
 
 --- Lets those wait for a lane whose time has come.
-function EventQueue.take_due()
-  local time = ngx.now()
+function EventQueue:take_due()
+  local time, later = self.now(), self.later
   for i = #later, 1, -1 do
     local event = later[i]
     if event.due <= time then
       later[i] = later[#later]
       later[#later] = nil
-      EventQueue.add(event)
+      self:add(event)
     end
   end
 end
 
 ---@return boolean
-function EventQueue.has_single() return singles:count() > 0 end
+function EventQueue:has_single() return self.singles:count() > 0 end
 
 ---@return boolean
-function EventQueue.has_batch() return batchables:count() > 0 end
+function EventQueue:has_batch() return self.batchables:count() > 0 end
 
 ---@return Event?
-function EventQueue.take_single() return singles:pop() end
+function EventQueue:take_single() return self.singles:pop() end
 
 ---@return Event?
-function EventQueue.take_any() return singles:pop() or batchables:pop() end
+function EventQueue:take_any() return self.singles:pop() or self.batchables:pop() end
 
 --- All that wait and may travel together, up to what one request should hold.
 ---@return Event[]
-function EventQueue.take_batch()
-  local events, bytes = {}, 0
+function EventQueue:take_batch()
+  local batchables, events, bytes = self.batchables, {}, 0
   repeat
     local event = batchables:pop()
     events[#events + 1] = event
@@ -75,18 +85,18 @@ local function expire(queue, is_over, give_up)
   end
 end
 
---- Takes out what has waited too long for a lane; the others keep their order.
+--- Removes what has waited too long for a lane; the others keep their order.
 ---@param is_over fun(event: Event): boolean
 ---@param give_up fun(event: Event)
-function EventQueue.expire(is_over, give_up)
-  expire(singles, is_over, give_up)
-  expire(batchables, is_over, give_up)
+function EventQueue:expire(is_over, give_up)
+  expire(self.singles, is_over, give_up)
+  expire(self.batchables, is_over, give_up)
 end
 
 ---@return integer events that wait for a lane
-function EventQueue.for_lane() return singles:count() + batchables:count() end
+function EventQueue:for_lane() return self.singles:count() + self.batchables:count() end
 
 ---@return integer all events that wait
-function EventQueue.count() return EventQueue.for_lane() + #later end
+function EventQueue:count() return self:for_lane() + #self.later end
 
 return EventQueue

@@ -1,18 +1,18 @@
 -- A lane carries events to the handler: a light thread outside every client's request, with one kept-alive connection to nginx's
--- internal server. dispatch.lua decides what it carries. Its timer keeps the memory of its connections: it hands over now and then.
+-- internal server. dispatch.lua decides what it carries. Its timer keeps the memory of its connections, so another lane replaces
+-- it now and then.
 
 local semaphore = require "ngx.semaphore"
 local Answer = require "framegate.dispatch.answer"
-local Log = require "framegate.runtime.log"
-local Threads = require "framegate.runtime.threads"
 local Batch = require "framegate.dispatch.batch"
+local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 local Event = require "framegate.dispatch.event"
 local HttpResponse = require "framegate.dispatch.http_response"
-local Members = require "framegate.cluster.members"
-local Upstream = require "framegate.dispatch.upstream"
+local Log = require "framegate.runtime.log"
+local Threads = require "framegate.runtime.threads"
 
-local now = ngx.now
+local now = Clock.monotonic
 
 ---@class Lane
 ---@field started number? when its request began; nil while it is idle
@@ -21,15 +21,24 @@ local now = ngx.now
 local Lane = {}
 Lane.__index = Lane
 
-local REQUESTS, CONNECTIONS = 1000, 50 -- before it hands over
-local RESTS = 150 -- likewise: ngx_lua parses the address anew, some 300 bytes, for a connection out of its pool
+local REQUESTS, CONNECTIONS = 1000, 50 -- before another lane replaces it
+local IDLE_CYCLES = 150 -- the same: ngx_lua parses the address anew, some 300 bytes, for a connection out of its pool
 local IDLE_SECONDS = 60
 local NEW_ATTEMPTS = 3
 local CONNECT_MS, SEND_MS = 2000, 10000
 
----@param dispatch table with `free(lane)`, `retire(lane)` and `answered(event, answer)`
+---@class LaneOptions one table for all lanes of a worker
+---@field on_answer fun(event: Event, answer: Answer) what became of an event
+---@field on_unbatch fun(event: Event) the handler takes no batches, and has not seen the event
+---@field on_free fun(lane: Lane) it may carry something again
+---@field on_retired fun(lane: Lane) it has ended
+---@field members_version fun(): integer changes whenever a worker joins or goes
+---@field is_direct fun(): boolean whether requests go straight to the handler, past the internal server
+---@field next_address fun(): table?, string? host and port of a handler, and its name if it speaks TLS
+
+---@param options LaneOptions
 ---@return Lane
-function Lane.new(dispatch) return setmetatable({ dispatch = dispatch, semaphore = semaphore.new() }, Lane) end
+function Lane.new(options) return setmetatable({ options = options, semaphore = semaphore.new() }, Lane) end
 
 --- Gives the lane its next events. One that takes batches may come with others.
 ---@param events Event[]
@@ -52,14 +61,8 @@ function Lane:stop()
   self.semaphore:post()
 end
 
-local is_internal_server_gone = false
-
---- The gateway stops: nothing listens any more, the internal server neither. What is still to be said, most of all the
---- close events, goes straight to the handler.
-function Lane.go_direct() is_internal_server_gone = true end
-
-local function connect_to_handler(socket)
-  local address, tls_name = Upstream.next("handler")
+local function connect_to_handler(self, socket)
+  local address, tls_name = self.options.next_address()
   if not address then
     return nil, "no address is known"
   end
@@ -72,7 +75,7 @@ end
 
 -- A worker that is going away closes its end after an answer. What a lane wrote there would be sent again, but nginx logs an error.
 local function connect(self)
-  local members = Members.version()
+  local members = self.options.members_version()
   if self.members ~= members then
     self:disconnect()
     self.members = members
@@ -81,11 +84,11 @@ local function connect(self)
     return self.socket
   end
   local socket = self.parked or ngx.socket.tcp()
-  self.parked, self.is_direct = nil, is_internal_server_gone
+  self.parked, self.is_direct = nil, self.options.is_direct()
   socket:settimeouts(CONNECT_MS, SEND_MS, Config.HANDLER_TIMEOUT * 1000)
   local ok, err
   if self.is_direct then
-    ok, err = connect_to_handler(socket)
+    ok, err = connect_to_handler(self, socket)
   else
     ok, err = socket:connect("unix:" .. Config.run .. "/internal/dispatch.sock")
   end
@@ -103,7 +106,7 @@ end
 local function park(self)
   if self.socket then
     self.socket:setkeepalive(IDLE_SECONDS * 1000, 1024)
-    self.parked, self.socket, self.rests = self.socket, nil, self.rests + 1
+    self.parked, self.socket, self.idle_cycles = self.socket, nil, self.idle_cycles + 1
   end
 end
 
@@ -160,7 +163,7 @@ end
 local function carry_one(self, event)
   local response, failure = self:exchange(Event.to_request(event))
   if not response then
-    return self.dispatch.answered(event, Answer.failed(failure))
+    return self.options.on_answer(event, Answer.failed(failure))
   end
   failure = Answer.failure_of(response, self.is_direct)
   local body, err = response:read_body()
@@ -173,9 +176,9 @@ local function carry_one(self, event)
   if failure then
     local answer = Answer.failed(failure)
     answer.retry_after = tonumber(response.headers["retry-after"])
-    return self.dispatch.answered(event, answer)
+    return self.options.on_answer(event, answer)
   end
-  self.dispatch.answered(event, { status = response.status, headers = response.headers, body = body })
+  self.options.on_answer(event, { status = response.status, headers = response.headers, body = body })
 end
 
 local function next_events(self)
@@ -208,39 +211,43 @@ local function work(self)
     self.carried = events
     carry_events(self, events)
     self.started, self.carried = nil, nil
-    if request == REQUESTS or self.connections >= CONNECTIONS or self.rests >= RESTS then
+    if request == REQUESTS or self.connections >= CONNECTIONS or self.idle_cycles >= IDLE_CYCLES then
       return -- a lane that ends must not be offered as free
     end
-    self.dispatch.free(self)
+    self.options.on_free(self)
   end
 end
 
 -- A defect must cost neither the lane nor the events it holds.
 local function run(_, self)
-  self.connections, self.rests = 0, 0
+  self.connections, self.idle_cycles = 0, 0
   local ok, err = xpcall(work, debug.traceback, self)
   self:disconnect()
   if not ok then
     Log.error(nil, "a lane failed: ", err)
     for _, event in ipairs(self.carried or {}) do
       if not event.is_answered then
-        self.dispatch.answered(event, Answer.failed("lost"))
+        self.options.on_answer(event, Answer.failed("lost"))
       end
     end
   end
-  self.dispatch.retire(self)
+  self.options.on_retired(self)
 end
 
 -- The events it was given are lost as if the connection had broken before they were sent.
 local function fail(self, err)
   Log.error(nil, "could not open a lane to the handler: ", err)
   for _, event in ipairs(self.events or {}) do
-    self.dispatch.answered(event, Answer.failed("unavailable"))
+    self.options.on_answer(event, Answer.failed("unavailable"))
   end
-  self.dispatch.retire(self)
+  self.options.on_retired(self)
 end
 
 --- Starts the lane's thread.
-function Lane:start() Threads.run(run, self, fail) end
+---@return Lane self
+function Lane:start()
+  Threads.run(run, self, fail)
+  return self
+end
 
 return Lane

@@ -1,38 +1,47 @@
--- The lanes of this worker, and whether they are busy. While a request is young, which is twice as long as requests took of late
--- to be answered, the handler may well be busy with it, and one lane is enough: the fewer there are, the more events travel
--- together. For as long again FRESH_LANES of them are enough. A lane whose answers have begun to come, or whose request is older,
--- does not count: the handler is slow, not busy, and another lane is opened beside it, up to HANDLER_CONCURRENCY.
+-- The lanes of this worker, and whether they are busy. A request is recent until twice the typical response time has passed:
+-- the handler may well be busy with it, and one lane is enough, since the fewer there are, the more events travel together.
+-- For as long again FRESH_LANES of them are enough. A lane whose answers have begun to come, or whose request is older, does
+-- not count: the handler is slow, not busy, and another lane is opened beside it, up to HANDLER_CONCURRENCY.
 
-local Config = require "framegate.config"
-local Lane = require "framegate.dispatch.lane"
-
+---@class LanePool
 local LanePool = {}
+LanePool.__index = LanePool
 
 local FRESH_LANES = 2
-local YOUNG_TIMES = 2
-local YOUNG_AT_LEAST, YOUNG_AT_MOST = 0.002, 0.005
-local LATELY = 16 -- requests, about
+local RECENT_TIMES = 2
+local RECENT_MIN, RECENT_MAX = 0.002, 0.005
+local SAMPLES = 16 -- requests that the typical time is made of, about
 
-local usual = YOUNG_AT_MOST -- seconds until the first answer to a request, of late
+---@param options { capacity: integer, open_lane: (fun(): Lane), now: fun(): number } how many lanes there may be; makes a
+---  lane and starts it; a monotonic clock, in seconds
+---@return LanePool
+function LanePool.new(options)
+  return setmetatable({
+    capacity = options.capacity,
+    open_lane = options.open_lane,
+    now = options.now,
+    typical = RECENT_MAX, -- seconds until the first answer to a request
+    idle = {},
+    fresh = {}, -- lanes that carry something, and perhaps have for too long
+    count = 0,
+    is_closed = false,
+    is_direct = false,
+  }, LanePool)
+end
 
-local idle = {}
-local fresh = {} -- lanes that carry something, and perhaps have for too long
-local count = 0
-local is_closed = false
-
---- For how long a request is young.
+--- For how long a request is recent.
 ---@return number seconds
-function LanePool.young_seconds() return math.max(YOUNG_AT_LEAST, math.min(usual * YOUNG_TIMES, YOUNG_AT_MOST)) end
+function LanePool:recent_seconds() return math.max(RECENT_MIN, math.min(self.typical * RECENT_TIMES, RECENT_MAX)) end
 
 --- Whether events that may travel together should gather.
 ---@return boolean
-function LanePool.are_busy()
-  local time, number, young = ngx.now(), 0, LanePool.young_seconds()
+function LanePool:are_busy()
+  local time, number, recent, fresh = self.now(), 0, self:recent_seconds(), self.fresh
   for lane in pairs(fresh) do
     local age = lane.started and not lane.has_answered and time - lane.started
-    if age and age < young then
+    if age and age < recent then
       return true
-    elseif age and age <= 2 * young then
+    elseif age and age <= 2 * recent then
       number = number + 1
     else
       fresh[lane] = nil
@@ -42,66 +51,67 @@ function LanePool.are_busy()
 end
 
 --- A lane that is free, or a new one.
----@param dispatch table gets the lane's answers
----@return Lane? lane nil when there are HANDLER_CONCURRENCY of them
-function LanePool.take(dispatch)
-  local lane = table.remove(idle)
+---@return Lane? lane nil when there are as many as there may be
+function LanePool:take()
+  local lane = table.remove(self.idle)
   if lane then
     return lane
   end
-  if count >= Config.capacity.lanes then
+  if self.count >= self.capacity then
     return nil
   end
-  lane = Lane.new(dispatch)
-  lane:start()
-  count = count + 1
-  return lane
+  self.count = self.count + 1
+  return self.open_lane()
 end
 
 ---@param lane Lane
 ---@param events Event[]
-function LanePool.carry(lane, events)
-  fresh[lane] = true
+function LanePool:carry(lane, events)
+  self.fresh[lane] = true
   lane:carry(events)
 end
 
 ---@param lane Lane has nothing to do
-function LanePool.free(lane)
+function LanePool:free(lane)
   if lane.took then
-    usual = usual + (math.min(lane.took, YOUNG_AT_MOST) - usual) / LATELY
+    self.typical = self.typical + (math.min(lane.took, RECENT_MAX) - self.typical) / SAMPLES
   end
-  idle[#idle + 1] = lane
-  if is_closed then
+  self.idle[#self.idle + 1] = lane
+  if self.is_closed then
     lane:stop()
   end
 end
 
 ---@param lane Lane has ended
-function LanePool.retire(lane)
-  count = count - 1
-  lane.started, fresh[lane] = nil, nil
-  for i, other in ipairs(idle) do
+function LanePool:retire(lane)
+  self.count = self.count - 1
+  lane.started, self.fresh[lane] = nil, nil
+  for i, other in ipairs(self.idle) do
     if other == lane then
-      table.remove(idle, i)
+      table.remove(self.idle, i)
     end
   end
 end
 
 --- Ends the lanes that are free.
-function LanePool.stop()
-  for _, lane in ipairs(idle) do
+function LanePool:stop()
+  for _, lane in ipairs(self.idle) do
     lane:stop()
   end
 end
 
 --- Ends the lanes that are free, and from now on every lane that is.
-function LanePool.close()
-  is_closed = true
-  LanePool.stop()
+function LanePool:close()
+  self.is_closed = true
+  self:stop()
 end
+
+--- The gateway stops: nothing listens any more, the internal server neither. What is still to be sent, most of all the
+--- close events, goes straight to the handler.
+function LanePool:go_direct() self.is_direct = true end
 
 --- How many there are, and how many of them carry something.
 ---@return { open: integer, busy: integer }
-function LanePool.state() return { open = count, busy = count - #idle } end
+function LanePool:state() return { open = self.count, busy = self.count - #self.idle } end
 
 return LanePool

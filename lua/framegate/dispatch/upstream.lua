@@ -5,9 +5,11 @@
 local balancer = require "ngx.balancer"
 local Config = require "framegate.config"
 local Log = require "framegate.runtime.log"
-local Resolver = require "framegate.dispatch.resolver"
 
+---@class Upstream
+---@field refreshed number when names were last looked up, in seconds of the monotonic clock
 local Upstream = {}
+Upstream.__index = Upstream
 
 local REFRESH_SECONDS = 10
 local MAX_TRIES = 5
@@ -26,12 +28,30 @@ local function parse(url)
   return { host = host, port = tonumber(port) or (scheme == "https" and 443 or 80), has_tls = scheme == "https" }
 end
 
-local function add_addresses(addresses, target)
+---@param options { urls: string[], look_up: (fun(host: string): string[]?, string?), now: fun(): number } as Resolver looks
+---  names up; a monotonic clock, in seconds
+---@return Upstream
+function Upstream.new(options)
+  local self = setmetatable({
+    look_up = options.look_up,
+    now = options.now,
+    targets = {},
+    addresses = {},
+    turn = math.random(1000),
+    refreshed = 0,
+  }, Upstream)
+  for i, url in ipairs(options.urls) do
+    self.targets[i] = parse(url)
+  end
+  return self
+end
+
+local function add_addresses(self, addresses, target)
   if target.host:find("^unix:") then
     addresses[#addresses + 1] = { target.host }
     return
   end
-  local found, err = Resolver.look_up(target.host)
+  local found, err = self.look_up(target.host)
   if found then
     target.found, target.is_unknown = found, false
   elseif not target.is_unknown then
@@ -43,13 +63,26 @@ local function add_addresses(addresses, target)
   end
 end
 
-local function refresh(group)
+--- Looks all names up again. May yield.
+function Upstream:refresh()
   local addresses = {}
-  for _, target in ipairs(group.targets) do
-    add_addresses(addresses, target)
+  for _, target in ipairs(self.targets) do
+    add_addresses(self, addresses, target)
   end
-  group.addresses = addresses
-  group.refreshed = ngx.now()
+  self.addresses, self.refreshed = addresses, self.now()
+end
+
+local function take_turn(self)
+  self.turn = self.turn % math.max(#self.addresses, 1) + 1
+  return self.addresses[self.turn]
+end
+
+--- The next address, for a connection that nginx does not make.
+---@return table? address host and port; nil while none is known
+---@return string? tls_name the host's name when it speaks TLS
+function Upstream:next()
+  local target = self.targets[1]
+  return take_turn(self), target.has_tls and target.host or nil
 end
 
 local function refresh_all(premature)
@@ -57,44 +90,24 @@ local function refresh_all(premature)
     return
   end
   for _, group in pairs(groups) do
-    refresh(group)
+    group:refresh()
   end
 end
 
-local function new_group(urls)
-  local group = { targets = {}, addresses = {}, turn = math.random(1000), refreshed = 0 }
-  for i, url in ipairs(urls) do
-    group.targets[i] = parse(url)
-  end
-  return group
-end
+--- Runs when a worker is put together.
+---@param worker { handlers: Upstream, site: Upstream }
+function Upstream.wire(worker) groups = { handler = worker.handlers, site = worker.site } end
 
 --- Begins to look names up. Runs in each worker.
 function Upstream.start()
-  groups.handler, groups.site = new_group(Config.HANDLER_URL), new_group { Config.SITE_URL }
   ngx.timer.at(0, refresh_all)
   ngx.timer.every(REFRESH_SECONDS, refresh_all)
 end
 
-local function take_turn(group)
-  group.turn = group.turn % math.max(#group.addresses, 1) + 1
-  return group.addresses[group.turn]
-end
-
---- The next address of a group, for a connection that nginx does not make.
----@param name "handler"|"site"
----@return table? address host and port; nil while none is known
----@return string? tls_name the host's name when it speaks TLS
-function Upstream.next(name)
-  local group = groups[name]
-  local target = group.targets[1]
-  return take_turn(group), target.has_tls and target.host or nil
-end
-
 -- A connection failed: the address may have moved. Once a second at the most.
-local function refresh_soon(group)
-  if ngx.now() - group.refreshed > 1 then
-    group.refreshed = ngx.now()
+local function refresh_soon(self)
+  if self.now() - self.refreshed > 1 then
+    self.refreshed = self.now()
     ngx.timer.at(0, refresh_all)
   end
 end
@@ -116,7 +129,7 @@ function Upstream.balance(name)
   end
   local ok, err = balancer.set_current_peer(address[1], address[2])
   if not ok then
-    Log.error(name, "", err)
+    Log.error(nil, name, ": ", err)
     return ngx.exit(ngx.ERROR)
   end
 end

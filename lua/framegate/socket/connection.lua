@@ -5,7 +5,6 @@ local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
 local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
-local Dispatch = require "framegate.dispatch.dispatch"
 local Event = require "framegate.dispatch.event"
 local Gc = require "framegate.runtime.gc"
 local Inbox = require "framegate.socket.inbox"
@@ -35,6 +34,12 @@ local semaphore = require "ngx.semaphore"
 local Connection = {}
 Connection.__index = Connection
 
+local dispatch
+
+--- Runs when a worker is put together.
+---@param worker { dispatch: Dispatch }
+function Connection.wire(worker) dispatch = worker.dispatch end
+
 ---@param facts { id: string, path: string, handshake: string }
 ---@return Connection
 function Connection.new(facts)
@@ -58,9 +63,9 @@ function Connection:ask_to_open()
   local event = Event.open(self)
   event.semaphore = semaphore.new()
   Record.write(self)
-  Dispatch.submit(event)
+  dispatch:submit(event)
   event.semaphore:wait(Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + 60)
-  Dispatch.opened()
+  dispatch:opened()
   return event.answer or Answer.failed("timeout"), event
 end
 
@@ -119,7 +124,7 @@ end
 local function send_message(self, payload, is_text)
   self.is_in_flight = true
   Gc.note_frame()
-  Dispatch.submit(Event.message(self, payload, is_text))
+  dispatch:submit(Event.message(self, payload, is_text))
 end
 
 --- A message came.
@@ -155,7 +160,7 @@ end
 -- The event after the last: the socket is gone and its messages were answered.
 local function announce_end(self)
   self.has_announced_end = true
-  Dispatch.submit(Event.close(self, {
+  dispatch:submit(Event.close(self, {
     code = self.close_code or CloseCode.ABNORMAL,
     reason = Percent.encode(self.close_reason or ""),
     duration = math.floor((self.ended - self.opened) * 1000 + 0.5),
@@ -224,7 +229,7 @@ function Connection:finish()
   Registry.remove(self)
   Gc.note_end()
   self:advance()
-  Dispatch.check_idle()
+  dispatch:check_idle()
 end
 
 return Connection

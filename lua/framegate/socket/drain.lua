@@ -3,12 +3,17 @@
 
 local CloseCode = require "framegate.protocol.close_code"
 local Task = require "framegate.runtime.task"
-local Lane = require "framegate.dispatch.lane"
 local Registry = require "framegate.push.registry"
 
 ---@class Drain
 ---@field reason { code: integer, text: string, cause: string }? why sockets are closed now; also those that open meanwhile
 local Drain = {}
+
+local lanes
+
+--- Runs when a worker is put together.
+---@param worker { lanes: LanePool }
+function Drain.wire(worker) lanes = worker.lanes end
 
 local STEP_SECONDS = 0.05
 local STOP_SECONDS = 1 -- over which the sockets of a gateway that stops are closed
@@ -51,7 +56,7 @@ function Drain.stop()
   if Drain.reason and Drain.reason.code == CloseCode.GOING_AWAY then
     return
   end
-  Lane.go_direct()
+  lanes:go_direct()
   Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }, STOP_SECONDS)
 end
 

@@ -3,7 +3,6 @@
 local Apply = require "framegate.socket.apply"
 local CloseCode = require "framegate.protocol.close_code"
 local Counters = require "framegate.telemetry.counters"
-local Dispatch = require "framegate.dispatch.dispatch"
 local Event = require "framegate.dispatch.event"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
@@ -12,6 +11,12 @@ local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
 
 local Orphans = {}
+
+local dispatch
+
+--- Runs when a worker is put together.
+---@param worker { dispatch: Dispatch }
+function Orphans.wire(worker) dispatch = worker.dispatch end
 
 local WORKERS_KILLED = Counters.place "framegate_workers_killed_total"
 local SCAN_SECONDS = 10
@@ -25,7 +30,7 @@ end
 local function send_close_event(orphan)
   orphan.close_reason, orphan.answered = REASON, on_close_answered
   Lifecycle.killed(orphan)
-  Dispatch.submit(Event.close(orphan, {
+  dispatch:submit(Event.close(orphan, {
     code = CloseCode.ABNORMAL,
     reason = Percent.encode(REASON),
     duration = math.floor((ngx.now() - orphan.opened) * 1000 + 0.5),

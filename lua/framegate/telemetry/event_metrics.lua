@@ -1,11 +1,12 @@
 -- Counts what becomes of events: sent, put back, ended.
 
+local Clock = require "framegate.runtime.clock"
 local Counters = require "framegate.telemetry.counters"
 
 local EventMetrics = {}
 
 local count, observe = Counters.count, Counters.observe
-local now, floor = ngx.now, math.floor
+local now, floor = Clock.monotonic, math.floor
 
 local ENDED = Counters.place "framegate_events_total"
 local DURATION = Counters.place "framegate_event_duration_seconds"
@@ -31,7 +32,7 @@ function EventMetrics.rejected() count(REJECTED) end
 function EventMetrics.ended(event, answer)
   local kind, failure, time = event.kind, answer.failure, now()
   count(ENDED[kind][failure or answer.status >= 400 and "error_status" or "answered"])
-  observe(DURATION[kind], floor((time - event.since) * 1000 + 0.5) / 1000) -- what ngx.now can tell
+  observe(DURATION[kind], floor((time - event.since) * 1000 + 0.5) / 1000) -- in whole milliseconds
   Counters.note_end(time, failure ~= nil)
   if kind == "close" and failure and failure ~= "malformed" then
     count(GIVEN_UP)

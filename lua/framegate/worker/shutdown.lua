@@ -5,16 +5,22 @@ local Threads = require "framegate.runtime.threads"
 local Bus = require "framegate.cluster.bus"
 local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
-local Dispatch = require "framegate.dispatch.dispatch"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
-local LanePool = require "framegate.dispatch.lane_pool"
 local Members = require "framegate.cluster.members"
 local Mesh = require "framegate.cluster.mesh"
 local Registry = require "framegate.push.registry"
 local Flusher = require "framegate.push.flusher"
 
 local Shutdown = {}
+
+local dispatch, lanes
+
+--- Runs when a worker is put together.
+---@param worker { dispatch: Dispatch, lanes: LanePool }
+function Shutdown.wire(worker)
+  dispatch, lanes = worker.dispatch, worker.lanes
+end
 
 local SUCCESSOR_SECONDS = 5
 
@@ -42,14 +48,15 @@ end
 
 -- A lane keeps the memory it has used, so after many sockets the lanes end first; then the garbage is collected.
 local function give_memory_back()
-  if Gc.is_due() and LanePool.state().open > 0 then
-    LanePool.stop()
+  if Gc.is_due() and lanes:state().open > 0 then
+    lanes:stop()
   elseif Gc.is_due() then
     Gc.collect()
   end
 end
 
-local function on_idle()
+--- No event is in flight and none waits: dispatch calls this.
+function Shutdown.on_idle()
   if Members.has_left() or Registry.count() > 0 then
     return
   end
@@ -57,21 +64,20 @@ local function on_idle()
     return give_memory_back()
   end
   Members.retire()
-  LanePool.close()
+  lanes:close()
   Threads.stop()
   ngx.timer.at(0, end_links)
 end
 
 --- Begins to watch, in a worker. A timer far in the future fires early, with `premature`, when nginx tells the worker to exit.
 function Shutdown.watch()
-  Dispatch.on_idle = on_idle
   ngx.timer.at(365 * 86400, function()
     -- nginx 1.22 runs this outside its event loop; a thread that a semaphore wakes here would sleep until the next event.
     ngx.sleep(0.001)
     Mesh.begin_to_leave()
     Members.await_successor(SUCCESSOR_SECONDS)
     close_sockets()
-    Dispatch.check_idle()
+    dispatch:check_idle()
   end)
 end
 

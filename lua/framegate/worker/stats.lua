@@ -2,14 +2,20 @@
 
 local Members = require "framegate.cluster.members"
 local Inbox = require "framegate.socket.inbox"
-local LanePool = require "framegate.dispatch.lane_pool"
 local Mesh = require "framegate.cluster.mesh"
 local Outbox = require "framegate.push.outbox"
 local Process = require "framegate.runtime.process"
 local Registry = require "framegate.push.registry"
-local EventQueue = require "framegate.dispatch.event_queue"
 
 local Stats = {}
+
+local lanes, queue
+
+--- Runs when a worker is put together.
+---@param worker { lanes: LanePool, queue: EventQueue }
+function Stats.wire(worker)
+  lanes, queue = worker.lanes, worker.queue
+end
 
 ---@class WorkerStats
 ---@field name string
@@ -36,9 +42,9 @@ function Stats.facts()
     connections = Registry.count(),
     memory = Process.memory(),
     lua_memory = math.floor(collectgarbage("count") * 1024),
-    lanes = LanePool.state(),
-    for_lane = EventQueue.for_lane(),
-    for_retry = EventQueue.count() - EventQueue.for_lane(),
+    lanes = lanes:state(),
+    for_lane = queue:for_lane(),
+    for_retry = queue:count() - queue:for_lane(),
     queued = Inbox.total(),
     outbox = Outbox.total(),
     links = Mesh.state(),

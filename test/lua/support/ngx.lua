@@ -1,5 +1,5 @@
--- Puts the little of `ngx` in place that the pure modules use, so that they run without nginx. `now` stands still until a
--- spec sets it; `shared` holds what the shared dictionaries hold.
+-- Puts the little of `ngx` in place that the modules use, so that they run without nginx. `now`, which both clocks read, stands
+-- still until a spec sets it; `shared` holds what the shared dictionaries hold. support/threads.lua runs threads.
 
 local Stub = { now = 0, shared = { gateway = { node = "node" } } }
 
@@ -45,5 +45,9 @@ rawset(_G, "ngx", {
   encode_base64 = encode_base64,
   decode_base64 = decode_base64,
 })
+
+package.preload["ngx.semaphore"] = function() return require "support.semaphore" end
+
+require("framegate.runtime.clock").monotonic = function() return Stub.now end
 
 return Stub

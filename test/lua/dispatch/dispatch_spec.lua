@@ -1,0 +1,286 @@
+local Stub = require "support.ngx"
+local Threads = require "support.threads"
+local Answer = require "framegate.dispatch.answer"
+local Dispatch = require "framegate.dispatch.dispatch"
+local EventMetrics = require "framegate.telemetry.event_metrics"
+local EventQueue = require "framegate.dispatch.event_queue"
+local Log = require "framegate.runtime.log"
+
+-- Lanes that note what they carry and answer when a spec says so.
+local FakeLanes = {}
+FakeLanes.__index = FakeLanes
+
+function FakeLanes.new(capacity) return setmetatable({ left = capacity, carried = {}, is_busy = false }, FakeLanes) end
+
+function FakeLanes:take()
+  if self.left == 0 then
+    return nil
+  end
+  self.left = self.left - 1
+  return {}
+end
+
+function FakeLanes:carry(_, events) self.carried[#self.carried + 1] = events end
+
+function FakeLanes:free() self.left = self.left + 1 end
+
+FakeLanes.retire = FakeLanes.free
+
+function FakeLanes:are_busy() return self.is_busy end
+
+function FakeLanes.recent_seconds() return 0.005 end
+
+describe("dispatch", function()
+  local lanes, dispatch, ended, idle, is_leaving
+
+  before_each(function()
+    Stub.now = 1000
+    Threads.reset()
+    for _, name in ipairs { "sent", "retried", "ended" } do
+      stub(EventMetrics, name)
+    end
+    for _, name in ipairs { "warn", "error" } do
+      stub(Log, name)
+    end
+    lanes, ended, idle, is_leaving = FakeLanes.new(4), {}, 0, false
+    dispatch = Dispatch.new {
+      lanes = lanes,
+      queue = EventQueue.new { now = function() return Stub.now end },
+      on_idle = function() idle = idle + 1 end,
+      is_leaving = function() return is_leaving end,
+      config = { HANDLER_WAIT = 10, HANDLER_URL = { "http://handler" } },
+    }
+  end)
+
+  after_each(function()
+    for _, name in ipairs { "sent", "retried", "ended" } do
+      EventMetrics[name]:revert()
+    end
+    for _, name in ipairs { "warn", "error" } do
+      Log[name]:revert()
+    end
+  end)
+
+  local function submit(kind, options)
+    options = options or {}
+    local event = {
+      kind = kind,
+      id = options.id or "id",
+      body = "",
+      attempts = 0,
+      connection = {
+        takes_batches = options.batch,
+        answered = function(_, event, answer)
+          ended[#ended + 1] = { event = event, answer = answer }
+          if options.fails then
+            error "a defect"
+          end
+        end,
+      },
+    }
+    dispatch:submit(event)
+    return event
+  end
+
+  -- Answers what was carried last, or the request with this number; the lane is free then.
+  local function answer(failure, options)
+    local events = lanes.carried[options and options.request or #lanes.carried]
+    for _, event in ipairs(events) do
+      local answered = failure and Answer.failed(failure) or { status = 200, headers = {}, body = "" }
+      answered.retry_after = options and options.retry_after
+      dispatch:answered(event, answered)
+    end
+    dispatch:free {}
+  end
+
+  describe("sends", function()
+    it("an event over a free lane immediately, and hands its answer on", function()
+      local event = submit "message"
+      assert.are.same({ { event } }, lanes.carried)
+      assert.are.equal(1, event.attempts)
+      answer()
+      assert.are.equal(200, ended[1].answer.status)
+      assert.are.equal(event, ended[1].event)
+    end)
+
+    it("events that may not travel together each over a lane, and those without one when one is free", function()
+      for i = 1, 6 do
+        submit("message", { id = tostring(i) })
+      end
+      assert.are.equal(4, #lanes.carried)
+      answer()
+      assert.are.equal(5, #lanes.carried)
+      assert.are.equal("5", lanes.carried[5][1].id)
+    end)
+
+    it("what gathered while lanes were busy in one request", function()
+      lanes.is_busy = true
+      for i = 1, 3 do
+        submit("message", { id = tostring(i), batch = true })
+      end
+      assert.are.equal(0, #lanes.carried)
+      lanes.is_busy = false
+      Threads.advance(0.005)
+      assert.are.equal(1, #lanes.carried)
+      assert.are.equal(3, #lanes.carried[1])
+    end)
+
+    it("an event alone that met a handler without batches, and all that follow on its socket", function()
+      local event = submit("message", { batch = true })
+      dispatch:unbatch(event)
+      assert.is_false(event.connection.takes_batches)
+      assert.are.equal(event, lanes.carried[2][1])
+    end)
+  end)
+
+  describe("after a failure", function()
+    it("never sends open and message again that may have been processed", function()
+      for _, kind in ipairs { "open", "message" } do
+        for _, failure in ipairs { "lost", "timeout", "refused", "malformed" } do
+          local before = #lanes.carried
+          submit(kind)
+          answer(failure)
+          Threads.advance(20)
+          assert.are.equal(before + 1, #lanes.carried, kind .. " " .. failure)
+          assert.are.equal(failure, ended[#ended].answer.failure)
+        end
+      end
+    end)
+
+    it("sends again what was refused with 503: immediately, after 50 ms, 100 ms and so on up to 500 ms", function()
+      local event = submit "message"
+      local times, attempts = {}, 1
+      answer "closing"
+      for _ = 1, 700 do
+        Threads.advance(0.005)
+        if #lanes.carried > attempts then
+          attempts = #lanes.carried
+          times[#times + 1] = Stub.now
+          answer "closing"
+        end
+      end
+      assert.are.equal(event, lanes.carried[2][1])
+      local expected = { 0.05, 0.1, 0.2, 0.4, 0.5, 0.5 }
+      for i, seconds in ipairs(expected) do
+        assert.is_near(seconds, times[i + 1] - times[i], 0.011)
+      end
+    end)
+
+    it("waits as long as retry-after says, but no longer than HANDLER_WAIT", function()
+      submit "message"
+      answer("closing", { retry_after = 2 })
+      Threads.advance(1.9)
+      assert.are.equal(1, #lanes.carried)
+      Threads.advance(0.2)
+      assert.are.equal(2, #lanes.carried)
+      answer("closing", { retry_after = 3600 })
+      Threads.advance(8.1)
+      assert.are.equal(3, #lanes.carried)
+      answer "closing"
+      assert.are.equal("closing", ended[1].answer.failure)
+    end)
+
+    it("tells the socket when HANDLER_WAIT is over", function()
+      submit "message"
+      Threads.advance(10.5)
+      answer "closing"
+      assert.are.equal(503, ended[1].answer.status)
+      assert.stub(Log.warn).was.called(1)
+    end)
+  end)
+
+  describe("while no handler can be reached", function()
+    it("lets one event try every 100 ms, and sends the others when a handler answers", function()
+      for i = 1, 4 do
+        submit("message", { id = tostring(i) })
+      end
+      for i = 1, 4 do
+        answer("unavailable", { request = i })
+      end
+      assert.are.equal(4, #lanes.carried)
+      for _ = 1, 10 do
+        Threads.advance(0.1)
+        answer "unavailable"
+      end
+      assert.are.equal(14, #lanes.carried)
+      Threads.advance(0.1)
+      answer()
+      assert.are.equal(18, #lanes.carried, "the other three")
+      assert.stub(Log.warn).was.called(2)
+    end)
+
+    it("keeps messages for HANDLER_WAIT and close events for 5 minutes", function()
+      submit("message", { id = "message" })
+      submit("close", { id = "close" })
+      answer("unavailable", { request = 1 })
+      answer("unavailable", { request = 2 })
+      lanes.left = 0
+      Threads.advance(10.2)
+      assert.are.equal(1, #ended)
+      assert.are.equal("message", ended[1].event.id)
+      Threads.advance(289)
+      assert.are.equal(1, #ended)
+      Threads.advance(1.2)
+      assert.are.equal("close", ended[2].event.id)
+      assert.stub(Log.error).was.called(1)
+    end)
+
+    it("holds 10,000 close events, and gives up the next", function()
+      submit "close"
+      answer "unavailable"
+      lanes.left = 0
+      for _ = 2, 10000 do
+        submit "close"
+      end
+      assert.are.equal(0, #ended)
+      submit "close"
+      assert.are.equal("unavailable", ended[1].answer.failure)
+    end)
+  end)
+
+  it("sends a close event again after every failure but an answer that cannot be read", function()
+    for _, failure in ipairs { "lost", "timeout", "closing" } do
+      local before = #lanes.carried
+      submit "close"
+      answer(failure)
+      Threads.advance(0.01)
+      assert.are.equal(before + 2, #lanes.carried, failure)
+      answer()
+    end
+    local before = #lanes.carried
+    submit "close"
+    answer "malformed"
+    Threads.advance(1)
+    assert.are.equal(before + 1, #lanes.carried)
+  end)
+
+  it("goes on after a defect in what an answer does", function()
+    submit("message", { fails = true })
+    answer()
+    assert.stub(Log.error).was.called(1)
+    submit "message"
+    answer()
+    assert.are.equal(2, #ended)
+  end)
+
+  it("reports that it is idle when nothing is in flight and nothing waits", function()
+    submit "message"
+    submit "close"
+    dispatch:check_idle()
+    assert.are.equal(0, idle)
+    answer(nil, { request = 1 })
+    assert.are.equal(0, idle)
+    answer(nil, { request = 2 })
+    assert.are.equal(1, idle)
+  end)
+
+  it("counts an open as ended when its answer was taken, and looks again in a worker that is shutting down", function()
+    submit "open"
+    answer()
+    assert.are.equal(0, idle)
+    is_leaving = true
+    dispatch:opened()
+    Threads.advance(0)
+    assert.are.equal(1, idle)
+  end)
+end)
