@@ -9,7 +9,6 @@ local Log = require "framegate.runtime.log"
 local Task = require "framegate.runtime.task"
 local LanePool = require "framegate.dispatch.lane_pool"
 local EventMetrics = require "framegate.telemetry.event_metrics"
-local Members = require "framegate.cluster.members"
 local EventQueue = require "framegate.dispatch.event_queue"
 
 local now = ngx.now
@@ -17,6 +16,12 @@ local now = ngx.now
 ---@class Dispatch
 ---@field on_idle fun() called whenever no event is in flight and none waits; worker/shutdown.lua sets it
 local Dispatch = { on_idle = function() end }
+
+local members
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Dispatch.wire(worker) members = worker.members end
 
 local PROBE_SECONDS = 0.1
 local CLOSE_SECONDS = 300
@@ -205,7 +210,7 @@ end
 --- The answer to an open was taken. The caller registers the connection, or refuses it, before anything else runs.
 function Dispatch.opened()
   outstanding = outstanding - 1
-  if Members.is_leaving() then
+  if members:is_leaving() then
     ngx.timer.at(0, Dispatch.check_idle)
   end
 end

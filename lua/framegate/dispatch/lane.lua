@@ -9,10 +9,11 @@ local Batch = require "framegate.dispatch.batch"
 local Config = require "framegate.config"
 local Event = require "framegate.dispatch.event"
 local HttpResponse = require "framegate.dispatch.http_response"
-local Members = require "framegate.cluster.members"
 local Upstream = require "framegate.dispatch.upstream"
 
 local now = ngx.now
+
+local members -- of this node
 
 ---@class Lane
 ---@field started number? when its request began; nil while it is idle
@@ -30,6 +31,10 @@ local CONNECT_MS, SEND_MS = 2000, 10000
 ---@param dispatch table with `free(lane)`, `retire(lane)` and `answered(event, answer)`
 ---@return Lane
 function Lane.new(dispatch) return setmetatable({ dispatch = dispatch, semaphore = semaphore.new() }, Lane) end
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Lane.wire(worker) members = worker.members end
 
 --- Gives the lane its next events. One that takes batches may come with others.
 ---@param events Event[]
@@ -72,10 +77,10 @@ end
 
 -- A worker that is going away closes its end after an answer. What a lane wrote there would be sent again, but nginx logs an error.
 local function connect(self)
-  local members = Members.version()
-  if self.members ~= members then
+  local version = members:version()
+  if self.members ~= version then
     self:disconnect()
-    self.members = members
+    self.members = version
   end
   if self.socket then
     return self.socket

@@ -13,7 +13,6 @@ local Lifecycle = require "framegate.telemetry.lifecycle"
 local Outbox = require "framegate.push.outbox"
 local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
-local Registry = require "framegate.push.registry"
 local Traffic = require "framegate.telemetry.traffic"
 local semaphore = require "ngx.semaphore"
 
@@ -34,6 +33,12 @@ local semaphore = require "ngx.semaphore"
 ---@field closes_on_overflow boolean? whether a push that finds no room closes it
 local Connection = {}
 Connection.__index = Connection
+
+local registry
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Connection.wire(worker) registry = worker.registry end
 
 ---@param facts { id: string, path: string, handshake: string }
 ---@return Connection
@@ -212,7 +217,7 @@ end
 --- Enters the registry: from now on the socket counts, and its close event is owed.
 function Connection:register()
   if not self.is_refused then
-    Registry.add(self)
+    registry:add(self)
   end
 end
 
@@ -221,7 +226,7 @@ function Connection:finish()
   self.outbox:clear()
   self.has_ended, self.ended = true, ngx.now()
   Lifecycle.closed(self)
-  Registry.remove(self)
+  registry:remove(self)
   Gc.note_end()
   self:advance()
   Dispatch.check_idle()

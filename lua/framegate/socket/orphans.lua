@@ -7,11 +7,16 @@ local Dispatch = require "framegate.dispatch.dispatch"
 local Event = require "framegate.dispatch.event"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
-local Members = require "framegate.cluster.members"
 local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
 
 local Orphans = {}
+
+local members
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Orphans.wire(worker) members = worker.members end
 
 local WORKERS_KILLED = Counters.place "framegate_workers_killed_total"
 local SCAN_SECONDS = 10
@@ -34,7 +39,7 @@ end
 
 local function recover(name)
   Counters.count(WORKERS_KILLED)
-  local orphans = Record.of_worker(Members.node() .. name)
+  local orphans = Record.of_worker(members:node() .. name)
   for _, orphan in ipairs(orphans) do
     send_close_event(orphan)
   end
@@ -43,7 +48,7 @@ end
 
 --- Looks for workers that were killed, and sends the close events of their sockets.
 function Orphans.scan()
-  for _, name in ipairs(Members.claim_dead()) do
+  for _, name in ipairs(members:claim_dead()) do
     recover(name)
   end
 end

@@ -1,5 +1,5 @@
--- Puts the little of `ngx` in place that the pure modules use, so that they run without nginx. `now` stands still until a
--- spec sets it; `shared` holds what the shared dictionaries hold.
+-- Puts the little of `ngx` in place that modules use, so that they run without nginx. `now` is the time of both clocks, and
+-- stands still until a spec sets it; `shared` holds what the shared dictionaries hold.
 
 local Stub = { now = 0, shared = { gateway = { node = "node" } } }
 
@@ -45,5 +45,7 @@ rawset(_G, "ngx", {
   encode_base64 = encode_base64,
   decode_base64 = decode_base64,
 })
+
+require("framegate.runtime.clock").monotonic = function() return Stub.now end
 
 return Stub
