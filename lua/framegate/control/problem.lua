@@ -1,24 +1,9 @@
 -- Errors of the control API: problem details (RFC 9457).
 
 local cjson = require "cjson.safe"
+local HttpStatus = require "framegate.protocol.http_status"
 
 local Problem = {}
-
-local TITLES = {
-  [400] = "Bad Request",
-  [401] = "Unauthorized",
-  [403] = "Forbidden",
-  [404] = "Not Found",
-  [405] = "Method Not Allowed",
-  [409] = "Conflict",
-  [410] = "Gone",
-  [413] = "Content Too Large",
-  [414] = "URI Too Long",
-  [422] = "Unprocessable Content",
-  [429] = "Too Many Requests",
-  [500] = "Internal Server Error",
-  [504] = "Gateway Timeout",
-}
 
 ---@param status integer
 ---@param detail string what was expected, or what became of it
@@ -27,7 +12,7 @@ local TITLES = {
 function Problem.new(status, detail, headers)
   return {
     status = status,
-    body = cjson.encode { type = "about:blank", title = TITLES[status], status = status, detail = detail },
+    body = cjson.encode { type = "about:blank", title = HttpStatus.name(status), status = status, detail = detail },
     type = "application/problem+json",
     headers = headers,
   }

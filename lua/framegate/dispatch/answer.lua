@@ -2,56 +2,38 @@
 --   "unavailable"  no connection to a handler was made: it cannot have seen the event
 --   "closing"      a handler answered 503 with retry-after: it has not processed the event
 --   "lost"         the connection broke before an answer: it may have processed the event
---   "timeout"      no answer within HANDLER_TIMEOUT: likewise
+--   "timeout"      no answer within HANDLER_TIMEOUT: the same
 --   "refused"      the event could not be sent as a request: its headers are too large
 -- Only the first two are ever tried again for open and message.
-
-local cjson = require "cjson.safe"
 
 ---@class Answer
 ---@field status integer
 ---@field headers table<string, string|string[]>
 ---@field body string
----@field failure string?
+---@field failure string? why there is no answer of the handler
+---@field error { status: integer, message: string }? for the client, when there is a failure
 local Answer = {}
 
 local FAILURES = {
-  unavailable = { 503, "Service Unavailable", "no handler could be reached" },
-  closing = { 503, "Service Unavailable", "the handler is restarting" },
-  lost = {
-    502,
-    "Bad Gateway",
-    "the connection to the handler broke before it answered: the event may have been processed",
-  },
-  timeout = { 504, "Gateway Timeout", "the handler did not answer in time: the event may have been processed" },
-  refused = { 502, "Bad Gateway", "the event could not be sent to the handler: its headers are too large" },
-  malformed = { 502, "Bad Gateway", "the handler's answer could not be understood" },
+  unavailable = { 503, "no handler could be reached" },
+  closing = { 503, "the handler is restarting" },
+  lost = { 502, "the connection to the handler broke before it answered: the event may have been processed" },
+  timeout = { 504, "the handler did not answer in time: the event may have been processed" },
+  refused = { 502, "the event could not be sent to the handler: its headers are too large" },
+  malformed = { 502, "the handler's answer could not be understood" },
 }
-
---- The body of an error, as clients get it in a frame.
----@param error { status: integer, name: string, message: string }
----@param id string of the event
----@return string JSON
-function Answer.error_body(error, id)
-  return ('{"statusCode":%d,"error":%s,"message":%s,"id":%s}'):format(
-    error.status,
-    cjson.encode(error.name),
-    cjson.encode(error.message),
-    cjson.encode(id)
-  )
-end
 
 --- An answer that says why there is none.
 ---@param failure string
 ---@return Answer
 function Answer.failed(failure)
-  local status, name, message = unpack(FAILURES[failure])
+  local status, message = unpack(FAILURES[failure])
   return {
     status = status,
     headers = {},
     body = "",
     failure = failure,
-    error = { status = status, name = name, message = message },
+    error = { status = status, message = message },
   }
 end
 

@@ -2,24 +2,11 @@
 
 local cjson = require "cjson.safe"
 local Config = require "framegate.config"
+local HttpStatus = require "framegate.protocol.http_status"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 
 local Refusal = {}
-
-local NAMES = {
-  [400] = "Bad Request",
-  [403] = "Forbidden",
-  [404] = "Not Found",
-  [405] = "Method Not Allowed",
-  [415] = "Unsupported Media Type",
-  [426] = "Upgrade Required",
-  [429] = "Too Many Requests",
-  [500] = "Internal Server Error",
-  [502] = "Bad Gateway",
-  [503] = "Service Unavailable",
-  [504] = "Gateway Timeout",
-}
 
 local RETRY_SECONDS = 5
 local told = 0
@@ -34,7 +21,7 @@ function Refusal.send(refusal)
   for name, value in pairs(refusal.headers or {}) do
     ngx.header[name] = value
   end
-  ngx.print(cjson.encode { statusCode = status, error = NAMES[status], message = refusal.message }, "\n")
+  ngx.print(cjson.encode { statusCode = status, error = HttpStatus.name(status), message = refusal.message }, "\n")
   return ngx.exit(ngx.HTTP_OK)
 end
 

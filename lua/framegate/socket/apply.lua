@@ -1,8 +1,8 @@
 -- Carries out what an answer of the handler asks for, on the connection whose event it answers.
 
-local Answer = require "framegate.dispatch.answer"
 local Effects = require "framegate.dispatch.effects"
 local EventMetrics = require "framegate.telemetry.event_metrics"
+local HttpStatus = require "framegate.protocol.http_status"
 local Log = require "framegate.runtime.log"
 local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
@@ -17,16 +17,15 @@ function Apply.wire(worker)
   registry, push = worker.registry, worker.push
 end
 
-local function send_error(self, event, error) self:send(Answer.error_body(error, event.id), true) end
+local function send_error(self, event, error)
+  error.id = event.id
+  self:send(HttpStatus.error_body(error), true)
+end
 
 local function report(self, event, err)
   EventMetrics.rejected()
   Log.error(event.id, "the handler's answer cannot be carried out: ", err)
-  send_error(
-    self,
-    event,
-    { status = 502, name = "Bad Gateway", message = "the handler's answer cannot be carried out: " .. err }
-  )
+  send_error(self, event, { status = 502, message = "the handler's answer cannot be carried out: " .. err })
 end
 
 -- A socket that is refused, or gone, has nothing that could be changed.

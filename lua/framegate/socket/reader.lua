@@ -5,6 +5,7 @@ local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Counters = require "framegate.telemetry.counters"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
+local HttpStatus = require "framegate.protocol.http_status"
 local Log = require "framegate.runtime.log"
 local MessageParser = require "framegate.protocol.message_parser"
 local Rate = require "framegate.socket.rate"
@@ -62,13 +63,8 @@ local function is_too_fast(self)
   local seconds = self.rate and Rate.take(ConnectionInfo.address(self), self.rate)
   if seconds then
     Counters.count(RATE_LIMITED)
-    self:send(
-      ('{"statusCode":429,"error":"Too Many Requests","message":"at most %g messages a second","retryAfter":%.3f}'):format(
-        self.rate,
-        seconds
-      ),
-      true
-    )
+    local message = ("at most %g messages a second"):format(self.rate)
+    self:send(HttpStatus.error_body { status = 429, message = message, retry_after = seconds }, true)
   end
   return seconds ~= nil
 end

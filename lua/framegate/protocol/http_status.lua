@@ -1,0 +1,46 @@
+-- Reason phrases of HTTP (RFC 9110 section 15), and the body of an error in JSON, in the form of Fastify's own errors.
+
+local cjson = require "cjson.safe"
+
+local HttpStatus = {}
+
+local NAMES = {
+  [400] = "Bad Request",
+  [401] = "Unauthorized",
+  [403] = "Forbidden",
+  [404] = "Not Found",
+  [405] = "Method Not Allowed",
+  [409] = "Conflict",
+  [410] = "Gone",
+  [413] = "Content Too Large",
+  [414] = "URI Too Long",
+  [415] = "Unsupported Media Type",
+  [422] = "Unprocessable Content",
+  [426] = "Upgrade Required",
+  [429] = "Too Many Requests",
+  [500] = "Internal Server Error",
+  [502] = "Bad Gateway",
+  [503] = "Service Unavailable",
+  [504] = "Gateway Timeout",
+}
+
+--- The reason phrase of a status that the gateway itself answers with.
+---@param status integer
+---@return string?
+function HttpStatus.name(status) return NAMES[status] end
+
+--- The body of an error, as clients get it in a frame.
+---@param error { status: integer, name: string?, message: string, id: string?, retry_after: number? } the name is that of
+---  the status unless given; `id` is the event's, `retry_after` is in seconds
+---@return string JSON, its members in this order
+function HttpStatus.error_body(error)
+  return ('{"statusCode":%d,"error":%s,"message":%s%s%s}'):format(
+    error.status,
+    cjson.encode(error.name or NAMES[error.status]),
+    cjson.encode(error.message),
+    error.id and ',"id":' .. cjson.encode(error.id) or "",
+    error.retry_after and (',"retryAfter":%.3f'):format(error.retry_after) or ""
+  )
+end
+
+return HttpStatus
