@@ -30,6 +30,7 @@ function Members:init()
   local dict = self.dict
   dict:add("node", Random.name(4))
   dict:add("started", ngx.now())
+  dict:add("began", Clock.monotonic())
   dict:add("generation", 1)
   dict:add("members", 0)
   dict:add("joined", 0)
@@ -55,6 +56,10 @@ function Members:times()
   local dict = self.dict
   return { started = dict:get("started"), loaded = dict:get("loaded"), configuration = dict:get("running") }
 end
+
+--- How long the gateway has run.
+---@return number seconds
+function Members:uptime() return Clock.monotonic() - self.dict:get("began") end
 
 --- The number of the configuration that this worker runs.
 ---@return integer

@@ -110,7 +110,7 @@ function Status.read()
     node = members:node(),
     version = Status.version,
     started = Clock.format(times.started),
-    uptime = math.floor(ngx.now() - times.started),
+    uptime = math.floor(members:uptime()),
     configuration = times.configuration,
     loaded = Clock.format(times.loaded),
     connections = Status.sum(workers, function(worker) return worker.connections end),

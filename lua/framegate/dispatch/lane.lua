@@ -12,7 +12,6 @@ local HttpResponse = require "framegate.dispatch.http_response"
 local Upstream = require "framegate.dispatch.upstream"
 
 local now = ngx.now
-
 local members -- of this node
 
 ---@class Lane

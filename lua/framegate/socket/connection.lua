@@ -11,7 +11,6 @@ local Gc = require "framegate.runtime.gc"
 local Inbox = require "framegate.socket.inbox"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Outbox = require "framegate.push.outbox"
-local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
 local Traffic = require "framegate.telemetry.traffic"
 local semaphore = require "ngx.semaphore"
@@ -162,8 +161,8 @@ local function announce_end(self)
   self.has_announced_end = true
   Dispatch.submit(Event.close(self, {
     code = self.close_code or CloseCode.ABNORMAL,
-    reason = Percent.encode(self.close_reason or ""),
-    duration = math.floor((self.ended - self.opened) * 1000 + 0.5),
+    reason = self.close_reason or "",
+    seconds = self.ended - self.opened,
   }))
 end
 

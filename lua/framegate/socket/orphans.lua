@@ -7,7 +7,6 @@ local Dispatch = require "framegate.dispatch.dispatch"
 local Event = require "framegate.dispatch.event"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
-local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
 
 local Orphans = {}
@@ -32,8 +31,8 @@ local function send_close_event(orphan)
   Lifecycle.killed(orphan)
   Dispatch.submit(Event.close(orphan, {
     code = CloseCode.ABNORMAL,
-    reason = Percent.encode(REASON),
-    duration = math.floor((ngx.now() - orphan.opened) * 1000 + 0.5),
+    reason = REASON,
+    seconds = ngx.now() - orphan.opened,
   }))
 end
 
