@@ -11,37 +11,56 @@ local Config = require "framegate.config"
 
 local Start = {}
 
--- With what they require in turn these are all modules.
+-- Modules whose `new` or `start` is called below. With WIRED and what all of them require these are all modules.
 local MODULES = {
   "runtime.gc",
+  "runtime.process",
   "runtime.threads",
   "telemetry.counters",
-  "cluster.members",
   "cluster.bus",
-  "dispatch.event_queue",
-  "dispatch.lane_pool",
-  "dispatch.lane",
+  "cluster.members",
+  "cluster.mesh",
   "dispatch.dispatch",
-  "dispatch.upstream",
+  "dispatch.event_queue",
+  "dispatch.lane",
+  "dispatch.lane_pool",
+  "dispatch.resolver",
   "push.flusher",
-  "socket.orphans",
-  "public.accept",
+  "push.push",
+  "push.registry",
   "public.refusal",
   "public.site",
-  "control.server",
   "worker.operations",
-  "worker.shutdown",
 }
 
--- Modules that work with the instances of this worker.
+-- Modules of which nginx calls functions, or of which there are very many instances.
 local WIRED = {
+  "cluster.mesh_listener",
   "dispatch.upstream",
+  "socket.apply",
   "socket.connection",
   "socket.drain",
   "socket.orphans",
+  "public.accept",
+  "public.admission",
+  "control.server",
   "worker.shutdown",
   "worker.stats",
 }
+
+--- What is there once in a worker. Modules get it by `wire`, and keep of it what they use.
+---@class Worker
+---@field members Members
+---@field registry Registry
+---@field mesh Mesh
+---@field bus Bus
+---@field push Push
+---@field queue EventQueue
+---@field lanes LanePool
+---@field dispatch Dispatch
+---@field handlers Upstream
+---@field site Upstream
+local worker = {}
 
 local modules = {}
 
@@ -58,31 +77,46 @@ function Start.master()
     end
   end
   modules["telemetry.counters"].init()
-  modules["cluster.members"].init()
+  worker.members = modules["cluster.members"].new {
+    dict = ngx.shared.gateway,
+    pid = ngx.worker.pid,
+    is_dead = modules["runtime.process"].is_dead,
+  }
+  worker.members:init()
 end
 
----@class Worker what one worker process is made of
----@field queue EventQueue
----@field lanes LanePool
----@field dispatch Dispatch
----@field handlers Upstream
----@field site Upstream
+local function add_cluster()
+  worker.registry = modules["push.registry"].new { max_topics = Config.MAX_TOPICS }
+  worker.mesh = modules["cluster.mesh"].new { members = worker.members, port = Config.mesh_port }
+  worker.bus = modules["cluster.bus"].new {
+    name = worker.members:worker(),
+    drivers = { worker.mesh },
+    operations = modules["worker.operations"].new { registry = worker.registry },
+  }
+  worker.push = modules["push.push"].new { node = worker.members:node(), bus = worker.bus }
+end
+
+local function add_upstreams()
+  local look_up, new = modules["dispatch.resolver"].look_up, modules["dispatch.upstream"].new
+  worker.handlers = new { urls = Config.HANDLER_URL, look_up = look_up, now = Clock.monotonic }
+  worker.site = new { urls = { Config.SITE_URL }, look_up = look_up, now = Clock.monotonic }
+end
 
 -- Lanes report to dispatch, and dispatch takes lanes: the functions between them look it up when they are called.
-local function lane_options(worker)
+local function lane_options()
   return {
     on_answer = function(event, answer) worker.dispatch:answered(event, answer) end,
     on_unbatch = function(event) worker.dispatch:unbatch(event) end,
     on_free = function(lane) worker.dispatch:free(lane) end,
     on_retired = function(lane) worker.dispatch:retire(lane) end,
-    members_version = modules["cluster.members"].version,
+    members_version = function() return worker.members:version() end,
     is_direct = function() return worker.lanes.is_direct end,
     next_address = function() return worker.handlers:next() end,
   }
 end
 
-local function add_dispatch(worker)
-  local options = lane_options(worker)
+local function add_dispatch()
+  local options = lane_options()
   worker.queue = modules["dispatch.event_queue"].new { now = Clock.monotonic }
   worker.lanes = modules["dispatch.lane_pool"].new {
     capacity = Config.capacity.lanes,
@@ -93,22 +127,15 @@ local function add_dispatch(worker)
     lanes = worker.lanes,
     queue = worker.queue,
     on_idle = modules["worker.shutdown"].on_idle,
-    is_leaving = modules["cluster.members"].is_leaving,
+    is_leaving = function() return worker.members:is_leaving() end,
     config = Config,
   }
 end
 
-local function add_upstreams(worker)
-  local look_up = require("framegate.dispatch.resolver").look_up
-  local new = modules["dispatch.upstream"].new
-  worker.handlers = new { urls = Config.HANDLER_URL, look_up = look_up, now = Clock.monotonic }
-  worker.site = new { urls = { Config.SITE_URL }, look_up = look_up, now = Clock.monotonic }
-end
-
 local function put_together()
-  local worker = {}
-  add_upstreams(worker)
-  add_dispatch(worker)
+  add_cluster()
+  add_upstreams()
+  add_dispatch()
   for _, name in ipairs(WIRED) do
     modules[name].wire(worker)
   end
@@ -116,15 +143,15 @@ end
 
 --- Runs in each worker. The order matters: who starts uses what was started before.
 function Start.worker()
-  put_together()
   modules["runtime.gc"].start()
   modules["runtime.threads"].start()
   modules["push.flusher"].start()
   modules["telemetry.counters"].claim()
-  modules["cluster.members"].join()
+  worker.members:join()
+  put_together()
   modules["socket.orphans"].start()
   modules["dispatch.upstream"].start()
-  modules["cluster.bus"].start(modules["worker.operations"])
+  worker.bus:start()
   modules["worker.shutdown"].watch()
 end
 

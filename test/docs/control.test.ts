@@ -90,7 +90,7 @@ test('the page has every resource of the gateway, with its methods, and no other
 /** Status and words of every problem that the code makes: `status` stands for those that are nginx's own. */
 function problemsInCode(): Array<[string, string]> {
   const constant = (name: string): string => new RegExp(`${name} = "([^"]*)"`).exec(CODE)![1]!
-  const [, tooMany] = /return nil, \("([^"]*)"\):format\(Config\.MAX_TOPICS/.exec(CODE)!
+  const [, tooMany] = /return nil, \("([^"]*)"\):format\(self\.max_topics/.exec(CODE)!
   const lines = CODE.replace(/\(\n\s+/g, '(').replace(/,\n\s+/g, ', ') // calls that StyLua broke into lines
   return [...lines.matchAll(/Problem\.new\((\d+|status)[^,]*, \(?(?:"([^"]*)"|'([^']*)'|([A-Z]+)\)|result\.err)/g)].map(
     ([, status, double, single, name]) => [status!, double ?? single ?? (name ? constant(name) : tooMany!)],

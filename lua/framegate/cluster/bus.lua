@@ -1,26 +1,57 @@
--- What workers ask of one another: an operation (operations.lua) of all or of one, with or without waiting for results.
+-- What workers ask of one another: an operation of all or of one, with or without waiting for results.
+-- The bus decides what is asked and who is waited for. How a message travels is a driver's affair: the mesh links the
+-- workers of one machine.
 
-local Members = require "framegate.cluster.members"
 local Task = require "framegate.runtime.task"
-local Mesh = require "framegate.cluster.mesh"
 local semaphore = require "ngx.semaphore"
 
+--- Carries messages between this worker and its peers, in the order in which they were given for one peer.
+---@class BusDriver
+---@field start fun(self: BusDriver, events: BusEvents) begins to reach peers; does not yield
+---@field peers fun(self: BusDriver): table<string, any> those that can be reached now, by name; not to be changed
+---@field send fun(self: BusDriver, peer: string, head: table, payload: string): boolean false when it cannot be reached; does not yield
+---@field send_all fun(self: BusDriver, head: table, payload: string) to all peers; does not yield
+---@field await_complete fun(self: BusDriver) waits, for a bounded time, until all who live can be reached
+---@field is_complete fun(self: BusDriver): boolean whether all who live can be reached, as far as is known without waiting
+---@field stop fun(self: BusDriver) ends, after what was given
+
+---@class BusEvents
+---@field on_message fun(peer: string, head: table, payload: string)
+---@field on_lost fun(peer: string) a peer cannot be reached any more: what it was asked has no result
+
+-- A message's head is one of
+--   {op, args, call}      a request; `call` is absent when nobody waits for the result
+--   {call, result}        the result
+
+---@class Bus
 local Bus = {}
+Bus.__index = Bus
 
 local ANSWER_SECONDS = 5
 
-local calls = {} -- requests that wait for results, by number
-local last_call = 0
-local deferred = {}
-local operations -- what other workers may ask for, by name
+---@param parts { name: string, drivers: BusDriver[], operations: table<string, fun(self: table, args: table, payload: string): table> }
+---@return Bus
+function Bus.new(parts)
+  local self = setmetatable({
+    name = parts.name, -- of this worker
+    drivers = parts.drivers,
+    operations = parts.operations,
+    calls = {}, -- requests that wait for results, by number
+    last_call = 0,
+    deferred = {}, -- what all others are told when they can be reached
+  }, Bus)
+  self.telling = Task.new("telling other workers", function() self:tell_deferred() end)
+  return self
+end
 
--- A worker's part in a call is over. One that died gives no result, nor one whose code, older than ours, does not know the
--- operation.
-local function end_part(call, link, result)
-  if not call or not call.open[link.name] then
+local function operate(self, op, args, payload) return self.operations[op](self.operations, args, payload) end
+
+-- A peer's part in a call is over. One that was lost gives no result, nor one that does not know the operation.
+local function end_part(call, peer, result)
+  if not call or not call.open[peer] then
     return
   end
-  call.open[link.name] = nil
+  call.open[peer] = nil
   call.results[#call.results + 1] = result
   call.remaining = call.remaining - 1
   if call.remaining == 0 then
@@ -28,43 +59,61 @@ local function end_part(call, link, result)
   end
 end
 
-local function receive(link, head, payload)
-  if head.op == "look" then
-    return Mesh.look()
+local function receive(self, driver, peer, head, payload)
+  if not head.op then
+    return end_part(self.calls[head.call], peer, head.result)
   end
-  if head.op then
-    local operate = operations[head.op]
-    local result = operate and operate(head.args, payload)
-    if head.call then
-      link:answer(head.call, result)
-    end
-    return
-  end
-  end_part(calls[head.call], link, head.result)
-end
-
-local function lose(link)
-  for _, call in pairs(calls) do
-    end_part(call, link)
+  local result = self.operations[head.op] and operate(self, head.op, head.args, payload)
+  if head.call then
+    driver:send(peer, { call = head.call, result = result }, "")
   end
 end
 
-local function new_call(names)
-  last_call = last_call + 1
-  local call = { number = last_call, open = {}, results = {}, remaining = 0, semaphore = semaphore.new() }
-  for _, name in ipairs(names) do
-    call.open[name], call.remaining = true, call.remaining + 1
+--- Begins to take messages.
+function Bus:start()
+  for _, driver in ipairs(self.drivers) do
+    driver:start {
+      on_message = function(peer, head, payload) receive(self, driver, peer, head, payload) end,
+      on_lost = function(peer)
+        for _, call in pairs(self.calls) do
+          end_part(call, peer)
+        end
+      end,
+    }
   end
-  calls[last_call] = call
+end
+
+local function new_call(self)
+  self.last_call = self.last_call + 1
+  local call = { number = self.last_call, open = {}, results = {}, remaining = 0, semaphore = semaphore.new() }
+  self.calls[call.number] = call
   return call
 end
 
-local function await(call)
+local function expect(call, peer)
+  call.open[peer], call.remaining = true, call.remaining + 1
+end
+
+local function await(self, call)
   if call.remaining > 0 then
     call.semaphore:wait(ANSWER_SECONDS)
   end
-  calls[call.number] = nil
+  self.calls[call.number] = nil
   return call.results
+end
+
+local function await_complete(self)
+  for _, driver in ipairs(self.drivers) do
+    driver:await_complete()
+  end
+end
+
+local function driver_of(self, peer)
+  for _, driver in ipairs(self.drivers) do
+    if driver:peers()[peer] then
+      return driver
+    end
+  end
 end
 
 --- Asks every worker, this one among them. A worker that dies meanwhile gives no result.
@@ -72,18 +121,18 @@ end
 ---@param args table
 ---@param payload string?
 ---@return table[] results
-function Bus.call_all(op, args, payload)
-  Mesh.await_everybody()
-  local names = {}
-  for name in pairs(Mesh.links()) do
-    names[#names + 1] = name
+function Bus:call_all(op, args, payload)
+  await_complete(self)
+  local call = new_call(self)
+  local head = { op = op, args = args, call = call.number }
+  for _, driver in ipairs(self.drivers) do
+    for peer in pairs(driver:peers()) do
+      expect(call, peer)
+    end
+    driver:send_all(head, payload or "")
   end
-  local call = new_call(names)
-  for _, name in ipairs(names) do
-    Mesh.links()[name]:request({ op = op, args = args, call = call.number }, payload or "")
-  end
-  local own = operations[op](args, payload or "")
-  local results = await(call)
+  local own = operate(self, op, args, payload or "")
+  local results = await(self, call)
   results[#results + 1] = own
   return results
 end
@@ -95,64 +144,76 @@ end
 ---@param payload string?
 ---@return table? result nil when there is no such worker (any more), or when it did not answer in time
 ---@return string? err "gone" or "timeout"
-function Bus.call(name, op, args, payload)
-  if name == Members.worker() then
-    return operations[op](args, payload or "")
+function Bus:call(name, op, args, payload)
+  if name == self.name then
+    return operate(self, op, args, payload or "")
   end
-  if not Mesh.links()[name] then
-    Mesh.await_everybody()
+  local driver = driver_of(self, name)
+  if not driver then
+    await_complete(self)
+    driver = driver_of(self, name)
   end
-  local link = Mesh.links()[name]
-  if not link then
+  if not driver then
     return nil, "gone"
   end
-  local call = new_call { name }
-  link:request({ op = op, args = args, call = call.number }, payload or "")
-  local result = await(call)[1]
+  local call = new_call(self)
+  expect(call, name)
+  driver:send(name, { op = op, args = args, call = call.number }, payload or "")
+  local result = await(self, call)[1]
   return result, not result and (call.remaining > 0 and "timeout" or "gone") or nil
 end
 
-local function tell_others(op, args, payload)
-  for _, link in pairs(Mesh.links()) do
-    link:request({ op = op, args = args }, payload)
+local function tell_others(self, head, payload)
+  for _, driver in ipairs(self.drivers) do
+    driver:send_all(head, payload)
   end
 end
 
--- What was told while somebody was not linked yet, in its order.
-local tell = Task.new("telling other workers", function()
-  Mesh.await_everybody()
-  while deferred[1] do
-    local batch = deferred
-    deferred = {}
-    for _, told in ipairs(batch) do
-      tell_others(told[1], told[2], told[3])
+--- Sends what waited for somebody to be reached, in its order.
+---@private
+function Bus:tell_deferred()
+  await_complete(self)
+  while self.deferred[1] do
+    local batch = self.deferred
+    self.deferred = {}
+    for _, message in ipairs(batch) do
+      tell_others(self, message.head, message.payload)
     end
   end
-end)
+end
 
---- Tells every worker, this one at once, without waiting for results. Does not yield. What one worker tells arrives in that
+local function is_complete(self)
+  for _, driver in ipairs(self.drivers) do
+    if not driver:is_complete() then
+      return false
+    end
+  end
+  return true
+end
+
+--- Tells every worker, this one first, without waiting for results. Does not yield. What one worker tells arrives in that
 --- order.
 ---@param op string
 ---@param args table
 ---@param payload string
-function Bus.tell_all(op, args, payload)
-  operations[op](args, payload)
-  if not tell.is_under_way and Mesh.is_complete() then
-    return tell_others(op, args, payload)
+function Bus:tell_all(op, args, payload)
+  operate(self, op, args, payload)
+  if not self.telling.is_under_way and is_complete(self) then
+    return tell_others(self, { op = op, args = args }, payload)
   end
-  deferred[#deferred + 1] = { op, args, payload }
-  tell:begin()
+  self.deferred[#self.deferred + 1] = { head = { op = op, args = args }, payload = payload }
+  self.telling:begin()
 end
 
---- Whether somebody still waits for results, or something for links.
+--- Whether somebody still waits for results, or something for peers.
 ---@return boolean
-function Bus.is_busy() return next(calls) ~= nil or tell.is_under_way == true end
+function Bus:is_busy() return next(self.calls) ~= nil or self.telling.is_under_way == true end
 
---- Begins to link this worker with the others.
----@param what table<string, fun(args: table, payload: string): table>
-function Bus.start(what)
-  operations = what
-  Mesh.start { receive = receive, lose = lose }
+--- Ends all drivers.
+function Bus:stop()
+  for _, driver in ipairs(self.drivers) do
+    driver:stop()
+  end
 end
 
 return Bus

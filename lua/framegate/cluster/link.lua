@@ -1,7 +1,5 @@
--- A link between two workers: requests and their results pass in both directions, in the order in which they were given.
--- On the wire a message is `<bytes of head> <bytes of payload>\n<head><payload>`; the head is JSON:
---   {op, args, call}      a request; `call` is absent when nobody waits for the result
---   {call, result}        the result
+-- A link between two workers: messages pass in both directions, in the order in which they were given.
+-- On the wire a message is `<bytes of head> <bytes of payload>\n<head><payload>`; the head is JSON.
 
 local cjson = require "cjson.safe"
 local Log = require "framegate.runtime.log"
@@ -16,46 +14,34 @@ local Link = {}
 Link.__index = Link
 
 local WRITE_BYTES = 65536
-local FOREVER = 2 ^ 31 - 1 -- ms; a link that breaks ends the wait
+local CONNECT_MS, SEND_MS = 1000, 60000
+local FOREVER_MS = 2 ^ 31 - 1 -- a link that breaks ends the wait
 
 ---@param name string
 ---@param socket table a stream socket of this request or timer
 ---@return Link
 function Link.new(name, socket)
-  socket:settimeouts(1000, 60000, FOREVER)
+  socket:settimeouts(CONNECT_MS, SEND_MS, FOREVER_MS)
   return setmetatable({ name = name, socket = socket, waiting = {}, count = 0, semaphore = semaphore.new() }, Link)
 end
 
-local function push(self, head, payload)
-  local text = cjson.encode(head)
+--- Gives a message. It is on its way when this returns.
+---@param head string JSON
+---@param payload string bytes of a frame, or empty
+---@return boolean taken false when the link has ended
+function Link:send(head, payload)
+  if self.has_ended then
+    return false
+  end
   local count = self.count
-  self.waiting[count + 1] = #text .. " " .. #payload .. "\n"
-  self.waiting[count + 2] = text
+  self.waiting[count + 1] = #head .. " " .. #payload .. "\n"
+  self.waiting[count + 2] = head
   self.waiting[count + 3] = payload
   self.count = count + 3
   if self.semaphore:count() < 0 then
     self.semaphore:post()
   end
-end
-
---- Gives a request. It is on its way when this returns.
----@param head { op: string, args: table, call: integer? }
----@param payload string bytes of a frame, or empty
----@return boolean taken false when the link has ended
-function Link:request(head, payload)
-  if self.has_ended then
-    return false
-  end
-  push(self, head, payload)
   return true
-end
-
----@param call integer of the request
----@param result table
-function Link:answer(call, result)
-  if not self.has_ended then
-    push(self, { call = call, result = result }, "")
-  end
 end
 
 local function write_loop(self)
@@ -78,7 +64,7 @@ local function write_loop(self)
   end
 end
 
-local function read_loop(self, receive)
+local function read_loop(self, on_message)
   while true do
     local line, err = self.socket:receive("*l")
     if not line then
@@ -90,7 +76,7 @@ local function read_loop(self, receive)
     if not head or not payload then
       return "broken off"
     end
-    local ok, failure = xpcall(receive, debug.traceback, self, cjson.decode(head), payload)
+    local ok, failure = xpcall(on_message, debug.traceback, self.name, cjson.decode(head), payload)
     if not ok then
       Log.error(nil, "what another worker asked for failed: ", failure)
     end
@@ -98,9 +84,9 @@ local function read_loop(self, receive)
 end
 
 --- Serves the link until it breaks or is ended.
----@param receive fun(link: Link, head: table, payload: string) called for each message
-function Link:run(receive)
-  local reader = spawn(read_loop, self, receive)
+---@param on_message fun(name: string, head: table, payload: string) called for each message
+function Link:run(on_message)
+  local reader = spawn(read_loop, self, on_message)
   local writer = spawn(write_loop, self)
   ngx.thread.wait(reader, writer)
   self.has_ended = true

@@ -1,147 +1,188 @@
 -- The workers of this node, and what they share: who lives, who is shutting down, which configuration runs.
 -- It is in shared memory, because every worker must know it and a worker may be killed at any moment.
 
-local Process = require "framegate.runtime.process"
+local Clock = require "framegate.runtime.clock"
 local Random = require "framegate.runtime.random"
 
-local Members = {}
+---@class Member another worker
+---@field name string
+---@field pid integer
+---@field joined_at integer its place in the order in which workers joined
+---@field is_leaving boolean whether it is shutting down
 
-local gateway = ngx.shared.gateway
-local worker_name, own_birth
-local configuration -- the number of the configuration that this worker runs
-local is_leaving, has_left = false, false
+---@class Members
+---@field private dict table a shared dictionary of ngx_lua
+---@field private pid fun(): integer
+---@field private is_process_dead fun(pid: integer): boolean
+local Members = {}
+Members.__index = Members
+
+---@param parts { dict: table, pid: fun(): integer, is_dead: fun(pid: integer): boolean }
+---@return Members
+function Members.new(parts)
+  local self =
+    { dict = parts.dict, pid = parts.pid, is_process_dead = parts.is_dead, leaves = false, has_retired = false }
+  return setmetatable(self, Members)
+end
+
+--- Runs in the master, before there are workers. What is there already has survived a reload.
+function Members:init()
+  local dict = self.dict
+  dict:add("node", Random.name(4))
+  dict:add("started", ngx.now())
+  dict:add("began", Clock.monotonic())
+  dict:add("generation", 1)
+  dict:add("members", 0)
+  dict:add("joined", 0)
+  dict:add("secret", Random.name(32))
+  self.own_configuration = dict:incr("configurations", 1, 0)
+end
 
 --- The id of this node, 4 characters; it survives a reload.
 ---@return string
-function Members.node() return gateway:get("node") end
+function Members:node() return self.dict:get("node") end
 
 --- The name of this worker, 6 characters, never used again.
 ---@return string
-function Members.worker() return worker_name end
+function Members:worker() return self.name end
 
 --- Rises with every worker that was killed: a limit whose key holds it forgets what the dead worker counted.
 ---@return integer
-function Members.generation() return gateway:get("generation") end
+function Members:generation() return self.dict:get("generation") end
 
---- Runs in the master, before there are workers. What is there already has survived a reload.
-function Members.init()
-  gateway:add("node", Random.name(4))
-  gateway:add("started", ngx.now())
-  gateway:add("generation", 1)
-  gateway:add("members", 0)
-  configuration = gateway:incr("configurations", 1, 0)
-  gateway:add("born", 0)
-  gateway:add("secret", Random.name(32))
-end
-
---- When the gateway started, and when the configuration that runs was loaded, in seconds.
+--- When the gateway started, and when the configuration that runs was loaded, in seconds since 1970.
 ---@return { started: number, loaded: number, configuration: integer }
-function Members.times()
-  return { started = gateway:get("started"), loaded = gateway:get("loaded"), configuration = gateway:get("running") }
+function Members:times()
+  local dict = self.dict
+  return { started = dict:get("started"), loaded = dict:get("loaded"), configuration = dict:get("running") }
 end
+
+--- How long the gateway has run.
+---@return number seconds
+function Members:uptime() return Clock.monotonic() - self.dict:get("began") end
 
 --- The number of the configuration that this worker runs.
 ---@return integer
-function Members.configuration() return configuration end
+function Members:configuration() return self.own_configuration end
 
 --- What only the workers of this node know.
 ---@return string
-function Members.secret() return gateway:get("secret") end
+function Members:secret() return self.dict:get("secret") end
 
 --- A number that changes whenever a worker joins, begins to shut down or is gone.
 ---@return integer
-function Members.version() return gateway:get("members") end
-
--- Calls visit(pid, name, joined_at) for every worker in shared memory. A key may vanish between two reads, so each is read once.
-local function each(visit)
-  for _, key in ipairs(gateway:get_keys(0)) do
-    local pid = tonumber(key:match("^worker:(%d+)$"))
-    local name, joined_at = (pid and gateway:get(key) or ""):match("^(%S+) (%d+)$")
-    if name then
-      visit(pid, name, tonumber(joined_at))
-    end
-  end
-end
-
---- The other workers that live.
----@return { name: string, joined_at: integer, is_leaving: boolean }[]
-function Members.others()
-  local others = {}
-  each(function(pid, name, joined_at)
-    if name ~= worker_name and not Process.is_dead(pid) then
-      local other_is_leaving = gateway:get("leaving:" .. name) == true
-      others[#others + 1] = { name = name, joined_at = joined_at, is_leaving = other_is_leaving }
-    end
-  end)
-  return others
-end
+function Members:version() return self.dict:get("members") end
 
 --- The place of this worker in the order in which workers joined.
 ---@return integer
-function Members.joined_at() return own_birth end
+function Members:joined_at() return self.place end
+
+local function announce_change(self) self.dict:incr("members", 1) end
+
+-- A key may vanish between two reads, so each is read once.
+local function read_members(dict)
+  local members = {}
+  for _, key in ipairs(dict:get_keys(0)) do
+    local pid = tonumber(key:match("^worker:(%d+)$"))
+    local name, joined_at = (pid and dict:get(key) or ""):match("^(%S+) (%d+)$")
+    if name then
+      local is_leaving = dict:get("leaving:" .. name) == true
+      members[#members + 1] = { name = name, pid = pid, joined_at = tonumber(joined_at), is_leaving = is_leaving }
+    end
+  end
+  return members
+end
+
+--- The other workers. One that was killed is among them until it was claimed: `is_alive` tells. The list is read anew only
+--- when the version has changed.
+---@return Member[]
+function Members:others()
+  local version = self:version() -- before the list: what changes meanwhile is read the next time
+  if version ~= self.listed_version then
+    local others = {}
+    for _, member in ipairs(read_members(self.dict)) do
+      if member.name ~= self.name then
+        others[#others + 1] = member
+      end
+    end
+    self.listed, self.listed_version = others, version
+  end
+  return self.listed
+end
+
+--- Whether the process of another worker is there.
+---@param other Member
+---@return boolean
+function Members:is_alive(other) return not self.is_process_dead(other.pid) end
 
 --- A worker joins.
-function Members.join()
-  worker_name, own_birth = Random.name(6), gateway:incr("born", 1)
-  gateway:set("worker:" .. ngx.worker.pid(), worker_name .. " " .. own_birth)
-  gateway:incr("members", 1)
-  if gateway:get("running") ~= configuration then
-    gateway:set("loaded", ngx.now())
-    gateway:set("running", configuration)
+function Members:join()
+  local dict = self.dict
+  self.name, self.place = Random.name(6), dict:incr("joined", 1)
+  dict:set("worker:" .. self.pid(), self.name .. " " .. self.place)
+  announce_change(self)
+  if dict:get("running") ~= self.own_configuration then
+    dict:set("loaded", ngx.now())
+    dict:set("running", self.own_configuration)
   end
 end
 
 --- Takes the workers that were killed off the list. `add` is atomic, so exactly one worker gets each name.
 ---@return string[] names of those that this worker must clean up after
-function Members.claim_dead()
+function Members:claim_dead()
   local names = {}
-  each(function(pid, name)
-    if Process.is_dead(pid) and gateway:add("settled:" .. name, true, 3600) then
-      gateway:delete("worker:" .. pid)
-      gateway:incr("members", 1)
-      gateway:incr("generation", 1)
-      names[#names + 1] = name
+  for _, member in ipairs(read_members(self.dict)) do
+    if self.is_process_dead(member.pid) and self.dict:add("settled:" .. member.name, true, 3600) then
+      self.dict:delete("worker:" .. member.pid)
+      self.dict:delete("leaving:" .. member.name)
+      self.dict:incr("generation", 1)
+      announce_change(self)
+      names[#names + 1] = member.name
     end
-  end)
+  end
   return names
 end
 
 --- After a reload waits until the first worker of the new configuration runs, which nginx does not.
 ---@param seconds number at most
-function Members.await_successor(seconds)
-  local deadline = ngx.now() + seconds
-  while gateway:get("configurations") ~= configuration and Members.is_last_configuration() and ngx.now() < deadline do
+function Members:await_successor(seconds)
+  local deadline = Clock.monotonic() + seconds
+  while
+    self.dict:get("configurations") ~= self.own_configuration
+    and self:is_last_configuration()
+    and Clock.monotonic() < deadline
+  do
     ngx.sleep(0.02)
   end
 end
 
 --- Whether no worker runs a later configuration than this one.
 ---@return boolean
-function Members.is_last_configuration() return gateway:get("running") == configuration end
+function Members:is_last_configuration() return self.dict:get("running") == self.own_configuration end
 
 --- This worker shuts down: it listens no more, and serves the sockets it has.
-function Members.begin_to_leave()
-  is_leaving = true
-  gateway:set("leaving:" .. worker_name, true)
-  gateway:incr("members", 1)
+function Members:begin_to_leave()
+  self.leaves = true
+  self.dict:set("leaving:" .. self.name, true)
+  announce_change(self)
 end
 
 --- Whether this worker is shutting down.
 ---@return boolean
-function Members.is_leaving() return is_leaving end
+function Members:is_leaving() return self.leaves end
 
 --- This worker has nothing left to do: what arrives now is for another worker.
-function Members.retire() has_left = true end
+function Members:retire() self.has_retired = true end
 
 --- Whether this worker has nothing left to do.
 ---@return boolean
-function Members.has_left() return has_left end
+function Members:has_left() return self.has_retired end
 
 --- The worker exits by itself.
-function Members.leave()
-  gateway:delete("worker:" .. ngx.worker.pid())
-  gateway:delete("leaving:" .. worker_name)
-  gateway:incr("members", 1)
+function Members:leave()
+  self.dict:delete("worker:" .. self.pid())
+  self.dict:delete("leaving:" .. self.name)
+  announce_change(self)
 end
 
 return Members

@@ -1,199 +1,221 @@
--- The workers of this gateway, each linked with each. Workers reach one another over a loopback listener on which each of
--- them has a socket of its own (reuseport): a dial ends at any of them, so a worker dials until everybody is reached. Of
--- two workers the younger dials; one that is leaving listens no more, so it dials those it does not know. Who lives stands
--- in members.lua. A link begins with a secret of shared memory. bus.lua says what travels over links.
+-- The workers of this node, each linked with each: the bus's driver within one machine. Workers reach one another over a
+-- loopback listener on which each of them has a socket of its own (reuseport): a dial ends at any of them, so a worker
+-- dials until everybody is reached. Of two workers the younger dials; one that is shutting down listens no more, so it
+-- dials those it does not know. Who lives stands in members.lua; mesh_listener.lua takes the dials of others.
 
-local Log = require "framegate.runtime.log"
-local Members = require "framegate.cluster.members"
-local Config = require "framegate.config"
-local Task = require "framegate.runtime.task"
+local cjson = require "cjson.safe"
+local Clock = require "framegate.runtime.clock"
 local Link = require "framegate.cluster.link"
-local Secret = require "framegate.runtime.secret"
+local Task = require "framegate.runtime.task"
 
+---@class Mesh : BusDriver
 local Mesh = {}
+Mesh.__index = Mesh
 
 local DIAL_MS = 1000
 local COMPLETE_SECONDS = 2
 
-local links = {} -- by name of the other worker
-local known_members -- Members.version() when last everybody was linked
-local is_stopped = false
-local bus -- receive(link, head, payload) and lose(link)
+-- Somebody was linked: whoever hears it looks whether it is its own part to dial.
+local SCAN = "scan"
+local SCAN_HEAD = cjson.encode { op = SCAN, args = {} }
 
-local mend
-
-local function lose(link)
-  if links[link.name] == link then
-    links[link.name] = nil
-  end
-  known_members = nil
-  bus.lose(link)
-  mend()
+---@param parts { members: Members, port: integer }
+---@return Mesh
+function Mesh.new(parts)
+  local self = setmetatable({
+    members = parts.members,
+    port = parts.port,
+    links = {}, -- by name of the other worker
+    known_version = nil, -- members:version() when last everybody was linked
+    has_stopped = false,
+  }, Mesh)
+  self.reconnecting = Task.new("linking the workers", function() self:dial_missing() end)
+  return self
 end
 
-local function tell_others(new)
-  for _, link in pairs(links) do
+local function reconnect(self)
+  if not self.has_stopped then
+    self.reconnecting:begin()
+  end
+end
+
+local function on_link_lost(self, link)
+  if self.links[link.name] == link then
+    self.links[link.name] = nil
+  end
+  self.known_version = nil
+  self.events.on_lost(link.name)
+  reconnect(self)
+end
+
+local function tell_others(self, new)
+  for _, link in pairs(self.links) do
     if link ~= new then
-      link:request({ op = "look", args = {} }, "")
+      link:send(SCAN_HEAD, "")
     end
   end
 end
 
-local function serve(link)
-  if is_stopped then -- meanwhile; a link would keep the worker alive
-    links[link.name] = nil
+--- Serves a link until it ends.
+---@param link Link
+function Mesh:serve(link)
+  if self.has_stopped then -- meanwhile; a link would keep the worker alive
+    self.links[link.name] = nil
     return
   end
-  links[link.name] = link
-  tell_others(link)
-  link:run(bus.receive)
-  lose(link)
+  self.links[link.name] = link
+  tell_others(self, link)
+  link:run(function(name, head, payload)
+    if head.op == SCAN then
+      return reconnect(self)
+    end
+    return self.events.on_message(name, head, payload)
+  end)
+  on_link_lost(self, link)
 end
 
--- Whose part it is to dial: the younger's, unless the older is leaving.
-local function is_mine(other)
-  local is_younger = other.joined_at < Members.joined_at()
-  if Members.is_leaving() then
-    return not other.is_leaving
+--- Whether it is this worker's part to dial another one: the younger's, unless the older is shutting down.
+---@param other Member
+---@return boolean
+function Mesh:should_dial(other)
+  if other.is_leaving then
+    return false
   end
-  return is_younger and not other.is_leaving
+  return self.members:is_leaving() or other.joined_at < self.members:joined_at()
 end
 
-local function missing()
-  local mine, all = 0, 0
-  for _, other in ipairs(Members.others()) do
-    if not links[other.name] then
+-- How many are not linked, and how many of them this worker should dial.
+local function missing(self)
+  local all, own = 0, 0
+  for _, other in ipairs(self.members:others()) do
+    if not self.links[other.name] and self.members:is_alive(other) then
       all = all + 1
-      if is_mine(other) then
-        mine = mine + 1
-      end
+      own = own + (self:should_dial(other) and 1 or 0)
     end
   end
-  return mine, all
+  return all, own
 end
 
---- Takes the link of another worker: the content phase of the mesh listener.
-function Mesh.accept()
-  local socket = assert(ngx.req.socket(true))
-  socket:settimeouts(1000, 5000, 5000)
-  local secret, name, born, is_going = (socket:receive("*l") or ""):match("^(%S+) (%S+) (%d+) (%d)$")
-  if not secret or not Secret.is_same(secret, Members.secret()) then
-    Log.warn(nil, "somebody who does not know the secret tried to join the mesh of workers")
-    return
+--- Admits a worker that has dialled this one.
+---@param caller { name: string, joined_at: integer, is_leaving: boolean }
+---@param socket table of its request
+---@return Link? link nil when it is linked already, or when it is not its part to dial
+function Mesh:admit(caller, socket)
+  local may_dial = caller.is_leaving or caller.joined_at > self.members:joined_at()
+  if not may_dial or self.links[caller.name] then
+    return nil
   end
-  local may_dial = tonumber(born) > Members.joined_at() or is_going == "1"
-  local link = may_dial and not links[name] and Link.new(name, socket)
-  if link then
-    links[name] = link -- before the answer, so that a second dial finds it
-  end
-  socket:send((link and "welcome " or "known ") .. Members.worker() .. "\n")
-  if link then
-    serve(link)
-  end
+  local link = Link.new(caller.name, socket)
+  self.links[caller.name] = link -- before the answer, so that a second dial finds it
+  return link
 end
 
-local function dial()
+-- nginx begins with the headers of a request; then the stream is the workers' own.
+local function greeting(members)
+  return ("GET / HTTP/1.1\r\nHost: mesh\r\n\r\n%s %s %d %d\n"):format(
+    members:secret(),
+    members:worker(),
+    members:joined_at(),
+    members:is_leaving() and 1 or 0
+  )
+end
+
+local function dial(_, self)
   local socket = ngx.socket.tcp()
   socket:settimeouts(DIAL_MS, DIAL_MS, DIAL_MS)
-  if not socket:connect("127.0.0.1", Config.mesh_port) then
+  if not socket:connect("127.0.0.1", self.port) then
     return
   end
-  -- nginx begins with the headers of a request; then the stream is the workers' own.
-  socket:send(
-    "GET / HTTP/1.1\r\nHost: mesh\r\n\r\n"
-      .. Members.secret()
-      .. " "
-      .. Members.worker()
-      .. " "
-      .. Members.joined_at()
-      .. (Members.is_leaving() and " 1" or " 0")
-      .. "\n"
-  )
+  socket:send(greeting(self.members))
   local word, name = (socket:receive("*l") or ""):match("^(%S+) (%S+)$")
   if word ~= "welcome" then
     return socket:close()
   end
-  serve(Link.new(name, socket))
+  self:serve(Link.new(name, socket))
 end
 
-local mending = Task.new("linking the workers", function()
+--- Dials until this worker is linked with all whom it should dial.
+---@private
+function Mesh:dial_missing()
   local dials = 0
-  while true do
-    if is_stopped or missing() == 0 then
-      return
-    end
-    dials = dials + (ngx.timer.at(0, dial) and 1 or 0)
+  while not self.has_stopped and select(2, missing(self)) > 0 do
+    dials = dials + (ngx.timer.at(0, dial, self) and 1 or 0)
     ngx.sleep(dials < 100 and 0.005 or 0.1)
   end
-end)
-
---- Links this worker with those that it is not linked with. Returns at once.
-function mend()
-  if not is_stopped then
-    mending:begin()
-  end
 end
-
---- Waits until everybody who lives is linked: a push right after a start or a crash reaches all.
-function Mesh.await_everybody()
-  local members = Members.version()
-  if members == known_members then
-    return
-  end
-  local deadline = ngx.now() + COMPLETE_SECONDS
-  while true do
-    local _, all = missing()
-    if all == 0 or ngx.now() > deadline then
-      known_members = all == 0 and members or nil
-      return
-    end
-    mend()
-    ngx.sleep(0.005)
-    members = Members.version()
-  end
-end
-
---- Whether everybody who lives was linked when last looked, and nobody came or went since.
----@return boolean
-function Mesh.is_complete() return Members.version() == known_members end
-
---- By name of the other worker.
----@return table<string, Link>
-function Mesh.links() return links end
 
 --- Begins to link this worker with the others.
----@param users { receive: fun(link: Link, head: table, payload: string), lose: fun(link: Link) }
-function Mesh.start(users)
-  bus = users
-  mend()
+---@param events BusEvents
+function Mesh:start(events)
+  self.events = events
+  reconnect(self)
 end
 
---- Somebody new was linked elsewhere: perhaps it is this worker's part to dial.
-function Mesh.look() mend() end
+---@return table<string, Link> by name of the other worker
+function Mesh:peers() return self.links end
 
---- The worker was told to go.
-function Mesh.begin_to_leave()
-  Members.begin_to_leave()
-  mend()
+---@param name string
+---@param head table
+---@param payload string
+---@return boolean
+function Mesh:send(name, head, payload)
+  local link = self.links[name]
+  return link ~= nil and link:send(cjson.encode(head), payload)
+end
+
+---@param head table
+---@param payload string
+function Mesh:send_all(head, payload)
+  local text = cjson.encode(head)
+  for _, link in pairs(self.links) do
+    link:send(text, payload)
+  end
+end
+
+--- Waits until everybody who lives is linked, for 2 s at most: a push right after a start or a crash reaches all.
+function Mesh:await_complete()
+  local version = self.members:version()
+  if version == self.known_version then
+    return
+  end
+  local deadline = Clock.monotonic() + COMPLETE_SECONDS
+  while true do
+    local count = missing(self)
+    if count == 0 or Clock.monotonic() > deadline then
+      self.known_version = count == 0 and version or nil
+      return
+    end
+    reconnect(self)
+    ngx.sleep(0.005)
+    version = self.members:version()
+  end
+end
+
+---@return boolean
+function Mesh:is_complete() return self.members:version() == self.known_version end
+
+--- The worker is shutting down: from now on it dials all whom it does not know.
+function Mesh:begin_to_leave()
+  self.members:begin_to_leave()
+  reconnect(self)
 end
 
 --- The worker has nothing left to do: links would keep it alive.
-function Mesh.stop()
-  is_stopped = true
-  for _, link in pairs(links) do
+function Mesh:stop()
+  self.has_stopped = true
+  for _, link in pairs(self.links) do
     link:stop()
   end
 end
 
 --- How many other workers are linked, and how many should be.
 ---@return { linked: integer, missing: integer }
-function Mesh.state()
+function Mesh:state()
   local linked = 0
-  for _ in pairs(links) do
+  for _ in pairs(self.links) do
     linked = linked + 1
   end
-  local _, all = missing()
-  return { linked = linked, missing = all }
+  return { linked = linked, missing = (missing(self)) }
 end
 
 return Mesh

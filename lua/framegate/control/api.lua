@@ -8,11 +8,21 @@ local Listing = require "framegate.control.listing"
 local MediaType = require "framegate.protocol.media_type"
 local Metrics = require "framegate.control.metrics"
 local Problem = require "framegate.control.problem"
-local Push = require "framegate.push.push"
 local Status = require "framegate.control.status"
 local Utf8 = require "framegate.protocol.utf8"
 
 local Api = {}
+
+local push
+
+--- Gives the control API the instances of its worker.
+---@param worker Worker
+function Api.wire(worker)
+  push = worker.push
+  Listing.wire(worker)
+  Metrics.wire(worker)
+  Status.wire(worker)
+end
 
 local function json(value) return { status = 200, body = cjson.encode(value), type = "application/json" } end
 
@@ -53,7 +63,7 @@ local function to_many(op, request, args)
     return text
   end
   args.except = request.query.except
-  return json(Push.to_many(op, args, payload, text))
+  return json(push:to_many(op, args, payload, text))
 end
 
 local function send(request)
@@ -61,7 +71,7 @@ local function send(request)
   if not payload then
     return text
   end
-  local result, err = Push.send(request.segments[2], payload, text)
+  local result, err = push:send(request.segments[2], payload, text)
   if not result then
     return gone(err)
   end
@@ -76,19 +86,19 @@ local function send(request)
 end
 
 local function describe(request)
-  local result, err = Push.ask(request.segments[2], "describe", {})
+  local result, err = push:ask(request.segments[2], "describe", {})
   return result and Listing.answer(Listing.facts(result.connection)) or gone(err)
 end
 
 local function close(request)
   local code, reason = tonumber(request.query.code or 1000), request.query.reason or ""
   if not code or not CloseCode.is_sendable(code) then
-    return Problem.new(400, "code is 1000 or 3000 to 4999")
+    return Problem.new(400, "code is " .. CloseCode.SENDABLE)
   end
-  if #reason > 123 or not Utf8.is_valid(reason) then
-    return Problem.new(400, "reason is at most 123 bytes of UTF-8")
+  if #reason > CloseCode.MAX_REASON_BYTES or not Utf8.is_valid(reason) then
+    return Problem.new(400, ("reason is at most %d bytes of UTF-8"):format(CloseCode.MAX_REASON_BYTES))
   end
-  local result, err = Push.ask(request.segments[2], "close", { code = code, reason = reason })
+  local result, err = push:ask(request.segments[2], "close", { code = code, reason = reason })
   return result and NO_CONTENT or gone(err)
 end
 
@@ -103,7 +113,7 @@ local function change_subscription(op)
     if not topic then
       return problem
     end
-    local result, err = Push.ask(request.segments[4], op, { topic = topic })
+    local result, err = push:ask(request.segments[4], op, { topic = topic })
     if not result then
       return gone(err)
     end

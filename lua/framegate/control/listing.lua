@@ -1,13 +1,18 @@
--- The questions of the control API: which connections and topics there are, over all workers, a page at a time.
+-- The lists of the control API: which connections and topics there are, over all workers, a page at a time.
 
-local Bus = require "framegate.cluster.bus"
 local Json = require "framegate.control.json"
 local Problem = require "framegate.control.problem"
-local Utf8 = require "framegate.protocol.utf8"
+local TopicName = require "framegate.protocol.topic_name"
 
 local Listing = {}
 
 local PAGE, MAX_PAGE = 100, 1000
+
+local bus
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Listing.wire(worker) bus = worker.bus end
 
 --- An answer of JSON that is written already.
 ---@param text string
@@ -29,8 +34,8 @@ end
 ---@return table? problem
 function Listing.topic_of(request)
   local topic = request.segments[2]
-  if topic == "" or #topic > 255 or not Utf8.is_valid(topic) then
-    return nil, Problem.new(400, "a topic is 1 to 255 bytes of UTF-8, percent-encoded in the path")
+  if not TopicName.is_valid(topic) then
+    return nil, Problem.new(400, "a topic is " .. TopicName.RULE .. ", percent-encoded in the path")
   end
   return topic
 end
@@ -69,7 +74,7 @@ function Listing.list(request)
     return problem
   end
   -- One more than asked for tells whether there is a next page.
-  local results = Bus.call_all("list", { after = request.query.cursor or "", limit = limit + 1 })
+  local results = bus:call_all("list", { after = request.query.cursor or "", limit = limit + 1 })
   local connections, count, has_more = first_of(results, limit)
   return Listing.answer(
     Json.object(
@@ -82,7 +87,7 @@ end
 --- GET /topics
 function Listing.list_topics()
   local counts = {}
-  for _, result in ipairs(Bus.call_all("count_topics", {})) do
+  for _, result in ipairs(bus:call_all("count_topics", {})) do
     for name, count in pairs(result.topics) do
       counts[name] = (counts[name] or 0) + count
     end
@@ -102,7 +107,7 @@ function Listing.describe_topic(request)
   if not topic or not limit then
     return problem or limit_problem
   end
-  local results = Bus.call_all("list_topic", { topic = topic, after = request.query.cursor or "", limit = limit + 1 })
+  local results = bus:call_all("list_topic", { topic = topic, after = request.query.cursor or "", limit = limit + 1 })
   local connections, count, has_more = first_of(results, limit)
   return Listing.answer(
     Json.object(

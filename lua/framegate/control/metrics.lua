@@ -1,11 +1,16 @@
 -- GET /metrics: the Prometheus text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
 
-local Members = require "framegate.cluster.members"
 local Counters = require "framegate.telemetry.counters"
 local Definitions = require "framegate.telemetry.definitions"
 local Status = require "framegate.control.status"
 
 local Metrics = {}
+
+local members
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Metrics.wire(worker) members = worker.members end
 
 local function sum_of(value)
   return function(workers) return Status.sum(workers, value) end
@@ -16,9 +21,9 @@ local function leaving(worker) return worker.is_leaving and 1 or 0 end
 -- How a gauge is read: a number, or series of label values and a number.
 local GAUGES = {
   framegate_build_info = function() return { { Status.version, 1 } } end,
-  framegate_start_time_seconds = function() return Members.times().started end,
-  framegate_configuration = function() return Members.times().configuration end,
-  framegate_configuration_loaded_time_seconds = function() return Members.times().loaded end,
+  framegate_start_time_seconds = function() return members:times().started end,
+  framegate_configuration = function() return members:times().configuration end,
+  framegate_configuration_loaded_time_seconds = function() return members:times().loaded end,
   framegate_workers = function(workers)
     local gone = Status.sum(workers, leaving)
     return { { "serving", #workers - gone }, { "leaving", gone } }

@@ -1,16 +1,24 @@
--- The HTTP side of the control API: who may ask, what was asked, and the answer. control.lua carries it out.
+-- The HTTP side of the control API: who may ask, what was asked, and the answer. api.lua carries it out.
 
 local cjson = require "cjson.safe"
 local Config = require "framegate.config"
 local Api = require "framegate.control.api"
 local Access = require "framegate.control.access"
 local Idempotency = require "framegate.control.idempotency"
-local Members = require "framegate.cluster.members"
 local Problem = require "framegate.control.problem"
 
 local Server = {}
 
 local MAX_BATCH = 1000
+
+local members
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Server.wire(worker)
+  members = worker.members
+  Api.wire(worker)
+end
 
 local function read_body()
   ngx.req.read_body()
@@ -156,7 +164,7 @@ function Server.run()
     return respond(refused)
   end
   local method, path, body = ngx.req.get_method(), ngx.var.request_uri, read_body()
-  if Members.has_left() then
+  if members:has_left() then
     return respond(
       Problem.new(
         503,

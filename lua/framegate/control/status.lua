@@ -1,8 +1,6 @@
 -- GET /status: the gateway and its workers in a few numbers.
 
 local cjson = require "cjson.safe"
-local Bus = require "framegate.cluster.bus"
-local Members = require "framegate.cluster.members"
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 local Counters = require "framegate.telemetry.counters"
@@ -10,6 +8,14 @@ local Definitions = require "framegate.telemetry.definitions"
 local Json = require "framegate.control.json"
 
 local Status = {}
+
+local bus, members
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Status.wire(worker)
+  bus, members = worker.bus, worker.members
+end
 
 local place = Counters.place
 local EVENTS, DURATION = place "framegate_events_total", place "framegate_event_duration_seconds"
@@ -27,7 +33,7 @@ Status.version = read_version()
 --- The facts of every worker, in the order of their names.
 ---@return WorkerStats[]
 function Status.workers()
-  local workers = Bus.call_all("describe_worker", {})
+  local workers = bus:call_all("describe_worker", {})
   table.sort(workers, function(a, b) return a.name < b.name end)
   return workers
 end
@@ -98,13 +104,13 @@ end
 --- The answer: JSON, as lua/openapi.json describes it.
 ---@return string
 function Status.read()
-  local workers, totals, times = Status.workers(), Counters.totals(), Members.times()
+  local workers, totals, times = Status.workers(), Counters.totals(), members:times()
   local function total(name) return totals[place(name)] end
   return Json.object({
-    node = Members.node(),
+    node = members:node(),
     version = Status.version,
     started = Clock.format(times.started),
-    uptime = math.floor(ngx.now() - times.started),
+    uptime = math.floor(members:uptime()),
     configuration = times.configuration,
     loaded = Clock.format(times.loaded),
     connections = Status.sum(workers, function(worker) return worker.connections end),

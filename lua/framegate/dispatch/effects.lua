@@ -7,16 +7,17 @@ local cjson = require "cjson.safe"
 local CloseCode = require "framegate.protocol.close_code"
 local MediaType = require "framegate.protocol.media_type"
 local Percent = require "framegate.protocol.percent"
+local TopicName = require "framegate.protocol.topic_name"
 local Utf8 = require "framegate.protocol.utf8"
 
 local Effects = {}
 
 local MAX_STATE = 4096 -- bytes before encoding
-local MAX_TOPIC = 255 -- bytes
+local MAX_USER = 255 -- bytes
 
 local function check_topic(topic)
-  if type(topic) ~= "string" or topic == "" or #topic > MAX_TOPIC or not Utf8.is_valid(topic) then
-    return nil, "a topic is 1 to " .. MAX_TOPIC .. " bytes of UTF-8"
+  if not TopicName.is_valid(topic) then
+    return nil, "a topic is " .. TopicName.RULE
   end
   return topic
 end
@@ -36,7 +37,7 @@ end
 
 local function close_effect(code, reason)
   if type(code) ~= "number" or not CloseCode.is_sendable(code) then
-    return nil, "ws-close takes the code 1000 or 3000 to 4999"
+    return nil, "ws-close takes the code " .. CloseCode.SENDABLE
   end
   if reason == nil or reason == cjson.null then
     reason = ""
@@ -55,8 +56,8 @@ local function state_effect(value)
 end
 
 local function user_effect(value)
-  if type(value) ~= "string" or #value > MAX_TOPIC or not Utf8.is_valid(value) then
-    return nil, "ws-user is a text of at most " .. MAX_TOPIC .. " bytes"
+  if type(value) ~= "string" or #value > MAX_USER or not Utf8.is_valid(value) then
+    return nil, "ws-user is a text of at most " .. MAX_USER .. " bytes"
   end
   return { kind = "user", value = value }
 end

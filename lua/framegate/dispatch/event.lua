@@ -3,6 +3,7 @@
 
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
+local Percent = require "framegate.protocol.percent"
 
 local concat, find, gsub = table.concat, string.find, string.gsub
 
@@ -14,7 +15,7 @@ local concat, find, gsub = table.concat, string.find, string.gsub
 ---@field number integer? 0 is open
 ---@field state string? of the connection, percent-encoded
 ---@field content_type string? of a message
----@field ended { code: integer, reason: string, duration: integer }? of a close
+---@field ended { code: integer, reason: string, duration: integer }? of a close: the reason percent-encoded, the duration in ms
 ---@field body string empty for open and close
 ---@field is_text boolean whether the body is UTF-8
 ---@field since number when it was handed to dispatch, in seconds
@@ -92,11 +93,12 @@ end
 --- The id of a close event holds no number, so that whoever finds the socket when its worker was killed
 --- gives the event the same id.
 ---@param connection Connection
----@param ended { code: integer, reason: string, duration: integer } the reason percent-encoded, the duration in ms
+---@param ended { code: integer, reason: string, seconds: number } how long the socket was there
 ---@return Event
 function Event.close(connection, ended)
   local event = new(connection, "close", connection.id .. "/close")
-  event.ended = ended
+  local milliseconds = math.floor(ended.seconds * 1000 + 0.5)
+  event.ended = { code = ended.code, reason = Percent.encode(ended.reason), duration = milliseconds }
   return event
 end
 

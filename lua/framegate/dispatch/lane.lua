@@ -75,10 +75,10 @@ end
 
 -- A worker that is going away closes its end after an answer. What a lane wrote there would be sent again, but nginx logs an error.
 local function connect(self)
-  local members = self.options.members_version()
-  if self.members ~= members then
+  local version = self.options.members_version()
+  if self.members ~= version then
     self:disconnect()
-    self.members = members
+    self.members = version
   end
   if self.socket then
     return self.socket

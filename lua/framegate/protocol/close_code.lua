@@ -17,6 +17,12 @@ CloseCode.INTERNAL_ERROR = 1011
 CloseCode.SERVICE_RESTART = 1012
 CloseCode.TRY_AGAIN_LATER = 1013
 
+--- What a handler may close with, in words, behind "code is".
+CloseCode.SENDABLE = "1000 or 3000 to 4999"
+
+--- A control frame holds 125 bytes, two of which are the code (RFC 6455 section 5.5).
+CloseCode.MAX_REASON_BYTES = 123
+
 --- Whether a peer may send this code: those of the IANA registry, and 3000 to 4999.
 ---@param code integer
 ---@return boolean
@@ -24,12 +30,12 @@ function CloseCode.is_receivable(code)
   return (code >= 1000 and code <= 1003) or (code >= 1007 and code <= 1014) or (code >= 3000 and code <= 4999)
 end
 
---- Whether a handler may close with this code: 1000 or 3000 to 4999, as the browser's WebSocket.close().
+--- Whether a handler may close with this code (SENDABLE), as the browser's WebSocket.close() has it.
 ---@param code integer
 ---@return boolean
 function CloseCode.is_sendable(code) return code == 1000 or (code >= 3000 and code <= 4999 and code % 1 == 0) end
 
---- The payload of a close frame. A reason is cut to what fits (125 bytes with the code), between characters.
+--- The payload of a close frame. A reason is cut to what fits, between characters.
 ---@param code integer? nothing for an empty payload
 ---@param reason string?
 ---@return string
@@ -38,8 +44,8 @@ function CloseCode.payload(code, reason)
     return ""
   end
   reason = reason or ""
-  while #reason > 123 or not Utf8.is_valid(reason) do
-    reason = reason:sub(1, math.min(#reason - 1, 123))
+  while #reason > CloseCode.MAX_REASON_BYTES or not Utf8.is_valid(reason) do
+    reason = reason:sub(1, math.min(#reason - 1, CloseCode.MAX_REASON_BYTES))
   end
   return string.char(bit.rshift(code, 8), bit.band(code, 0xFF)) .. reason
 end

@@ -12,13 +12,18 @@ local Handshake = require "framegate.protocol.handshake"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local EventMetrics = require "framegate.telemetry.event_metrics"
 local Log = require "framegate.runtime.log"
-local Members = require "framegate.cluster.members"
 local Random = require "framegate.runtime.random"
 local Record = require "framegate.socket.record"
 local Refusal = require "framegate.public.refusal"
 local Writer = require "framegate.socket.writer"
 
 local Accept = {}
+
+local members
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Accept.wire(worker) members = worker.members end
 
 -- What the handler learns of the handshake. Nothing else passes, least of all a client's own ce-* or ws-*.
 local PASSED =
@@ -74,7 +79,7 @@ local function location_settings(connection)
 end
 
 local function new_connection(headers)
-  local id = Members.node() .. Members.worker() .. Random.name(22)
+  local id = members:node() .. members:worker() .. Random.name(22)
   return location_settings(Connection.new {
     id = id,
     path = ngx.var.request_uri,

@@ -2,17 +2,23 @@
 
 local Config = require "framegate.config"
 local Log = require "framegate.runtime.log"
-local Members = require "framegate.cluster.members"
-local Registry = require "framegate.push.registry"
 
 local Admission = {}
+
+local members, registry
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Admission.wire(worker)
+  members, registry = worker.members, worker.registry
+end
 
 local has_warned = false
 
 local function warn_once()
   if not has_warned then
     has_warned = true
-    local count, remedy = Registry.count(), Config.capacity.remedy
+    local count, remedy = registry:count(), Config.capacity.remedy
     Log.warn(nil, "this worker holds ", count, " sockets and takes no more: raise ", remedy)
   end
 end
@@ -20,7 +26,7 @@ end
 --- Looks whether there is room for one more socket.
 ---@return table? refusal as Refusal.send takes it; nil when there is room
 function Admission.check()
-  if Members.has_left() then
+  if members:has_left() then
     return {
       cause = "leaving",
       status = 503,
@@ -28,7 +34,7 @@ function Admission.check()
       headers = { ["Retry-After"] = 0 },
     }
   end
-  if Registry.count() < Config.capacity.sockets then
+  if registry:count() < Config.capacity.sockets then
     return nil
   end
   warn_once()
@@ -48,7 +54,7 @@ function Admission.limit_key()
   if #address == 16 then
     address = address:sub(1, 8)
   end
-  return address .. Members.generation()
+  return address .. members:generation()
 end
 
 return Admission

@@ -1,12 +1,12 @@
 -- Frames that nobody asked for: to one connection, a topic, a user or everybody, on all workers. A frame is built once,
 -- however many sockets get it.
 
-local Bus = require "framegate.cluster.bus"
 local Counters = require "framegate.telemetry.counters"
-local Members = require "framegate.cluster.members"
 local Outbox = require "framegate.push.outbox"
 
+---@class Push
 local Push = {}
+Push.__index = Push
 
 local REQUESTED = Counters.place "framegate_pushes_total"
 local KINDS = { publish = "topic", send_to_user = "user", broadcast = "broadcast" }
@@ -14,8 +14,12 @@ local KINDS = { publish = "topic", send_to_user = "user", broadcast = "broadcast
 -- A connection's id begins with the names of its node (4) and its worker (6).
 local NODE, WORKER = 4, 6
 
-local function worker_of(id)
-  if id:sub(1, NODE) ~= Members.node() then
+---@param parts { node: string, bus: Bus } the id of this node
+---@return Push
+function Push.new(parts) return setmetatable({ node = parts.node, bus = parts.bus }, Push) end
+
+local function worker_of(self, id)
+  if id:sub(1, NODE) ~= self.node then
     return nil
   end
   return id:sub(NODE + 1, NODE + WORKER)
@@ -28,13 +32,13 @@ end
 ---@param frame string?
 ---@return table? result
 ---@return string? err "gone", or "timeout" when its worker did not answer
-function Push.ask(id, op, args, frame)
-  local worker = worker_of(id)
+function Push:ask(id, op, args, frame)
+  local worker = worker_of(self, id)
   if not worker then
     return nil, "gone"
   end
   args.id = id
-  local result, err = Bus.call(worker, op, args, frame)
+  local result, err = self.bus:call(worker, op, args, frame)
   if not result or result.gone then
     return nil, err or "gone"
   end
@@ -56,9 +60,9 @@ end
 ---@param is_text boolean
 ---@return { delivered: integer, dropped: integer }? counts
 ---@return string? err "gone" or "timeout"
-function Push.send(id, payload, is_text)
+function Push:send(id, payload, is_text)
   Counters.count(REQUESTED.connection)
-  return Push.ask(id, "send", {}, Outbox.build(payload, is_text))
+  return self:ask(id, "send", {}, Outbox.build(payload, is_text))
 end
 
 --- A frame to many.
@@ -67,17 +71,17 @@ end
 ---@param payload string
 ---@param is_text boolean
 ---@return { delivered: integer, dropped: integer } over all workers
-function Push.to_many(op, args, payload, is_text)
+function Push:to_many(op, args, payload, is_text)
   Counters.count(REQUESTED[KINDS[op]])
-  return sum(Bus.call_all(op, args, Outbox.build(payload, is_text)))
+  return sum(self.bus:call_all(op, args, Outbox.build(payload, is_text)))
 end
 
 --- A frame to a topic from an answer of the handler: nobody waits for the counts.
 ---@param effect { topic: string, payload: string, is_text: boolean, except_self: boolean? }
 ---@param id string of the connection whose event was answered
-function Push.publish_effect(effect, id)
+function Push:publish_effect(effect, id)
   Counters.count(REQUESTED.topic)
-  Bus.tell_all(
+  self.bus:tell_all(
     "publish",
     { topic = effect.topic, except = effect.except_self and id or nil },
     Outbox.build(effect.payload, effect.is_text)

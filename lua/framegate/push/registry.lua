@@ -1,129 +1,134 @@
 -- The sockets that this worker holds: by id, by topic, by user.
 
-local Config = require "framegate.config"
 local IndexedSet = require "framegate.push.indexed_set"
+local Topic = require "framegate.push.topic"
 
+---@class Registry
 local Registry = {}
+Registry.__index = Registry
 
-local by_id = {}
-local count = 0
-local topics, users = {}, {}
-
-local function join(groups, name, connection)
-  local group = groups[name]
-  if not group then
-    group = IndexedSet.new()
-    groups[name] = group
-  end
-  group:add(connection)
+---@param options { max_topics: integer } of one connection
+---@return Registry
+function Registry.new(options)
+  return setmetatable({
+    max_topics = options.max_topics,
+    by_id = {},
+    connections = 0,
+    topics = {}, -- by name
+    users = {}, -- sets of connections, by name of the user
+  }, Registry)
 end
 
-local function part(groups, name, connection)
-  local group = groups[name]
-  if group and group:remove(connection) and group.count == 0 then
-    groups[name] = nil
+local function leave_user(self, connection)
+  local set = self.users[connection.user]
+  set:remove(connection)
+  if set.count == 0 then
+    self.users[connection.user] = nil
   end
 end
 
 ---@param connection Connection
-function Registry.add(connection)
-  by_id[connection.id] = connection
-  count = count + 1
+function Registry:add(connection)
+  self.by_id[connection.id] = connection
+  self.connections = self.connections + 1
 end
 
---- Takes a connection out, and all that was known of it.
+--- Takes a connection out: it has no topics any more, and is none of its user's. The name of the user stays with it.
 ---@param connection Connection
-function Registry.remove(connection)
-  if by_id[connection.id] ~= connection then
+function Registry:remove(connection)
+  if self.by_id[connection.id] ~= connection then
     return
   end
-  by_id[connection.id] = nil
-  count = count - 1
-  for topic in pairs(connection.topics or {}) do
-    part(topics, topic, connection)
+  self.by_id[connection.id] = nil
+  self.connections = self.connections - 1
+  while connection.topics do
+    self:unsubscribe(connection, connection.topics[#connection.topics])
   end
-  connection.topics = nil
   if connection.user then
-    part(users, connection.user, connection)
+    leave_user(self, connection)
   end
-end
-
-local function count_of(names)
-  local number = 0
-  for _ in pairs(names) do
-    number = number + 1
-  end
-  return number
 end
 
 --- Subscribes a connection to a topic.
 ---@param connection Connection
----@param topic string 1 to 255 bytes of UTF-8
+---@param name string of the topic, as protocol/topic_name.lua allows it
 ---@return boolean? ok
 ---@return string? err when the connection has MAX_TOPICS topics
-function Registry.subscribe(connection, topic)
-  local own = connection.topics or {}
-  if own[topic] then
+function Registry:subscribe(connection, name)
+  if Topic.has(connection, name) then
     return true
   end
-  if count_of(own) >= Config.MAX_TOPICS then
-    return nil, ("a connection may have %d topics at most (MAX_TOPICS)"):format(Config.MAX_TOPICS)
+  if Topic.count_of(connection) >= self.max_topics then
+    return nil, ("a connection may have %d topics at most (MAX_TOPICS)"):format(self.max_topics)
   end
-  own[topic] = true
-  connection.topics = own
-  join(topics, topic, connection)
+  local topic = self.topics[name]
+  if not topic then
+    topic = Topic.new(name)
+    self.topics[name] = topic
+  end
+  topic:add(connection)
   return true
 end
 
 ---@param connection Connection
----@param topic string
-function Registry.unsubscribe(connection, topic)
-  if connection.topics and connection.topics[topic] then
-    connection.topics[topic] = nil
-    part(topics, topic, connection)
+---@param name string
+function Registry:unsubscribe(connection, name)
+  if not Topic.has(connection, name) then
+    return
+  end
+  local topic = self.topics[name]
+  topic:remove(connection)
+  if topic.subscribers.count == 0 then
+    self.topics[name] = nil
   end
 end
 
 --- Names the user of a connection; nil takes the name away.
 ---@param connection Connection
 ---@param user string?
-function Registry.name_user(connection, user)
+function Registry:name_user(connection, user)
   if connection.user then
-    part(users, connection.user, connection)
+    leave_user(self, connection)
   end
   connection.user = user
   if user then
-    join(users, user, connection)
+    local set = self.users[user] or IndexedSet.new()
+    self.users[user] = set
+    set:add(connection)
   end
 end
 
 ---@param id string
 ---@return Connection?
-function Registry.get(id) return by_id[id] end
+function Registry:get(id) return self.by_id[id] end
 
 ---@param name string
 ---@return IndexedSet? subscribers nil when there are none
-function Registry.topic(name) return topics[name] end
+function Registry:topic(name)
+  local topic = self.topics[name]
+  return topic and topic.subscribers
+end
 
 ---@param name string
----@return IndexedSet?
-function Registry.user(name) return users[name] end
+---@return IndexedSet? connections nil when there are none
+function Registry:user(name) return self.users[name] end
 
 --- Every connection, by id.
 ---@return table<string, Connection>
-function Registry.all() return by_id end
+function Registry:all() return self.by_id end
 
 --- How many subscribers each topic has.
 ---@return table<string, integer>
-function Registry.topic_counts()
+function Registry:topic_counts()
   local counts = {}
-  for name, group in pairs(topics) do
-    counts[name] = group.count
+  for name, topic in pairs(self.topics) do
+    counts[name] = topic.subscribers.count
   end
   return counts
 end
 
+--- How many connections there are.
 ---@return integer
-function Registry.count() return count end
+function Registry:count() return self.connections end
 
 return Registry

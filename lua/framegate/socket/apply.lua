@@ -5,11 +5,17 @@ local EventMetrics = require "framegate.telemetry.event_metrics"
 local HttpStatus = require "framegate.protocol.http_status"
 local Log = require "framegate.runtime.log"
 local Percent = require "framegate.protocol.percent"
-local Push = require "framegate.push.push"
 local Record = require "framegate.socket.record"
-local Registry = require "framegate.push.registry"
 
 local Apply = {}
+
+local registry, push
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Apply.wire(worker)
+  registry, push = worker.registry, worker.push
+end
 
 local function send_error(self, event, error)
   error.id = event.id
@@ -23,7 +29,7 @@ local function report(self, event, err)
 end
 
 -- A socket that is refused, or gone, has nothing that could be changed.
-local function is_registered(self) return Registry.get(self.id) ~= nil end
+local function is_registered(self) return registry:get(self.id) ~= nil end
 
 local APPLY = {
   send = function(self, effect) self:send(effect.payload, effect.is_text) end,
@@ -36,12 +42,12 @@ local APPLY = {
   end,
   user = function(self, effect)
     if is_registered(self) then
-      Registry.name_user(self, effect.value ~= "" and effect.value or nil)
+      registry:name_user(self, effect.value ~= "" and effect.value or nil)
     end
   end,
   subscribe = function(self, effect)
     for _, topic in ipairs(is_registered(self) and effect.topics or {}) do
-      local ok, err = Registry.subscribe(self, topic)
+      local ok, err = registry:subscribe(self, topic)
       if not ok then
         return err
       end
@@ -49,10 +55,10 @@ local APPLY = {
   end,
   unsubscribe = function(self, effect)
     for _, topic in ipairs(effect.topics) do
-      Registry.unsubscribe(self, topic)
+      registry:unsubscribe(self, topic)
     end
   end,
-  publish = function(self, effect) Push.publish_effect(effect, self.id) end,
+  publish = function(self, effect) push:publish_effect(effect, self.id) end,
 }
 
 --- Carries out effects, in their order.
@@ -105,7 +111,7 @@ function Apply.close_answer(id, answer)
   end
   for _, effect in ipairs(effects) do
     if effect.kind == "publish" then
-      Push.publish_effect(effect, id)
+      push:publish_effect(effect, id)
     end
   end
 end

@@ -10,9 +10,7 @@ local Gc = require "framegate.runtime.gc"
 local Inbox = require "framegate.socket.inbox"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Outbox = require "framegate.push.outbox"
-local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
-local Registry = require "framegate.push.registry"
 local Traffic = require "framegate.telemetry.traffic"
 local semaphore = require "ngx.semaphore"
 
@@ -34,11 +32,13 @@ local semaphore = require "ngx.semaphore"
 local Connection = {}
 Connection.__index = Connection
 
-local dispatch
+local dispatch, registry
 
---- Runs when a worker is put together.
----@param worker { dispatch: Dispatch }
-function Connection.wire(worker) dispatch = worker.dispatch end
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Connection.wire(worker)
+  dispatch, registry = worker.dispatch, worker.registry
+end
 
 ---@param facts { id: string, path: string, handshake: string }
 ---@return Connection
@@ -162,8 +162,8 @@ local function announce_end(self)
   self.has_announced_end = true
   dispatch:submit(Event.close(self, {
     code = self.close_code or CloseCode.ABNORMAL,
-    reason = Percent.encode(self.close_reason or ""),
-    duration = math.floor((self.ended - self.opened) * 1000 + 0.5),
+    reason = self.close_reason or "",
+    seconds = self.ended - self.opened,
   }))
 end
 
@@ -217,7 +217,7 @@ end
 --- Enters the registry: from now on the socket counts, and its close event is owed.
 function Connection:register()
   if not self.is_refused then
-    Registry.add(self)
+    registry:add(self)
   end
 end
 
@@ -226,7 +226,7 @@ function Connection:finish()
   self.outbox:clear()
   self.has_ended, self.ended = true, ngx.now()
   Lifecycle.closed(self)
-  Registry.remove(self)
+  registry:remove(self)
   Gc.note_end()
   self:advance()
   dispatch:check_idle()

@@ -3,17 +3,18 @@
 
 local CloseCode = require "framegate.protocol.close_code"
 local Task = require "framegate.runtime.task"
-local Registry = require "framegate.push.registry"
 
 ---@class Drain
 ---@field reason { code: integer, text: string, cause: string }? why sockets are closed now; also those that open meanwhile
 local Drain = {}
 
-local lanes
+local lanes, registry
 
---- Runs when a worker is put together.
----@param worker { lanes: LanePool }
-function Drain.wire(worker) lanes = worker.lanes end
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Drain.wire(worker)
+  lanes, registry = worker.lanes, worker.registry
+end
 
 local STEP_SECONDS = 0.05
 local STOP_SECONDS = 1 -- over which the sockets of a gateway that stops are closed
@@ -21,7 +22,7 @@ local STOP_SECONDS = 1 -- over which the sockets of a gateway that stops are clo
 -- Each after the answer to the event it has in flight.
 local function close_some(ids, from, to, reason)
   for i = from, to do
-    local connection = Registry.get(ids[i])
+    local connection = registry:get(ids[i])
     if connection then
       connection:close_in_turn(reason.code, reason.text, reason.cause)
     end
@@ -30,7 +31,7 @@ end
 
 local function drain(reason, seconds)
   local ids = {}
-  for id in pairs(Registry.all()) do
+  for id in pairs(registry:all()) do
     ids[#ids + 1] = id
   end
   local began, closed = ngx.now(), 0

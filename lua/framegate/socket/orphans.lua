@@ -6,17 +6,17 @@ local Counters = require "framegate.telemetry.counters"
 local Event = require "framegate.dispatch.event"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
-local Members = require "framegate.cluster.members"
-local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
 
 local Orphans = {}
 
-local dispatch
+local dispatch, members
 
---- Runs when a worker is put together.
----@param worker { dispatch: Dispatch }
-function Orphans.wire(worker) dispatch = worker.dispatch end
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Orphans.wire(worker)
+  dispatch, members = worker.dispatch, worker.members
+end
 
 local WORKERS_KILLED = Counters.place "framegate_workers_killed_total"
 local SCAN_SECONDS = 10
@@ -32,14 +32,14 @@ local function send_close_event(orphan)
   Lifecycle.killed(orphan)
   dispatch:submit(Event.close(orphan, {
     code = CloseCode.ABNORMAL,
-    reason = Percent.encode(REASON),
-    duration = math.floor((ngx.now() - orphan.opened) * 1000 + 0.5),
+    reason = REASON,
+    seconds = ngx.now() - orphan.opened,
   }))
 end
 
 local function recover(name)
   Counters.count(WORKERS_KILLED)
-  local orphans = Record.of_worker(Members.node() .. name)
+  local orphans = Record.of_worker(members:node() .. name)
   for _, orphan in ipairs(orphans) do
     send_close_event(orphan)
   end
@@ -48,7 +48,7 @@ end
 
 --- Looks for workers that were killed, and sends the close events of their sockets.
 function Orphans.scan()
-  for _, name in ipairs(Members.claim_dead()) do
+  for _, name in ipairs(members:claim_dead()) do
     recover(name)
   end
 end

@@ -15,8 +15,8 @@ function ConnectionInfo.address(connection) return connection.handshake:match("\
 ---@return table
 function ConnectionInfo.of(connection)
   local topics = {}
-  for topic in pairs(connection.topics or {}) do
-    topics[#topics + 1] = topic
+  for i, topic in ipairs(connection.topics or {}) do
+    topics[i] = topic
   end
   table.sort(topics)
   local traffic = connection.traffic

@@ -1,19 +1,25 @@
--- What a worker does with its own sockets when it, or another worker, asks for it. Each function takes `args` and the bytes
+-- What a worker does with its own sockets when it, or another worker, asks for it. Each operation takes `args` and the bytes
 -- of a frame, and returns a result that can travel as JSON.
 
 local Counters = require "framegate.telemetry.counters"
 local Drain = require "framegate.socket.drain"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Gc = require "framegate.runtime.gc"
-local Registry = require "framegate.push.registry"
 local Stats = require "framegate.worker.stats"
 
+---@class Operations
+---@field private registry Registry
 local Operations = {}
+Operations.__index = Operations
 
 local GONE = { gone = true }
 
 local DELIVERED = Counters.place "framegate_pushes_delivered_total"
 local DROPPED = Counters.place "framegate_pushes_dropped_total"
+
+---@param parts { registry: Registry }
+---@return Operations
+function Operations.new(parts) return setmetatable({ registry = parts.registry }, Operations) end
 
 local function counted(kind, delivered, dropped)
   Counters.count(DELIVERED[kind], delivered)
@@ -50,30 +56,30 @@ local function members(group)
   end
 end
 
-local function everybody()
+local function everybody(self)
   local id, connection
   return function()
-    id, connection = next(Registry.all(), id)
+    id, connection = next(self.registry:all(), id)
     return id, connection
   end
 end
 
 --- A frame to all subscribers of a topic.
-function Operations.publish(args, frame)
-  return deliver("topic", members(Registry.topic(args.topic)), frame, args.except)
+function Operations:publish(args, frame)
+  return deliver("topic", members(self.registry:topic(args.topic)), frame, args.except)
 end
 
 --- A frame to all connections of a user.
-function Operations.send_to_user(args, frame)
-  return deliver("user", members(Registry.user(args.user)), frame, args.except)
+function Operations:send_to_user(args, frame)
+  return deliver("user", members(self.registry:user(args.user)), frame, args.except)
 end
 
 --- A frame to every connection.
-function Operations.broadcast(args, frame) return deliver("broadcast", everybody(), frame, args.except) end
+function Operations:broadcast(args, frame) return deliver("broadcast", everybody(self), frame, args.except) end
 
 --- A frame to one connection.
-function Operations.send(args, frame)
-  local connection = Registry.get(args.id)
+function Operations:send(args, frame)
+  local connection = self.registry:get(args.id)
   if not connection or connection.outbox.is_closed then
     return GONE
   end
@@ -81,8 +87,8 @@ function Operations.send(args, frame)
   return counted("connection", taken and 1 or 0, taken and 0 or 1)
 end
 
-function Operations.close(args)
-  local connection = Registry.get(args.id)
+function Operations:close(args)
+  local connection = self.registry:get(args.id)
   if not connection then
     return GONE
   end
@@ -90,32 +96,32 @@ function Operations.close(args)
   return { closed = true }
 end
 
-function Operations.subscribe(args)
-  local connection = Registry.get(args.id)
+function Operations:subscribe(args)
+  local connection = self.registry:get(args.id)
   if not connection then
     return GONE
   end
-  local ok, err = Registry.subscribe(connection, args.topic)
+  local ok, err = self.registry:subscribe(connection, args.topic)
   return { ok = ok, err = err }
 end
 
-function Operations.unsubscribe(args)
-  local connection = Registry.get(args.id)
+function Operations:unsubscribe(args)
+  local connection = self.registry:get(args.id)
   if not connection then
     return GONE
   end
-  Registry.unsubscribe(connection, args.topic)
+  self.registry:unsubscribe(connection, args.topic)
   return { ok = true }
 end
 
 --- The facts of one connection.
-function Operations.describe(args)
-  local connection = Registry.get(args.id)
+function Operations:describe(args)
+  local connection = self.registry:get(args.id)
   return connection and { connection = ConnectionInfo.of(connection) } or GONE
 end
 
 -- A page of facts: in the order of ids, from the one after `args.after`, at most `args.limit`.
-local function page(connections, args)
+local function page(self, connections, args)
   local ids, facts = {}, {}
   for _, connection in connections do
     if connection.id > args.after then
@@ -124,25 +130,25 @@ local function page(connections, args)
   end
   table.sort(ids)
   for i = 1, math.min(#ids, args.limit) do
-    facts[i] = ConnectionInfo.of(Registry.get(ids[i]))
+    facts[i] = ConnectionInfo.of(self.registry:get(ids[i]))
   end
   return facts
 end
 
 --- Connections, a page at a time.
-function Operations.list(args) return { connections = page(everybody(), args), count = Registry.count() } end
+function Operations:list(args) return { connections = page(self, everybody(self), args), count = self.registry:count() } end
 
 --- How many subscribers each topic has.
-function Operations.count_topics() return { topics = Registry.topic_counts() } end
+function Operations:count_topics() return { topics = self.registry:topic_counts() } end
 
 --- Who subscribes to a topic, a page at a time.
-function Operations.list_topic(args)
-  local group = Registry.topic(args.topic)
-  return { connections = page(members(group), args), count = group and group.count or 0 }
+function Operations:list_topic(args)
+  local group = self.registry:topic(args.topic)
+  return { connections = page(self, members(group), args), count = group and group.count or 0 }
 end
 
 --- The facts of this worker.
-function Operations.describe_worker() return Stats.facts() end
+function Operations.describe_worker() return Stats.read() end
 
 --- The gateway stops. Workers from before a reload were told to go then, and hear no more of it from nginx.
 function Operations.stop()

@@ -2,32 +2,22 @@
 -- has ended and every event was answered, lanes, links and threads end too. Any of them would keep the process alive.
 
 local Threads = require "framegate.runtime.threads"
-local Bus = require "framegate.cluster.bus"
 local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
-local Members = require "framegate.cluster.members"
-local Mesh = require "framegate.cluster.mesh"
-local Registry = require "framegate.push.registry"
 local Flusher = require "framegate.push.flusher"
 
 local Shutdown = {}
 
-local dispatch, lanes
-
---- Runs when a worker is put together.
----@param worker { dispatch: Dispatch, lanes: LanePool }
-function Shutdown.wire(worker)
-  dispatch, lanes = worker.dispatch, worker.lanes
-end
-
 local SUCCESSOR_SECONDS = 5
+
+local members, mesh, bus, registry, dispatch, lanes
 
 -- A reload has started younger workers, with a later configuration; a stop has not.
 local function close_sockets()
-  if Members.is_last_configuration() then
-    Bus.call_all("stop", {})
+  if members:is_last_configuration() then
+    bus:call_all("stop", {})
   elseif Config.DRAIN_SECONDS > 0 then
     Drain.begin(
       { code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded", cause = "reload" },
@@ -38,12 +28,12 @@ end
 
 -- A request of the control API may still wait for the other workers.
 local function end_links()
-  while Bus.is_busy() do
+  while bus:is_busy() do
     ngx.sleep(0.02)
   end
-  Mesh.stop()
+  bus:stop()
   Flusher.stop()
-  Members.leave()
+  members:leave()
 end
 
 -- A lane keeps the memory it has used, so after many sockets the lanes end first; then the garbage is collected.
@@ -57,16 +47,23 @@ end
 
 --- No event is in flight and none waits: dispatch calls this.
 function Shutdown.on_idle()
-  if Members.has_left() or Registry.count() > 0 then
+  if members:has_left() or registry:count() > 0 then
     return
   end
-  if not Members.is_leaving() then
+  if not members:is_leaving() then
     return give_memory_back()
   end
-  Members.retire()
+  members:retire()
   lanes:close()
   Threads.stop()
   ngx.timer.at(0, end_links)
+end
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Shutdown.wire(worker)
+  members, mesh, bus, registry = worker.members, worker.mesh, worker.bus, worker.registry
+  dispatch, lanes = worker.dispatch, worker.lanes
 end
 
 --- Begins to watch, in a worker. A timer far in the future fires early, with `premature`, when nginx tells the worker to exit.
@@ -74,8 +71,8 @@ function Shutdown.watch()
   ngx.timer.at(365 * 86400, function()
     -- nginx 1.22 runs this outside its event loop; a thread that a semaphore wakes here would sleep until the next event.
     ngx.sleep(0.001)
-    Mesh.begin_to_leave()
-    Members.await_successor(SUCCESSOR_SECONDS)
+    mesh:begin_to_leave()
+    members:await_successor(SUCCESSOR_SECONDS)
     close_sockets()
     dispatch:check_idle()
   end)

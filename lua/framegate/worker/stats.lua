@@ -1,45 +1,43 @@
--- What this worker tells of itself.
+-- Statistics of this worker, as GET /status and GET /metrics show them.
 
-local Members = require "framegate.cluster.members"
 local Inbox = require "framegate.socket.inbox"
-local Mesh = require "framegate.cluster.mesh"
 local Outbox = require "framegate.push.outbox"
 local Process = require "framegate.runtime.process"
-local Registry = require "framegate.push.registry"
 
 local Stats = {}
 
-local lanes, queue
-
---- Runs when a worker is put together.
----@param worker { lanes: LanePool, queue: EventQueue }
-function Stats.wire(worker)
-  lanes, queue = worker.lanes, worker.queue
-end
+local members, mesh, registry, lanes, queue
 
 ---@class WorkerStats
 ---@field name string
 ---@field pid integer
 ---@field configuration integer
----@field is_leaving boolean whether it was told to go
+---@field is_leaving boolean whether it is shutting down
 ---@field connections integer
 ---@field memory integer bytes, as the system counts them
 ---@field lua_memory integer bytes
 ---@field lanes { open: integer, busy: integer }
 ---@field for_lane integer events that wait for a lane
 ---@field for_retry integer events that wait to be sent again
----@field queued integer messages that wait for the answer to the one before
+---@field queued integer messages that wait for the answer to the one in front of them
 ---@field outbox integer bytes that wait to be sent to clients
 ---@field links { linked: integer, missing: integer }
 
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Stats.wire(worker)
+  members, mesh, registry = worker.members, worker.mesh, worker.registry
+  lanes, queue = worker.lanes, worker.queue
+end
+
 ---@return WorkerStats
-function Stats.facts()
+function Stats.read()
   return {
-    name = Members.worker(),
+    name = members:worker(),
     pid = ngx.worker.pid(),
-    configuration = Members.configuration(),
-    is_leaving = Members.is_leaving(),
-    connections = Registry.count(),
+    configuration = members:configuration(),
+    is_leaving = members:is_leaving(),
+    connections = registry:count(),
     memory = Process.memory(),
     lua_memory = math.floor(collectgarbage("count") * 1024),
     lanes = lanes:state(),
@@ -47,7 +45,7 @@ function Stats.facts()
     for_retry = queue:count() - queue:for_lane(),
     queued = Inbox.total(),
     outbox = Outbox.total(),
-    links = Mesh.state(),
+    links = mesh:state(),
   }
 end
 

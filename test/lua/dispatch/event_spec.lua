@@ -105,7 +105,7 @@ describe("an event", function()
 
   it("of closing, whose id holds no number", function()
     local event =
-      Event.close(connection { events = 3, state = "s" }, { code = 1001, reason = "going%20away", duration = 1234 })
+      Event.close(connection { events = 3, state = "s" }, { code = 1001, reason = "going away", seconds = 1.2341 })
     local _, headers, body = parse(request_of(event))
     assert.are.same(
       with_headers {
@@ -127,7 +127,7 @@ describe("an event", function()
   it("of closing, told by who does not know the number, leaves it out", function()
     local facts = connection()
     facts.events = nil
-    local event = Event.close(facts, { code = 1006, reason = "", duration = 0 })
+    local event = Event.close(facts, { code = 1006, reason = "", seconds = 0 })
     local _, headers = parse(request_of(event))
     assert.is_nil(headers["ce-eventnumber"])
     assert.are.equal("", headers["ce-closereason"])
@@ -218,7 +218,7 @@ describe("the content type of a message", function()
   it("is not told of other events", function()
     assert.is_nil(request_of(Event.open(connection())):find("content-type", 1, true))
     assert.is_nil(
-      request_of(Event.close(connection(), { code = 1000, reason = "", duration = 0 })):find("content-type", 1, true)
+      request_of(Event.close(connection(), { code = 1000, reason = "", seconds = 0 })):find("content-type", 1, true)
     )
   end)
 end)
@@ -241,7 +241,7 @@ describe("an event in a batch", function()
   it("is a JSON object with path, headers and body", function()
     assert.is_string(check(Event.open(connection())).body)
     assert.is_string(
-      check(Event.close(connection { state = "s" }, { code = 4000, reason = "a%22b", duration = 5 })).body
+      check(Event.close(connection { state = "s" }, { code = 4000, reason = 'a"b', seconds = 0.005 })).body
     )
     assert.is_string(check(Event.message(connection { state = "%22" }, "hello", true)).body)
   end)
