@@ -8,6 +8,11 @@ end
 
 local Config = require "framegate.config"
 
+-- ngx_lua has no number for HTTP/1.2 and above, which are 1.1 to a recipient that knows no more (RFC 9110 section 2.5). The
+-- vendored library keeps this function when it is loaded.
+local http_version = ngx.req.http_version
+rawset(ngx.req, "http_version", function() return http_version() or 1.1 end)
+
 local Start = {}
 
 -- With what they require in turn these are all modules.

@@ -167,11 +167,13 @@ function Values.network(text)
   return text
 end
 
---- An origin as RFC 6454 writes it, `https://*.example.com`, or `*`.
+--- An origin as RFC 6454 writes it, `https://*.example.com`, `file://` and `null`, which pages of files have, or `*`.
 function Values.origin(text)
   local origin = text:lower()
   if
     origin == "*"
+    or origin == "null"
+    or origin == "file://"
     or origin:match("^%l[%w+%.%-]*://[%w%.%-_]+:?%d*$")
     or origin:match("^%l+://%*%.[%w%.%-_]+:?%d*$")
     or origin:match("^%l+://%[[%x:%.]+%]:?%d*$")
