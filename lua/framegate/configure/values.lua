@@ -190,7 +190,7 @@ function Values.rate(text)
     return 0
   end
   local value = text:match("^%d+%.?%d*$") and tonumber(text)
-  if not value or value > 1000000 or (value > 0 and value < 0.01) then
+  if not value or value > 1000000 or value < 0.01 then
     return nil, "frames a second from 0.01 to 1000000, or off"
   end
   return value
