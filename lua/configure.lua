@@ -11,8 +11,13 @@ package.path = project .. "/lua/?.lua;" .. package.path
 local Account = require "framegate.configure.account"
 local Capacity = require "framegate.configure.capacity"
 local Certificate = require "framegate.configure.certificate"
+local Locations = require "framegate.configure.locations"
+local LogFile = require "framegate.configure.log_file"
+local MeshPort = require "framegate.configure.mesh_port"
+local Names = require "framegate.configure.names"
 local NginxFiles = require "framegate.configure.nginx_files"
 local Ports = require "framegate.configure.ports"
+local RunDirectory = require "framegate.configure.run_directory"
 local Variables = require "framegate.configure.variables"
 local cjson = require "cjson"
 
@@ -25,12 +30,6 @@ end
 
 local function quoted(path) return "'" .. path:gsub("'", "'\\''") .. "'" end
 
-local function shell(command)
-  if os.execute(command) ~= 0 then
-    fail { "could not prepare " .. run .. ": this failed: " .. command }
-  end
-end
-
 local function output(command)
   local pipe = io.popen(command)
   local text = pipe:read("*a")
@@ -38,30 +37,109 @@ local function output(command)
   return (text:gsub("%s+$", ""))
 end
 
+-- No mode is left to the umask of the start.
+local function shell(command)
+  local said = output("umask 022; { " .. command .. "; } 2>&1 || echo failed")
+  if said ~= "" then
+    fail { ("could not prepare %s: %s"):format(run, said:match("^[^\n]*: (.-)\n?failed$") or command) }
+  end
+end
+
+-- A file counts when it is complete: a full disk leaves the one before.
 local function write(path, text, is_secret)
   local temporary = path .. ".new"
   if is_secret then
     shell(("rm -f %s; umask 077; : >%s"):format(quoted(temporary), quoted(temporary)))
   end
   local file, err = io.open(temporary, "w")
-  if not file then
-    fail { "could not write " .. err }
+  local is_written = file ~= nil
+  if file then
+    is_written, err = file:write(text)
+    if is_written then
+      is_written, err = file:flush()
+    end
+    file:close()
   end
-  file:write(text)
-  file:close()
-  assert(os.rename(temporary, path))
+  if is_written then
+    is_written, err = os.rename(temporary, path)
+  end
+  if not is_written then
+    os.remove(temporary)
+    fail { ("could not write %s: %s"):format(path, tostring(err):match("[^:]*$"):gsub("^%s+", "")) }
+  end
+end
+
+local function words(text)
+  local all = {}
+  for word in (text or ""):gmatch("[^%z%s]+") do
+    all[#all + 1] = word
+  end
+  return all
+end
+
+local function environment_names()
+  local file = io.open("/proc/self/environ", "rb")
+  local names = {}
+  for name in (file and file:read("*a") or ""):gmatch("([^%z=]+)=[^%z]*") do
+    names[#names + 1] = name
+  end
+  return names
+end
+
+local function check_locations()
+  local problems = {}
+  for _, path in ipairs(words(output(("ls -1 %s/nginx/locations.d/*.conf 2>/dev/null"):format(quoted(project))))) do
+    local file, err = io.open(path)
+    local short = path:sub(#project + 2)
+    if not file then
+      problems[#problems + 1] = ("%s: cannot be read (%s): change its mode"):format(short, err:match("[^ ][^:]*$"))
+    else
+      for _, problem in ipairs(Locations.check(short, file:read("*a"))) do
+        problems[#problems + 1] = problem
+      end
+      file:close()
+    end
+  end
+  return problems
+end
+
+local function stop_at(problem)
+  if problem then
+    fail(type(problem) == "table" and problem or { problem })
+  end
+end
+
+local function stop_at_any(problems)
+  if problems[1] then
+    fail(problems)
+  end
 end
 
 local settings, problems = Variables.read(os.getenv, run)
-if not settings then
-  fail(problems)
+-- FRAMEGATE_ENV_NAMES: what the file of settings names; cli/environment.ts has read it.
+local misspelt, name_notes = Names.check(words(os.getenv "FRAMEGATE_ENV_NAMES"), environment_names())
+for _, problem in ipairs(problems or {}) do
+  misspelt[#misspelt + 1] = problem
 end
-if #(run .. "/internal/dispatch.sock") > 107 then
-  fail { run .. ": a unix socket's path may have 107 bytes at most (unix(7)): choose a shorter RUN_DIR" }
-end
-if run:find("[%s;{}\"'$\\]") or project:find("[%s;{}\"'$\\]") then
-  fail { "nginx cannot take a path with spaces, quotes or any of ; { } $ in it: " .. project .. ", " .. run }
-end
+stop_at_any(misspelt)
+stop_at(RunDirectory.path_problem(run, project))
+stop_at_any(check_locations())
+
+local machine = {
+  project = project,
+  run = run,
+  uid = output("id -u"),
+  is_root = output("id -u") == "0",
+  user = output("id -un"),
+  group = output("id -gn"),
+  open_files = tonumber(output("ulimit -Hn")) or 1048576,
+  processors = tonumber(output("getconf _NPROCESSORS_ONLN")),
+  has_ipv6 = io.open("/proc/net/if_inet6") ~= nil,
+  exists = function(path) return io.open(path) ~= nil end,
+  output = output,
+  quoted = quoted,
+}
+stop_at(RunDirectory.prepare(run, machine))
 
 local function prepare(command)
   local paths = { RUN = run, TARGET = target, PROJECT = project }
@@ -72,56 +150,11 @@ prepare "mkdir -p RUN/internal RUN/handler RUN/temp RUN/nginx/generated TARGET/n
 prepare "chmod 0700 RUN/internal"
 prepare "mkdir -p -m 0750 RUN/control"
 
-local log_folder = settings.SOCKET_LOG:match("^(/.*)/[^/]*$")
-if log_folder and output("test -d " .. quoted(log_folder) .. " && echo there") ~= "there" then
-  fail { ("SOCKET_LOG=%s: expected a file in a folder that is there"):format(settings.SOCKET_LOG) }
-end
-
-local refused = Certificate.check(settings, run)
-if refused then
-  fail { refused }
-end
-
--- The workers' own port: a free one, kept while this gateway runs, so that workers of before and after a reload meet.
-local function mesh_port()
-  local pid = (io.open(run .. "/nginx.pid") or io.popen("true")):read("*l")
-  local kept = io.open(run .. "/settings.json")
-  local before = kept and cjson.decode(kept:read("*a")).mesh_port
-  if before and pid and io.open("/proc/" .. pid .. "/stat") then
-    return before
-  end
-  local taken = {}
-  for _, table_name in ipairs { "tcp", "tcp6" } do
-    local file = io.open("/proc/net/" .. table_name)
-    for port in (file and file:read("*a") or ""):gmatch(":(%x%x%x%x) ") do
-      taken[tonumber(port, 16)] = true
-    end
-  end
-  local random = io.open("/dev/urandom", "rb")
-  local port
-  repeat
-    local a, b = random:read(2):byte(1, 2)
-    port = 10000 + (a * 256 + b) % 20000 -- below the ports that the kernel gives to clients
-  until not taken[port]
-  return port
-end
-settings.mesh_port = mesh_port()
+stop_at(Certificate.check(settings, run))
+settings.mesh_port = MeshPort.choose(run)
 settings.ports = Ports.plain(settings)
+machine.mesh_port = settings.mesh_port
 
-local machine = {
-  project = project,
-  run = run,
-  is_root = output("id -u") == "0",
-  user = output("id -un"),
-  group = output("id -gn"),
-  open_files = tonumber(output("ulimit -Hn")) or 1048576,
-  processors = tonumber(output("getconf _NPROCESSORS_ONLN")),
-  mesh_port = settings.mesh_port,
-  has_ipv6 = io.open("/proc/net/if_inet6") ~= nil,
-  exists = function(path) return io.open(path) ~= nil end,
-  output = output,
-  quoted = quoted,
-}
 if machine.open_files < Capacity.LEAST_FILES then
   fail {
     ("the limit of open files is %d, expected at least %d: raise it with ulimit -n"):format(
@@ -135,31 +168,23 @@ settings.capacity = machine.capacity
 
 local unfit, note
 machine.account, unfit, note = Account.choose(settings, machine)
-if unfit then
-  fail { unfit }
-end
+stop_at(unfit)
 settings.account = machine.account
+stop_at(LogFile.check(settings, machine))
 settings.notes = { Capacity.describe(machine.capacity), note }
+for _, line in ipairs(name_notes) do
+  settings.notes[#settings.notes + 1] = line
+end
 
 local files, missing = NginxFiles.files(settings, machine)
-if not files then
-  fail(missing)
-end
+stop_at(not files and missing)
 
 if machine.is_root then
   -- A folder that is its owner's already keeps the group that somebody may have given it.
   local account = machine.account or { name = machine.user, group = machine.group }
-  for _, folder in ipairs { run .. "/internal", run .. "/handler", run .. "/control", target .. "/temp" } do
-    local path = quoted(folder)
-    shell(
-      ('[ "$(stat -c %%U %s)" = %s ] || chown %s:%s %s'):format(
-        path,
-        account.name,
-        account.name,
-        quoted(account.group),
-        path
-      )
-    )
+  for _, folder in ipairs { run .. "/internal", run .. "/handler", run .. "/control" } do
+    local path, owner = quoted(folder), quoted(account.name .. ":" .. account.group)
+    shell(('[ "$(stat -c %%U %s)" = %s ] || chown -h %s %s'):format(path, account.name, owner, path))
   end
 end
 prepare "ln -sfn PROJECT/lua TARGET/lua"

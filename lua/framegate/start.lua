@@ -9,6 +9,11 @@ end
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 
+-- ngx_lua has no number for HTTP/1.2 and above, which are 1.1 to a recipient that knows no more (RFC 9110 section 2.5). The
+-- vendored library keeps this function when it is loaded.
+local http_version = ngx.req.http_version
+rawset(ngx.req, "http_version", function() return http_version() or 1.1 end)
+
 local Start = {}
 
 -- Modules whose `new` or `start` is called below. With WIRED and what all of them require these are all modules.

@@ -94,3 +94,15 @@ test('behind a trusted proxy, limits, logs and connections know the client that 
   assert.ok((await addresses()).includes('127.0.0.5'), 'nobody else is believed')
   await Promise.all([...clients, stranger].map((client) => client.close()))
 })
+
+test('MESSAGE_RATE: an IPv6 network of 64 bits has one rate, a network beside it another', async (t) => {
+  const gateway = await startGateway(t, { env: { TRUSTED_PROXIES: '127.0.0.1', MESSAGE_RATE: '1' } })
+  const from = (client: string): ReturnType<typeof open> =>
+    open(`${gateway.ws}/ws/echo`, { headers: { 'x-forwarded-for': client } })
+  const clients = await Promise.all(['2001:db8:1:2::3', '2001:db8:1:2:ffff::4', '2001:db8:1:3::3'].map(from))
+  const [first, neighbour, other] = clients
+  assert.equal(await first!.ask('1'), '1')
+  assert.equal(JSON.parse(String(await neighbour!.ask('2'))).statusCode, 429)
+  assert.equal(await other!.ask('3'), '3')
+  await Promise.all(clients.map((client) => client.close()))
+})

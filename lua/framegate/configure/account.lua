@@ -77,8 +77,8 @@ function Account.choose(settings, machine)
     return nil,
       ("USER_NAME=%s: expected a user who can read %s: change its mode, or move the project"):format(name, path)
   end
-  local note =
-    "workers and handler run as root, because %s cannot read %s: move the project, such as to /srv, or set USER_NAME"
+  local note = "workers and handler run as root, because %s cannot read %s: "
+    .. "let others read the project (chmod -R o+rX), move it, such as to /srv, or set USER_NAME"
   return nil, nil, note:format(name, path)
 end
 

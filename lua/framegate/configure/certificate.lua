@@ -1,12 +1,14 @@
 -- Whether nginx can use TLS_CERTIFICATE with TLS_CERTIFICATE_KEY. nginx itself is asked, before anything is started: it
 -- decides in the end, and Lua has nothing to compare a key with a certificate.
 
+local KeyKind = require "framegate.configure.key_kind"
+
 local Certificate = {}
 
 -- As much of a server as makes nginx load both files; it opens no port.
 local CONFIGURATION = [[
 error_log stderr;
-pid temp/check.pid;
+pid nginx/generated/check.pid;
 events { }
 http {
     client_body_temp_path temp/check;
@@ -45,6 +47,22 @@ local function check_file(settings, name, mark, expected)
   end
 end
 
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function check_kinds(settings)
+  local ours = KeyKind.of_certificate(read(settings.TLS_CERTIFICATE))
+  local key = KeyKind.of_key(read(settings.TLS_CERTIFICATE_KEY))
+  if ours and key and ours ~= key then
+    local reason = ("the certificate is for a key of the kind %s, this one is %s"):format(ours, key)
+    return problem(settings, "TLS_CERTIFICATE_KEY", "the key of TLS_CERTIFICATE", reason)
+  end
+end
+
 -- nginx: [emerg] SSL_CTX_use_PrivateKey("/key.pem") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)
 local function ask_nginx(settings, run)
   local path = run .. "/nginx/generated/check.conf"
@@ -56,6 +74,7 @@ local function ask_nginx(settings, run)
   local said = pipe:read("*a")
   pipe:close()
   os.remove(path)
+  os.remove(run .. "/nginx/generated/check.pid")
   local line = said:match("%[emerg%] ([^\n]*)") -- in some versions with the process's id: 18#18:
   if not line then
     return nil
@@ -79,6 +98,7 @@ function Certificate.check(settings, run)
   end
   return check_file(settings, "TLS_CERTIFICATE", "CERTIFICATE", "certificates in PEM form")
     or check_file(settings, "TLS_CERTIFICATE_KEY", "PRIVATE KEY", "a private key in PEM form")
+    or check_kinds(settings)
     or ask_nginx(settings, run)
 end
 

@@ -65,7 +65,7 @@ local function redirect_file(settings)
     return ""
   end
   local port = settings.TLS_PORT == 443 and "" or ":" .. settings.TLS_PORT
-  return lines { "if ($is_to_redirect) {", ("    return 308 https://$host%s$request_uri;"):format(port), "}" }
+  return lines { "if ($is_to_redirect) {", ("    return 308 https://$redirect_host%s$request_uri;"):format(port), "}" }
 end
 
 local function control_file(settings, machine)
@@ -89,9 +89,10 @@ local function trusted_file(settings)
   end
   out[#out + 1] = "real_ip_header X-Forwarded-For;"
   out[#out + 1] = "real_ip_recursive on;"
-  for _, pair in ipairs { { "proto", "$scheme" }, { "host", "$http_host" } } do
+  -- Of a list each proxy on the way has added its own behind the client's.
+  for _, pair in ipairs { { "proto", "$scheme" }, { "host", "$own_host" } } do
     out[#out + 1] = ('map "$from_trusted_proxy:$http_x_forwarded_%s" $forwarded_%s {'):format(pair[1], pair[1])
-    out[#out + 1] = ("    ~^1:(?<trusted_%s>.+)$ $trusted_%s;"):format(pair[1], pair[1])
+    out[#out + 1] = ("    ~^1:\\s*(?<trusted_%s>[^,\\s]+) $trusted_%s;"):format(pair[1], pair[1])
     out[#out + 1] = ("    default %s;"):format(pair[2])
     out[#out + 1] = "}"
   end
@@ -104,6 +105,15 @@ local function sockets_file(settings)
     "    include socket.conf;",
     "}",
   }
+end
+
+-- How long the site, or its visitor, may be silent; at the way there, too, while a body is sent.
+local function silence_file(seconds)
+  local out = {}
+  for i, directive in ipairs { "proxy_read_timeout", "proxy_send_timeout", "client_body_timeout", "send_timeout" } do
+    out[i] = ("%s %dms;"):format(directive, seconds * 1000)
+  end
+  return lines(out)
 end
 
 local function scheme(url) return url:match("^(%a+)://") end
@@ -135,6 +145,8 @@ function NginxFiles.files(settings, machine)
     ["sockets.conf"] = sockets_file(settings),
     ["limit_conn.conf"] = limit > 0 and ("limit_conn sockets_per_address %d;\n"):format(limit) or "",
     ["site.conf"] = ("proxy_pass %s://site;\n"):format(scheme(settings.SITE_URL)) .. tls_name(settings.SITE_URL),
+    ["site_timeout.conf"] = silence_file(settings.SITE_TIMEOUT),
+    ["site_stream_timeout.conf"] = silence_file(settings.SITE_STREAM_TIMEOUT),
     ["internal_listen.conf"] = ("listen unix:%s/internal/dispatch.sock;\n"):format(machine.run)
       .. ("set $handler_scheme %s;\n"):format(scheme(settings.HANDLER_URL[1]))
       .. tls_name(settings.HANDLER_URL[1]),

@@ -167,11 +167,13 @@ function Values.network(text)
   return text
 end
 
---- An origin as RFC 6454 writes it, `https://*.example.com`, or `*`.
+--- An origin as RFC 6454 writes it, `https://*.example.com`, `file://` and `null`, which pages of files have, or `*`.
 function Values.origin(text)
   local origin = text:lower()
   if
     origin == "*"
+    or origin == "null"
+    or origin == "file://"
     or origin:match("^%l[%w+%.%-]*://[%w%.%-_]+:?%d*$")
     or origin:match("^%l+://%*%.[%w%.%-_]+:?%d*$")
     or origin:match("^%l+://%[[%x:%.]+%]:?%d*$")
@@ -188,7 +190,7 @@ function Values.rate(text)
     return 0
   end
   local value = text:match("^%d+%.?%d*$") and tonumber(text)
-  if not value or value > 1000000 or (value > 0 and value < 0.01) then
+  if not value or value > 1000000 or value < 0.01 then
     return nil, "frames a second from 0.01 to 1000000, or off"
   end
   return value

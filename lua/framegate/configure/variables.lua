@@ -25,6 +25,8 @@ Variables.list = {
     function(run) return { "http://unix:" .. run .. "/handler/handler.sock" } end,
   },
   { "SITE_URL", Values.url, function(run) return "http://unix:" .. run .. "/internal/site.sock" end },
+  { "SITE_TIMEOUT", Values.duration(1, DAY), 300 },
+  { "SITE_STREAM_TIMEOUT", Values.duration(1, DAY), 3600 },
   { "CONTROL_SOCKET", Values.socket_file, function(run) return run .. "/control/control.sock" end },
   { "WORKERS", Values.workers, "auto" },
   { "WORKER_CONNECTIONS", Values.integer(64, 1000000), 16384 },

@@ -1,9 +1,22 @@
 -- Addresses of a host name, as getaddrinfo(3) would find them but without blocking the worker: /etc/hosts first, then
 -- DNS with the servers and search list of /etc/resolv.conf.
 
+local Address = require "framegate.protocol.address"
 local DnsClient = require "nginx.dns.resolver"
+local Log = require "framegate.runtime.log"
 
 local Resolver = {}
+
+local MAX_SERVERS = 3 -- as resolv.conf(5) has it
+local TIMEOUT_MS = 2000
+local ROUNDS = 2
+local HARD_ERRORS = { [3] = true } -- the name does not exist (RFC 1035 section 4.1.1): no other server is asked
+
+local reported = {} -- servers that cannot be used, a line each
+local preferred -- the server that answered last: a dead one before it costs time only once
+
+-- nginx takes an IPv6 address in brackets.
+local function in_url(address) return address:find(":", 1, true) and "[" .. address .. "]" or address end
 
 local function lines_of(path)
   local file = io.open(path)
@@ -20,20 +33,30 @@ local function in_hosts_file(name)
   for line in lines_of("/etc/hosts") do
     local address, names = line:gsub("#.*", ""):match("^%s*(%S+)%s+(.+)$")
     for word in (names or ""):gmatch("%S+") do
-      if word:lower() == name then
-        found[#found + 1] = address:find(":", 1, true) and "[" .. address .. "]" or address
+      if word:lower() == name and Address.parse(address) then
+        found[#found + 1] = in_url(address)
       end
     end
   end
   return found[1] and found
 end
 
+local function report(server, reason)
+  if not reported[server] then
+    reported[server] = true
+    Log.warn(nil, "/etc/resolv.conf: the server ", server, " cannot be used: ", reason)
+  end
+end
+
 local function resolver_configuration()
   local servers, search = {}, { "" }
   for line in lines_of("/etc/resolv.conf") do
     local word, rest = line:match("^%s*(%l+)%s+(.+)$")
-    if word == "nameserver" and #servers < 3 then
-      servers[#servers + 1] = rest:match("^[%x:%.]+")
+    local server = word == "nameserver" and rest:match("^%S+")
+    if server and not Address.parse(server) then
+      report(server, "it is not an address, or one with a zone, which nginx cannot reach")
+    elseif server and #servers < MAX_SERVERS then
+      servers[#servers + 1] = server
     elseif word == "search" or word == "domain" then
       for suffix in rest:gmatch("%S+") do
         search[#search + 1] = "." .. suffix
@@ -43,39 +66,65 @@ local function resolver_configuration()
   return servers, search
 end
 
-local function query(resolver, name, kind)
-  local answers, err = resolver:query(name, { qtype = kind })
-  if not answers or answers.errcode then
-    return nil, err or answers.errstr
+local function clients_of(servers)
+  local clients = {}
+  for _, server in ipairs(servers) do
+    local client, err = DnsClient:new { nameservers = { in_url(server) }, retrans = 1, timeout = TIMEOUT_MS }
+    if client then
+      table.insert(clients, server == preferred and 1 or #clients + 1, { server = server, client = client })
+    else
+      report(server, err)
+    end
   end
+  return clients
+end
+
+local function addresses_in(answers, kind)
   local found = {}
   for _, answer in ipairs(answers) do
     if answer.type == kind and answer.address then
-      found[#found + 1] = kind == resolver.TYPE_AAAA and "[" .. answer.address .. "]" or answer.address
+      found[#found + 1] = in_url(answer.address)
     end
   end
-  return found[1] and found, "no address"
+  return found[1] and found
+end
+
+-- Asks one server after another until one knows.
+local function query(clients, name, kind)
+  local reasons = {}
+  for _ = 1, ROUNDS do
+    for i, each in ipairs(clients) do
+      local answers, err = each.client:query(name, { qtype = DnsClient["TYPE_" .. kind] })
+      if answers and not answers.errcode then
+        preferred = each.server
+        return addresses_in(answers, DnsClient["TYPE_" .. kind]), each.server .. " knows no address of it"
+      end
+      reasons[i] = ("%s: %s"):format(each.server, err or answers.errstr)
+      if answers and HARD_ERRORS[answers.errcode] then
+        return nil, each.server .. " knows no such name"
+      end
+    end
+  end
+  return nil, table.concat(reasons, ", ")
 end
 
 local function in_dns(name)
   local servers, search = resolver_configuration()
-  if not servers[1] then
-    return nil, "/etc/resolv.conf names no server"
+  local clients = clients_of(servers)
+  if not clients[1] then
+    return nil, "/etc/resolv.conf names no server that can be used"
   end
-  local resolver, err = DnsClient:new { nameservers = servers, retrans = 2, timeout = 2000 }
-  if not resolver then
-    return nil, err
-  end
-  local found
+  local first_reason
   for _, suffix in ipairs(search) do
-    for _, kind in ipairs { resolver.TYPE_A, resolver.TYPE_AAAA } do
-      found, err = query(resolver, name .. suffix, kind)
+    for _, kind in ipairs { "A", "AAAA" } do
+      local found, reason = query(clients, name .. suffix, kind)
       if found then
         return found
       end
+      first_reason = first_reason or reason
     end
   end
-  return nil, err
+  return nil, first_reason
 end
 
 --- Looks a name up. May yield: not for the phases balancer_by_lua and set_by_lua.
@@ -83,11 +132,15 @@ end
 ---@return string[]? addresses IPv6 ones in brackets
 ---@return string? err
 function Resolver.look_up(host)
-  if host:find("^%d+%.%d+%.%d+%.%d+$") or host:find("^%[") then
+  if Address.parse(host) or host:find("^%[") then
     return { host }
   end
   host = host:lower()
-  return in_hosts_file(host) or in_dns(host)
+  local found = in_hosts_file(host)
+  if found then
+    return found
+  end
+  return in_dns(host)
 end
 
 return Resolver

@@ -1,11 +1,11 @@
 -- Whether a request may become a WebSocket (RFC 6455 sections 4.2.1 and 10.2). Pure: facts of the request
 -- in, a refusal or nil out.
 
+local Fields = require "framegate.protocol.fields"
+local Host = require "framegate.protocol.host"
 local Origin = require "framegate.protocol.origin"
 
 local Handshake = {}
-
-local function first(value) return type(value) == "table" and value[1] or value end
 
 local function has_token(value, token)
   local all = type(value) == "table" and table.concat(value, ",") or value or ""
@@ -23,6 +23,27 @@ local function check_key(headers)
   local key = headers["sec-websocket-key"]
   if type(key) ~= "string" or #key ~= 24 or not key:match("^[%w+/]+==$") then
     return refusal(400, "Sec-WebSocket-Key must appear once and be 16 bytes in base64")
+  end
+end
+
+-- No server reads the body of a handshake: it would be kept, and what it holds taken for frames.
+local function check_body(headers)
+  local length = headers["content-length"]
+  if length and not (type(length) == "string" and length:match("^0+$")) or headers["transfer-encoding"] then
+    return refusal(400, "a WebSocket handshake has no body")
+  end
+  if headers.expect then
+    return refusal(400, "a WebSocket handshake has no body to wait for: leave Expect out")
+  end
+end
+
+local function check_host(headers)
+  local host = headers.host
+  if not host then
+    return refusal(400, "expected a Host header")
+  end
+  if type(host) ~= "string" or not Host.is_valid(host) then
+    return refusal(400, "expected one Host header with a name or an address, and perhaps a port")
   end
 end
 
@@ -45,10 +66,7 @@ local function check_form(request)
   if headers["sec-websocket-version"] ~= "13" then
     return refusal(426, "expected Sec-WebSocket-Version: 13", UPGRADE)
   end
-  if not first(headers.host) then
-    return refusal(400, "expected a Host header")
-  end
-  return check_key(headers)
+  return check_host(headers) or check_body(headers) or check_key(headers)
 end
 
 local function is_listed(origin, allowed)
@@ -69,6 +87,14 @@ local function is_listed(origin, allowed)
   return false
 end
 
+-- Whether ALLOWED_ORIGINS may hold it, so that it is worth being advised.
+local function is_origin(text)
+  return text == "null"
+    or text == "file://"
+    or text:match("^%l[%w+%.%-]*://[%w%.%-_]+:?%d*$") ~= nil
+    or text:match("^%l+://%[[%x:%.]+%]:?%d*$") ~= nil
+end
+
 local function check_origin(request)
   local origin = request.headers.origin
   if not origin then
@@ -81,9 +107,10 @@ local function check_origin(request)
   local allowed = origin ~= "null" and Origin.is_same_host(origin, request.host)
     or is_listed(origin, request.allowed_origins)
   if not allowed then
-    local words = ("the origin %s is not allowed here: add it to ALLOWED_ORIGINS"):format(origin)
-    local refused = refusal(403, words)
-    refused.origin = origin
+    local can_be_listed = is_origin(origin)
+    local advice = can_be_listed and "add it to ALLOWED_ORIGINS" or "it is none that ALLOWED_ORIGINS may name"
+    local refused = refusal(403, ("the origin %s is not allowed here: %s"):format(origin, advice))
+    refused.cause, refused.origin, refused.can_be_listed = "origin", origin, can_be_listed
     return refused
   end
 end
@@ -91,13 +118,14 @@ end
 ---@class HandshakeRequest
 ---@field method string
 ---@field http_version number
----@field headers table names in lower case; a header that came more than once is a list
+---@field headers table names in lower case, values without white space around; a header that came more than once is a list
 ---@field host string what the client calls this server: Host, or X-Forwarded-Host of a trusted proxy
 ---@field allowed_origins string[] ALLOWED_ORIGINS, in lower case
 
 --- Checks a handshake.
 ---@param request HandshakeRequest
----@return { status: integer, message: string, headers: table, origin: string? }? refusal nil when it may go on
+---@return { status: integer, message: string, headers: table, cause: "origin"?, origin: string?, can_be_listed: boolean? }?
+---  refusal nil when it may go on; with the origin that was refused, and whether ALLOWED_ORIGINS may name it
 function Handshake.check(request) return check_form(request) or check_origin(request) end
 
 --- Whether the subprotocol a handler chose was offered (RFC 6455 section 4.2.2, /subprotocol/).
@@ -105,6 +133,9 @@ function Handshake.check(request) return check_form(request) or check_origin(req
 ---@param chosen string
 ---@return boolean
 function Handshake.is_offered(offered, chosen)
+  if not Fields.is_token(chosen) then
+    return false
+  end
   local all = type(offered) == "table" and table.concat(offered, ",") or offered or ""
   for word in all:gmatch("[^,%s]+") do
     if word == chosen then

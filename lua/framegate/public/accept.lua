@@ -8,6 +8,7 @@ local Config = require "framegate.config"
 local Connection = require "framegate.socket.connection"
 local Drain = require "framegate.socket.drain"
 local Effects = require "framegate.dispatch.effects"
+local Fields = require "framegate.protocol.fields"
 local Handshake = require "framegate.protocol.handshake"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local EventMetrics = require "framegate.telemetry.event_metrics"
@@ -55,7 +56,7 @@ end
 
 local function handshake_lines(headers)
   local var, lines = ngx.var, {}
-  add(lines, "host", headers.host)
+  add(lines, "host", var.own_host)
   for _, name in ipairs(PASSED) do
     add(lines, name, headers[name])
   end
@@ -96,16 +97,18 @@ local function check(headers)
     allowed_origins = Config.ALLOWED_ORIGINS,
   }
   if refusal and refusal.origin then
-    refusal.cause = "origin"
-    Log.warn(ngx.var.remote_addr, "", refusal.message, " (ALLOWED_ORIGINS=", refusal.origin, ")")
+    local advice = refusal.can_be_listed and " (ALLOWED_ORIGINS=" .. refusal.origin .. ")" or ""
+    Log.warn(ngx.var.remote_addr, "", refusal.message, advice)
   end
   return refusal
 end
 
--- nginx chose this location by the path it made of the one that was sent; the handler is given the one that was sent.
+-- nginx chose this location by the path it made of the one that was sent; the handler is given the one that was sent. They
+-- may differ in slashes that nginx merged after decoding: an encoded slash is data (RFC 3986 section 2.2).
 local function check_path()
   local sent = ngx.var.request_uri:match("^[^?]*")
-  if ngx.unescape_uri((sent:gsub("%+", "%%2B"))) ~= ngx.var.uri then
+  local decoded = ngx.unescape_uri((sent:gsub("%+", "%%2B"))):gsub("//+", "/")
+  if sent:find("//", 1, true) or decoded ~= ngx.var.uri then
     return { status = 400, message = "expected a path without dot segments and doubled slashes" }
   end
 end
@@ -138,9 +141,11 @@ local function upgrade(answer)
   else
     ngx.req.clear_header("Sec-WebSocket-Protocol")
   end
-  -- handshake.lua has checked these; resty.websocket reads the first value of each alone.
+  -- handshake.lua has checked these; resty.websocket reads the first value of each alone, with the tabs around it.
   ngx.req.set_header("Upgrade", "websocket")
   ngx.req.set_header("Connection", "Upgrade")
+  ngx.req.set_header("Sec-WebSocket-Version", "13")
+  ngx.req.set_header("Sec-WebSocket-Key", ngx.var.http_sec_websocket_key:match("%S+"))
   ngx.header["Set-Cookie"] = answer.headers["set-cookie"]
   local socket, err = WebSocket:new()
   return socket and socket.sock, err
@@ -203,7 +208,7 @@ local function is_for_a_socket(answer, effects)
 end
 
 local function run()
-  local headers = ngx.req.get_headers(0)
+  local headers = Fields.trim(ngx.req.get_headers(0))
   local refusal = check_path() or check(headers) or Admission.check()
   if refusal then
     return refuse(refusal.cause or "handshake", refusal)

@@ -1,5 +1,6 @@
 -- Whether this worker admits one more socket, and under which key nginx counts the sockets of an address.
 
+local Address = require "framegate.protocol.address"
 local Config = require "framegate.config"
 local Log = require "framegate.runtime.log"
 
@@ -49,12 +50,6 @@ end
 --- The key under which limit_conn counts: the address (of an IPv6 client its /64) and the generation. limit_conn never
 --- forgets the sockets of a worker that was killed; a new generation begins to count anew.
 ---@return string
-function Admission.limit_key()
-  local address = ngx.var.binary_remote_addr
-  if #address == 16 then
-    address = address:sub(1, 8)
-  end
-  return address .. members:generation()
-end
+function Admission.limit_key() return Address.network(ngx.var.remote_addr) .. members:generation() end
 
 return Admission

@@ -2,6 +2,7 @@
 
 local cjson = require "cjson.safe"
 local Config = require "framegate.config"
+local DefaultGateway = require "framegate.public.default_gateway"
 local HttpStatus = require "framegate.protocol.http_status"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
@@ -9,6 +10,10 @@ local Log = require "framegate.runtime.log"
 local Refusal = {}
 
 local RETRY_SECONDS = 5
+local ADVICE = "raise MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many clients come through, "
+  .. "name it in TRUSTED_PROXIES"
+local BRIDGE_ADVICE = "; it is the default gateway of this machine: in a container all visitors of IPv6 come from it until "
+  .. "Docker's network has IPv6 (docs/operating.md, Docker and IPv6)"
 local told = 0
 local told_addresses = {}
 
@@ -16,6 +21,7 @@ local told_addresses = {}
 ---@param refusal { status: integer, message: string, headers: table? }
 function Refusal.send(refusal)
   local status = refusal.status
+  ngx.req.clear_header "Expect" -- nginx would ask for the body, with a 100
   ngx.status = status
   ngx.header["Content-Type"] = "application/json"
   for name, value in pairs(refusal.headers or {}) do
@@ -34,14 +40,9 @@ local function tell(address)
     told, told_addresses = 0, {}
   end
   told, told_addresses[address] = told + 1, true
-  Log.warn(
-    nil,
-    address,
-    " has ",
-    Config.MAX_CONNECTIONS_PER_IP,
-    " sockets and is refused more: raise ",
-    "MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many clients come through, name it in TRUSTED_PROXIES"
-  )
+  local is_bridge = address == DefaultGateway.address()
+  local advice = is_bridge and BRIDGE_ADVICE or ""
+  Log.warn(nil, address, " has ", Config.MAX_CONNECTIONS_PER_IP, " sockets and is refused more: ", ADVICE, advice)
 end
 
 local function too_many_sockets()

@@ -1,6 +1,8 @@
 -- What a request of the site passes before it is proxied: names that only framegate may use are taken out, so
 -- that one app may serve as site and as handler.
 
+local Fields = require "framegate.protocol.fields"
+local Host = require "framegate.protocol.host"
 local Log = require "framegate.runtime.log"
 local Refusal = require "framegate.public.refusal"
 local SocketLog = require "framegate.telemetry.socket_log"
@@ -8,49 +10,88 @@ local SocketLog = require "framegate.telemetry.socket_log"
 local Site = {}
 
 local BATCH_TYPE = "application/vnd.framegate.batch+json"
-local OWN = { ["ce-"] = true, ["ws-"] = true }
+local OWN_PREFIXES = { ["ce-"] = true, ["ws-"] = true }
+local OWN_NAMES = { forwarded = true, ["x-real-ip"] = true }
 
-local function is_own(name) return OWN[name:sub(1, 3)] or name:sub(1, 12) == "x-forwarded-" or name == "forwarded" end
+-- A site that reads names as CGI does (RFC 3875 section 4.1.18) takes `_` and `.` for `-`.
+local function is_own(name)
+  name = name:lower():gsub("[_.]", "-")
+  return OWN_PREFIXES[name:sub(1, 3)] or OWN_NAMES[name] or name:sub(1, 12) == "x-forwarded-"
+end
 
-local function request()
-  local headers = ngx.req.get_headers(0)
+local function clear_own(headers)
   for name in pairs(headers) do
-    if is_own(name:lower():gsub("_", "-")) then
+    if is_own(name) then
       ngx.req.clear_header(name)
     end
   end
-  local content_type = headers["content-type"]
-  if type(content_type) == "table" then
-    content_type = table.concat(content_type, ",")
+end
+
+local function listed(value) return type(value) == "table" and table.concat(value, ",") or value or "" end
+
+local function check(headers)
+  local host = headers.host
+  if host and (type(host) ~= "string" or not Host.is_valid(host)) then
+    return { status = 400, message = "expected one Host header with a name or an address, and perhaps a port" }
   end
-  if type(content_type) == "string" and content_type:lower():find(BATCH_TYPE, 1, true) then
-    return Refusal.send { status = 415, message = BATCH_TYPE .. " is not taken from outside" }
+  for name in pairs(headers) do
+    if not Fields.is_token(name) then
+      return { status = 400, message = "the name of a header has characters that no name may have" }
+    end
   end
-  local upgrade = headers.upgrade
-  if type(upgrade) == "string" and upgrade:lower() == "websocket" then
-    return ngx.exec("@site_socket")
+  if listed(headers["content-type"]):lower():find(BATCH_TYPE, 1, true) then
+    return { status = 415, message = BATCH_TYPE .. " is not taken from outside" }
+  end
+end
+
+local function request()
+  local headers, var = Fields.trim(ngx.req.get_headers(0)), ngx.var
+  local refusal = check(headers)
+  if refusal then
+    return Refusal.send(refusal)
+  end
+  local proto, host = var.forwarded_proto, var.forwarded_host -- read from headers that are taken out now
+  clear_own(headers)
+  ngx.req.set_header("X-Forwarded-Proto", proto)
+  ngx.req.set_header("X-Forwarded-Host", host)
+  if listed(headers.upgrade):lower() == "websocket" then
+    return ngx.exec("@site_stream")
+  end
+  if listed(headers.accept):lower():find("text/event-stream", 1, true) then
+    ngx.req.clear_header("Upgrade")
+    return ngx.exec("@site_stream")
   end
 end
 
 --- Runs in the rewrite phase of every request that is not a socket's.
 Site.request = Log.guarded("a request of the site", request)
 
---- Runs when a request of the site has ended: says that nobody answered it, which nginx would say with its query.
+-- What nginx keeps of its last try: the time it took to connect, and how many bytes came.
+local function describe(what, var)
+  if var.upstream_connect_time:sub(-1) == "-" then
+    return "the site gave no answer to " .. what .. ": it cannot be reached"
+  end
+  if ngx.status == 504 then
+    return "the site gave no answer to " .. what .. ": it took too long (SITE_TIMEOUT)"
+  end
+  if var.upstream_bytes_received:match("%d*$") == "0" then
+    return "the site gave no answer to " .. what .. ": it closed the connection"
+  end
+  return "the site's answer to " .. what .. " is no HTTP, or its headers are larger than 64 KB"
+end
+
+--- Runs when a request of the site has ended: says what went wrong, which nginx would say with its query.
 function Site.ended()
-  local header_time = ngx.var.upstream_header_time
-  if header_time and header_time:sub(-1) == "-" and ngx.status >= 500 then
-    Log.error(
-      nil,
-      "the site gave no answer to ",
-      ngx.req.get_method(),
-      " ",
-      SocketLog.path(ngx.var.request_uri),
-      ": ",
-      ngx.status,
-      " (",
-      ngx.var.upstream_addr,
-      ")"
-    )
+  local var = ngx.var
+  local header_time = var.upstream_header_time
+  if ngx.status < 500 or header_time and header_time:sub(-1) ~= "-" then
+    return
+  end
+  local what = ngx.req.get_method() .. " " .. SocketLog.path(var.request_uri)
+  if header_time then
+    Log.error(nil, describe(what, var), ": ", ngx.status, " (", var.upstream_addr, ")")
+  else
+    Log.error(nil, what, " could not be passed on to the site: ", ngx.status)
   end
 end
 

@@ -1,6 +1,8 @@
--- MESSAGE_RATE: frames a second that one address may send, over all its sockets and all workers. A bucket that holds a
+-- MESSAGE_RATE: frames a second that one address (of IPv6 a /64) may send, over all its sockets and all workers. A bucket that holds a
 -- second's worth, as a single number in shared memory: the time at which it would be empty again (the generic cell rate
 -- algorithm). It is changed by atomic increments alone.
+
+local Address = require "framegate.protocol.address"
 
 local Rate = {}
 
@@ -12,7 +14,7 @@ local now = ngx.now
 ---@param rate number frames a second
 ---@return number? seconds until the next frame is welcome; nil when this one is
 function Rate.take(address, rate)
-  local key = address .. " " .. rate -- locations with rates of their own count apart
+  local key = Address.network(address) .. " " .. rate -- locations with rates of their own count apart
   local interval = 1 / rate
   local burst = math.max(1, rate) * interval -- seconds that may be used up ahead
   local time = now()

@@ -25,6 +25,15 @@ end
 
 local function files(values, changes) return assert(NginxFiles.files(settings(values), machine(changes))) end
 
+local function silence(seconds)
+  return ("proxy_read_timeout %d000ms;\nproxy_send_timeout %d000ms;\nclient_body_timeout %d000ms;\nsend_timeout %d000ms;\n"):format(
+    seconds,
+    seconds,
+    seconds,
+    seconds
+  )
+end
+
 describe("the generated files", function()
   it(
     "are these, with the defaults",
@@ -40,6 +49,8 @@ describe("the generated files", function()
         ["sockets.conf"] = "location ^~ /ws/ {\n    include socket.conf;\n}\n",
         ["limit_conn.conf"] = "limit_conn sockets_per_address 100;\n",
         ["site.conf"] = "proxy_pass http://site;\n",
+        ["site_timeout.conf"] = silence(300),
+        ["site_stream_timeout.conf"] = silence(3600),
         ["internal_listen.conf"] = "listen unix:/run/framegate/internal/dispatch.sock;\nset $handler_scheme http;\n",
         ["handler_timeout.conf"] = "proxy_read_timeout 35000ms;\nproxy_send_timeout 35000ms;\n",
         ["control_listen.conf"] = "listen unix:/run/framegate/control/control.sock;\n",
@@ -51,12 +62,12 @@ describe("the generated files", function()
           "real_ip_header X-Forwarded-For;",
           "real_ip_recursive on;",
           'map "$from_trusted_proxy:$http_x_forwarded_proto" $forwarded_proto {',
-          "    ~^1:(?<trusted_proto>.+)$ $trusted_proto;",
+          "    ~^1:\\s*(?<trusted_proto>[^,\\s]+) $trusted_proto;",
           "    default $scheme;",
           "}",
           'map "$from_trusted_proxy:$http_x_forwarded_host" $forwarded_host {',
-          "    ~^1:(?<trusted_host>.+)$ $trusted_host;",
-          "    default $http_host;",
+          "    ~^1:\\s*(?<trusted_host>[^,\\s]+) $trusted_host;",
+          "    default $own_host;",
           "}",
           "",
         }, "\n"),
@@ -100,9 +111,12 @@ describe("the generated files", function()
         .. "ssl_certificate /c.pem;\nssl_certificate_key /k.pem;\ninclude tls.conf;\n",
       out["listen.conf"]
     )
-    assert.are.equal("if ($is_to_redirect) {\n    return 308 https://$host$request_uri;\n}\n", out["redirect.conf"])
+    assert.are.equal(
+      "if ($is_to_redirect) {\n    return 308 https://$redirect_host$request_uri;\n}\n",
+      out["redirect.conf"]
+    )
     tls.TLS_PORT = "8443"
-    assert.matches("https://$host:8443$request_uri;", files(tls)["redirect.conf"], 1, true)
+    assert.matches("https://$redirect_host:8443$request_uri;", files(tls)["redirect.conf"], 1, true)
     assert.matches("listen [::]:8443 ssl so_keepalive=60s:20s:4;", files(tls)["listen.conf"], 1, true)
   end)
 

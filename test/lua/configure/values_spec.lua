@@ -282,6 +282,8 @@ it("an origin", function()
     "http://[::1]:3000",
     "http://127.0.0.1",
     "chrome-extension://abcdefgh",
+    "file://",
+    "null",
   }
   good["HTTPS://Example.COM"] = "https://example.com"
   check(Values.origin, good, {
@@ -292,7 +294,7 @@ it("an origin", function()
     "https://a.*.com",
     "*.example.com",
     "**",
-    "null",
+    "file:",
     "",
     "https://exa mple.com",
     "https://user@example.com",

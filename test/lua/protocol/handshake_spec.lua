@@ -61,6 +61,15 @@ describe("a handshake", function()
     refused(400, "HTTP/1.1", {}, { http_version = 2.0 })
   end)
 
+  it("has no body", function()
+    for _, length in ipairs { "1", "5", "209715200", { "0", "0" }, "x" } do
+      refused(400, "no body", { ["content-length"] = length })
+    end
+    refused(400, "no body", { ["transfer-encoding"] = "chunked" })
+    refused(400, "Expect", { expect = "100-continue" })
+    assert.is_nil(check { ["content-length"] = "0" })
+  end)
+
   it("needs Connection: Upgrade", function()
     for _, connection in ipairs { false, "", "keep-alive", "upgraded", "close" } do
       refused(400, "Connection", { connection = connection })
@@ -74,7 +83,26 @@ describe("a handshake", function()
     end
   end)
 
-  it("has a host", function() refused(400, "Host", { host = false }) end)
+  it("has a host", function()
+    refused(400, "Host", { host = false })
+    for _, host in ipairs {
+      "",
+      "user@host",
+      "a?b",
+      "[::1",
+      "::1",
+      "a:99999",
+      "a:80:80",
+      "a%zz",
+      "[1.2.3.4]",
+      { "a", "a" },
+    } do
+      refused(400, "Host", { host = host })
+    end
+    for _, host in ipairs { "a:", "a:0", "a_b.example:65535", "[2001:db8::1]", "a%C3%A9", "127.0.0.1:80" } do
+      assert.is_nil(check { host = host })
+    end
+  end)
 
   it("has a key of 16 bytes, once", function()
     for _, key in ipairs {
@@ -164,6 +192,16 @@ describe("the origin", function()
     assert.is_false(is_allowed("null", "null"))
   end)
 
+  it("may be advised only if ALLOWED_ORIGINS takes it", function()
+    for _, origin in ipairs { "null", "file://", "https://evil.example", "http://[::1]:8080", "chrome-extension://abc" } do
+      assert.matches("add it", check({ origin = origin }).message)
+      assert.is_true(is_allowed(origin, nil, { origin }))
+    end
+    for _, origin in ipairs { "example.com", "https://a/b", "a b", "https://a, https://b" } do
+      assert.is_nil(check({ origin = origin }).message:match("add it"), origin)
+    end
+  end)
+
   it("that is listed is allowed, whatever its case", function()
     local list = { "https://app.example.org", "http://localhost:3000" }
     assert.is_true(is_allowed("https://app.example.org", nil, list))
@@ -229,6 +267,7 @@ describe("a subprotocol", function()
     for _, chosen in ipairs { "cha", "chatt", "Chat", "chat, json", "chat,json", "", "json chat", ".*" } do
       assert.is_false(Handshake.is_offered("json, chat", chosen), chosen)
     end
+    assert.is_false(Handshake.is_offered("a(b), a b", "a(b)"), "it is no token")
     assert.is_false(Handshake.is_offered(nil, "chat"))
     assert.is_false(Handshake.is_offered("", "chat"))
   end)
