@@ -36,12 +36,15 @@ end
 Site.request = Log.guarded("a request of the site", request)
 
 --- Runs when a request of the site has ended: says that nobody answered it, which nginx would say with its query.
-function Site.ended()
+---@param upstream string? who was asked, for the log: the site unless it says otherwise
+function Site.ended(upstream)
   local header_time = ngx.var.upstream_header_time
   if header_time and header_time:sub(-1) == "-" and ngx.status >= 500 then
     Log.error(
       nil,
-      "the site gave no answer to ",
+      "the ",
+      upstream or "site",
+      " gave no answer to ",
       ngx.req.get_method(),
       " ",
       SocketLog.path(ngx.var.request_uri),

@@ -40,6 +40,7 @@ describe("the generated files", function()
         ["sockets.conf"] = "location ^~ /ws/ {\n    include socket.conf;\n}\n",
         ["limit_conn.conf"] = "limit_conn sockets_per_address 100;\n",
         ["site.conf"] = "proxy_pass http://site;\n",
+        ["handler.conf"] = "proxy_pass http://handler;\n",
         ["internal_listen.conf"] = "listen unix:/run/framegate/internal/dispatch.sock;\nset $handler_scheme http;\n",
         ["handler_timeout.conf"] = "proxy_read_timeout 35000ms;\nproxy_send_timeout 35000ms;\n",
         ["control_listen.conf"] = "listen unix:/run/framegate/control/control.sock;\n",
