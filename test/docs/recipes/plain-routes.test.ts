@@ -1,18 +1,18 @@
 // docs/recipes/plain-routes.md works as it stands there, and nobody outside can make an event.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { copyOfProject, folder, isListening, run } from '../../cli/framegate.ts'
+import { isListening, run } from '../../cli/framegate.ts'
 import { open } from '../../support/client.ts'
-import { freePort } from '../../support/free-port.ts'
 import { project, startGateway } from '../../support/gateway.ts'
 import { startProbeHandler } from '../../support/probe-handler.ts'
 import { until } from '../../support/wait.ts'
 import { onlyBlock, page, section, withFreePort } from '../markdown.ts'
 import { code } from './recipe.ts'
+import { projectWithRoute, startProject } from './routes.ts'
 
 const execute = promisify(execFile)
 const FORGED = { 'ce-type': 'framegate.message', Ce_State: 'root', 'ws-user': 'root', 'x-forwarded-for': '192.0.2.1' }
@@ -25,25 +25,17 @@ function publish(site: string): Promise<Response> {
 }
 
 test('a page reaches POST /news of the handler once its location is there', async (t) => {
-  const copy = copyOfProject(t)
-  const app = readFileSync(join(copy, 'handler/app.ts'), 'utf8')
-  const route = onlyBlock(section(page('README.md'), '### From a route'), 'ts')
-  writeFileSync(join(copy, 'handler/routes/news.ts'), route)
-  writeFileSync(
-    join(copy, 'handler/app.ts'),
-    `import news from './routes/news.ts'\n${app.replace(/^.*app\.register\(form\).*\n/m, (line) => `${line}  await app.register(news)\n`)}`,
-  )
-  const env = { PORT: String(await freePort()), RUN_DIR: folder(t) }
-  const started = run(t, process.execPath, [join(copy, 'cli/bin.js'), 'start'], env)
-  const site = `http://127.0.0.1:${env.PORT}`
-  const reader = await until('the gateway answers', () =>
-    open(`${site.replace('http', 'ws')}/ws/news`).catch(() => undefined),
-  )
+  const copy = projectWithRoute(t, 'news', onlyBlock(section(page('README.md'), '### From a route'), 'ts'))
+  const started = await startProject(t, copy)
+  const site = started.http
+  const reader = await open(`${started.ws}/ws/news`)
   assert.equal((await publish(site)).status, 404, 'the demo site has no such page')
 
   writeFileSync(join(copy, 'nginx/locations.d/news.conf'), LOCATION)
   const [, , command] = onlyBlock(section(page('docs/recipes/plain-routes.md'), '## Open some paths'), 'sh').split(/\s/)
-  await execute(process.execPath, [join(copy, 'cli/bin.js'), command!], { env: { ...process.env, ...env } })
+  await execute(process.execPath, [join(copy, 'cli/bin.js'), command!], {
+    env: { ...process.env, RUN_DIR: join(copy, 'run') },
+  })
   const answer = await until('the location is there', async () => {
     const response = await publish(site)
     return response.status === 200 && response.json()

@@ -1,13 +1,15 @@
 /** For recipes that are a route of the shipped handler: the project with the route in it, started. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { copyOfProject, type Run, run } from '../../cli/framegate.ts'
 import { open } from '../../support/client.ts'
 import { freePort } from '../../support/free-port.ts'
+import { project } from '../../support/gateway.ts'
 import { until } from '../../support/wait.ts'
 
-/** A copy of the project with a route in `handler/routes/`, registered as the README shows. */
+/** A copy of the project with a route in `handler/routes/` that compiles, registered as the README shows. */
 export function projectWithRoute(t: TestContext, name: string, route: string): string {
   const copy = copyOfProject(t)
   const file = join(copy, 'handler/app.ts')
@@ -16,6 +18,8 @@ export function projectWithRoute(t: TestContext, name: string, route: string): s
   if (changed === app) throw new Error('handler/app.ts registers its routes in another way')
   writeFileSync(file, `import ${name} from './routes/${name}.ts'\n${changed}`)
   writeFileSync(join(copy, `handler/routes/${name}.ts`), route)
+  cpSync(join(project, 'tsconfig.json'), join(copy, 'tsconfig.json'))
+  execFileSync(join(project, 'node_modules/.bin/tsc'), ['-p', copy], { stdio: 'inherit' })
   return copy
 }
 
