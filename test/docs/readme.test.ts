@@ -13,7 +13,14 @@ import { until } from '../support/wait.ts'
 import { onlyBlock, page, rows, section, withFreePort } from './markdown.ts'
 
 const README = page('README.md')
-const PAGES = ['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/architecture.md', 'docs/operating.md']
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/protocol.md',
+  'docs/architecture.md',
+  'docs/operating.md',
+  'docs/upgrading.md',
+]
 const TSC = join(project, 'node_modules/.bin/tsc')
 const execute = promisify(execFile)
 

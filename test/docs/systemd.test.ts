@@ -8,12 +8,12 @@ import { promisify } from 'node:util'
 import { run } from '../cli/framegate.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
+import { isOffline } from '../support/offline.ts'
 import { until } from '../support/wait.ts'
 import { checkout } from './checkout.ts'
 import { onlyBlock, page, section } from './markdown.ts'
 
 const UNIT = page('setup/framegate.service')
-const OFFLINE = /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b/
 const execute = promisify(execFile)
 /** What systemd gives to a service of the system: systemd.exec(5), "Environment Variables in Spawned Processes". */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -37,8 +37,7 @@ test('the unit starts, reloads and stops a fresh clone', { timeout: 240_000 }, a
   try {
     await line('ExecStartPre', clone)
   } catch (error) {
-    const { stderr } = error as { stderr: string }
-    if (OFFLINE.test(stderr)) return t.skip('the npm packages cannot be downloaded here')
+    if (isOffline(error)) return t.skip('the npm packages cannot be downloaded here')
     throw error
   }
   const [command, ...args] = words('ExecStart', clone)

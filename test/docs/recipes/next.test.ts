@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { folder } from '../../cli/framegate.ts'
+import { isOffline } from '../../support/offline.ts'
 import { withFreePort } from '../markdown.ts'
 import { behindGateway, checkChat, code } from './recipe.ts'
 
 const PACKAGES = ['next@16', 'react@19', 'react-dom@19', 'typescript@5', '@types/react@19', '@types/node@24']
-const OFFLINE = /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b/
 const execute = promisify(execFile)
 const ENV = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', CI: '1' }
 
@@ -23,8 +23,7 @@ async function install(app: string): Promise<string | undefined> {
     await execute('npm', ['install', ...options, ...PACKAGES], { cwd: app, env: ENV })
     return undefined
   } catch (error) {
-    const { stderr } = error as { stderr: string }
-    if (OFFLINE.test(stderr)) return 'Next.js cannot be downloaded here'
+    if (isOffline(error)) return 'Next.js cannot be downloaded here'
     throw error
   }
 }
