@@ -76,12 +76,17 @@ disable() { # SERVICE IS_NEW PACKAGE
   fi
 }
 
+php_service() { # php8.2-fpm on bookworm, which php-fpm depends on
+  dpkg-query -W -f '${Depends}' php-fpm 2>/dev/null
+}
+
 clean_up() {
   if [ -n "${policy:-}" ]; then
     rm -f "$policy"
   fi
   disable nginx "${nginx_is_new:-}" nginx-common
   disable prometheus "${prometheus_is_new:-}" prometheus
+  disable "$(php_service)" "${php_is_new:-}" php-fpm
   rm -rf "$scratch"
 }
 
@@ -91,6 +96,7 @@ wanted=$(missing_packages $runtime)
 lacks_luajit=
 if [ "${1:-}" = --test ]; then
   wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check shellcheck=shellcheck chromium=chromium ps=procps promtool=prometheus openssl=openssl)
+  wanted=$wanted$(missing_packages php-curl php-fpm python3-django python3-flask)
   command -v luajit >/dev/null || lacks_luajit=yes
 fi
 [ -n "$wanted$lacks_luajit" ] || exit 0
@@ -111,5 +117,6 @@ say "installing $wanted"
 forbid_services
 installed nginx-common || nginx_is_new=yes
 installed prometheus || prometheus_is_new=yes
+installed php-fpm || php_is_new=yes
 # shellcheck disable=SC2086
 install $wanted

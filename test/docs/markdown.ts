@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
 
 export type Block = { language: string; text: string }
@@ -33,6 +35,20 @@ export function blocks(markdown: string, language?: string): Block[] {
     text: match[2]!,
   }))
   return all.filter((block) => language === undefined || block.language === language)
+}
+
+/** The text of the one block of a language that fits. */
+export function onlyBlock(markdown: string, language: string, fits = /./): string {
+  const found = blocks(markdown, language).filter(({ text }) => fits.test(text))
+  assert.equal(found.length, 1, `one block of ${language} that fits ${fits}`)
+  return found[0]!.text
+}
+
+/** The text with a free port in place of the one that people read. */
+export async function withFreePort(text: string, port: number): Promise<{ text: string; port: number }> {
+  assert.ok(text.includes(String(port)), `${port} is in the text`)
+  const free = await freePort()
+  return { text: text.replaceAll(String(port), String(free)), port: free }
 }
 
 /** The cells of all table rows, without headings and rules. */

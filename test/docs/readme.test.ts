@@ -10,24 +10,22 @@ import { Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { project, startGateway } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
-import { blocks, page, rows, section } from './markdown.ts'
+import { onlyBlock, page, rows, section, withFreePort } from './markdown.ts'
 
 const README = page('README.md')
-const PAGES = ['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/architecture.md', 'docs/operating.md']
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/protocol.md',
+  'docs/architecture.md',
+  'docs/operating.md',
+  'docs/upgrading.md',
+]
 const TSC = join(project, 'node_modules/.bin/tsc')
 const execute = promisify(execFile)
 
-function only(heading: string, language: string, fits = /./): string {
-  const found = blocks(section(README, heading), language).filter(({ text }) => fits.test(text))
-  assert.equal(found.length, 1, `one block of ${language} that fits ${fits} under "${heading}"`)
-  return found[0]!.text
-}
-
-/** The text with a port of its own in place of the one that people read. */
-async function withFreePort(text: string, port: number): Promise<{ text: string; port: number }> {
-  assert.ok(text.includes(String(port)), `${port} is in the text`)
-  const free = await freePort()
-  return { text: text.replaceAll(String(port), String(free)), port: free }
+function only(heading: string, language: string, fits?: RegExp): string {
+  return onlyBlock(section(README, heading), language, fits)
 }
 
 const ROUTE = only('## Write a route', 'ts', /app\.ws/)
@@ -68,8 +66,13 @@ test('the handler in Python answers behind a real gateway', async (t) => {
       clients.map(() => `you said: ${word}`),
     )
   }
+  const bytes = Buffer.from([0, 255, 254, 128])
+  assert.deepEqual(
+    await Promise.all(clients.map((client) => client.ask(bytes))),
+    clients.map(() => Buffer.concat([Buffer.from('you said: '), bytes])),
+  )
   await Promise.all(clients.map((client) => client.close()))
-  const events = 20 * 5
+  const events = 20 * 6
   await until(
     'every event was answered',
     () => handler.lines().filter((line) => /"POST \/ws\/any HTTP\/1.1" 200/.test(line)).length === events,

@@ -124,6 +124,8 @@ local function tls_name(url)
   return host and ("proxy_ssl_name %s;\n"):format(host) or ""
 end
 
+local function pass_file(upstream, url) return ("proxy_pass %s://%s;\n"):format(scheme(url), upstream) .. tls_name(url) end
+
 --- The files by name, or nil and what is missing on this machine.
 ---@param settings table as Variables.read returns it
 ---@param machine { run: string, is_root: boolean, user: string, group: string, account: { name: string, group: string }?,
@@ -144,7 +146,8 @@ function NginxFiles.files(settings, machine)
     ["redirect.conf"] = redirect_file(settings),
     ["sockets.conf"] = sockets_file(settings),
     ["limit_conn.conf"] = limit > 0 and ("limit_conn sockets_per_address %d;\n"):format(limit) or "",
-    ["site.conf"] = ("proxy_pass %s://site;\n"):format(scheme(settings.SITE_URL)) .. tls_name(settings.SITE_URL),
+    ["site.conf"] = pass_file("site", settings.SITE_URL),
+    ["handler.conf"] = pass_file("handler", settings.HANDLER_URL[1]),
     ["site_timeout.conf"] = silence_file(settings.SITE_TIMEOUT),
     ["site_stream_timeout.conf"] = silence_file(settings.SITE_STREAM_TIMEOUT),
     ["internal_listen.conf"] = ("listen unix:%s/internal/dispatch.sock;\n"):format(machine.run)

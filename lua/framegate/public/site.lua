@@ -67,21 +67,29 @@ end
 Site.request = Log.guarded("a request of the site", request)
 
 -- What nginx keeps of its last try: the time it took to connect, and how many bytes came.
-local function describe(what, var)
+local function describe(upstream, what, var)
   if var.upstream_connect_time:sub(-1) == "-" then
-    return "the site gave no answer to " .. what .. ": it cannot be reached"
+    return "the " .. upstream .. " gave no answer to " .. what .. ": it cannot be reached"
   end
   if ngx.status == 504 then
-    return "the site gave no answer to " .. what .. ": it took too long (SITE_TIMEOUT)"
+    return "the "
+      .. upstream
+      .. " gave no answer to "
+      .. what
+      .. ": it took too long ("
+      .. upstream:upper()
+      .. "_TIMEOUT)"
   end
   if var.upstream_bytes_received:match("%d*$") == "0" then
-    return "the site gave no answer to " .. what .. ": it closed the connection"
+    return "the " .. upstream .. " gave no answer to " .. what .. ": it closed the connection"
   end
-  return "the site's answer to " .. what .. " is no HTTP, or its headers are larger than 64 KB"
+  return "the " .. upstream .. "'s answer to " .. what .. " is no HTTP, or its headers are larger than 64 KB"
 end
 
 --- Runs when a request of the site has ended: says what went wrong, which nginx would say with its query.
-function Site.ended()
+---@param upstream string? who was asked, for the log: the site unless it says otherwise
+function Site.ended(upstream)
+  upstream = upstream or "site"
   local var = ngx.var
   local header_time = var.upstream_header_time
   if ngx.status < 500 or header_time and header_time:sub(-1) ~= "-" then
@@ -89,9 +97,9 @@ function Site.ended()
   end
   local what = ngx.req.get_method() .. " " .. SocketLog.path(var.request_uri)
   if header_time then
-    Log.error(nil, describe(what, var), ": ", ngx.status, " (", var.upstream_addr, ")")
+    Log.error(nil, describe(upstream, what, var), ": ", ngx.status, " (", var.upstream_addr, ")")
   else
-    Log.error(nil, what, " could not be passed on to the site: ", ngx.status)
+    Log.error(nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
   end
 end
 

@@ -51,6 +51,7 @@ describe("the generated files", function()
         ["site.conf"] = "proxy_pass http://site;\n",
         ["site_timeout.conf"] = silence(300),
         ["site_stream_timeout.conf"] = silence(3600),
+        ["handler.conf"] = "proxy_pass http://handler;\n",
         ["internal_listen.conf"] = "listen unix:/run/framegate/internal/dispatch.sock;\nset $handler_scheme http;\n",
         ["handler_timeout.conf"] = "proxy_read_timeout 35000ms;\nproxy_send_timeout 35000ms;\n",
         ["control_listen.conf"] = "listen unix:/run/framegate/control/control.sock;\n",
