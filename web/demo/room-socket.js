@@ -2,6 +2,7 @@ import { ReconnectingSocket } from './reconnecting-socket.js'
 
 const MOST_WAITING = 10
 const LATER = 2 // seconds until another try to join, when the server does not say
+const ANSWER_MS = 20_000 // longer than the gateway waits for a handler that is away (HANDLER_WAIT)
 
 /**
  * One person in one room, however often the connection breaks. It joins whenever the connection opens, and sends one message
@@ -27,7 +28,7 @@ export class RoomSocket extends EventTarget {
   constructor(url, name) {
     super()
     this.#name = name
-    this.#socket = new ReconnectingSocket(url)
+    this.#socket = new ReconnectingSocket(url, [], { answer: ANSWER_MS })
     this.#socket.addEventListener('state', ({ detail }) => this.#enter(detail))
     this.#socket.addEventListener('message', ({ data }) => this.#receive(data))
   }
