@@ -1,6 +1,7 @@
 /** The left side: all connections or all topics, searched and sorted. */
 
 import { bytes } from '../shared/bytes.js'
+import { counted } from '../shared/count.js'
 import { ask } from './api.js'
 import { $, setText } from './element.js'
 import { count, duration } from './format.js'
@@ -59,7 +60,7 @@ const VIEWS = {
     table: { columns: TOPIC_COLUMNS, key: ({ topic }) => topic, label: 'Topics' },
     load: gatherTopics,
     note: ({ rows, count: all }, needle) =>
-      needle ? `${count(rows.length)} of ${count(all)} topics` : all === 0 ? 'No topic has subscribers.' : '',
+      needle ? `${count(rows.length)} of ${counted(all, 'topic')}` : all === 0 ? 'No topic has subscribers.' : '',
   },
 }
 
@@ -75,13 +76,13 @@ async function gatherTopics(needle, signal) {
 }
 
 function connectionsNote({ rows, count: all, seen, isCut }, needle, isDone) {
-  if (!isDone) return `Searching ${count(all)} connections: ${count(seen)} so far…`
+  if (!isDone) return `Searching ${counted(all, 'connection')}: ${count(seen)} so far…`
   if (isCut) {
     return needle
-      ? `More than ${count(KEPT)} of ${count(all)} connections match; the first by id are shown. Narrow the search.`
-      : `The first ${count(KEPT)} of ${count(all)} connections by id. A search covers all of them.`
+      ? `More than ${count(KEPT)} of ${counted(all, 'connection')} match; the first by id are shown. Narrow the search.`
+      : `The first ${count(KEPT)} of ${counted(all, 'connection')} by id. A search covers all of them.`
   }
-  if (needle) return `${count(rows.length)} of ${count(all)} connections`
+  if (needle) return `${count(rows.length)} of ${counted(all, 'connection')}`
   return all === 0 ? 'Nobody is connected.' : ''
 }
 

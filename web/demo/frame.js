@@ -1,10 +1,10 @@
 /** Describes what a frame holds, for people: its type, its size, and a text to look at. */
 
 import { byteLength, bytes } from '../shared/bytes.js'
+import { counted } from '../shared/count.js'
 
 const PREVIEW_BYTES = 96
 const PREVIEW_CHARACTERS = 4_000
-const numbers = new Intl.NumberFormat('en')
 
 /**
  * @param {string | ArrayBuffer} data
@@ -53,11 +53,6 @@ function hexDump(data, columns) {
   return rows.join('\n')
 }
 
-/** @param {number} amount @param {string} one @param {string} [many] */
-export function count(amount, one, many = `${one}s`) {
-  return `${numbers.format(amount)} ${amount === 1 ? one : many}`
-}
-
 function rest(amount, noun) {
-  return amount > 0 ? `… and ${count(amount, `more ${noun}`)}` : ''
+  return amount > 0 ? `… and ${counted(amount, `more ${noun}`)}` : ''
 }

@@ -1,6 +1,6 @@
 /** A list of what happened, oldest first, that never grows beyond a limit and follows its end unless somebody reads further up. */
 
-import { count } from './frame.js'
+import { counted } from '../shared/count.js'
 
 const LIMIT = 500
 
@@ -60,8 +60,8 @@ export class Log {
   }
 
   #count() {
-    const dropped = this.#dropped > 0 ? `, ${count(this.#dropped, 'older one')} removed` : ''
-    this.#total.textContent = count(this.#list.childElementCount, 'entry', 'entries') + dropped
+    const dropped = this.#dropped > 0 ? `, ${counted(this.#dropped, 'older one')} removed` : ''
+    this.#total.textContent = counted(this.#list.childElementCount, 'entry', 'entries') + dropped
   }
 }
 
