@@ -36,6 +36,7 @@ export function showConnection(place, id) {
     place.dataset.gone = ''
   }
   delete place.dataset.gone
+  find('[data-how]').href = routeTo('closes', id)
   fillFacts(find('[data-facts]'), [['Id', id, 'mono']])
   frameForm(find('[data-send]'), async (frame) => {
     await ask(path('connections', id), { method: 'POST', ...frame })

@@ -31,6 +31,13 @@ export function duration(seconds) {
   return rest > 0 ? `${first} ${rest} ${smaller}` : first
 }
 
+/** Time of day, with the date when that is not today. @param {string} time RFC 3339 @returns {string} in the reader's own time */
+export function clock(time) {
+  const then = new Date(time)
+  const isToday = then.toDateString() === new Date().toDateString()
+  return isToday ? then.toLocaleTimeString('en-GB') : moment(time)
+}
+
 /** @param {string} time as RFC 3339 has it @returns {string} in the reader's own time */
 export function moment(time) {
   return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })

@@ -42,10 +42,15 @@ export async function gather(needle, signal, progress) {
   }
 }
 
-/** Whether id, user, address, path or topics contain a text; upper and lower case are the same. @param {Facts} facts @param {string} needle */
+/** Whether id, user, address, path or topics contain a text. @param {Facts} facts @param {string} needle */
 export function fits({ id, user = '', address, path, topics }, needle) {
+  return contains([id, user, address, path, ...topics], needle)
+}
+
+/** Whether one of the texts contains another; upper and lower case are the same. @param {string[]} texts @param {string} needle */
+export function contains(texts, needle) {
   const wanted = needle.trim().toLowerCase()
-  return wanted === '' || [id, user, address, path, ...topics].some((text) => text.toLowerCase().includes(wanted))
+  return wanted === '' || texts.some((text) => text.toLowerCase().includes(wanted))
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true })

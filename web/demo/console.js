@@ -1,7 +1,7 @@
 /** The console page: its forms control a ReconnectingSocket, and its log shows what happens. */
 
 import { byteLength } from '../shared/bytes.js'
-import { explain } from './close-code.js'
+import { explain } from '../shared/close-code.js'
 import { describe } from './frame.js'
 import { Log } from './log.js'
 import { describePath } from './path.js'
