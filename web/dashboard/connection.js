@@ -1,4 +1,4 @@
-/** One connection: its current facts, a form to send a frame, a form to close it. */
+/** The details of one connection, a form to send a frame to it, and a form to close it. */
 
 import { byteLength, bytes } from '../shared/bytes.js'
 import { counted } from '../shared/count.js'

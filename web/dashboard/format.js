@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Formats numbers and times for people. */
 
 const whole = new Intl.NumberFormat('en')
 const SPANS = [
@@ -13,7 +13,7 @@ export function count(value) {
   return whole.format(value)
 }
 
-/** A number a second; null is none. @param {number | null} value */
+/** A number per second; null is shown as a dash. @param {number | null} value */
 export function rate(value) {
   if (value === null) return '–'
   return value > 0 && value < 100 ? value.toFixed(1) : whole.format(Math.round(value))

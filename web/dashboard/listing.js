@@ -1,4 +1,4 @@
-/** The list of connections: fetched page by page, searched, sorted. */
+/** Fetches the list of connections page by page, searches it and sorts it. */
 
 import { ask } from './api.js'
 
@@ -8,15 +8,14 @@ const PAGE = 1000
 /**
  * @typedef {object} Facts of a connection, as docs/protocol.md has them
  * @typedef {{ rows: Facts[], count: number, seen: number, isCut: boolean }} Listing
- *   rows: those that match; count: how many connections there are; seen: how many were searched; isCut: whether there are more
+ *   rows: connections that match; count: all connections; seen: how many were searched so far; isCut: whether more may match
  */
 
 /**
- * The first connections that match, in the order of their ids. Without a search that takes a page or two; a search reads all
- * pages.
+ * The first connections that match, in the order of their ids. A search reads all pages; without one, a page or two is enough.
  * @param {string} needle
  * @param {AbortSignal} signal
- * @param {(listing: Listing) => void} progress gets each page but the last
+ * @param {(listing: Listing) => void} progress is called after each page but the last
  * @returns {Promise<Listing>}
  */
 export async function gather(needle, signal, progress) {

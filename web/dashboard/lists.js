@@ -81,7 +81,7 @@ export class Lists {
     this.#watch.start()
   }
 
-  /** A list that is fetched again is shown when it is complete; a new search shows each page that it finds. */
+  /** A new search shows each page that arrives. A list that is only refreshed is shown when it is complete. */
   #take(listing, isDone) {
     if (!isDone && this.#isDone && this.#listing?.needle === this.#needle) return
     this.#isDone = isDone
@@ -101,7 +101,7 @@ export class Lists {
     this.#offerSorts()
   }
 
-  /** A menu for phones, where the table has no head. */
+  /** Fills the menu that sorts on phones, where the table shows no head. */
   #offerSorts() {
     const { columns } = VIEWS[this.#view].table
     const { sort } = this.#views[this.#view].table

@@ -1,4 +1,4 @@
-/** The dashboard: shows what the control API answers, while somebody looks. */
+/** The dashboard page. It shows what the control API answers, and asks only while the page is visible. */
 
 import { ask, Refused } from './api.js'
 import { showClosed } from './closed.js'
@@ -36,7 +36,7 @@ function showConnected() {
   showState('open', 'live')
 }
 
-/** The last answer stays on the page, with its time. */
+/** Shows that the gateway does not answer. The last numbers stay on the page, with their time. */
 function showLost(error) {
   lostAt ??= new Date()
   overview.pause()

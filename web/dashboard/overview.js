@@ -1,4 +1,4 @@
-/** The numbers of `/status`, each with its last minutes. */
+/** The tiles at the top of the dashboard: the numbers of `/status`, each with its history of some minutes. */
 
 import { bytes } from '../shared/bytes.js'
 import { counted } from '../shared/count.js'

@@ -1,4 +1,4 @@
-/** The fragment of the address names what is shown: `#/connections`, `#/connections/ID`, `#/topics/NAME`, `#/closes/ID`. */
+/** Reads and writes the fragment of the address, which names what is shown: `#/connections`, `#/connections/ID`, `#/topics/NAME`, `#/closes/ID`. */
 
 /** @typedef {'connections' | 'topics' | 'closes'} View */
 /** @typedef {{ view: View, name?: string }} Route */

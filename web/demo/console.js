@@ -1,4 +1,4 @@
-/** The console page: its forms control a ReconnectingSocket, and its log shows what happens. */
+/** The console page. Its forms control a ReconnectingSocket, and its log shows every frame and every change of state. */
 
 import { byteLength } from '../shared/bytes.js'
 import { explain } from '../shared/close-code.js'
@@ -9,7 +9,7 @@ import { ReconnectingSocket, worthRetrying } from './reconnecting-socket.js'
 
 const $ = (id) => document.getElementById(id)
 const log = new Log({ view: $('log'), list: $('log-list'), total: $('log-total') })
-const WIDE_HEX = 600 // pixels that 16 bytes a row need
+const WIDE_HEX = 600 // pixels that a row of 16 bytes needs
 const ANSWER_MS = 20_000 // longer than the gateway waits for a handler that is away (HANDLER_WAIT)
 
 /** @type {ReconnectingSocket | undefined} */
@@ -68,7 +68,7 @@ function connect(path) {
   }
 }
 
-/** @param {ReconnectingSocket} opened the socket to log; only the newest one sets the state that is shown */
+/** @param {ReconnectingSocket} opened the socket to log; the state of the newest one is shown */
 function follow(opened, path) {
   let wasOpen = false
   const show = (state, delay) => {
@@ -111,7 +111,7 @@ function close(code, reason) {
   log.add({ direction: 'note', title: 'Closing', type: reason ? `${code}, reason “${reason}”` : String(code) })
 }
 
-/** JSON is sent as it was typed, and only checked here; the kind Text sends broken JSON too. */
+/** JSON is checked here, and sent as it was typed. The kind Text sends invalid JSON too. */
 async function payload(kind) {
   if (kind === 'file') {
     const [file] = $('file').files
@@ -155,7 +155,7 @@ function showState(state, delay) {
   showTarget()
 }
 
-/** Where a frame would go: the field may hold another path than the one that is connected. */
+/** Shows where frames go: the field may name another path than the one that is connected. */
 function showTarget() {
   const typed = $('path').value.trim()
   const isOpen = socket?.state === 'open'

@@ -1,4 +1,4 @@
-/** Describes what a frame holds, for people: its type, its size, and a text to look at. */
+/** Describes a frame for people: its type, its size and a preview. */
 
 import { byteLength, bytes } from '../shared/bytes.js'
 import { counted } from '../shared/count.js'
@@ -32,13 +32,13 @@ function describeBinary(data, columns) {
   }
 }
 
-/** Only objects and arrays count: the text `42` is JSON as well, but is rarely meant as such. */
+/** Accepts only objects and arrays: the text `42` is JSON too, but rarely meant as such. */
 function parseJson(text) {
   if (!/^\s*[{[]/.test(text)) return undefined
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // It only looked like JSON: shown as text.
+    return undefined // Not JSON after all: shown as text.
   }
 }
 

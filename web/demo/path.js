@@ -1,4 +1,4 @@
-/** The paths that the shipped handler answers, and what to send there. */
+/** The paths of the shipped handler, and samples of what to send there. */
 
 const echo = {
   about: 'Answers with the same bytes',
