@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { GatewayError } from '../plugin/gateway/gateway.ts'
 import { check } from './commands/check.ts'
+import { closes } from './commands/closes.ts'
 import { close, connections } from './commands/connections.ts'
 import { broadcast, publish, send, user } from './commands/push.ts'
 import { dev, reload, restart, start, stop } from './commands/service.ts'
@@ -14,7 +15,7 @@ const COMMANDS = [
   ...[start, stop, restart, reload, dev],
   ...[check, status],
   ...[send, publish, user, broadcast],
-  ...[connections, close, topics, topic],
+  ...[connections, close, closes, topics, topic],
 ]
 
 function program(): Command {

@@ -12,6 +12,7 @@ import type { SocketRoute, SocketSchema } from './websocket/route-types.ts'
 export type { Data } from './frame-data.ts'
 export type {
   BatchItem,
+  ClosedConnection,
   ConnectionInfo,
   ConnectionPage,
   Counts,

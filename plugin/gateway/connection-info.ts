@@ -1,4 +1,4 @@
-// What the control API reports about open sockets.
+// What the control API reports about open and closed sockets.
 
 /** From clients, and to them. */
 export interface Traffic {
@@ -23,6 +23,28 @@ export interface ConnectionInfo {
   frames: Traffic
   /** Payload of the messages. */
   bytes: Traffic
+}
+
+/** Public description of a socket that closed. Foreign texts are shortened when they are long. */
+export interface ClosedConnection {
+  /** When it closed; RFC 3339 */
+  time: string
+  id: string
+  user?: string
+  address: string
+  /** Of the handshake, without its query. */
+  path: string
+  /** 1006 when no close frame came. */
+  code: number
+  reason: string
+  /** Who or what ended it, as in the metric framegate_sockets_closed_total. */
+  cause: string
+  /** Seconds that it was open. */
+  duration: number
+  /** Messages; absent when its worker was killed, as are `bytes`. */
+  frames?: Traffic
+  /** Payload of the messages. */
+  bytes?: Traffic
 }
 
 /** Which page of a list: at most `limit` connections, after the page that returned `cursor`. */

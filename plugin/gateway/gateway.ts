@@ -1,11 +1,25 @@
 // The client of the control API: pushes to open sockets, and lists them.
 import { contentOf, type Data, frameOf } from '../frame-data.ts'
 import { type ControlRequest, GatewayClient, type GatewayOptions } from './client.ts'
-import type { ConnectionInfo, ConnectionPage, Page, TopicCount, TopicPage } from './connection-info.ts'
+import type {
+  ClosedConnection,
+  ConnectionInfo,
+  ConnectionPage,
+  Page,
+  TopicCount,
+  TopicPage,
+} from './connection-info.ts'
 import { errorOf, type GatewayError, type Problem } from './errors.ts'
 import type { GatewayStatus } from './status.ts'
 
-export type { ConnectionInfo, ConnectionPage, Page, TopicCount, TopicPage } from './connection-info.ts'
+export type {
+  ClosedConnection,
+  ConnectionInfo,
+  ConnectionPage,
+  Page,
+  TopicCount,
+  TopicPage,
+} from './connection-info.ts'
 export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './errors.ts'
 export type { GatewayStatus } from './status.ts'
 export type { GatewayOptions }
@@ -113,6 +127,11 @@ export class Gateway {
       yield* page.connections
       cursor = page.cursor
     } while (cursor !== undefined)
+  }
+
+  /** The last sockets that closed, the newest first: `limit` of them, by default 100. The gateway keeps 1,000. */
+  async closes({ limit }: { limit?: number | undefined } = {}): Promise<ClosedConnection[]> {
+    return (await this.#get<{ closes: ClosedConnection[] }>(withQuery('/closes', { limit }))).closes
   }
 
   /** The topics that have subscribers. */

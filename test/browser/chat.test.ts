@@ -26,6 +26,7 @@ test('the chat, in a browser and through the gateway', async (t) => {
   await t.test('a page that is loaded again is back without leaving', (t) => comesBack(t, enter))
   await t.test('rooms are apart, and a link leads into one', (t) => changesRooms(t, enter))
   await t.test('what somebody pushes to the room from outside is shown', (t) => showsPush(t, enter, gateway))
+  await t.test('375 pixels show every control of the rooms as a whole', (t) => showsRooms(t, enter))
   await t.test('360 pixels are wide enough, and the keyboard is enough', (t) => fitsPhone(t, enter))
 })
 
@@ -235,6 +236,19 @@ async function showsPush(t: TestContext, enter: Enter, gateway: Gateway) {
   await shows(ada.locator('.announcement').nth(0), 'The kettle boils at noon.')
   await shows(ada.locator('.announcement').nth(1), /^And the cake is ready\.$/)
   assert.deepEqual(problems, [])
+}
+
+async function showsRooms(t: TestContext, enter: Enter) {
+  for (const width of [375, 320]) {
+    const { page } = await enter(t, 'Ada', { ...PHONE, viewport: { width, height: 667 }, room: '#another-room-now' })
+    for (const control of [page.getByLabel('Another room'), page.getByRole('button', { name: 'Go to this room' })]) {
+      const box = await control.boundingBox()
+      assert.ok(box && box.x >= 0 && box.x + box.width <= width, `${width} px: ${JSON.stringify(box)}`)
+    }
+    await page.getByLabel('Another room').fill('tea')
+    await page.getByRole('button', { name: 'Go to this room' }).click()
+    await shows(page.locator('.notice'), 'You are in tea')
+  }
 }
 
 async function fitsPhone(t: TestContext, enter: Enter) {

@@ -18,6 +18,7 @@ test('the console page, in a browser and through the gateway', async (t) => {
   await t.test('a form is read', (t) => readsForm(t, open))
   await t.test('a file goes out as one binary frame and comes back', (t) => echoesFile(t, open))
   await t.test('a message that is too big closes with 1009', (t) => closesWhenTooBig(t, open))
+  await t.test('what is connected is shown beside what is typed, and can be disconnected', (t) => disconnects(t, open))
   await t.test('close tells code and reason, and stays closed', (t) => closes(t, open))
   await t.test('a refused handshake is tried again until it is closed', (t) => triesAgain(t, open))
   await t.test('what cannot be sent is refused with a sentence', (t) => refusesToSend(t, open))
@@ -102,10 +103,34 @@ async function closes(t: TestContext, open: Open) {
   assert.deepEqual(problems, [])
 }
 
+async function disconnects(t: TestContext, open: Open) {
+  const { page, problems } = await open(t)
+  const disconnect = page.getByRole('button', { name: 'Disconnect' })
+  const target = page.locator('#target')
+  await shows(target, 'connect first')
+  assert.equal(await disconnect.count(), 0)
+  await connect(page, '/ws/echo')
+  await shows(target, 'Frames go to /ws/echo.')
+  await page.getByRole('button', { name: '/ws/time' }).click()
+  await shows(page.locator('#connected'), '/ws/echo')
+  await shows(target, 'Frames go to /ws/echo until you connect to /ws/time.')
+  await send(page)
+  await shows(entries(page, 'received'), 'Europe/Berlin')
+  assert.equal(await entries(page, 'received').filter({ hasText: '"time"' }).count(), 0)
+  await page.getByRole('button', { name: 'Connect', exact: true }).click()
+  await shows(target, 'Frames go to /ws/time.')
+  await disconnect.click()
+  await shows(entries(page, 'closed').last(), '/ws/time, 1000 normal, clean')
+  await reaches(page, 'closed')
+  assert.equal(await page.locator('#connected').textContent(), '')
+  await disconnect.waitFor({ state: 'hidden' })
+  assert.deepEqual(problems, [])
+}
+
 async function triesAgain(t: TestContext, open: Open) {
   const { page, problems } = await open(t)
   await page.getByLabel('Path', { exact: true }).fill('/ws/nowhere')
-  await page.getByRole('button', { name: 'Connect' }).click()
+  await page.getByRole('button', { name: 'Connect', exact: true }).click()
   await shows(entries(page, 'closed').nth(1), '1006 no connection, not clean', 'handshake was refused')
   await shows(entries(page, 'note').filter({ hasText: 'Waiting' }).nth(1), 'next try in')
   await page.getByLabel('Reconnect').uncheck()
@@ -188,7 +213,7 @@ async function fitsPhone(t: TestContext, open: Open) {
 
 async function connect(page: Page, path: string) {
   await page.getByRole('button', { name: path }).click()
-  await page.getByRole('button', { name: 'Connect' }).click()
+  await page.getByRole('button', { name: 'Connect', exact: true }).click()
   await reaches(page, 'open')
 }
 

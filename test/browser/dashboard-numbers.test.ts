@@ -118,6 +118,7 @@ test('a search looks at everything that names a connection; equals stay in order
 test('a topic may be called anything, and still stands in the address', () => {
   for (const name of ['news', 'a/b c', '%', '..', '#?&', '<img>', '☃'])
     assert.deepEqual(parseRoute(routeTo('topics', name)), { view: 'topics', name })
+  assert.deepEqual(parseRoute(routeTo('closes', 'a-b_c')), { view: 'closes', name: 'a-b_c' })
   for (const hash of ['', '#', '#/', '#/nowhere', '#/connections'])
     assert.deepEqual(parseRoute(hash), { view: 'connections', name: undefined })
   assert.deepEqual(parseRoute('#/topics/%'), { view: 'topics', name: '%' })

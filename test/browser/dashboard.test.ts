@@ -20,6 +20,7 @@ test('the dashboard', async (t) => {
     findsConnections(t, scene),
   )
   await t.test('a frame reaches its client, and so does the end', (t) => sendsAndCloses(t, scene))
+  await t.test('sockets that closed are listed, with code, cause and reason as text', (t) => listsCloses(t, scene))
   await t.test('a topic shows its members, and what is published reaches them', (t) => publishes(t, scene))
   await t.test('the keyboard is enough', (t) => needsNoMouse(t, scene))
   await t.test('360 pixels are wide enough, light and dark', (t) => fitsPhone(t, scene))
@@ -172,6 +173,35 @@ async function sendsAndCloses(t: TestContext, { browser, gateway }: Scene) {
   await shows(outcome, '410: this connection is gone, or never was')
 }
 
+async function listsCloses(t: TestContext, { browser, gateway }: Scene) {
+  const strange = await join(gateway, `news?user=${encodeURIComponent(EVIL)}&token=secret`)
+  const lost = await join(gateway, 'news?user=Ada')
+  leaving(t, gateway, lost)
+  const { page, problems } = await openDashboard(t, browser, gateway.control)
+  await page.goto(`${gateway.control}#/connections/${lost.id}`)
+  await shows(fact(page, 'User'), 'Ada')
+  await strange.client.close(4001, EVIL)
+  lost.client.socket.terminate()
+  await page.getByRole('link', { name: 'How it ended' }).click()
+  await shows(fact(page, 'Code'), '1006 no close frame.')
+  await shows(fact(page, 'Cause'), 'lost: the connection broke')
+  await page.getByRole('link', { name: 'Back' }).click()
+  await shows(rows(page).nth(0), lost.id.slice(-8), '1006 no close frame', 'lost', 'Ada')
+  await shows(rows(page).nth(1), strange.id.slice(-8), '4001 application', 'client', EVIL)
+  await page.getByRole('searchbox').fill(strange.id.toLowerCase())
+  await shows(page.locator('#list-note'), /^1 of \d+ closed connections$/)
+  await page.getByRole('link', { name: strange.id.slice(-8) }).click()
+  for (const term of ['User', 'Reason']) await shows(fact(page, term), EVIL)
+  await shows(fact(page, 'Path'), /^\/ws\/in\/news$/)
+  assert.equal(await page.evaluate('window.stolen'), undefined)
+  await page.goto(`${gateway.control}#/closes/nobody`)
+  await shows(page.locator('[data-note]'), 'not among the last 1,000')
+  assert.ok(
+    problems.every((problem) => problem.includes('410')),
+    String(problems),
+  )
+}
+
 async function publishes(t: TestContext, { browser, gateway }: Scene) {
   const members = [
     await join(gateway, 'cakes?user=Ada'),
@@ -237,6 +267,12 @@ async function fitsPhone(t: TestContext, { browser, gateway }: Scene) {
     assert.equal(await overflow(page), 0)
     await page.getByRole('link', { name: 'Back' }).click()
     await shows(rows(page), wide)
+    await page.getByRole('link', { name: 'Closed' }).click()
+    await shows(rows(page), '4001 application')
+    assert.equal(await overflow(page), 0)
+    await rows(page).first().click()
+    await shows(fact(page, 'Code'), /^\d{4} /)
+    assert.equal(await overflow(page), 0)
     assert.deepEqual(problems, [])
   }
 }

@@ -35,11 +35,12 @@ export class FakeSocket {
   static made: FakeSocket[] = []
   readyState = 0
   binaryType = ''
+  bufferedAmount = 0
   sent: unknown[] = []
   closedWith: unknown[] | undefined
   onopen: () => void = () => {}
-  onmessage: (event: { data: unknown; origin: string }) => void = () => {}
-  onclose: (event: { code: number; reason: string; wasClean: boolean }) => void = () => {}
+  onmessage: ((event: { data: unknown; origin: string }) => void) | null = () => {}
+  onclose: ((event: { code: number; reason: string; wasClean: boolean }) => void) | null = () => {}
 
   constructor() {
     FakeSocket.made.push(this)
@@ -60,9 +61,13 @@ export class FakeSocket {
     this.onopen()
   }
 
+  receives(data: unknown): void {
+    this.onmessage?.({ data, origin: 'ws://host' })
+  }
+
   ends(code: number, reason = ''): void {
     this.readyState = 3
-    this.onclose({ code, reason, wasClean: code !== 1006 })
+    this.onclose?.({ code, reason, wasClean: code !== 1006 })
   }
 }
 

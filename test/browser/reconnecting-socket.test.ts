@@ -102,7 +102,7 @@ test('state: messages come through', () => {
   const seen: unknown[] = []
   socket.addEventListener('message', (event) => seen.push((event as MessageEvent).data))
   newest().opens()
-  newest().onmessage({ data: 'hello', origin: 'ws://host' })
+  newest().receives('hello')
   assert.deepEqual(seen, ['hello'])
   assert.equal(newest().binaryType, 'arraybuffer')
 })
@@ -232,10 +232,91 @@ test('offline: it waits for the cap, and tries at once when the network is back'
   assert.equal(FakeSocket.made.length, 2)
 })
 
-test('offline: an open connection does not care', () => {
+test('offline: an open connection stays when the browser is online again', () => {
   const { socket, network } = build()
   newest().opens()
   network.dispatchEvent(new Event('online'))
   assert.equal(socket.state, 'open')
   assert.equal(FakeSocket.made.length, 1)
+})
+
+test('offline: an open connection is lost when the browser goes offline, and its own end changes nothing later', () => {
+  const { socket, network, states } = build({ max: 30_000 })
+  const closes: unknown[] = []
+  socket.addEventListener('close', (event) => {
+    const { code, reason, wasClean } = event as CloseEvent
+    closes.push({ code, reason, wasClean })
+  })
+  newest().opens()
+  const dead = newest()
+  network.navigator.onLine = false
+  network.dispatchEvent(new Event('offline'))
+  assert.notEqual(dead.closedWith, undefined)
+  assert.deepEqual(states.at(-1), { state: 'waiting', delay: 30_000 })
+  network.dispatchEvent(new Event('offline'))
+  network.navigator.onLine = true
+  network.dispatchEvent(new Event('online'))
+  newest().opens()
+  dead.receives('late')
+  dead.ends(1006)
+  assert.equal(socket.state, 'open')
+  assert.deepEqual(closes, [{ code: 1006, reason: 'the browser is offline', wasClean: false }])
+})
+
+test('silence: a message without an answer ends the connection, however much is sent after it', () => {
+  const { socket, clock } = build({ answer: 20_000 })
+  newest().opens()
+  clock.advance(60_000)
+  socket.send('first')
+  clock.advance(19_999)
+  socket.send('second')
+  assert.equal(socket.state, 'open')
+  clock.advance(1)
+  assert.equal(socket.state, 'waiting')
+})
+
+test('silence: every answer gives the next one its whole time', () => {
+  const { socket, clock } = build({ answer: 20_000 })
+  newest().opens()
+  for (const data of ['first', 'second']) socket.send(data)
+  clock.advance(15_000)
+  newest().receives('first')
+  clock.advance(15_000)
+  newest().receives('second')
+  newest().receives('a push')
+  clock.advance(60_000)
+  assert.equal(socket.state, 'open')
+  socket.send('third')
+  clock.advance(20_000)
+  assert.equal(socket.state, 'waiting')
+})
+
+test('silence: a large message has time while its bytes leave', () => {
+  const { socket, clock } = build({ answer: 20_000 })
+  newest().opens()
+  newest().bufferedAmount = 1_000
+  socket.send('large')
+  for (const left of [600, 200]) {
+    newest().bufferedAmount = left
+    clock.advance(20_000)
+    assert.equal(socket.state, 'open')
+  }
+  clock.advance(20_000)
+  assert.equal(socket.state, 'waiting')
+})
+
+test('silence: what was sent over an earlier connection is not waited for, and without `answer` nothing is', () => {
+  const { socket, clock } = build({ answer: 20_000, min: 100 })
+  newest().opens()
+  socket.send('lost')
+  newest().ends(1006)
+  clock.advance(100)
+  newest().opens()
+  clock.advance(60_000)
+  assert.equal(socket.state, 'open')
+  const { socket: patient, clock: time } = build()
+  newest().opens()
+  patient.send('unanswered')
+  time.advance(3_600_000)
+  assert.equal(patient.state, 'open')
 })

@@ -45,6 +45,7 @@ export async function newsroom(t: TestContext, gateway: Gateway, controlPort: nu
         .replaceAll(bobId, BOB)
         .replaceAll(`"${adaId.slice(0, 4)}"`, `"${ADA.slice(0, 4)}"`)
         .replace(/"(age|idle)":\d+/g, '"$1":4')
-        .replace(/"opened":"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z"/g, '"opened":"2026-11-20T10:00:00.123Z"'),
+        .replace(/"duration":[\d.]+/g, '"duration":7.333')
+        .replace(/"(opened|time)":"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z"/g, '"$1":"2026-11-20T10:00:00.123Z"'),
   }
 }

@@ -1,6 +1,6 @@
 // What the documentation names is there, and what is there is documented.
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { EffectHeader, EventHeader } from '../../plugin/headers.ts'
@@ -20,7 +20,7 @@ function linksOf(file: string): Link[] {
   const targets = [
     ...text.matchAll(/\]\(<?([^)>\s]+)>?(?: "[^"]*")?\)/g),
     ...text.matchAll(/^\[[^\]]+\]: *<?(\S+?)>?$/gm),
-    ...text.matchAll(/(?:src|href)="([^"]+)"/g),
+    ...text.matchAll(/(?:src|srcset|href)="([^"]+)"/g),
   ].map((match) => match[1]!)
   return targets.filter((target) => !/^[a-z][a-z\d+.-]*:/i.test(target)).map((target) => ({ file, target }))
 }
@@ -61,6 +61,18 @@ test('every relative link of the documentation leads somewhere', () => {
     broken.map(({ file, target }) => `${file}: ${target}`),
     [],
   )
+})
+
+test('each picture is there in light and dark, is shown, and has less than 200 KB', () => {
+  const pictures = files('docs/images/*')
+  assert.ok(pictures.length >= 4)
+  const shown = linksOf('README.md').map(({ target }) => target)
+  for (const picture of pictures) {
+    assert.match(picture, /-(light|dark)\.png$/)
+    assert.ok(pictures.includes(picture.replace(/-light\.png$/, '-dark.png')), picture)
+    assert.ok(shown.includes(picture), `${picture} is in README.md`)
+    assert.ok(statSync(join(project, picture)).size < 200_000, picture)
+  }
 })
 
 test('docs/protocol.md lists the headers of plugin/headers.ts, each once', () => {

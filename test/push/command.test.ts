@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { folder } from '../cli/framegate.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, project } from '../support/gateway.ts'
+import { until } from '../support/wait.ts'
 import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
 
 type Ended = { status: number | null; stdout: string; stderr: string }
@@ -80,6 +81,39 @@ test('send, publish, user and broadcast', async (t) => {
   assert.deepEqual(await ann.client.closed, { code: 4001, reason: 'signed out' })
   assert.equal((await command(['close', 'gone'])).status, 1)
   leave(bob)
+})
+
+test('closes: a table and JSON of sockets that closed', async (t) => {
+  const gateway = await pushGateway(t)
+  const command = commandFor(gateway)
+  assert.equal((await command(['closes'])).stdout, 'no closed connections\n')
+  const ann = await join(gateway, 'news?user=%1B%5B31mann&token=secret')
+  await ann.client.close(4001, 'signed\nout')
+  const bob = await join(gateway, 'news')
+  await bob.client.close(1000)
+  const list = await until('both have closed', async () => {
+    const { closes } = JSON.parse((await command(['closes', '--json'])).stdout)
+    return closes.length === 2 && closes
+  })
+  assert.deepEqual(
+    list.map(({ id, code }: { id: string; code: number }) => [id, code]),
+    [
+      [bob.id, 1000],
+      [ann.id, 4001],
+    ],
+  )
+  const { stdout } = await command(['closes'])
+  const lines = stdout.split('\n')
+  assert.match(lines[0]!, /^TIME +CODE +CAUSE +REASON +DURATION +ID +USER +ADDRESS +PATH$/)
+  assert.match(lines[1]!, / 1000 +client +- +\S+ +\S+ +- +127\.0\.0\.1 +\/ws\/in\/news$/)
+  assert.match(lines[2]!, / 4001 +client +signed\\u\{a\}out .* \\u\{1b\}\[31mann +127\.0\.0\.1 +\/ws\/in\/news$/)
+  assert.equal(lines.at(-2), '2 closed connections')
+  assert.match((await command(['closes', '--limit', '1'])).stdout, /\n\n1 closed connection\n$/)
+  assert.deepEqual(await command(['closes', '--limit', '1001']), {
+    status: 1,
+    stdout: '',
+    stderr: 'framegate: limit is a whole number from 1 to 1000\n',
+  })
 })
 
 test('connections, topics and topic: tables and JSON', async (t) => {
@@ -171,7 +205,7 @@ test('where the gateway is: --socket, --url and a token that is never shown, RUN
 test('help, and command lines that are refused with exit status 2', async () => {
   const overview = await framegate(['--help'])
   assert.equal(overview.status, 0)
-  const names = ['send', 'publish', 'user', 'broadcast', 'connections', 'close', 'topics', 'topic']
+  const names = ['send', 'publish', 'user', 'broadcast', 'connections', 'close', 'closes', 'topics', 'topic']
   for (const name of names) {
     assert.match(overview.stdout, new RegExp(`^  ${name} `, 'm'))
     for (const { status, stdout, stderr } of await Promise.all([

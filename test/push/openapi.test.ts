@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { project, read } from '../project/files.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { until } from '../support/wait.ts'
 import { type Answer, ask, join, leave, pushGateway, type Question } from './support.ts'
 
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'options', 'head', 'trace']
@@ -137,6 +138,7 @@ async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
   await check('/connections', 'GET', { query: '?limit=1' })
   await check('/connections', 'GET')
   await check('/connections', 'GET', { query: '?limit=0' })
+  await check('/closes', 'GET', { query: '?limit=0' })
   for (const method of ['GET', 'POST', 'DELETE']) await check('/connections/{id}', method, { '{id}': 'gone' })
   await check('/connections/{id}', 'GET', { '{id}': id })
   await check('/connections/{id}', 'DELETE', { '{id}': id, query: '?code=1' })
@@ -181,6 +183,8 @@ async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
   }
   for (const path of ['/healthz', '/status', '/metrics', '/openapi.json']) await check(path, 'GET')
   await check('/connections/{id}', 'DELETE', { '{id}': id })
+  await until('the list of closed sockets has it', async () => (await ask(gateway, 'GET', '/closes')).json.count === 1)
+  await check('/closes', 'GET')
 
   // Those that other tests show: a token that is wrong, a page of another origin, a reader that is too slow, a key that is in use, a worker that hangs.
   const elsewhere = ['401', '403', '409', '422', '429', '503', '504']

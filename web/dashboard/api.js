@@ -1,11 +1,11 @@
-/** The control API. Addresses are relative to the page, so that a proxy may serve it under any path. */
+/** The client of the control API. Addresses are relative to the page, so a proxy can serve it under any path. */
 
 const TIMEOUT_MS = 8_000
 
 /** The gateway did not answer. */
 export class Unreachable extends Error {}
 
-/** The gateway refused: `status` as in docs/protocol.md; the message is the gateway's. */
+/** The gateway refused a request. `status` is as in docs/protocol.md; the message is from the gateway. */
 export class Refused extends Error {
   /** @param {number} status @param {string} detail */
   constructor(status, detail) {
@@ -17,8 +17,8 @@ export class Refused extends Error {
 /**
  * @param {string} path without a slash before it, its parts percent-encoded
  * @param {{ method?: string, body?: BodyInit, type?: string, signal?: AbortSignal }} [question]
- * @returns {Promise<any>} what was answered; undefined when that is nothing
- * @throws {Unreachable | Refused | DOMException} the last when the signal was given
+ * @returns {Promise<any>} the JSON of the answer; undefined for 204
+ * @throws {Unreachable | Refused | DOMException} DOMException when the signal aborted it
  */
 export async function ask(path, { method = 'GET', body, type, signal } = {}) {
   const headers = type ? { 'content-type': type } : {}
@@ -38,7 +38,7 @@ async function reach(path, options, signal) {
   }
 }
 
-/** A path of the API: names may hold anything. @param {...string} parts */
+/** A path of the API. Names may contain anything. @param {...string} parts */
 export function path(...parts) {
   return parts.map(encodeURIComponent).join('/')
 }

@@ -1,9 +1,10 @@
-/** One connection: its current facts, a form to send a frame, a form to close it. */
+/** The details of one connection, a form to send a frame to it, and a form to close it. */
 
 import { byteLength, bytes } from '../shared/bytes.js'
+import { counted } from '../shared/count.js'
 import { ask, path, Refused } from './api.js'
 import { fillFacts, h, stamp } from './element.js'
-import { count, duration, moment } from './format.js'
+import { duration, moment } from './format.js'
 import { frameForm, submitting } from './frame-form.js'
 import { routeTo } from './route.js'
 import { Watch } from './watch.js'
@@ -35,6 +36,7 @@ export function showConnection(place, id) {
     place.dataset.gone = ''
   }
   delete place.dataset.gone
+  find('[data-how]').href = routeTo('closes', id)
   fillFacts(find('[data-facts]'), [['Id', id, 'mono']])
   frameForm(find('[data-send]'), async (frame) => {
     await ask(path('connections', id), { method: 'POST', ...frame })
@@ -66,8 +68,8 @@ function factsOf({ id, user, address, path, opened, age, idle, frames, bytes: si
     ['Path', path, 'mono'],
     ['Opened', `${moment(opened)}, ${duration(age)} ago`],
     ['Idle', duration(idle)],
-    ['In', `${count(frames.in)} frames, ${bytes(sizes.in)}`],
-    ['Out', `${count(frames.out)} frames, ${bytes(sizes.out)}`],
+    ['In', `${counted(frames.in, 'frame')}, ${bytes(sizes.in)}`],
+    ['Out', `${counted(frames.out, 'frame')}, ${bytes(sizes.out)}`],
     ['Outbox', bytes(outbox)],
   ]
 }

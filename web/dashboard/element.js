@@ -1,8 +1,8 @@
-/** Makes elements without parsing HTML: names that strangers chose stay text. */
+/** Makes elements without parsing HTML, so that names chosen by strangers stay text. */
 
 /**
  * @param {string} name
- * @param {Record<string, string | boolean | undefined>} [attributes] those that are undefined or false are left out
+ * @param {Record<string, string | boolean | undefined>} [attributes] undefined and false leave an attribute out
  * @param {...(Node | string)} children
  * @returns {HTMLElement}
  */
@@ -15,22 +15,22 @@ export function h(name, attributes = {}, ...children) {
   return element
 }
 
-/** @param {string} id @returns {any} the element, which is there */
+/** The element with this id, which must exist. @param {string} id @returns {any} */
 export function $(id) {
   return document.getElementById(id)
 }
 
-/** What a template of the page holds, to be put somewhere. @param {string} id @returns {DocumentFragment} */
+/** A copy of a template's content. @param {string} id @returns {DocumentFragment} */
 export function stamp(id) {
   return $(id).content.cloneNode(true)
 }
 
-/** Changes a text only when it is another one, so that a selection in it, or a screen reader, is left alone. */
+/** Changes a text only when it differs: that keeps a selection in it, and does not disturb screen readers. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
-/** A list of terms and what they say; elements that are there stay. @param {HTMLElement} list @param {Array<[string, string, string?]>} facts and a class */
+/** Shows a list of terms and values. Existing elements stay. @param {HTMLElement} list @param {Array<[string, string, string?]>} facts term, value, and a class for the value */
 export function fillFacts(list, facts) {
   const known = new Map([...list.children].map((row) => [row.dataset.term, row]))
   const rows = facts.map(([term, text, style]) => {

@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Formats numbers and times for people. */
 
 const whole = new Intl.NumberFormat('en')
 const SPANS = [
@@ -13,7 +13,7 @@ export function count(value) {
   return whole.format(value)
 }
 
-/** A number a second; null is none. @param {number | null} value */
+/** A number per second; null is shown as a dash. @param {number | null} value */
 export function rate(value) {
   if (value === null) return '–'
   return value > 0 && value < 100 ? value.toFixed(1) : whole.format(Math.round(value))
@@ -29,6 +29,13 @@ export function duration(seconds) {
   const [next, smaller] = SPANS[i + 1]
   const rest = Math.floor((seconds % span) / next)
   return rest > 0 ? `${first} ${rest} ${smaller}` : first
+}
+
+/** Time of day, with the date when that is not today. @param {string} time RFC 3339 @returns {string} in the reader's own time */
+export function clock(time) {
+  const then = new Date(time)
+  const isToday = then.toDateString() === new Date().toDateString()
+  return isToday ? then.toLocaleTimeString('en-GB') : moment(time)
 }
 
 /** @param {string} time as RFC 3339 has it @returns {string} in the reader's own time */

@@ -1,12 +1,12 @@
-/** The form for one frame: text, JSON or a file. */
+/** The form that sends one frame: text, JSON or a file. */
 
 import { byteLength } from '../shared/bytes.js'
 import { Refused } from './api.js'
 import { setText, stamp } from './element.js'
 
 /**
- * @param {HTMLFormElement} form an empty one
- * @param {(frame: { body: BodyInit, type: string }) => Promise<string>} send resolves with the outcome, in words
+ * @param {HTMLFormElement} form an empty form, which is filled
+ * @param {(frame: { body: BodyInit, type: string }) => Promise<string>} send resolves with a sentence about the outcome
  */
 export function frameForm(form, send) {
   form.append(stamp('frame-template'))
@@ -25,9 +25,9 @@ export function frameForm(form, send) {
 }
 
 /**
- * Submits a form, once at a time, and shows the outcome.
+ * Lets a form submit once at a time, and shows the outcome.
  * @param {HTMLFormElement} form has an element .outcome
- * @param {() => Promise<string>} act rejects with what went wrong
+ * @param {() => Promise<string>} act resolves with a sentence, or rejects with the error to show
  */
 export function submitting(form, act) {
   form.addEventListener('submit', async (event) => {
@@ -65,7 +65,7 @@ function frameOf({ elements }) {
   }
 }
 
-/** The text is sent as it was typed. */
+/** Checks only: the text is sent as it was typed. */
 function checkJson(text) {
   try {
     JSON.parse(text)

@@ -1,4 +1,4 @@
-/** The list of connections: fetched page by page, searched, sorted. */
+/** Fetches the list of connections page by page, searches it and sorts it. */
 
 import { ask } from './api.js'
 
@@ -8,15 +8,14 @@ const PAGE = 1000
 /**
  * @typedef {object} Facts of a connection, as docs/protocol.md has them
  * @typedef {{ rows: Facts[], count: number, seen: number, isCut: boolean }} Listing
- *   rows: those that match; count: how many connections there are; seen: how many were searched; isCut: whether there are more
+ *   rows: connections that match; count: all connections; seen: how many were searched so far; isCut: whether more may match
  */
 
 /**
- * The first connections that match, in the order of their ids. Without a search that takes a page or two; a search reads all
- * pages.
+ * The first connections that match, in the order of their ids. A search reads all pages; without one, a page or two is enough.
  * @param {string} needle
  * @param {AbortSignal} signal
- * @param {(listing: Listing) => void} progress gets each page but the last
+ * @param {(listing: Listing) => void} progress is called after each page but the last
  * @returns {Promise<Listing>}
  */
 export async function gather(needle, signal, progress) {
@@ -42,10 +41,15 @@ export async function gather(needle, signal, progress) {
   }
 }
 
-/** Whether id, user, address, path or topics contain a text; upper and lower case are the same. @param {Facts} facts @param {string} needle */
+/** Whether id, user, address, path or topics contain a text. @param {Facts} facts @param {string} needle */
 export function fits({ id, user = '', address, path, topics }, needle) {
+  return contains([id, user, address, path, ...topics], needle)
+}
+
+/** Whether one of the texts contains another; upper and lower case are the same. @param {string[]} texts @param {string} needle */
+export function contains(texts, needle) {
   const wanted = needle.trim().toLowerCase()
-  return wanted === '' || [id, user, address, path, ...topics].some((text) => text.toLowerCase().includes(wanted))
+  return wanted === '' || texts.some((text) => text.toLowerCase().includes(wanted))
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true })

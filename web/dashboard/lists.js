@@ -1,89 +1,14 @@
-/** The left side: all connections or all topics, searched and sorted. */
+/** The left side of the dashboard: a list of connections, topics or closed sockets, searched and sorted. */
 
-import { bytes } from '../shared/bytes.js'
-import { ask } from './api.js'
 import { $, setText } from './element.js'
-import { count, duration } from './format.js'
-import { gather, KEPT, sorted } from './listing.js'
+import { count } from './format.js'
+import { sorted } from './listing.js'
 import { routeTo } from './route.js'
 import { Table } from './table.js'
+import { VIEWS } from './views.js'
 import { Watch } from './watch.js'
 
 const EVERY = 3_000
-
-const CONNECTION_COLUMNS = [
-  { name: 'Id', text: ({ id }) => id.slice(-8), value: ({ id }) => id, style: 'mono id' },
-  { name: 'User', text: ({ user = '' }) => user, style: 'user' },
-  { name: 'Address', text: ({ address }) => address, style: 'address' },
-  { name: 'Path', text: ({ path }) => path, style: 'mono path' },
-  { name: 'Topics', text: ({ topics }) => topics.join(', '), style: 'topics' },
-  { name: 'Age', text: ({ age }) => duration(age), value: ({ age }) => age, isNumber: true, style: 'age' },
-  { name: 'Idle', text: ({ idle }) => duration(idle), value: ({ idle }) => idle, isNumber: true, style: 'idle' },
-  { name: 'In', text: ({ frames }) => count(frames.in), value: ({ frames }) => frames.in, isNumber: true, style: 'in' },
-  {
-    name: 'Out',
-    text: ({ frames }) => count(frames.out),
-    value: ({ frames }) => frames.out,
-    isNumber: true,
-    style: 'out',
-  },
-  {
-    name: 'Outbox',
-    text: ({ outbox }) => bytes(outbox),
-    value: ({ outbox }) => outbox,
-    isNumber: true,
-    style: 'outbox',
-  },
-]
-
-const TOPIC_COLUMNS = [
-  { name: 'Topic', text: ({ topic }) => topic, style: 'topic' },
-  {
-    name: 'Members',
-    text: (topic) => count(topic.count),
-    value: (topic) => topic.count,
-    isNumber: true,
-    style: 'members-count',
-  },
-]
-
-const VIEWS = {
-  connections: {
-    placeholder: 'Search id, user, address, path, topic',
-    table: { columns: CONNECTION_COLUMNS, key: ({ id }) => id, label: 'Connections' },
-    load: gather,
-    note: connectionsNote,
-  },
-  topics: {
-    placeholder: 'Search topics',
-    table: { columns: TOPIC_COLUMNS, key: ({ topic }) => topic, label: 'Topics' },
-    load: gatherTopics,
-    note: ({ rows, count: all }, needle) =>
-      needle ? `${count(rows.length)} of ${count(all)} topics` : all === 0 ? 'No topic has subscribers.' : '',
-  },
-}
-
-async function gatherTopics(needle, signal) {
-  const { topics } = await ask('topics', { signal })
-  const wanted = needle.trim().toLowerCase()
-  return {
-    rows: topics.filter(({ topic }) => topic.toLowerCase().includes(wanted)),
-    count: topics.length,
-    seen: topics.length,
-    isCut: false,
-  }
-}
-
-function connectionsNote({ rows, count: all, seen, isCut }, needle, isDone) {
-  if (!isDone) return `Searching ${count(all)} connections: ${count(seen)} so far…`
-  if (isCut) {
-    return needle
-      ? `More than ${count(KEPT)} of ${count(all)} connections match; the first by id are shown. Narrow the search.`
-      : `The first ${count(KEPT)} of ${count(all)} connections by id. A search covers all of them.`
-  }
-  if (needle) return `${count(rows.length)} of ${count(all)} connections`
-  return all === 0 ? 'Nobody is connected.' : ''
-}
 
 export class Lists {
   #views
@@ -107,6 +32,7 @@ export class Lists {
     )
     this.#views.topics.table.order(1, true)
     this.#views.connections.table.order(5, true)
+    this.#views.closes.table.order(1, true)
     this.#watch = new Watch({
       every: EVERY,
       ask: (signal) => this.#views[this.#view].load(this.#needle, signal, (listing) => this.#take(listing, false)),
@@ -155,7 +81,7 @@ export class Lists {
     this.#watch.start()
   }
 
-  /** A list that is fetched again is shown when it is complete; a new search shows each page that it finds. */
+  /** A new search shows each page that arrives. A list that is only refreshed is shown when it is complete. */
   #take(listing, isDone) {
     if (!isDone && this.#isDone && this.#listing?.needle === this.#needle) return
     this.#isDone = isDone
@@ -171,11 +97,11 @@ export class Lists {
     setText($('list-note'), note(this.#listing, this.#listing.needle, this.#isDone))
     setText($('more'), `Show more (${count(hidden)} hidden)`)
     $('more').hidden = hidden === 0
-    setText($(`${this.#view}-count`), count(this.#listing.count))
+    if (this.#view !== 'closes') setText($(`${this.#view}-count`), count(this.#listing.count))
     this.#offerSorts()
   }
 
-  /** A menu for phones, where the table has no head. */
+  /** Fills the menu that sorts on phones, where the table shows no head. */
   #offerSorts() {
     const { columns } = VIEWS[this.#view].table
     const { sort } = this.#views[this.#view].table

@@ -1,6 +1,7 @@
-/** The dashboard: shows what the control API answers, while somebody looks. */
+/** The dashboard page. It shows what the control API answers, and asks only while the page is visible. */
 
 import { ask, Refused } from './api.js'
+import { showClosed } from './closed.js'
 import { showConnection } from './connection.js'
 import { $, setText } from './element.js'
 import { Lists } from './lists.js'
@@ -10,6 +11,7 @@ import { showTopic } from './topic.js'
 import { Watch } from './watch.js'
 
 const EVERY = 2_000
+const DETAILS = { connections: showConnection, topics: showTopic, closes: showClosed }
 
 const overview = new Overview()
 const lists = new Lists()
@@ -34,7 +36,7 @@ function showConnected() {
   showState('open', 'live')
 }
 
-/** The last answer stays on the page, with its time. */
+/** Shows that the gateway does not answer. The last numbers stay on the page, with their time. */
 function showLost(error) {
   lostAt ??= new Date()
   overview.pause()
@@ -65,7 +67,7 @@ function follow() {
   place.hidden = route.name === undefined
   $('main').toggleAttribute('data-detail', !place.hidden)
   if (place.hidden) place.replaceChildren()
-  else detail = (route.view === 'topics' ? showTopic : showConnection)(place, route.name)
+  else detail = DETAILS[route.view](place, route.name)
   lists.show(route)
   if (!place.hidden && matchMedia('(width < 56rem)').matches) place.querySelector('.detail-title').focus()
 }

@@ -1,6 +1,7 @@
-/** The numbers of `/status`, each with its last minutes. */
+/** The tiles at the top of the dashboard: the numbers of `/status`, each with its history of some minutes. */
 
 import { bytes } from '../shared/bytes.js'
+import { counted } from '../shared/count.js'
 import { latency } from '../shared/latency.js'
 import { $, fillFacts, h, setText } from './element.js'
 import { count, duration, moment, rate } from './format.js'
@@ -35,10 +36,7 @@ export class Overview {
     const { pushes, handler, bytes: sizes } = status
     const [p50, p95, p99] = rates.latency
     const shown = [
-      [
-        count(status.connections),
-        `on ${count(status.workers.length)} ${status.workers.length === 1 ? 'worker' : 'workers'}`,
-      ],
+      [count(status.connections), `on ${counted(status.workers.length, 'worker')}`],
       [rate(rates.in), `${count(status.frames.in)} in total, ${bytes(sizes.in)}`],
       [rate(rates.out), `${count(status.frames.out)} in total, ${bytes(sizes.out)}`],
       [rate(rates.pushes), `${count(pushes.delivered)} delivered, ${count(pushes.dropped)} dropped`],

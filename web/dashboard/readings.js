@@ -1,4 +1,4 @@
-/** The readings of `/status`: how fast its counters grow, now and in the last minutes. */
+/** Readings of `/status` over time: rates are the differences of two readings. */
 
 import { quantile } from '../shared/latency.js'
 
@@ -6,16 +6,16 @@ const KEPT = 150
 const WINDOW = 60_000
 
 /**
- * @typedef {object} Status what GET /status answers, as docs/protocol.md has it
+ * @typedef {object} Status the answer of GET /status, described in docs/protocol.md
  */
 
 export class Readings {
-  /** Values of each reading, the oldest first; null where the gateway did not answer. */
+  /** One value per reading, the oldest first. null where the gateway did not answer. */
   series = { connections: [], in: [], out: [], pushes: [], latency: [] }
   #last
   #latencies = [] // of the last minute
 
-  /** Leaves a gap in the series: nothing was read for a while. */
+  /** Marks a gap in the series: nothing was read for a while. */
   pause() {
     if (!this.#last) return
     this.#last = undefined
@@ -25,7 +25,7 @@ export class Readings {
   /**
    * @param {Status} status
    * @param {number} now milliseconds
-   * @returns {Record<'in' | 'out' | 'pushes' | 'events', number | null> & { latency: Array<number | null> }} each a second; latency: the 50th, 95th and 99th percentile of the last minute in seconds
+   * @returns {Record<'in' | 'out' | 'pushes' | 'events', number | null> & { latency: Array<number | null> }} rates per second, and `latency`: the 50th, 95th and 99th percentile of the last minute, in seconds
    */
   add(status, now) {
     if (this.#last && this.#last.status.started !== status.started) this.pause()

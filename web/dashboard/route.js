@@ -1,14 +1,17 @@
-/** The fragment of the address names what is shown: `#/connections`, `#/connections/ID`, `#/topics/NAME`. */
+/** Reads and writes the fragment of the address, which names what is shown: `#/connections`, `#/connections/ID`, `#/topics/NAME`, `#/closes/ID`. */
 
-/** @typedef {{ view: 'connections' | 'topics', name?: string }} Route */
+/** @typedef {'connections' | 'topics' | 'closes'} View */
+/** @typedef {{ view: View, name?: string }} Route */
+
+const VIEWS = ['connections', 'topics', 'closes']
 
 /** @param {string} hash @returns {Route} */
 export function parseRoute(hash) {
   const [view, name] = hash.replace(/^#\/?/, '').split('/')
-  return { view: view === 'topics' ? 'topics' : 'connections', name: name ? decode(name) : undefined }
+  return { view: VIEWS.includes(view) ? view : 'connections', name: name ? decode(name) : undefined }
 }
 
-/** @param {'connections' | 'topics'} view @param {string} [name] */
+/** @param {View} view @param {string} [name] */
 export function routeTo(view, name) {
   return name === undefined ? `#/${view}` : `#/${view}/${encodeURIComponent(name)}`
 }

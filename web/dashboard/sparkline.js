@@ -1,8 +1,8 @@
-/** A line without axes: the history of a number. */
+/** A small chart without axes: the history of one number. */
 
 const SVG = 'http://www.w3.org/2000/svg'
 const HEIGHT = 32
-const FEWEST = 30 // So few values take the whole width; more of them move closer.
+const FEWEST = 30 // Fewer values do not fill the width; more of them move closer together.
 
 export class Sparkline {
   #area = document.createElementNS(SVG, 'path')

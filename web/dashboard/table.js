@@ -1,4 +1,4 @@
-/** A sortable table that is updated in place: existing rows stay, and with them focus and selection. */
+/** A sortable table that is updated in place. Existing rows stay, so focus and selection stay too. */
 
 import { h, setText } from './element.js'
 
@@ -7,9 +7,9 @@ const STEP = 100
 /**
  * @template T
  * @typedef {object} Column
- * @property {string} name in the head
+ * @property {string} name shown in the head
  * @property {(row: T) => string} text
- * @property {(row: T) => string | number} [value] what it is sorted by; the text when it is missing
+ * @property {(row: T) => string | number} [value] the value to sort by; the text when it is missing
  * @property {boolean} [isNumber]
  * @property {string} [style] class of its cells
  */
@@ -30,7 +30,7 @@ export class Table {
    * @param {Column<T>[]} options.columns the first one is the link
    * @param {(row: T) => string} options.key
    * @param {(key: string) => string} options.route where the link leads
-   * @param {() => void} options.changed the order was changed, or more rows were asked for
+   * @param {() => void} options.changed is called when the reader chose another order
    * @param {string} options.label
    */
   constructor({ columns, key, route, changed, label }) {
@@ -65,7 +65,7 @@ export class Table {
     return value ?? text
   }
 
-  /** Shows a new list from its top. */
+  /** Shows only the first rows again: the list is a new one. */
   rewind() {
     this.#shown = STEP
   }
@@ -130,7 +130,7 @@ export class Table {
     )
   }
 
-  /** A click anywhere in a row follows its link, but not the end of a selection. */
+  /** A click anywhere in a row follows its link, unless it ends a selection of text. */
   #follow(event) {
     const row = event.target.closest('tr')
     if (event.target.closest('a') || !row || String(getSelection()) !== '') return

@@ -1,4 +1,4 @@
-/** One topic: its subscribers, and a form to publish a frame. */
+/** The details of one topic: its subscribers, and a form to publish a frame to them. */
 
 import { ask, path } from './api.js'
 import { h, setText, stamp } from './element.js'

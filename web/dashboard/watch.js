@@ -1,6 +1,6 @@
 /**
- * Asks the gateway repeatedly while the page is visible. A request that takes long is repeated less often, to spare the
- * gateway.
+ * Repeats a request to the gateway while the page is visible. The longer a request takes, the less often it is repeated, to
+ * spare the gateway.
  */
 
 const SHARE = 20 // A request that took one second is repeated after 20.
@@ -29,7 +29,7 @@ export class Watch {
     this.#options = options
   }
 
-  /** Asks now, and repeatedly from now on; a request that is still open is dropped. */
+  /** Asks now and then repeatedly. A request that is still open is cancelled. */
   start() {
     this.#rest()
     document.addEventListener('visibilitychange', this.#follow)

@@ -1,4 +1,4 @@
-/** A person's mark: initials in a colour. Both come from the name alone, so it looks the same to everybody. */
+/** Avatar of a person: initials on a colour. Both are made from the name alone, so everybody sees the same avatar. */
 
 const GOLDEN_ANGLE = 137.508
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
@@ -17,7 +17,7 @@ export function initialsOf(name) {
 }
 
 /**
- * A colour's hue in degrees. Similar names get far apart ones.
+ * Hue of a person's colour, in degrees. Similar names get very different hues.
  * @param {string} name
  */
 export function hueOf(name) {
@@ -26,7 +26,7 @@ export function hueOf(name) {
   return Math.round((hash % 1000) * GOLDEN_ANGLE) % 360
 }
 
-/** The element; a screen reader skips it, as the name is beside it. */
+/** Makes the element. Screen readers skip it, because the name is beside it. @param {string} name */
 export function avatar(name) {
   const mark = document.createElement('span')
   mark.className = 'avatar'
@@ -35,7 +35,7 @@ export function avatar(name) {
   return mark
 }
 
-/** @param {HTMLElement} mark @param {string} name */
+/** Shows the avatar of another name. @param {HTMLElement} mark @param {string} name */
 export function paint(mark, name) {
   mark.textContent = initialsOf(name)
   mark.style.setProperty('--hue', String(hueOf(name)))

@@ -1,4 +1,4 @@
-/** The chat page: takes a name from the door and a room from the hash, and shows what their RoomSocket receives. */
+/** The chat page. The door asks for a name, the hash of the URL names the room, and a RoomSocket connects the two. */
 
 import { avatar } from './avatar.js'
 import { Conversation } from './conversation.js'
@@ -52,7 +52,7 @@ function leave() {
   visit = undefined
 }
 
-/** @param {string} name @param {{ byHand?: boolean }} [how] byHand: typed at the door just now */
+/** @param {string} name @param {{ byHand?: boolean }} [how] byHand: the visitor typed the name just now */
 function enter(name, { byHand = false } = {}) {
   leave()
   const room = rooms.current
@@ -75,7 +75,7 @@ function enter(name, { byHand = false } = {}) {
   $('text').focus()
 }
 
-/** @param {NonNullable<typeof visit>} entered the visit whose socket is listened to; only the current one shows */
+/** @param {NonNullable<typeof visit>} entered the visit to listen to; only the current visit is shown */
 function follow(entered) {
   const on = (type, then) =>
     entered.socket.addEventListener(type, ({ detail }) => {
@@ -227,7 +227,7 @@ function showNotice(text) {
   $('notice').textContent = text
 }
 
-/** Messages that came while nobody looked stand in the title. */
+/** Counts messages that arrive while the page is hidden, and shows the number in the title. @param {number} count */
 function countUnread(count) {
   unread = document.hidden ? count : 0
   document.title = `${unread > 0 ? `(${unread}) ` : ''}${rooms.current} – chat on framegate`

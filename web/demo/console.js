@@ -1,7 +1,7 @@
-/** The console page: its forms control a ReconnectingSocket, and its log shows what happens. */
+/** The console page. Its forms control a ReconnectingSocket, and its log shows every frame and every change of state. */
 
 import { byteLength } from '../shared/bytes.js'
-import { explain } from './close-code.js'
+import { explain } from '../shared/close-code.js'
 import { describe } from './frame.js'
 import { Log } from './log.js'
 import { describePath } from './path.js'
@@ -9,10 +9,12 @@ import { ReconnectingSocket, worthRetrying } from './reconnecting-socket.js'
 
 const $ = (id) => document.getElementById(id)
 const log = new Log({ view: $('log'), list: $('log-list'), total: $('log-total') })
-const WIDE_HEX = 600 // pixels that 16 bytes a row need
+const WIDE_HEX = 600 // pixels that a row of 16 bytes needs
+const ANSWER_MS = 20_000 // longer than the gateway waits for a handler that is away (HANDLER_WAIT)
 
 /** @type {ReconnectingSocket | undefined} */
 let socket
+let socketPath = ''
 
 $('connect-form').addEventListener('submit', (event) => {
   event.preventDefault()
@@ -45,6 +47,7 @@ $('again').addEventListener('change', ({ target }) => {
   if (!target.checked && socket?.state === 'waiting') socket.close()
 })
 
+$('disconnect').addEventListener('click', () => close(1000, ''))
 $('path').addEventListener('input', showPath)
 $('clear').addEventListener('click', () => log.clear())
 showPath()
@@ -56,14 +59,16 @@ function connect(path) {
     const url = new URL(path, location.href)
     url.protocol = url.protocol.replace('http', 'ws')
     const retry = (event) => $('again').checked && worthRetrying(event)
-    socket = new ReconnectingSocket(url.href, [], { binaryType: 'arraybuffer', retry })
-    follow(socket, url.pathname + url.search)
+    const answer = describePath(path).answers ? ANSWER_MS : 0
+    socketPath = url.pathname + url.search
+    socket = new ReconnectingSocket(url.href, [], { binaryType: 'arraybuffer', retry, answer })
+    follow(socket, socketPath)
   } catch (error) {
     log.add({ direction: 'note', title: 'Not connected', text: error.message, failed: true })
   }
 }
 
-/** @param {ReconnectingSocket} opened the socket to log; only the newest one sets the state that is shown */
+/** @param {ReconnectingSocket} opened the socket to log; the state of the newest one is shown */
 function follow(opened, path) {
   let wasOpen = false
   const show = (state, delay) => {
@@ -106,7 +111,7 @@ function close(code, reason) {
   log.add({ direction: 'note', title: 'Closing', type: reason ? `${code}, reason “${reason}”` : String(code) })
 }
 
-/** JSON is sent as it was typed, and only checked here; the kind Text sends broken JSON too. */
+/** JSON is checked here, and sent as it was typed. The kind Text sends invalid JSON too. */
 async function payload(kind) {
   if (kind === 'file') {
     const [file] = $('file').files
@@ -145,10 +150,26 @@ function showState(state, delay) {
   label.dataset.state = state
   label.textContent = state === 'waiting' ? `waiting ${seconds(delay)}` : state
   label.style.setProperty('--delay', `${delay ?? 0}ms`)
+  $('connected').textContent = state === 'closed' ? '' : socketPath
+  $('disconnect').hidden = state === 'closed'
+  showTarget()
+}
+
+/** Shows where frames go: the field may name another path than the one that is connected. */
+function showTarget() {
+  const typed = $('path').value.trim()
+  const isOpen = socket?.state === 'open'
+  const isOther = isOpen && typed !== '' && typed !== socketPath
+  $('target').textContent = isOther
+    ? `Frames go to ${socketPath} until you connect to ${typed}.`
+    : isOpen
+      ? `Frames go to ${socketPath}.`
+      : 'Frames go nowhere yet: connect first.'
 }
 
 function showPath() {
   const path = $('path').value.trim()
+  showTarget()
   const { about, samples } = describePath(path)
   $('path-about').textContent = about
   for (const chip of $('suggestions').children) chip.setAttribute('aria-pressed', String(chip.dataset.path === path))

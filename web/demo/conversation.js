@@ -1,16 +1,16 @@
-/** What was said, oldest first. Follows its end unless somebody reads further up; then a button leads back down. */
+/** The list of messages, oldest first. It follows its end. While the reader is further up, a button leads back down. */
 
 import { avatar, hueOf } from './avatar.js'
 
 const LIMIT = 500
-const SAME_BREATH = 3 * 60_000 // messages of one person within it stand together
+const SAME_BREATH = 3 * 60_000 // messages of one person within this time are shown as a group
 const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' })
 
 /**
  * @typedef {object} Message
  * @property {string} name
  * @property {string} text
- * @property {string} [time] RFC 3339; without one it is now
+ * @property {string} [time] RFC 3339; now when it is missing
  * @property {string} [ref] the sender's name for it
  * @property {boolean} own
  */
@@ -19,7 +19,7 @@ export class Conversation {
   #list
   #jump
 
-  /** @param {{ view: HTMLElement, list: HTMLElement, jump: HTMLElement }} elements the scrolling box, the list in it, the way down */
+  /** @param {{ view: HTMLElement, list: HTMLElement, jump: HTMLElement }} elements the scrolling box, the list in it, the button that leads down */
   constructor({ view, list, jump }) {
     this.#view = view
     this.#list = list
@@ -38,14 +38,14 @@ export class Conversation {
     this.#jump.hidden = true
   }
 
-  /** Something that happened. @param {string} text @param {'notice' | 'announcement'} [kind] */
+  /** Adds a line about something that happened. @param {string} text @param {'notice' | 'announcement'} [kind] */
   notice(text, kind = 'notice') {
     const item = element('li', kind)
     item.append(element('span', 'notice-text', text))
     this.#add(item)
   }
 
-  /** @param {Message} message @param {{ pending?: boolean }} [options] pending: nobody has confirmed it yet */
+  /** @param {Message} message @param {{ pending?: boolean }} [options] pending: the server has not confirmed it yet */
   message(message, { pending = false } = {}) {
     const known = this.#find(message)
     if (known && !pending && known.classList.contains('pending')) known.remove()
@@ -55,7 +55,7 @@ export class Conversation {
     this.#add(item, message.own)
   }
 
-  /** A message that was not taken. */
+  /** Removes a message that the server rejected. */
   drop(message) {
     this.#find(message)?.remove()
   }
@@ -65,7 +65,7 @@ export class Conversation {
     return [...this.#list.children].find(({ dataset }) => dataset.ref === ref && dataset.name === name)
   }
 
-  // What waits for its confirmation stays last.
+  // Messages that wait for their confirmation stay last.
   #add(item, own = false) {
     const follow = own || this.#isAtEnd()
     const pending = item.classList.contains('pending') ? null : this.#list.querySelector('.pending')

@@ -1,4 +1,4 @@
-/** Where a visitor chooses a name. The browser remembers it; a tab that was in the chat goes straight back in. */
+/** The form where a visitor chooses a name. The browser remembers the name; a tab that was in the chat skips the form. */
 
 import { paint } from './avatar.js'
 
@@ -24,12 +24,12 @@ export class Door {
     elements.name.addEventListener('input', () => this.#show(''))
   }
 
-  /** The name of the visitor who is inside already, in this tab. */
+  /** The name of the visitor who is already in the chat, in this tab. */
   get visitor() {
     return storage('sessionStorage')?.getItem(KEY) ?? undefined
   }
 
-  /** @param {string} [problem] why the name will not do */
+  /** @param {string} [problem] what is wrong with the name */
   open(problem = '') {
     storage('sessionStorage')?.removeItem(KEY)
     this.#elements.door.hidden = false
@@ -59,7 +59,7 @@ export class Door {
   }
 }
 
-/** A browser that stores nothing for this site throws. */
+/** A browser that blocks storage for this site throws. */
 function storage(kind) {
   try {
     return window[kind]

@@ -1,10 +1,10 @@
-/** Describes what a frame holds, for people: its type, its size, and a text to look at. */
+/** Describes a frame for people: its type, its size and a preview. */
 
 import { byteLength, bytes } from '../shared/bytes.js'
+import { counted } from '../shared/count.js'
 
 const PREVIEW_BYTES = 96
 const PREVIEW_CHARACTERS = 4_000
-const numbers = new Intl.NumberFormat('en')
 
 /**
  * @param {string | ArrayBuffer} data
@@ -32,13 +32,13 @@ function describeBinary(data, columns) {
   }
 }
 
-/** Only objects and arrays count: the text `42` is JSON as well, but is rarely meant as such. */
+/** Accepts only objects and arrays: the text `42` is JSON too, but rarely meant as such. */
 function parseJson(text) {
   if (!/^\s*[{[]/.test(text)) return undefined
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // It only looked like JSON: shown as text.
+    return undefined // Not JSON after all: shown as text.
   }
 }
 
@@ -53,11 +53,6 @@ function hexDump(data, columns) {
   return rows.join('\n')
 }
 
-/** @param {number} amount @param {string} one @param {string} [many] */
-export function count(amount, one, many = `${one}s`) {
-  return `${numbers.format(amount)} ${amount === 1 ? one : many}`
-}
-
 function rest(amount, noun) {
-  return amount > 0 ? `… and ${count(amount, `more ${noun}`)}` : ''
+  return amount > 0 ? `… and ${counted(amount, `more ${noun}`)}` : ''
 }

@@ -1,6 +1,6 @@
-/** A list of what happened, oldest first, that never grows beyond a limit and follows its end unless somebody reads further up. */
+/** The console's log, oldest entry first. It keeps a limited number of entries, and follows its end unless the reader is further up. */
 
-import { count } from './frame.js'
+import { counted } from '../shared/count.js'
 
 const LIMIT = 500
 
@@ -8,8 +8,8 @@ const LIMIT = 500
  * @typedef {object} Entry
  * @property {'sent' | 'received' | 'note' | 'closed'} direction
  * @property {string} title
- * @property {string} [type] short facts beside the title
- * @property {string} [frame] what a frame holds, shown in a fixed-width font
+ * @property {string} [type] details beside the title
+ * @property {string} [frame] preview of a frame, shown in a fixed-width font
  * @property {string} [text] a sentence for people
  * @property {boolean} [failed] whether to mark it as an error
  */
@@ -29,7 +29,7 @@ export class Log {
   }
 
   /**
-   * Entries are drawn once a picture, however many arrive: a flood must not freeze the page.
+   * Adds an entry. All that arrive within one animation frame are drawn together: a flood must not freeze the page.
    * @param {Entry} entry
    */
   add(entry) {
@@ -60,8 +60,8 @@ export class Log {
   }
 
   #count() {
-    const dropped = this.#dropped > 0 ? `, ${count(this.#dropped, 'older one')} removed` : ''
-    this.#total.textContent = count(this.#list.childElementCount, 'entry', 'entries') + dropped
+    const dropped = this.#dropped > 0 ? `, ${counted(this.#dropped, 'older one')} removed` : ''
+    this.#total.textContent = counted(this.#list.childElementCount, 'entry', 'entries') + dropped
   }
 }
 

@@ -1,18 +1,18 @@
 /**
- * Who is in a room. A person is a name; each of their tabs is a connection. A person has left when the last of their tabs
- * has been gone for a moment: a page that is loaded again leaves and joins, and nobody need hear of it.
+ * The people in a room. A person is a name, and each of their tabs is a connection. A person has left when their last tab
+ * has been gone for a moment: a page that is reloaded leaves and joins again, which is no news for the others.
  *
  * @typedef {object} Options
- * @property {(name: string) => void} joined somebody came who was not here
- * @property {(name: string) => void} left somebody went, and did not come back in time
- * @property {() => void} changed the list is to be drawn again
- * @property {number} [grace] how long it takes to have left, ms (4000)
+ * @property {(name: string) => void} joined somebody arrived who was not here before
+ * @property {(name: string) => void} left somebody left and did not return in time
+ * @property {() => void} changed the list must be drawn again
+ * @property {number} [grace] how long a person must be gone to have left, ms (4000)
  * @property {{ setTimeout: (then: () => void, ms: number) => any, clearTimeout: (timer: any) => void }} [clock] for tests
  */
 export class People {
   #options
   #names = new Map() // by connection id
-  #gone = new Set() // ids never come back: a list that was made before a leave may arrive after it
+  #gone = new Set() // ids are never used again, but a list may arrive after a leave that it does not know of
   #leaving = new Map() // name to timer
 
   /** @param {Options} options */
@@ -20,7 +20,7 @@ export class People {
     this.#options = { grace: 4000, clock: globalThis, ...options }
   }
 
-  /** Everybody, by name; `here` is false for those who may have left. */
+  /** Everybody, sorted by name. `here` is false for those who may have left. */
   get list() {
     const names = new Set([...this.#names.values(), ...this.#leaving.keys()])
     return [...names]
@@ -33,7 +33,7 @@ export class People {
   }
 
   /**
-   * A connection that was announced. One that spoke was here before if it was not known: that is no news.
+   * Adds a connection. `news` is whether it has just joined: one that is first seen when it speaks was here before.
    * @param {{ id: string, name: string }} connection
    */
   add({ id, name }, { news = true } = {}) {
@@ -54,7 +54,7 @@ export class People {
     this.#options.changed()
   }
 
-  /** The own connection is lost: nobody is known to be here any more, until there is a new list. */
+  /** The visitor's own connection is lost. Until the next list arrives, nobody knows who is here. */
   lose() {
     for (const name of new Set(this.#names.values())) this.#leaving.set(name, undefined)
     this.#names.clear()
@@ -62,7 +62,7 @@ export class People {
   }
 
   /**
-   * The list that came with a new connection. Who is in it was here before, so that is no news.
+   * Takes the list that comes with a new connection. Those in it were here before, so they are no news.
    * @param {{ id: string, name: string }[]} list
    */
   welcome(list) {
@@ -71,12 +71,12 @@ export class People {
       this.#stays(name)
       this.#names.set(id, name)
     }
-    // Who was here before the connection was lost, and is not in the list.
+    // These were here before the connection was lost, and are not in the list.
     for (const [name, timer] of this.#leaving) if (timer === undefined) this.#leaves(name)
     this.#options.changed()
   }
 
-  /** Nobody wants to hear of these people any more. */
+  /** The visitor left the room: reports nothing about these people any more. */
   forget() {
     for (const timer of this.#leaving.values()) this.#options.clock.clearTimeout(timer)
     this.#leaving.clear()

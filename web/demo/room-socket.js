@@ -1,19 +1,22 @@
+/** The chat's connection to the gateway, in terms of people and rooms. */
+
 import { ReconnectingSocket } from './reconnecting-socket.js'
 
 const MOST_WAITING = 10
-const LATER = 2 // seconds until another try to join, when the server does not say
+const LATER = 2 // seconds until the next try to join, when the server names no time
+const ANSWER_MS = 20_000 // longer than the gateway waits for a handler that is away (HANDLER_WAIT)
 
 /**
- * One person in one room, however often the connection breaks. It joins whenever the connection opens, and sends one message
- * at a time: the next when the one before was answered, so that it is clear what an error frame is about. A message that was
- * not answered when the connection broke is sent again, under the same `ref`.
+ * RoomSocket: the connection of one person to one room, which survives broken connections. It joins whenever a connection
+ * opens. It sends one message at a time and waits for its answer, so that it is clear which message an error frame is about.
+ * A message without an answer when the connection broke is sent again, with the same `ref`.
  *
  * Events, with `detail`:
- *   "state"     { state, delay } as of ReconnectingSocket
- *   "frame"     what the room says: { type: "welcome" | "joined" | "left" | "said" | "announcement", … }
- *   "slow"      { seconds, joining } it goes on by itself after so long: that was over the rate, or the server is away
- *   "returned"  { ref, text, status } a message that the server does not take
- *   "refused"   { status } the server does not take the name; the connection is closed
+ *   "state"     { state, delay } as in ReconnectingSocket
+ *   "frame"     a frame of the room: { type: "welcome" | "joined" | "left" | "said" | "announcement", … }
+ *   "slow"      { seconds, joining } over the rate, or the server is away: it continues by itself after so many seconds
+ *   "returned"  { ref, text, status } the server rejected a message
+ *   "refused"   { status } the server rejected the name; the connection is closed
  */
 export class RoomSocket extends EventTarget {
   #socket
@@ -27,7 +30,7 @@ export class RoomSocket extends EventTarget {
   constructor(url, name) {
     super()
     this.#name = name
-    this.#socket = new ReconnectingSocket(url)
+    this.#socket = new ReconnectingSocket(url, [], { answer: ANSWER_MS })
     this.#socket.addEventListener('state', ({ detail }) => this.#enter(detail))
     this.#socket.addEventListener('message', ({ data }) => this.#receive(data))
   }
@@ -44,7 +47,7 @@ export class RoomSocket extends EventTarget {
     this.#socket.close()
   }
 
-  /** Returns false when so many wait already that this one is better kept. */
+  /** Sends a message when it is its turn. @param {string} ref @param {string} text @returns {boolean} false when too many wait already */
   say(ref, text) {
     if (this.#messages.length >= MOST_WAITING) return false
     this.#messages.push({ say: text, ref })
@@ -115,7 +118,7 @@ export class RoomSocket extends EventTarget {
   }
 }
 
-/** Anybody may push to a room, with other words than the chat's own: what is no frame of the chat is shown as it is. */
+/** Anybody who can push may push to a room. What is not a frame of the chat is shown as an announcement. */
 function parse(data) {
   try {
     const frame = JSON.parse(data)

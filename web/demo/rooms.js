@@ -1,8 +1,8 @@
-/** The rooms to choose from. The URL's hash names the chosen one, so a link leads into it. */
+/** The list of rooms. The hash of the URL names the current one, so a link leads into it. */
 
 const MOST_CHARACTERS = 32
 
-/** @param {string} text anything; "Tea Kitchen" is the room tea-kitchen */
+/** @param {string} text anything: "Tea Kitchen" becomes tea-kitchen */
 export function roomNamed(text) {
   const room = text
     .normalize('NFC')
@@ -50,7 +50,7 @@ export class Rooms {
   }
 }
 
-/** A hash that somebody typed may hold a lone percent sign. */
+/** A hash typed by hand may contain a lone percent sign, which cannot be decoded. */
 function decode(text) {
   try {
     return decodeURIComponent(text)

@@ -1,4 +1,4 @@
-/** Sizes in bytes: of a text as it is sent, and in words. */
+/** Sizes in bytes: of a text in UTF-8, and formatted for people. */
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 const encoder = new TextEncoder()

@@ -139,6 +139,7 @@ local subscribe, unsubscribe = change_subscription("subscribe"), change_subscrip
 local RESOURCES = {
   { { "connections" }, GET = Listing.list },
   { { "connections", "{id}" }, GET = describe, POST = send, DELETE = close },
+  { { "closes" }, GET = Listing.list_closes },
   { { "topics" }, GET = Listing.list_topics },
   { { "topics", "{topic}" }, GET = Listing.describe_topic, POST = publish },
   { { "topics", "{topic}", "connections", "{id}" }, PUT = subscribe, DELETE = unsubscribe },

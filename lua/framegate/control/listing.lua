@@ -1,5 +1,6 @@
--- The lists of the control API: which connections and topics there are, over all workers, a page at a time.
+-- The lists of the control API: open connections, topics and closed sockets, over all workers.
 
+local Closes = require "framegate.telemetry.closes"
 local Json = require "framegate.control.json"
 local Problem = require "framegate.control.problem"
 local TopicName = require "framegate.protocol.topic_name"
@@ -82,6 +83,18 @@ function Listing.list(request)
       { { "connections", Json.array(connections, Listing.facts) } }
     )
   )
+end
+
+local function as_written(json) return json end
+
+--- GET /closes
+function Listing.list_closes(request)
+  local limit, problem = limit_of(request)
+  if not limit then
+    return problem
+  end
+  local closes, count = Closes.last(limit)
+  return Listing.answer(Json.object({ count = count }, { { "closes", Json.array(closes, as_written) } }))
 end
 
 --- GET /topics

@@ -1,6 +1,7 @@
--- What is kept of the beginning and the end of sockets: counts, and lines of SOCKET_LOG.
+-- Records opened, closed and refused sockets: in counters, in SOCKET_LOG and in the list of closed sockets.
 
 local CloseCode = require "framegate.protocol.close_code"
+local Closes = require "framegate.telemetry.closes"
 local Counters = require "framegate.telemetry.counters"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local SocketLog = require "framegate.telemetry.socket_log"
@@ -11,14 +12,14 @@ local REFUSED = Counters.place "framegate_sockets_refused_total"
 
 local function traffic_json(incoming, outgoing) return { ('{"in":%d,"out":%d}'):format(incoming, outgoing) } end
 
-local function log(event, connection, ...)
-  SocketLog.write(event, {
+local function members_of(connection, ...)
+  return {
     { "id", connection.id },
     { "address", ConnectionInfo.address(connection) },
     { "user", connection.user },
     { "path", SocketLog.path(connection.path) },
     ...,
-  })
+  }
 end
 
 --- The 101 is on its way to a socket that the handler accepted.
@@ -27,13 +28,12 @@ function Lifecycle.opened(connection)
   connection.has_begun = true
   Counters.opened()
   if SocketLog.is_on() then
-    log("open", connection)
+    SocketLog.write("open", members_of(connection))
   end
 end
 
-local function log_close(connection, code, cause, traffic)
-  log(
-    "close",
+local function record_close(connection, code, cause, traffic)
+  local members = members_of(
     connection,
     { "code", code },
     { "reason", connection.close_reason or "" },
@@ -42,6 +42,10 @@ local function log_close(connection, code, cause, traffic)
     { "frames", traffic and traffic_json(traffic.frames_in, traffic.frames_out) },
     { "bytes", traffic and traffic_json(traffic.bytes_in, traffic.bytes_out) }
   )
+  Closes.add(members)
+  if SocketLog.is_on() then
+    SocketLog.write("close", members)
+  end
 end
 
 --- A socket is gone; nothing is said of one that was not opened.
@@ -52,18 +56,12 @@ function Lifecycle.closed(connection)
   end
   local code, cause = connection.close_code or CloseCode.ABNORMAL, connection.close_cause or "lost"
   Counters.closed(cause, code)
-  if SocketLog.is_on() then
-    log_close(connection, code, cause, connection.traffic)
-  end
+  record_close(connection, code, cause, connection.traffic)
 end
 
 --- The worker that held a socket was killed. Its counters tell themselves (counters.lua).
 ---@param remains { id: string, path: string, handshake: string, opened: number }
-function Lifecycle.killed(remains)
-  if SocketLog.is_on() then
-    log_close(remains, CloseCode.ABNORMAL, "worker_killed")
-  end
-end
+function Lifecycle.killed(remains) record_close(remains, CloseCode.ABNORMAL, "worker_killed") end
 
 --- The handshake of this request was refused.
 ---@param cause string of framegate_sockets_refused_total

@@ -3,11 +3,11 @@
 -- counted and lost.
 
 local bit = require "bit"
-local cjson = require "cjson.safe"
 local ffi = require "ffi"
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 local Counters = require "framegate.telemetry.counters"
+local JsonObject = require "framegate.telemetry.json_object"
 local Log = require "framegate.runtime.log"
 
 ffi.cdef [[
@@ -83,26 +83,16 @@ function SocketLog.path(uri)
   return path:sub(1, MAX_PATH)
 end
 
--- cjson escapes slashes, which nobody needs here.
-local function plain(value) return (cjson.encode(value):gsub("\\/", "/")) end
-
 --- Whether lines are wanted.
 ---@return boolean
 function SocketLog.is_on() return Config.SOCKET_LOG ~= "off" end
 
---- Writes one line. Values are texts and numbers, or written JSON in a table; those that are nil are left out.
+--- Writes one line.
 ---@param event "open"|"close"|"refuse"
----@param members { [1]: string, [2]: string|number|table|nil }[] in their order
+---@param members { [1]: string, [2]: string|number|table|nil }[] as JsonObject.write takes them
 function SocketLog.write(event, members)
-  local line = { ('{"time":"%s","event":"%s"'):format(Clock.timestamp(), event) }
-  for _, member in ipairs(members) do
-    local name, value = member[1], member[2]
-    if value ~= nil then
-      line[#line + 1] = (',"%s":%s'):format(name, type(value) == "table" and value[1] or plain(value))
-    end
-  end
-  line[#line + 1] = "}\n"
-  if put(table.concat(line)) then
+  local line = JsonObject.write { { "time", Clock.timestamp() }, { "event", event }, unpack(members) }
+  if put(line .. "\n") then
     has_told = false
     return
   end

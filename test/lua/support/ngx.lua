@@ -1,7 +1,7 @@
 -- Puts the little of `ngx` in place that the modules use, so that they run without nginx. `now`, which both clocks read, stands
 -- still until a spec sets it; `shared` holds what the shared dictionaries hold. support/threads.lua runs threads.
 
-local Stub = { now = 0, shared = { gateway = { node = "node" } } }
+local Stub = { now = 0, shared = { gateway = { node = "node" }, closes = {} } }
 
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -36,11 +36,18 @@ local function decode_base64(text)
 end
 
 local function dictionary(values)
-  return { get = function(_, name) return values[name] end }
+  return {
+    get = function(_, name) return values[name] end,
+    set = function(_, name, value) values[name] = value end,
+    incr = function(_, name, step, initial)
+      values[name] = (values[name] or initial) + step
+      return values[name]
+    end,
+  }
 end
 
 rawset(_G, "ngx", {
-  shared = { gateway = dictionary(Stub.shared.gateway) },
+  shared = { gateway = dictionary(Stub.shared.gateway), closes = dictionary(Stub.shared.closes) },
   now = function() return Stub.now end,
   encode_base64 = encode_base64,
   decode_base64 = decode_base64,
