@@ -82,7 +82,7 @@ test('the handler in Python answers behind a real gateway', async (t) => {
 test('the route is seen at once, does what the README says, and lets sockets be', async (t) => {
   const copy = copyOfProject(t)
   const port = await freePort()
-  const started = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], {
+  const started = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'dev'], {
     PORT: String(port),
     RUN_DIR: folder(t),
   })
