@@ -107,6 +107,7 @@ export class Supervisor {
 
   #variables(): NodeJS.ProcessEnv {
     const env = readEnvironment(this.#environment)
+    watchesHandler(env, this.#watches) // a value that is wrong is refused
     return { ...env, PATH: `${env.PATH ?? ''}:/usr/sbin:/sbin` }
   }
 
