@@ -37,9 +37,34 @@ function readSettings(file: string): string {
   }
 }
 
-/** The absolute path of the folder in which a gateway with these variables keeps its sockets and generated files. */
+/** A unix socket's path has at most 107 bytes (unix(7)), and the longest in the folder is `/internal/dispatch.sock`. */
+const MAX_RUN_DIR_BYTES = 84
+
+/**
+ * The absolute path of the folder in which a gateway with these variables keeps its sockets and generated files.
+ * @throws {Failure} when it is too long
+ */
 export function runDirectory(env: NodeJS.ProcessEnv): string {
-  return resolve(env.RUN_DIR || `${project}/run`)
+  const path = resolve(env.RUN_DIR || `${project}/run`)
+  if (Buffer.byteLength(path) <= MAX_RUN_DIR_BYTES) return path
+  throw new Failure(`RUN_DIR=${path}: expected a path of at most ${MAX_RUN_DIR_BYTES} bytes: choose a shorter one`)
+}
+
+/**
+ * Whether an edit of the handler's code replaces the handler: WATCH, or else `unset`.
+ * @throws {Failure} for any other value
+ */
+export function watchesHandler(env: NodeJS.ProcessEnv, unset: boolean): boolean {
+  switch (env.WATCH || '') {
+    case '':
+      return unset
+    case 'on':
+      return true
+    case 'off':
+      return false
+    default:
+      throw new Failure(`WATCH=${env.WATCH}: expected on or off`)
+  }
 }
 
 /** @throws {Failure} in the handler's image, which has no gateway to start */

@@ -52,7 +52,7 @@ function explain({ code, message }: CommanderError): string {
 
 process.stdout.on('error', () => process.exit(1)) // such as `| head`
 run(process.argv).catch((error: Error) => {
-  const isExpected = error instanceof Failure || error instanceof GatewayError
-  printError(isExpected ? error.message : (error.stack ?? error.message))
+  if (error instanceof GatewayError) printError(error.detail)
+  else printError(error instanceof Failure ? error.message : (error.stack ?? error.message))
   process.exitCode = error instanceof UsageError ? 2 : 1
 })

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { build } from './app.ts'
 import { ConfigError, DEFAULT_LISTEN, readConfig } from './config.ts'
+import { forwardRequests } from './forward.ts'
 
 /** Longer than the gateway keeps a connection on which nothing happens (keepalive_timeout in nginx/nginx.conf). */
 const REPLACED_MS = 5_000
@@ -14,18 +15,25 @@ const POLL_MS = 50
 
 /**
  * Starts the handler. On SIGTERM and SIGINT it answers what it holds, and ends. With `--take-over` it replaces another
- * handler on the same unix socket: that one keeps its connections and gets no new ones.
+ * handler on the same unix socket: that one keeps its connections and gets no new ones. With `--check` it only builds the app.
  */
-async function main(takesOver: boolean): Promise<void> {
+async function main(options: string[]): Promise<void> {
   const config = readConfig(process.env)
   const app = await build(config)
+  if (options.includes('--check')) {
+    await app.ready()
+    process.exit()
+  }
   const { listen } = config
   let isReplaced = () => false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => void (isReplaced() ? leave(app.server) : Promise.resolve()).then(() => app.close()))
+    process.once(signal, async () => {
+      if (isReplaced() && 'path' in listen) await leave(app.server, listen.path)
+      await app.close()
+    })
   }
   if ('path' in listen) {
-    await checkPath(listen.path, takesOver)
+    await checkPath(listen.path, options.includes('--take-over'))
     const own = await listenAt(listen.path, (path) => app.listen({ path }))
     isReplaced = () => lstatSync(listen.path, { throwIfNoEntry: false })?.ino !== own
     app.server.once('close', () => {
@@ -38,11 +46,11 @@ async function main(takesOver: boolean): Promise<void> {
 }
 
 /**
- * Another handler takes new connections. A connection that stays here gets `connection: close` with its next answer. The gateway
- * closes idle ones: if this server did, an event might arrive at the same moment and be lost.
+ * Another handler gets new connections, and what arrives on those that stay here. The gateway closes idle ones: if this server
+ * did, an event might arrive at the same moment and be lost.
  */
-async function leave(server: Server): Promise<void> {
-  server.prependListener('request', (_, response) => response.setHeader('connection', 'close'))
+async function leave(server: Server, path: string): Promise<void> {
+  forwardRequests(server, path)
   const deadline = Date.now() + REPLACED_MS
   while (Date.now() < deadline && (await connections(server)) > 0) await delay(POLL_MS)
 }
@@ -80,7 +88,7 @@ function isListening(path: string): Promise<boolean> {
   })
 }
 
-/** One line about an error at the start: what is wrong, and what to do about it. */
+/** One line about an error at the start: what is wrong, and what to do about it. Any other error is a mistake in the app. */
 function explain(error: NodeJS.ErrnoException): string {
   const listen = process.env.HANDLER_LISTEN || DEFAULT_LISTEN
   const folder = dirname(listen.replace(/^unix:/, ''))
@@ -95,11 +103,12 @@ function explain(error: NodeJS.ErrnoException): string {
     case 'ENOTFOUND':
       return `${listen} is no address of this machine: set HANDLER_LISTEN to another one`
     default:
-      return (error instanceof ConfigError ? error.message : error.stack) ?? error.message
+      if (error instanceof ConfigError) return error.message
+      throw error // Node prints its place
   }
 }
 
-main(process.argv.includes('--take-over')).catch((error: NodeJS.ErrnoException) => {
+main(process.argv.slice(2)).catch((error: NodeJS.ErrnoException) => {
   console.error(`handler: ${explain(error)}`)
   process.exit(1)
 })

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what framegate needs and does not find: setup.sh [--test]; --test adds what the tests need.
-# npm start and npm test run it first, so it must not need any npm package itself.
+# Installs what framegate needs and does not find: setup.sh [--dev | --test]. --dev adds the npm packages for development,
+# --test also the Debian packages of the tests. npm runs it before start, dev and test, so it must not need any npm package.
 set -eu
 
 oldest_node=20
@@ -27,10 +27,16 @@ check_node() {
   [ "${major%%.*}" -ge "$oldest_node" ] || die "Node $version is too old: install Node $oldest_node or newer"
 }
 
+# What start needs is a Node that is new enough; the machine's own spares a download.
+runs_framegate() { # NODE
+  "$1" cli/node-version.js 2>/dev/null
+}
+
 npm_packages_are_there() {
-  [ -x node_modules/.bin/node ] &&
+  [ -x node_modules/.bin/node ] && runs_framegate node_modules/.bin/node &&
     [ -e node_modules/.package-lock.json ] &&
-    [ -z "$(find package-lock.json -newer node_modules/.package-lock.json)" ]
+    [ -z "$(find package-lock.json -newer node_modules/.package-lock.json)" ] &&
+    { [ -z "$all" ] || [ -x node_modules/.bin/tsc ]; }
 }
 
 npm_quietly() {
@@ -41,14 +47,30 @@ npm_quietly() {
 }
 
 install_npm_packages() {
-  say 'installing the npm packages'
-  npm_quietly ci --include=dev
+  if [ -n "$all" ]; then
+    say 'installing the npm packages for development (400 MB)'
+    npm_quietly ci --include=dev --include=optional
+  elif runs_framegate node; then
+    say 'installing the npm packages (22 MB)'
+    npm_quietly ci --omit=dev --omit=optional
+    mkdir -p node_modules/.bin
+    ln -sf "$(command -v node)" node_modules/.bin/node
+  else
+    say "installing the npm packages (22 MB) and a newer Node than $version (190 MB)"
+    npm_quietly ci --omit=dev --include=optional
+  fi
   node_modules/.bin/node --version >/dev/null 2>&1 || npm_quietly rebuild node --ignore-scripts=false
   node_modules/.bin/node --version >/dev/null 2>&1 || die 'the npm package node does not run here: see its releases for this machine'
+  say 'installed'
 }
 
 PATH=$(machine_path)
+all=${1:-}
 check_node
-sh setup/packages.sh "$@"
+if [ "$all" = --test ]; then
+  sh setup/packages.sh --test
+else
+  sh setup/packages.sh
+fi
 sh setup/vendor.sh
 npm_packages_are_there || install_npm_packages

@@ -6,7 +6,7 @@ import { Gateway } from '../../plugin/gateway/gateway.ts'
 import { needProject, readEnvironment, runDirectory } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import { logFile, startInBackground } from '../service/background.ts'
-import { foreground } from '../service/foreground.ts'
+import { foreground, info } from '../service/foreground.ts'
 import { askSupervisor } from '../service/supervisor-socket.ts'
 import { wholeNumber } from './arguments.ts'
 import { print } from './output.ts'
@@ -29,11 +29,12 @@ export const start = new Command('start')
     needProject()
     if (!detach) {
       const service = await import('../service/start.ts')
-      return foreground((stop) => service.start({ environment: process.env, stop }))
+      return foreground((stop) => service.start({ environment: process.env, stop, watches: false }))
     }
     const run = runDirectory(readEnvironment(process.env))
-    const pid = await startInBackground(run)
-    print(`framegate: started in the background (pid ${pid}); its log is ${logFile(run)}`)
+    const { pid, addresses } = await startInBackground(run)
+    addresses.forEach(info)
+    info(`started in the background (pid ${pid}); its log is ${logFile(run)}`)
   })
 
 export const dev = new Command('dev')
@@ -44,7 +45,7 @@ export const dev = new Command('dev')
   .action(async () => {
     needProject()
     const [service, { watchProject }] = await Promise.all([import('../service/start.ts'), import('../service/dev.ts')])
-    return foreground((stop) => service.start({ environment: process.env, stop, beside: watchProject }))
+    return foreground((stop) => service.start({ environment: process.env, stop, watches: true, beside: watchProject }))
   })
 
 export const stop = new Command('stop')

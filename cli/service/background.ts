@@ -1,10 +1,11 @@
 // Starts the gateway in the background: `framegate start --detach`.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, readFileSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { project } from '../environment.ts'
 import { Failure } from '../failure.ts'
+import { openLog, prepareRunDirectory } from './run-directory.ts'
 import { askSupervisor } from './supervisor-socket.ts'
 
 const POLL_MS = 50
@@ -15,16 +16,17 @@ export function logFile(run: string): string {
 }
 
 /**
- * Starts the gateway in a session of its own, which appends its output to the log file. Resolves with its pid when it answers.
+ * Starts the gateway in a session of its own, which appends its output to the log file.
+ * @returns its pid, and where everything listens, when it answers
  * @throws {Failure} with the last lines of the log when it does not start
  */
-export async function startInBackground(run: string): Promise<number> {
+export async function startInBackground(run: string): Promise<{ pid: number; addresses: string[] }> {
   if (await askSupervisor(run, 'GET', '/'))
     throw new Failure(`framegate is already running in ${run}: stop it, or set RUN_DIR`)
-  mkdirSync(run, { recursive: true })
-  const log = openSync(logFile(run), 'a')
+  prepareRunDirectory(run)
+  const log = openLog(logFile(run))
   writeSync(log, `framegate: starting at ${new Date().toISOString()}\n`)
-  const offset = statSync(logFile(run)).size
+  const offset = fstatSync(log).size
   const child = spawn(process.execPath, [`${project}/cli/framegate.ts`, 'start'], {
     detached: true,
     stdio: ['ignore', log, log],
@@ -34,17 +36,18 @@ export async function startInBackground(run: string): Promise<number> {
   void once(child, 'exit').then(() => {
     hasExited = true
   })
-  while (!(await hasStarted(run))) {
+  let addresses: string[] | undefined
+  while (!(addresses = await addressesOf(run))) {
     if (hasExited) throw new Failure(`${linesAfter(run, offset)}\nframegate did not start: its log is ${logFile(run)}`)
     await sleep(POLL_MS)
   }
   child.unref()
-  return child.pid!
+  return { pid: child.pid!, addresses }
 }
 
-/** A start that fails exits, so its refusal is not needed here. */
-async function hasStarted(run: string): Promise<boolean> {
-  return (await askSupervisor(run, 'GET', '/started').catch(() => undefined)) !== undefined
+/** Undefined until the gateway has started. A start that fails exits, so its refusal is not needed here. */
+async function addressesOf(run: string): Promise<string[] | undefined> {
+  return (await askSupervisor<string[]>(run, 'GET', '/started').catch(() => undefined))?.value
 }
 
 function linesAfter(run: string, offset: number): string {

@@ -1,8 +1,10 @@
 // The checks of `framegate check`: whether the configuration is valid, and whether everything answers.
 import { existsSync } from 'node:fs'
 import { exchange, TimeoutError } from '../../plugin/gateway/exchange.ts'
-import { check, publicPorts, type Settings } from './nginx.ts'
-import { checkPort } from './run-directory.ts'
+import { watchesHandler } from '../environment.ts'
+import { checkHandler, shippedHandler } from './handler-process.ts'
+import { check, isDemoSite, publicPorts, type Settings } from './nginx.ts'
+import { checkPort, prepareRunDirectory } from './run-directory.ts'
 
 const TIMEOUT_MS = 5_000
 
@@ -15,20 +17,31 @@ export type Finding = { what: string; isWell: boolean; text: string }
 export async function findings(run: string, env: NodeJS.ProcessEnv, isRunning: boolean): Promise<Finding[]> {
   let settings: Settings
   try {
+    if (!isRunning) prepareRunDirectory(run)
     settings = check(run, env)
+    watchesHandler(env, false)
   } catch (error) {
     return [{ what: 'configuration', isWell: false, text: (error as Error).message }]
   }
   const found = [{ what: 'configuration', isWell: true, text: 'variables, nginx and Lua' }]
-  const demo = `http://unix:${run}/internal/site.sock`
   const others = [
-    ...(env.HANDLER_URL ? settings.HANDLER_URL.map((url) => answers('handler', url, 'HANDLER_URL')) : []),
-    ...(settings.SITE_URL === demo ? [] : [answers('site', settings.SITE_URL, 'SITE_URL')]),
+    ...(env.HANDLER_URL
+      ? settings.HANDLER_URL.map((url) => answers('handler', url, 'HANDLER_URL'))
+      : [loads(settings, env)]),
+    ...(isDemoSite(settings) ? [] : [answers('site', settings.SITE_URL, 'SITE_URL')]),
   ]
   const own = isRunning
     ? [control(settings), ...(env.HANDLER_URL ? [] : [answers('handler', settings.HANDLER_URL[0]!, 'HANDLER_URL')])]
     : publicPorts(settings).map(free)
   return [...found, ...(await Promise.all([...own, ...others]))]
+}
+
+async function loads(settings: Settings, env: NodeJS.ProcessEnv): Promise<Finding> {
+  const problem = await checkHandler(shippedHandler(settings, env)).then(
+    () => undefined,
+    (error: Error) => error.message,
+  )
+  return { what: 'handler code', isWell: !problem, text: problem ?? 'handler/ can be loaded' }
 }
 
 async function free({ port, variable }: { port: number; variable: string }): Promise<Finding> {

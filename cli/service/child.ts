@@ -1,5 +1,6 @@
 // A child process that never outlives this one.
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -18,6 +19,8 @@ export type Child = {
   pid: number | undefined
   /** Resolves with how it ended, such as `exit code 1`; never rejects. */
   ended: Promise<string>
+  /** Resolves when everything it wrote has been shown, after its end. */
+  shown: Promise<unknown>
   /** Resolves when a line of its output starts with `prefix`. */
   printed: (prefix: string) => Promise<void>
   /** Sends each signal and waits; kills it after the last step. */
@@ -30,18 +33,24 @@ export type StopStep = { signal: NodeJS.Signals; waitMs: number }
  * Starts a program that ends when this process ends, however that happens: the kernel sends it SIGTERM (prctl(2)).
  * It leads a process group of its own, so that Ctrl-C reaches this process alone, which then ends its children in order.
  * @param show gets each line of its standard output
+ * @param showError gets each line of its standard error, which goes to this process's own without it
  */
-export function startChild({ command, args, env, account }: Command, show = print): Child {
-  const stdio: StdioOptions = ['ignore', 'pipe', 'inherit']
+export function startChild(
+  { command, args, env, account }: Command,
+  show: (line: string) => void = print,
+  showError?: (line: string) => void,
+): Child {
+  const stdio: StdioOptions = ['ignore', 'pipe', showError ? 'pipe' : 'inherit']
   const identity = account ? ['--reuid', account.name, '--regid', account.group, '--init-groups'] : []
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...identity, command, ...args], { env, stdio, detached: true })
   const ended = endOf(child)
-  const lines = createInterface({ input: child.stdout! })
-  lines.on('line', show)
+  const lines = createInterface({ input: child.stdout! }).on('line', show)
+  const errors = showError && createInterface({ input: child.stderr! }).on('line', showError)
 
   return {
     pid: child.pid,
     ended,
+    shown: Promise.all([lines, errors].map((stream) => stream && once(stream, 'close'))),
     printed: (prefix) =>
       new Promise((resolve) => {
         lines.on('line', (line) => line.startsWith(prefix) && resolve())

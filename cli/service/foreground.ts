@@ -1,6 +1,6 @@
 // Runs a command in the foreground, and prints its lines.
+import { isatty } from 'node:tty'
 
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
 /** Ctrl-C reaches npm too, which passes it on: a signal this soon after the first is the same request. */
 const REPEAT_MS = 1_000
 
@@ -32,16 +32,21 @@ export async function foreground(command: (stop: Stop) => Promise<void>): Promis
   }
 }
 
+/**
+ * SIGHUP reports that the terminal is gone (signal(7)). A process that uses no terminal ignores it, as nohup(1) asks for: Node
+ * drops the disposition that a process inherits, but nohup also leaves none of the three streams on the terminal.
+ */
 function stopSignals(): Stop {
+  const usesTerminal = [0, 1, 2].some((stream) => isatty(stream))
   const requested = Promise.withResolvers<void>()
   const requestedAgain = Promise.withResolvers<void>()
   let firstMs: number | undefined
-  for (const signal of STOP_SIGNALS) {
-    process.on(signal, () => {
-      firstMs ??= Date.now()
-      requested.resolve()
-      if (Date.now() - firstMs > REPEAT_MS) requestedAgain.resolve()
-    })
+  const request = (): void => {
+    firstMs ??= Date.now()
+    requested.resolve()
+    if (Date.now() - firstMs > REPEAT_MS) requestedAgain.resolve()
   }
+  process.on('SIGINT', request).on('SIGTERM', request)
+  process.on('SIGHUP', usesTerminal ? request : () => {})
   return { requested: requested.promise, requestedAgain: requestedAgain.promise }
 }

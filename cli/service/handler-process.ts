@@ -2,6 +2,8 @@
 import { project } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import { type Child, type Command, type StopStep, startChild } from './child.ts'
+import type { Settings } from './nginx.ts'
+import { explainStart } from './start-failure.ts'
 import { type Watcher, watchFiles } from './watch.ts'
 
 const GRACE_MS = 10_000
@@ -11,16 +13,47 @@ const MAX_DELAY_MS = 5_000
 /** A handler that ran for this long restarts after the first delay again. */
 const STABLE_MS = 10_000
 const REPLACED_GRACE_MS = 60_000
-const FOLDER = `${project}/handler`
 
 export type HandlerOptions = {
   command: Command
+  /** Whether an edit of the handler's or the plugin's code replaces the handler. */
+  watches: boolean
   /** Prints a line. */
   info: (line: string) => void
 }
 
 export function handlerCommand(env: NodeJS.ProcessEnv): Command {
-  return { command: process.execPath, args: [`${FOLDER}/server.ts`], env }
+  return { command: process.execPath, args: [`${project}/handler/server.ts`], env }
+}
+
+/** The handler that a gateway with these settings starts. */
+export function shippedHandler(settings: Settings, env: NodeJS.ProcessEnv): Command {
+  const own: NodeJS.ProcessEnv = {
+    ...env,
+    HANDLER_LISTEN: settings.HANDLER_URL[0]!.replace('http://', ''),
+    CONTROL_SOCKET: settings.CONTROL_SOCKET,
+    MAX_MESSAGE_BYTES: String(settings.MAX_MESSAGE_BYTES),
+  }
+  return { ...handlerCommand(own), account: settings.account }
+}
+
+/** Builds the handler's app, which does not listen. @throws {Failure} when a start would fail, with the file and line */
+export async function checkHandler(command: Command): Promise<void> {
+  const errors: string[] = []
+  const child = startChild(withOptions(command, ['--check']), undefined, (line) => errors.push(line))
+  const end = await child.ended
+  await child.shown
+  if (end !== 'exit code 0') throw failureOf(errors, end)
+}
+
+function withOptions(command: Command, options: string[]): Command {
+  return { ...command, args: [...command.args, ...options] }
+}
+
+function failureOf(errors: string[], end: string): Failure {
+  const { reason, rest } = explainStart(errors.join('\n'))
+  if (rest) process.stderr.write(`${rest}\n`)
+  return new Failure(`the handler did not start${reason ? `: ${reason}` : ` (${end})`}`)
 }
 
 /** On a unix socket the new handler listens before the old one ends; a port must be free first. */
@@ -28,7 +61,7 @@ function canOverlap({ env }: Command): boolean {
   return env.HANDLER_LISTEN?.startsWith('unix:') === true
 }
 
-/** Keeps one handler running: restarts it when it dies, after growing delays, and replaces it after an edit of its folder. */
+/** Keeps one handler running: restarts it when it dies, after growing delays, and replaces it after an edit if it watches. */
 export class HandlerProcess {
   #command: Command
   #info: (line: string) => void
@@ -40,19 +73,22 @@ export class HandlerProcess {
   #turn: Promise<unknown> = Promise.resolve()
   #newest: Promise<void> = Promise.resolve()
   #isStopping = false
+  #watches: boolean
   #watcher: Watcher | undefined
 
-  constructor({ command, info }: HandlerOptions) {
+  constructor({ command, watches, info }: HandlerOptions) {
     this.#command = command
+    this.#watches = watches
     this.#info = info
   }
 
   /** Resolves when it listens. @throws {Failure} when it ends before, as with a bad value */
   async start(): Promise<void> {
     await this.#launch(this.#command)
+    if (!this.#watches) return
     this.#watcher = watchFiles({
-      paths: [FOLDER],
-      matches: (file) => /\.(ts|js|json)$/.test(file),
+      paths: [`${project}/handler`, `${project}/plugin`],
+      matches: (file) => /\.(ts|js|json)$/.test(file) && !file.startsWith(`${project}/plugin/dist/`),
       edited: (_, sentence) => this.#restartAfterEdit(sentence),
     })
     await this.#watcher.ready
@@ -61,8 +97,8 @@ export class HandlerProcess {
   /**
    * Starts the code as it is now. Where both can listen, the old handler finishes its requests while the new one gets the next event.
    * @param graceMs how long the requests of the old one may take
-   * @throws {Failure} when the new one does not start; where both can listen, the old one keeps running. A replacement that is
-   * overtaken by a newer one ends as the newer one does.
+   * @throws {Failure} when the new one cannot start; the old one keeps running. A replacement that is overtaken by a newer one
+   * ends as the newer one does.
    */
   replace(command = this.#command, graceMs = REPLACED_GRACE_MS): Promise<void> {
     void this.#starting?.stop(STOP_STEPS) // it need not listen any more, but may do so at this moment
@@ -89,6 +125,7 @@ export class HandlerProcess {
     const old = this.#current
     const overlaps = old !== undefined && canOverlap(command)
     if (old && !overlaps) {
+      await checkHandler(command)
       this.#current = undefined
       await old.stop(STOP_STEPS)
     }
@@ -102,13 +139,20 @@ export class HandlerProcess {
   }
 
   async #launch(command: Command, options: string[] = []): Promise<void> {
-    const child = startChild({ ...command, args: [...command.args, ...options] })
+    const errors: string[] = [] // until it listens
+    let showError = (line: string): unknown => errors.push(line)
+    const child = startChild(withOptions(command, options), undefined, (line) => showError(line))
     this.#running.add(child)
     void child.ended.then(() => this.#running.delete(child))
     this.#starting = child
     const end = await Promise.race([child.printed('handler: listening').then(() => undefined), child.ended])
     this.#starting = undefined
-    if (end !== undefined) throw new Failure(`the handler did not start (${end})`)
+    if (end !== undefined) {
+      await child.shown
+      throw failureOf(errors, end)
+    }
+    showError = (line) => process.stderr.write(`${line}\n`)
+    errors.forEach(showError)
     this.#command = command
     void this.#superviseUntilEnd(child)
   }

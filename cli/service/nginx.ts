@@ -40,6 +40,11 @@ export function publicPorts({ ports, PORTS, TLS_CERTIFICATE, TLS_PORT }: Setting
   return TLS_CERTIFICATE === '' ? plain : [...plain, { port: TLS_PORT, variable: 'TLS_PORT', secure: 's' }]
 }
 
+/** Whether everything but sockets is the demo site. */
+export function isDemoSite({ SITE_URL }: Settings): boolean {
+  return SITE_URL.startsWith('http://unix:') && SITE_URL.endsWith('/internal/site.sock')
+}
+
 /**
  * Checks the environment, nginx's configuration and every file of Lua, without touching what runs in the run directory.
  * @throws {Failure} which names the variable, or the file and its line

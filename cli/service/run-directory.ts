@@ -1,35 +1,99 @@
 // The run directory: one gateway at a time uses it, with its sockets and its ports.
-import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { connect, createServer, type ListenOptions, type Server } from 'node:net'
 import { join } from 'node:path'
 import { Failure } from '../failure.ts'
 
 const SOCKET_FOLDERS = ['.', 'control', 'internal', 'handler']
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC } = constants
+const BY_OTHERS = 0o002
 
 export type RunDirectory = { path: string; release: () => void }
 
 /**
- * Locks the run directory for this process. The lock is an abstract unix socket (unix(7)): the kernel frees it with the
+ * Makes the run directory, or checks that nobody else can change what is in it.
+ * @returns its path without symbolic links
+ * @throws {Failure} when it is another user's, or others may write to it
+ */
+export function prepareRunDirectory(path: string): string {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 })
+  } catch (error) {
+    throw new Failure(
+      `RUN_DIR=${path}: it cannot be made (${(error as NodeJS.ErrnoException).code}): choose another one`,
+    )
+  }
+  const real = realpathSync(path)
+  const { uid, mode } = statSync(real)
+  if (uid !== process.geteuid!())
+    throw new Failure(`${real} belongs to ${userName(uid)}: start as that user, remove the folder, or set RUN_DIR`)
+  if (mode & BY_OTHERS) throw new Failure(`every user can write to ${real}: run chmod o-w ${real}, or set RUN_DIR`)
+  return real
+}
+
+/**
+ * Locks the run directory for this process, with flock(2) on a file that only its owner can open. The kernel frees the lock with the
  * process, so a killed process leaves nothing to clean up. The pid file only shows which process it is.
  * @throws {Failure} when another process has locked it, or listens on a socket in it
  */
 export async function lockRunDirectory(path: string): Promise<RunDirectory> {
-  mkdirSync(path, { recursive: true })
-  const real = realpathSync(path)
+  const real = prepareRunDirectory(path)
   const pidFile = join(real, 'framegate.pid')
-  const lock = await listen({ path: `\0framegate-${createHash('sha256').update(real).digest('hex')}` })
-  if (!lock)
+  const lock = openOwn(join(real, 'framegate.lock'))
+  if (!takeLock(lock))
     throw new Failure(`framegate is already running in ${real} (pid ${read(pidFile)}): stop it, or set RUN_DIR`)
-  writeFileSync(pidFile, `${process.pid}\n`)
+  const pid = openOwn(pidFile, O_TRUNC, 0o644)
+  writeSync(pid, `${process.pid}\n`)
+  closeSync(pid)
   await removeStaleSockets(real)
   return {
     path: real,
     release: () => {
       rmSync(pidFile, { force: true })
-      lock.close()
+      closeSync(lock)
     },
   }
+}
+
+/** Opens the log file in the run directory, to append to it. @throws {Failure} when it is a symbolic link */
+export function openLog(file: string): number {
+  return openOwn(file, O_APPEND, 0o644)
+}
+
+/** Opens a file of the run directory, which is made if it is missing. A symbolic link is not followed: whose file it names is unknown. */
+function openOwn(file: string, flags = 0, mode = 0o600): number {
+  try {
+    return openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW | flags, mode)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new Failure(`${file} ${code === 'ELOOP' ? 'is a symbolic link' : `cannot be opened (${code})`}: remove it`)
+  }
+}
+
+/** Node has no flock(2), but flock(1) locks an open file that it inherits, and this process keeps that one open. */
+function takeLock(file: number): boolean {
+  const { error, status } = spawnSync('flock', ['--exclusive', '--nonblock', '3'], {
+    stdio: ['ignore', 'ignore', 'ignore', file],
+  })
+  if (error) throw new Failure('flock is missing: install the package util-linux')
+  return status === 0
+}
+
+function userName(uid: number): string {
+  const name = spawnSync('id', ['-un', String(uid)], { encoding: 'utf8' }).stdout?.trim()
+  return name || `user ${uid}`
 }
 
 /** A killed nginx leaves its unix sockets behind, and nginx refuses to listen where one is. */

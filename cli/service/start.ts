@@ -11,6 +11,8 @@ type Companion = { ready: Promise<void>; close: () => Promise<void> }
 export type StartOptions = {
   environment: NodeJS.ProcessEnv
   stop: Stop
+  /** Whether edits of the handler's code count where WATCH is not set. */
+  watches: boolean
   /** Starts what runs beside the gateway until it stops. */
   beside?: (supervisor: Supervisor) => Companion
 }
@@ -19,9 +21,9 @@ export type StartOptions = {
  * Runs gateway and handler until a signal or a command stops them.
  * @throws {Failure} when they cannot run
  */
-export async function start({ environment, stop, beside }: StartOptions): Promise<void> {
+export async function start({ environment, stop, watches, beside }: StartOptions): Promise<void> {
   const directory = await lockRunDirectory(runDirectory(readEnvironment(environment)))
-  const supervisor = new Supervisor({ run: directory.path, environment, info })
+  const supervisor = new Supervisor({ run: directory.path, environment, watches, info })
   const stopRequested = Promise.withResolvers<void>()
   const started = supervisor.start()
   started.catch(() => {}) // it is handled below
@@ -43,7 +45,7 @@ export async function start({ environment, stop, beside }: StartOptions): Promis
   }
 }
 
-type Parts = { supervisor: Supervisor; started: Promise<void>; stopRequested: PromiseWithResolvers<void> }
+type Parts = { supervisor: Supervisor; started: Promise<string[]>; stopRequested: PromiseWithResolvers<void> }
 
 function routesOf({ supervisor, started, stopRequested }: Parts): Routes {
   return {

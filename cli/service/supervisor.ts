@@ -1,8 +1,9 @@
-import { readEnvironment } from '../environment.ts'
+import { readEnvironment, watchesHandler } from '../environment.ts'
 import { Failure } from '../failure.ts'
+import { addressLines } from './addresses.ts'
 import { type Finding, findings } from './checks.ts'
-import { type Child, type Command, startChild } from './child.ts'
-import { HandlerProcess, handlerCommand } from './handler-process.ts'
+import { type Child, startChild } from './child.ts'
+import { HandlerProcess, shippedHandler } from './handler-process.ts'
 import { check, configure, nginxCommand, publicPorts, type Settings, waitForGateway } from './nginx.ts'
 import { reloadNginx } from './nginx-workers.ts'
 import { checkPort } from './run-directory.ts'
@@ -17,6 +18,8 @@ export type SupervisorOptions = {
   run: string
   /** The environment of the start, without the file of settings. */
   environment: NodeJS.ProcessEnv
+  /** Whether edits of the handler's code count where WATCH is not set. */
+  watches: boolean
   /** Prints a line. */
   info: (line: string) => void
 }
@@ -25,6 +28,7 @@ export type SupervisorOptions = {
 export class Supervisor {
   readonly #run: string
   readonly #environment: NodeJS.ProcessEnv
+  readonly #watches: boolean
   readonly #info: (line: string) => void
   readonly #failure = Promise.withResolvers<never>()
   #settings: Settings | undefined
@@ -34,9 +38,10 @@ export class Supervisor {
   #isEnding = false
   #stopped: Promise<void> | undefined
 
-  constructor({ run, environment, info }: SupervisorOptions) {
+  constructor({ run, environment, watches, info }: SupervisorOptions) {
     this.#run = run
     this.#environment = environment
+    this.#watches = watches
     this.#info = info
     this.#failure.promise.catch(() => {})
   }
@@ -46,8 +51,8 @@ export class Supervisor {
     return this.#failure.promise
   }
 
-  /** Resolves when gateway and handler answer. @throws {Failure} */
-  start(): Promise<void> {
+  /** Resolves with where everything listens, a line each, when gateway and handler answer. @throws {Failure} */
+  start(): Promise<string[]> {
     return this.#inTurn(() => this.#start())
   }
 
@@ -102,10 +107,11 @@ export class Supervisor {
 
   #variables(): NodeJS.ProcessEnv {
     const env = readEnvironment(this.#environment)
+    watchesHandler(env, this.#watches) // a value that is wrong is refused
     return { ...env, PATH: `${env.PATH ?? ''}:/usr/sbin:/sbin` }
   }
 
-  async #start(): Promise<void> {
+  async #start(): Promise<string[]> {
     const env = this.#variables()
     const settings = check(this.#run, env)
     for (const { port, variable } of publicPorts(settings)) await checkPort(port, variable)
@@ -120,11 +126,14 @@ export class Supervisor {
     void nginx.ended.then((end) => {
       if (!this.#isEnding) this.#failure.reject(new Failure(`nginx exited (${end}): stopping everything`))
     })
-    this.#printAddresses(settings)
+    const addresses = addressLines(settings, this.#handler !== undefined)
+    for (const line of [...addresses, ...settings.notes]) this.#info(line)
+    return addresses
   }
 
   async #startHandler(settings: Settings, env: NodeJS.ProcessEnv): Promise<void> {
-    this.#handler = new HandlerProcess({ command: shippedHandler(settings, env), info: this.#info })
+    const watches = watchesHandler(env, this.#watches)
+    this.#handler = new HandlerProcess({ command: shippedHandler(settings, env), watches, info: this.#info })
     await this.#handler.start()
   }
 
@@ -147,23 +156,6 @@ export class Supervisor {
     return ' and a new handler'
   }
 
-  #printAddresses(settings: Settings): void {
-    const { SOCKET_PATH, HANDLER_URL, CONTROL_SOCKET } = settings
-    const all = (address: (secure: string, port: number) => string): string =>
-      publicPorts(settings)
-        .map(({ port, secure }) => address(secure, port))
-        .join(', ')
-    this.#info(`site       ${all((s, port) => `http${s}://localhost:${port}/`)}`)
-    this.#info(`sockets    ${all((s, port) => `ws${s}://localhost:${port}${SOCKET_PATH}`)}`)
-    this.#info(`handler    ${HANDLER_URL.join(', ')}${this.#handler ? ' (handler/, started by framegate)' : ''}`)
-    this.#info(`control    ${CONTROL_SOCKET}`)
-    if (settings.CONTROL_PORT !== 'off')
-      this.#info(
-        `dashboard  http://${settings.CONTROL_PORT.replace(/^(?=\d+$)/, 'localhost:')}/ (CONTROL_TOKEN is the password)`,
-      )
-    for (const note of settings.notes) this.#info(note)
-  }
-
   /** Stops the handler last: nginx sends it the close events. */
   async #end(graceMs: number): Promise<void> {
     this.#isEnding = true
@@ -174,14 +166,4 @@ export class Supervisor {
     await this.#handler?.stop([{ signal: 'SIGTERM', waitMs: graceMs }])
     this.#handler = undefined
   }
-}
-
-function shippedHandler(settings: Settings, env: NodeJS.ProcessEnv): Command {
-  const own: NodeJS.ProcessEnv = {
-    ...env,
-    HANDLER_LISTEN: settings.HANDLER_URL[0]!.replace('http://', ''),
-    CONTROL_SOCKET: settings.CONTROL_SOCKET,
-    MAX_MESSAGE_BYTES: String(settings.MAX_MESSAGE_BYTES),
-  }
-  return { ...handlerCommand(own), account: settings.account }
 }

@@ -9,24 +9,35 @@ export interface Problem {
   detail?: string
 }
 
-/** The gateway refused a request, or could not execute it. */
+/**
+ * The gateway refused a request, or could not execute it. Fastify puts `message` into its answer, so that may reach browsers and
+ * holds nothing about the machine; `detail` says all of it, for logs.
+ */
 export class GatewayError extends Error {
   override readonly name: string = 'GatewayError'
   readonly statusCode: number
   readonly title: string
   readonly detail: string
 
-  constructor({ status, title = `HTTP ${status}`, detail = title }: Problem, options?: ErrorOptions) {
-    super(detail, options)
+  constructor(
+    { status, title = `HTTP ${status}`, detail = title }: Problem,
+    { message = detail, cause }: ErrorOptions & { message?: string } = {},
+  ) {
+    super(message, { cause })
     this.statusCode = status
     this.title = title
     this.detail = detail
   }
 }
 
-/** The connection is gone, or never was. */
+/** The connection is gone, or never was; the one that an `open` is about does not exist until that has answered. */
 export class GoneError extends GatewayError {
   override readonly name = 'GoneError'
+
+  constructor(problem: Problem) {
+    const { detail = 'this connection is gone' } = problem
+    super(problem, { message: `${detail}; in open, send to the new socket with reply.frame(data) or reply.send(data)` })
+  }
 }
 
 /** The client reads too slowly: the outbox of its connection is full, and the frame was dropped. */
@@ -34,12 +45,15 @@ export class SlowReaderError extends GatewayError {
   override readonly name = 'SlowReaderError'
 }
 
-/** There was no answer. The message names the address, and says what to do. */
+/** There was no answer. `detail` names the address, and says what to do. */
 export class UnreachableError extends GatewayError {
   override readonly name = 'UnreachableError'
 
-  constructor(detail: string, options?: ErrorOptions) {
-    super({ status: 503, title: 'Service Unavailable', detail }, options)
+  constructor(
+    detail: string,
+    { message = 'the gateway cannot be reached', cause }: ErrorOptions & { message?: string },
+  ) {
+    super({ status: 503, title: 'Service Unavailable', detail }, { message, cause })
   }
 }
 
@@ -55,14 +69,16 @@ export function errorOf(problem: Problem): GatewayError {
   }
 }
 
-/** The error for no answer from `where`, the path of a socket or a URL: one sentence that says why. */
+/** The error for no answer from `where`, the path of a socket or a URL: its detail is one sentence that says why. */
 export function unreachable(where: string, cause: NodeJS.ErrnoException): UnreachableError {
+  if (cause.syscall !== 'connect' && cause.syscall !== 'getaddrinfo') {
+    const consequence = 'it may or may not have executed the request'
+    const detail = `${where} did not answer (${cause.message}): ${consequence}`
+    return new UnreachableError(detail, { message: `the gateway did not answer: ${consequence}`, cause })
+  }
   const isSocket = !where.startsWith('http:')
   const hint = isSocket ? SOCKET_HINT : URL_HINT
   const sentence = (): string => {
-    if (cause.syscall !== 'connect' && cause.syscall !== 'getaddrinfo') {
-      return `${where} did not answer (${cause.message}): it may or may not have executed the request`
-    }
     switch (cause.code) {
       case 'ENOENT':
         return `there is no ${where}: ${hint}`

@@ -21,7 +21,7 @@ async function start(t: TestContext, prepare: (copy: string) => void = () => {})
   const copy = copyOfProject(t)
   prepare(copy)
   const port = await freePort()
-  writeFileSync(join(copy, '.env'), `PORT=${port}\nWORKERS=2\nMAX_CONNECTIONS_PER_IP=off\n`)
+  writeFileSync(join(copy, '.env'), `PORT=${port}\nWORKERS=2\nMAX_CONNECTIONS_PER_IP=off\nWATCH=on\n`)
   const gateway = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'])
   await gateway.said(READY)
   const command = async (...args: string[]) => {
@@ -91,7 +91,7 @@ test('what is wrong is refused with its place, and sockets and pushes go on', as
   crowd.push(join(copy, 'run/control/control.sock'))
   const cases: Array<[string, string, RegExp]> = [
     ['.env', 'PORT=abc\n', /^framegate: PORT=abc: expected a whole number from 1 to 65535\n$/],
-    ['.env', 'no setting\n', /^framegate: \S+\/\.env:4: expected NAME=value, one on each line\n$/],
+    ['.env', 'no setting\n', /^framegate: \S+\/\.env:5: expected NAME=value, one on each line\n$/],
     [
       'nginx/locations.d/mine.conf',
       'location /a {\n  retrun 200;\n}\n',
@@ -112,7 +112,11 @@ test('what is wrong is refused with its place, and sockets and pushes go on', as
       '\nerror("not today")\n',
       /^framegate: Lua cannot be loaded: lua\/framegate\/socket\/rate\.lua:\d+: .+\n$/,
     ],
-    ['handler/routes/echo.ts', '\n(((\n', /^framegate: the handler did not start \(exit code 1\)\n$/],
+    [
+      'handler/routes/echo.ts',
+      '\n(((\n',
+      /^framegate: the handler did not start: handler\/routes\/echo\.ts:\d+: Expression expected\n$/,
+    ],
   ]
   const [master] = processesOf(join(copy, 'run'), 'nginx: master')
   const workers = children(master!)

@@ -13,7 +13,7 @@ import { copyOfProject, processesOf, READY, run } from './framegate.ts'
 test('routes, Lua, locations and types', async (t) => {
   const copy = copyOfProject(t)
   const tsconfig = JSON.parse(readFileSync(join(project, 'tsconfig.json'), 'utf8'))
-  writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ ...tsconfig, include: ['handler'] }))
+  writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ ...tsconfig, include: ['handler', 'plugin'] }))
   const edit = (file: string, from: string, to: string): void => {
     const text = readFileSync(join(copy, file), 'utf8')
     assert.ok(text.includes(from), file)
@@ -33,6 +33,8 @@ test('routes, Lua, locations and types', async (t) => {
 
   edit('handler/routes/echo.ts', 'return request.body', 'return `new: ${request.body}`')
   await until('the route is taken', async () => (await old.ask('hello')) === 'new: hello')
+  edit('plugin/websocket/route.ts', '/** Fastify builds code', '/** Here Fastify builds code')
+  await dev.said('framegate: plugin/websocket/route.ts was edited: restarting the handler')
 
   edit('lua/framegate/protocol/handshake.lua', 'local Handshake = {}', 'local Handshake = }')
   await dev.said(
@@ -71,6 +73,9 @@ test('routes, Lua, locations and types', async (t) => {
   )
   await dev.said('framegate: types: handler/routes/echo.ts:')
   assert.match(dev.output(), /^framegate: types: handler\/routes\/echo\.ts:\d+:\d+: error TS2322: /m)
+  edit('handler/routes/time.ts', '{ zone, time: ', '{ zone, clock: ')
+  await dev.said("Property 'time' is missing in type '{ zone: string; clock: string; }'")
+  assert.match(dev.output(), /^framegate: types: handler\/routes\/time\.ts:\d+:\d+: error TS2322: /m)
   await until('it runs for all that', async () => (await old.ask('hello')) === 'newer: hello')
   assert.equal(await (await open(url)).ask('hello'), 'newer: hello')
 
@@ -78,4 +83,18 @@ test('routes, Lua, locations and types', async (t) => {
   assert.equal(await dev.ended, 0)
   assert.equal((await old.closed).code, 1001)
   assert.deepEqual(processesOf(copy), [])
+})
+
+test('an edit right after the start is checked too', async (t) => {
+  const copy = copyOfProject(t)
+  const tsconfig = JSON.parse(readFileSync(join(project, 'tsconfig.json'), 'utf8'))
+  writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ ...tsconfig, include: ['handler', 'plugin'] }))
+  const dev = run(t, process.execPath, [join(copy, 'cli/bin.js'), 'dev'], { PORT: String(await freePort()) })
+  await dev.said(READY)
+  const route = join(copy, 'handler/routes/echo.ts')
+  writeFileSync(route, `${readFileSync(route, 'utf8')}\nexport const number: number = 'text'\n`)
+  await dev.said('framegate: types: handler/routes/echo.ts:')
+  await dev.said('handler/routes/echo.ts was edited: restarting the handler')
+  const own = dev.output().split('handler/routes/echo.ts was edited')[1]!
+  assert.doesNotMatch(own, /types: no errors/)
 })

@@ -47,8 +47,13 @@ export function run(t: TestContext, command: string, args: string[], env: NodeJS
     lines: () => text.split('\n').filter(Boolean),
     said: (what) =>
       new Promise((resolve, reject) => {
-        const look = () => text.includes(what) && resolve()
-        for (const stream of [child.stdout, child.stderr]) stream.on('data', look)
+        const streams = [child.stdout, child.stderr]
+        const look = () => {
+          if (!text.includes(what)) return
+          for (const stream of streams) stream.off('data', look)
+          resolve()
+        }
+        for (const stream of streams) stream.on('data', look)
         void ended.then(() => reject(new Error(`it ended without saying "${what}":\n${text}`)))
         look()
       }),

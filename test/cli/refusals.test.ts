@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -66,7 +66,9 @@ test('an nginx whose Lua module cannot be loaded', async (t) => {
 })
 
 test('a machine without the Lua interpreter', async (t) => {
-  const framegate = await startFramegate(t, { PATH: folder(t) })
+  const path = folder(t)
+  symlinkSync('/usr/bin/flock', join(path, 'flock'))
+  const framegate = await startFramegate(t, { PATH: path })
   assert.equal(await framegate.ended, 1)
   assert.deepEqual(framegate.lines(), ['framegate: lua5.1 is missing: run sh setup/setup.sh'])
 })
@@ -92,7 +94,7 @@ test('a handler that cannot start', async (t) => {
     PORT: String(await freePort()),
   })
   assert.equal(await framegate.ended, 1)
-  assert.deepEqual(framegate.lines(), ['handler: no', 'framegate: the handler did not start (exit code 1)'])
+  assert.deepEqual(framegate.lines(), ['framegate: the handler did not start: no'])
 })
 
 test('set-up with a Node that is too old', async (t) => {

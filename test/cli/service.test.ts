@@ -31,9 +31,12 @@ test('in the background: started, asked, restarted, stopped', async (t) => {
 
   const { status, output } = await command('start', '--detach')
   t.after(() => command('stop', '--timeout', '1'))
+  const lines = output.trimEnd().split('\n')
+  assert.equal(lines[0], `framegate: gateway    http://localhost:${port}/`)
+  assert.equal(lines.length, 7)
   assert.match(
-    output,
-    new RegExp(`^framegate: started in the background \\(pid \\d+\\); its log is ${directory}/framegate.log\n$`),
+    lines.at(-1)!,
+    new RegExp(`^framegate: started in the background \\(pid \\d+\\); its log is ${directory}/framegate.log$`),
   )
   assert.equal(status, 0)
   assert.deepEqual(await command('start', '-d'), {

@@ -7,7 +7,7 @@ import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { askSocket } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
-import { copyOfProject, isListening, processesOf, READY, run, startFramegate } from './framegate.ts'
+import { copyOfProject, folder, isListening, processesOf, READY, run, startFramegate } from './framegate.ts'
 
 function openSocket(port: number): Promise<Client> {
   return open(`ws://127.0.0.1:${port}/ws/echo`)
@@ -19,13 +19,17 @@ test('it says where everything listens, and all of that answers', async (t) => {
   const { port, runDirectory } = framegate
   const control = `${runDirectory}/control/control.sock`
 
-  assert.match(framegate.output(), new RegExp(`framegate: site +http://localhost:${port}/$`, 'm'))
-  assert.match(framegate.output(), new RegExp(`framegate: sockets +ws://localhost:${port}/ws/$`, 'm'))
-  assert.match(
-    framegate.output(),
-    new RegExp(`framegate: handler +http://unix:${runDirectory}/handler/handler.sock `, 'm'),
+  assert.deepEqual(
+    framegate.lines().filter((line) => /^framegate: \w+ {2,}/.test(line)),
+    [
+      `framegate: gateway    http://localhost:${port}/`,
+      `framegate: sockets    ws://localhost:${port}/ws/`,
+      `framegate: handler    http://unix:${runDirectory}/handler/handler.sock (handler/, started by framegate)`,
+      'framegate: site       the demo site (SITE_URL names another)',
+      `framegate: control    ${control}`,
+      'framegate: dashboard  off (CONTROL_PORT and CONTROL_TOKEN turn it on)',
+    ],
   )
-  assert.match(framegate.output(), new RegExp(`framegate: control +${control}$`, 'm'))
 
   const page = await fetch(`http://127.0.0.1:${port}/`)
   assert.equal(page.status, 200)
@@ -38,20 +42,28 @@ test('it says where everything listens, and all of that answers', async (t) => {
   assert.equal((await askSocket('/healthz', control)).status, 200)
 })
 
-test('it names every public port', async (t) => {
+test('it names every public port, the site and the dashboard', async (t) => {
   const { certificate, key } = certificates(t).make('site')
-  const [first, second, tls] = [await freePort(), await freePort(), await freePort()]
+  const [first, second, tls, control] = [await freePort(), await freePort(), await freePort(), await freePort()]
   const framegate = await startFramegate(t, {
     PORTS: `${first},${second}`,
     TLS_PORT: String(tls),
     TLS_CERTIFICATE: certificate,
     TLS_CERTIFICATE_KEY: key,
+    SITE_URL: 'http://127.0.0.1:8000',
+    CONTROL_PORT: `127.0.0.1:${control}`,
+    CONTROL_TOKEN: 'a-long-random-token',
   })
   await framegate.said(READY)
+  assert.match(framegate.output(), /^framegate: site +http:\/\/127\.0\.0\.1:8000$/m)
+  assert.match(
+    framegate.output(),
+    new RegExp(`^framegate: dashboard +http://127\\.0\\.0\\.1:${control}/ \\(CONTROL_TOKEN is the password\\)$`, 'm'),
+  )
   assert.match(
     framegate.output(),
     new RegExp(
-      `framegate: site +http://localhost:${first}/, http://localhost:${second}/, https://localhost:${tls}/$`,
+      `framegate: gateway +http://localhost:${first}/, http://localhost:${second}/, https://localhost:${tls}/$`,
       'm',
     ),
   )
@@ -127,10 +139,13 @@ test('a killed handler comes back', async (t) => {
   socket.socket.terminate()
 })
 
-test('an edit of the handler starts it again, and a mistake in it leaves the one before in place', async (t) => {
+test('with WATCH=on an edit of the handler starts it again, and a mistake in it leaves the one before in place', async (t) => {
   const copy = copyOfProject(t)
   const port = await freePort()
-  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], { PORT: String(port) })
+  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], {
+    PORT: String(port),
+    WATCH: 'on',
+  })
   await framegate.said(READY)
   const socket = await openSocket(port)
   const route = join(copy, 'handler/routes/echo.ts')
@@ -138,9 +153,36 @@ test('an edit of the handler starts it again, and a mistake in it leaves the one
 
   writeFileSync(route, '(((')
   await framegate.said('handler/routes/echo.ts was edited: restarting the handler')
-  await framegate.said('the handler did not start (exit code 1): the previous one keeps running')
+  await framegate.said('the handler did not start: handler/routes/echo.ts:')
+  await framegate.said('the previous one keeps running')
   assert.equal(await socket.ask('hello'), 'hello')
   writeFileSync(route, original.replace('return request.body', 'return `edited: ${request.body}`'))
   await until('the edit lives', async () => (await socket.ask('hello')) === 'edited: hello')
   socket.socket.terminate()
+})
+
+test('without WATCH=on an edit of the handler counts from the next reload on', async (t) => {
+  const copy = copyOfProject(t)
+  const env = { PORT: String(await freePort()), RUN_DIR: folder(t) }
+  const framegate = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], env)
+  await framegate.said(READY)
+  const socket = await openSocket(Number(env.PORT))
+  const route = join(copy, 'handler/routes/echo.ts')
+  writeFileSync(route, readFileSync(route, 'utf8').replace('return request.body', 'return `edited: ${request.body}`'))
+  const check = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'check'], env)
+  assert.equal(await check.ended, 0, check.output()) // long enough for a watcher to notice
+  assert.equal(await socket.ask('hello'), 'hello')
+  const reload = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'reload'], env)
+  assert.equal(await reload.ended, 0, reload.output())
+  assert.equal(await socket.ask('hello'), 'edited: hello')
+  assert.doesNotMatch(framegate.output(), /was edited/)
+  socket.socket.terminate()
+
+  const wrong = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], {
+    ...env,
+    RUN_DIR: folder(t),
+    WATCH: 'yes',
+  })
+  assert.equal(await wrong.ended, 1)
+  assert.deepEqual(wrong.lines(), ['framegate: WATCH=yes: expected on or off'])
 })

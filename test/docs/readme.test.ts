@@ -82,7 +82,7 @@ test('the handler in Python answers behind a real gateway', async (t) => {
 test('the route is seen at once, does what the README says, and lets sockets be', async (t) => {
   const copy = copyOfProject(t)
   const port = await freePort()
-  const started = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'start'], {
+  const started = run(t, process.execPath, [join(copy, 'cli/framegate.ts'), 'dev'], {
     PORT: String(port),
     RUN_DIR: folder(t),
   })
@@ -151,6 +151,15 @@ test('the plugin works in a project of one’s own, behind a gateway', async (t)
   const client = await open(`${gateway.ws}/ws/hello`)
   assert.equal(await client.ask('Ada'), 'hello Ada')
   await client.close()
+  const [state, cookie] = ['ä'.repeat(2_048), 'x'.repeat(4_096)] // in percents the state is three times as long
+  const headers = {
+    'ce-type': 'framegate.message',
+    'ce-state': encodeURIComponent(state),
+    cookie,
+    'content-type': 'text/plain',
+  }
+  const answer = await fetch(`http://127.0.0.1:${app.port}/ws/hello`, { method: 'POST', headers, body: 'Ada' })
+  assert.equal(answer.status, 200)
 })
 
 test('the packages to install are those that the set-up asks for', () => {

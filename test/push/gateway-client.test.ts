@@ -8,7 +8,9 @@ import { type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
 import websocket, { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from '../../plugin/index.ts'
 import { folder } from '../cli/framegate.ts'
+import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
+import { startGateway } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
 import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
 
@@ -120,7 +122,10 @@ test('refusals are errors of their kind', async (t) => {
       (error) => {
         assert.ok(error instanceof GoneError && error instanceof GatewayError)
         assert.deepEqual([error.name, error.statusCode, error.title], ['GoneError', 410, 'Gone'])
-        assert.equal(error.message, error.detail)
+        assert.equal(
+          error.message,
+          `${error.detail}; in open, send to the new socket with reply.frame(data) or reply.send(data)`,
+        )
         assert.match(error.stack!, /gateway-client\.test\.ts/, 'it says who asked')
         return true
       },
@@ -177,8 +182,9 @@ test('what cannot be reached is told in a sentence', async (t) => {
     await assert.rejects(api.publish('news', 'x'), (error) => {
       assert.ok(error instanceof UnreachableError && error instanceof GatewayError)
       assert.equal(error.statusCode, 503)
-      assert.match(error.message, detail)
-      assert.doesNotMatch(error.message, /secret/)
+      assert.match(error.detail, detail)
+      assert.doesNotMatch(error.detail, /secret/)
+      assert.match(error.message, /^the gateway (cannot be reached|did not answer: it may or may not have .*)$/)
       return true
     })
   }
@@ -272,6 +278,51 @@ test('pushes go on through reloads, none lost and none twice', async (t) => {
   await reloading
   for (let i = 0; i < pushed; i++) assert.equal(await client.next(), String(i))
   leave({ client, id })
+})
+
+test('what a route throws because the gateway is away does not show the machine, but the log does', async (t) => {
+  const lines: string[] = []
+  const app = Fastify({ logger: { stream: { write: (line: string) => void lines.push(line) } } })
+  t.after(() => app.close())
+  await app.register(websocket, { gateway: { url: 'unix:/srv/secret/control.sock' } })
+  app.get('/news', () => app.gateway.publish('news', 'x'))
+  app.ws('/ws/news', { message: () => app.gateway.publish('news', 'x') })
+  for (const request of [
+    { method: 'GET' as const, url: '/news' },
+    { method: 'POST' as const, url: '/ws/news', headers: { 'ce-type': 'framegate.message' }, payload: 'x' },
+  ]) {
+    const { statusCode, body } = await app.inject(request)
+    assert.equal(statusCode, 503)
+    assert.deepEqual(JSON.parse(body), {
+      statusCode: 503,
+      error: 'Service Unavailable',
+      message: 'the gateway cannot be reached',
+    })
+  }
+  assert.equal(
+    lines.filter((line) => line.includes('there is no /srv/secret/control.sock: start the gateway')).length,
+    2,
+  )
+})
+
+test('in open the own socket is not there yet, and the error says what to do', async (t) => {
+  const gateway = await startGateway(t, { handler: false })
+  const app = Fastify()
+  t.after(() => app.close())
+  await app.register(websocket, { gateway: { url: `unix:${controlSocket(gateway)}` } })
+  app.ws('/ws/own', {
+    async open(request, reply) {
+      const error = await app.gateway.send(request.event!.connectionId, 'too early').catch((reason: Error) => reason)
+      reply.frame(error instanceof GoneError ? error.message : 'no error')
+    },
+  })
+  await app.listen({ path: gateway.handlerSocket })
+  const client = await open(`${gateway.ws}/ws/own`)
+  assert.match(
+    String(await client.next()),
+    /gone, or never was; in open, send to the new socket with reply\.frame\(data\)/,
+  )
+  await client.close()
 })
 
 test('app.gateway: from the options or the environment', async (t) => {

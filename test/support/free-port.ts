@@ -4,10 +4,14 @@ import { createServer } from 'node:net'
 const FIRST = 10_100
 const LAST = 32_767
 
-/** A port on which nobody listens, at any address. */
+const given = new Set<number>()
+
+/** A port on which nobody listens, at any address. A process never gets the same one twice. */
 export async function freePort(): Promise<number> {
   while (true) {
     const port = FIRST + Math.floor(Math.random() * (LAST - FIRST + 1))
+    if (given.has(port)) continue
+    given.add(port)
     if (await isFree(port)) return port
   }
 }

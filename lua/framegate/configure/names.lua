@@ -6,7 +6,7 @@ local Variables = require "framegate.configure.variables"
 local Names = {}
 
 -- Those that the command and the shipped handler read.
-local OTHERS = { "CONTROL_URL", "ENV_FILE", "HANDLER_LISTEN", "HANDLER_LOG_LEVEL", "RUN_DIR" }
+local OTHERS = { "CONTROL_URL", "ENV_FILE", "HANDLER_LISTEN", "HANDLER_LOG_LEVEL", "RUN_DIR", "WATCH" }
 
 -- Near one of ours, and set on many machines.
 local COMMON = { USERNAME = true }

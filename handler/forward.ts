@@ -1,0 +1,32 @@
+// What a replaced handler does with requests that still arrive on its kept-alive connections: its successor answers them.
+// So the next event meets the new code, whichever connection it travels on.
+import { type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+
+/**
+ * Forwards every request of a server from now on; those that it has begun it answers itself. Each connection ends with its
+ * answer (RFC 9112 section 9.6), so that the gateway opens the next one to the successor.
+ * @param path the unix socket on which the successor listens
+ */
+export function forwardRequests(server: Server, path: string): void {
+  server.removeAllListeners('request')
+  server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => forward(path, incoming, outgoing))
+}
+
+function forward(socketPath: string, incoming: IncomingMessage, outgoing: ServerResponse): void {
+  const { method, url, headers } = incoming
+  const forwarded = request({ socketPath, method, path: url, headers, agent: false }, (answer) => {
+    outgoing.writeHead(answer.statusCode!, { ...answer.headers, connection: 'close' })
+    answer.on('error', () => outgoing.destroy()).pipe(outgoing)
+  })
+  forwarded.on('error', ({ syscall }: NodeJS.ErrnoException) => {
+    if (syscall === 'connect') refuse(incoming, outgoing)
+    else outgoing.destroy() // the successor may have processed it
+  })
+  incoming.on('error', () => forwarded.destroy()).pipe(forwarded)
+}
+
+/** Nothing was done: the gateway sends the event again. */
+function refuse(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  incoming.resume()
+  outgoing.writeHead(503, { 'retry-after': '0', connection: 'close', 'content-length': '0' }).end()
+}
