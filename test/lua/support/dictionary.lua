@@ -27,6 +27,8 @@ function Dictionary:set(key, value, seconds)
   return true
 end
 
+Dictionary.safe_set = Dictionary.set
+
 function Dictionary:add(key, value, seconds)
   if live(self, key) then
     return false, "exists"
