@@ -42,6 +42,14 @@ function Dictionary:incr(key, by, init)
   return value
 end
 
+function Dictionary:expire(key, seconds)
+  local entry = live(self, key)
+  if entry then
+    entry.expires = Stub.now + seconds
+  end
+  return entry ~= nil
+end
+
 function Dictionary:delete(key) self.values[key] = nil end
 
 function Dictionary:get_keys()
