@@ -45,7 +45,7 @@ local function drain(reason, seconds)
   end
 end
 
---- Begins to close every socket of this worker. Returns at once.
+--- Begins to close every socket of this worker. Returns immediately.
 ---@param reason { code: integer, text: string, cause: string }
 ---@param seconds number over which the closing is spread
 function Drain.begin(reason, seconds)
