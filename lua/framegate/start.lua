@@ -1,11 +1,6 @@
 -- What nginx runs before the first request: once in the master, then in every worker. This file puts a worker together,
 -- so it is the only one that knows all rooms.
 
--- Debian's package calls the vendored library nginx.websocket.*; everybody else calls it resty.websocket.*.
-for _, name in ipairs { "protocol", "server" } do
-  package.preload["resty.websocket." .. name] = function() return require("nginx.websocket." .. name) end
-end
-
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 
@@ -42,9 +37,12 @@ local MODULES = {
 local WIRED = {
   "cluster.mesh_listener",
   "dispatch.upstream",
+  "push.outbox",
   "socket.apply",
+  "socket.close_event",
   "socket.connection",
   "socket.drain",
+  "socket.open_event",
   "socket.orphans",
   "public.accept",
   "public.admission",
@@ -60,6 +58,7 @@ local WIRED = {
 ---@field mesh Mesh
 ---@field bus Bus
 ---@field push Push
+---@field flusher Flusher
 ---@field queue EventQueue
 ---@field lanes LanePool
 ---@field dispatch Dispatch
@@ -138,6 +137,7 @@ local function add_dispatch()
 end
 
 local function put_together()
+  worker.flusher = modules["push.flusher"].new()
   add_cluster()
   add_upstreams()
   add_dispatch()
@@ -150,10 +150,10 @@ end
 function Start.worker()
   modules["runtime.gc"].start()
   modules["runtime.threads"].start()
-  modules["push.flusher"].start()
   modules["telemetry.counters"].claim()
   worker.members:join()
   put_together()
+  worker.flusher:start()
   modules["socket.orphans"].start()
   modules["dispatch.upstream"].start()
   worker.bus:start()

@@ -27,7 +27,7 @@ end
 
 --- Gives a message. It is on its way when this returns.
 ---@param head string JSON
----@param payload string bytes of a frame, or empty
+---@param payload string of a message for sockets, or empty
 ---@return boolean taken false when the link has ended
 function Link:send(head, payload)
   if self.has_ended then

@@ -205,7 +205,7 @@ end
 --- A lane met a handler that takes no batches: the event goes alone, and so do all that follow on its socket.
 ---@param event Event
 function Dispatch:unbatch(event)
-  event.connection.takes_batches = false
+  event.connection:stop_batches()
   self.queue:add(event)
   pump(self)
 end

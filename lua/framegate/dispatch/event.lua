@@ -71,7 +71,7 @@ end
 
 local function numbered(connection, kind)
   local event = new(connection, kind, connection.id .. "/" .. connection.events)
-  connection.events = connection.events + 1
+  connection:count_event()
   return event
 end
 
@@ -86,7 +86,7 @@ function Event.open(connection) return numbered(connection, "open") end
 function Event.message(connection, body, is_text)
   local event = numbered(connection, "message")
   event.body, event.is_text = body, is_text
-  event.content_type = content_type(body, is_text, connection.text_mode)
+  event.content_type = content_type(body, is_text, connection.options.text_mode)
   return event
 end
 
@@ -187,7 +187,7 @@ local function batch_prefix(connection)
       .. ',"ce-connectionid":"'
       .. connection.id
       .. '",'
-    connection.batch_prefix = prefix
+    connection:set_batch_prefix(prefix)
   end
   return prefix
 end

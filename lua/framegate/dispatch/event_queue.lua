@@ -20,7 +20,7 @@ function EventQueue.new(options)
   }, EventQueue)
 end
 
-local function queue_of(self, event) return event.connection.takes_batches and self.batchables or self.singles end
+local function queue_of(self, event) return event.connection.options.takes_batches and self.batchables or self.singles end
 
 ---@param event Event
 function EventQueue:add(event) queue_of(self, event):push(event) end

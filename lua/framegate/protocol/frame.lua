@@ -1,5 +1,5 @@
 -- A frame of RFC 6455 section 5, as a client sends it: bytes in, header or close code out. Nothing here
--- knows sockets. Frames to the client are built by the vendored library (see outbox.lua).
+-- knows sockets. Frames to the client are made by encoder.lua.
 
 local bit = require "bit"
 local ffi = require "ffi"

@@ -1,12 +1,15 @@
--- Whether this worker admits one more socket, and under which key nginx counts the sockets of an address.
+-- Whether a request may become a socket, before any handler hears of it: its path, its handshake, and whether this worker has
+-- room. And the key under which nginx counts the sockets of an address.
 
 local Address = require "framegate.protocol.address"
 local Config = require "framegate.config"
+local Handshake = require "framegate.protocol.handshake"
 local Log = require "framegate.runtime.log"
 
 local Admission = {}
 
 local members, registry
+local has_warned = false
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
@@ -14,7 +17,30 @@ function Admission.wire(worker)
   members, registry = worker.members, worker.registry
 end
 
-local has_warned = false
+-- nginx chose this location by the path it made of the one that was sent; the handler is given the one that was sent. They
+-- may differ in slashes that nginx merged after decoding: an encoded slash is data (RFC 3986 section 2.2).
+local function check_path()
+  local sent = ngx.var.request_uri:match("^[^?]*")
+  local decoded = ngx.unescape_uri((sent:gsub("%+", "%%2B"))):gsub("//+", "/")
+  if sent:find("//", 1, true) or decoded ~= ngx.var.uri then
+    return { status = 400, message = "expected a path without dot segments and doubled slashes" }
+  end
+end
+
+local function check_handshake(headers)
+  local refusal = Handshake.check {
+    method = ngx.req.get_method(),
+    http_version = ngx.req.http_version(),
+    headers = headers,
+    host = ngx.var.forwarded_host,
+    allowed_origins = Config.ALLOWED_ORIGINS,
+  }
+  if refusal and refusal.origin then
+    local advice = refusal.can_be_listed and " (ALLOWED_ORIGINS=" .. refusal.origin .. ")" or ""
+    Log.warn(ngx.var.remote_addr, "", refusal.message, advice)
+  end
+  return refusal
+end
 
 local function warn_once()
   if not has_warned then
@@ -24,9 +50,7 @@ local function warn_once()
   end
 end
 
---- Looks whether there is room for one more socket.
----@return table? refusal as Refusal.send takes it; nil when there is room
-function Admission.check()
+local function check_room()
   if members:has_left() then
     return {
       cause = "leaving",
@@ -45,6 +69,17 @@ function Admission.check()
     message = "this gateway holds as many sockets as it can",
     headers = { ["Retry-After"] = 5 },
   }
+end
+
+--- Checks this request.
+---@param headers table<string, string|string[]>
+---@return table? refusal as Refusal.send takes it, with a `cause` of framegate_sockets_refused_total; nil when it may go on
+function Admission.check(headers)
+  local refusal = check_path() or check_handshake(headers) or check_room()
+  if refusal then
+    refusal.cause = refusal.cause or "handshake"
+  end
+  return refusal
 end
 
 --- The key under which limit_conn counts: the address (of an IPv6 client its /64) and the generation. limit_conn never

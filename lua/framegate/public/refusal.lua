@@ -14,8 +14,8 @@ local ADVICE = "raise MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many c
   .. "name it in TRUSTED_PROXIES"
 local BRIDGE_ADVICE = "; it is the default gateway of this machine: in a container all visitors of IPv6 come from it until "
   .. "Docker's network has IPv6 (docs/operating.md, Docker and IPv6)"
-local told = 0
-local told_addresses = {}
+local warned = 0
+local warned_addresses = {}
 
 --- Answers with a JSON body in the form of Fastify's own errors, and ends the request.
 ---@param refusal { status: integer, message: string, headers: table? }
@@ -32,14 +32,14 @@ function Refusal.send(refusal)
 end
 
 -- Once for an address, so that a flood of refusals is not a flood of lines.
-local function tell(address)
-  if told_addresses[address] then
+local function warn_once(address)
+  if warned_addresses[address] then
     return
   end
-  if told >= 1000 then
-    told, told_addresses = 0, {}
+  if warned >= 1000 then
+    warned, warned_addresses = 0, {}
   end
-  told, told_addresses[address] = told + 1, true
+  warned, warned_addresses[address] = warned + 1, true
   local is_bridge = address == DefaultGateway.address()
   local advice = is_bridge and BRIDGE_ADVICE or ""
   Log.warn(nil, address, " has ", Config.MAX_CONNECTIONS_PER_IP, " sockets and is refused more: ", ADVICE, advice)
@@ -47,7 +47,7 @@ end
 
 local function too_many_sockets()
   Lifecycle.refused("address", 429)
-  tell(ngx.var.remote_addr)
+  warn_once(ngx.var.remote_addr)
   return Refusal.send {
     status = 429,
     message = ("at most %d sockets may be open from one address"):format(Config.MAX_CONNECTIONS_PER_IP),

@@ -1,8 +1,8 @@
 -- Sends what waits in outboxes straight with nginx's own function for a plain socket, all of it in one turn of the event
--- loop: of what a frame costs, waking the thread of each socket would be the larger part. That thread (writer.lua) is
--- woken for what this cannot do: TLS, a socket that takes no more or has too much waiting, a close frame.
+-- loop. Waking the thread of each socket would be the larger part of what a frame costs. That thread (socket/writer.lua) is
+-- woken for what the flusher cannot do: TLS, a socket that takes no more or has too much waiting, a close frame.
 --
--- The function must stand where nginx keeps it, or the threads write everything: a connection of TLS has another one there.
+-- Used only when `connection->send` is `ngx_unix_send`. TLS sockets have another function there and are left to writer.lua.
 
 local ffi = require "ffi"
 local get_request = require("resty.core.base").get_request
@@ -35,16 +35,23 @@ local connection_t, request_t = ffi.typeof("framegate_connection_t *"), ffi.type
 local SIGNATURE = 0x50545448 -- NGX_HTTP_MODULE: "HTTP"
 local has_functions = pcall(function() return C.ngx_unix_send, C.ngx_tcp_nodelay end)
 
+---@class Flusher
+---@field due Outbox[] in which something waits
+---@field count integer of them
+---@field arrival table semaphore on which its thread waits
+---@field is_stopped boolean
 local Flusher = {}
+Flusher.__index = Flusher
 
 local WAIT_SECONDS = 3600
 
-local due, count = {}, 0 -- outboxes in which something waits
-local arrival
-local is_stopped = false
+---@return Flusher
+function Flusher.new()
+  return setmetatable({ due = {}, count = 0, arrival = semaphore.new(), is_stopped = false }, Flusher)
+end
 
---- Where nginx keeps the connection of the request that runs: valid as long as the request lives. From now on its frames leave at
---- once (TCP_NODELAY), which ngx_lua sees to only when it is what writes.
+--- Where nginx keeps the connection of the current request: valid as long as the request lives. It gets TCP_NODELAY, which
+--- ngx_lua sets only for what it writes itself.
 ---@return integer? address nil when it cannot be written to from here
 function Flusher.address()
   local request = cast(request_t, get_request())
@@ -59,14 +66,15 @@ function Flusher.address()
   return tonumber(cast("uintptr_t", connection))
 end
 
--- Over the bound somebody may wait for room, and only the thread says when there is some.
+-- Over the bound somebody may wait for room, and only the thread reports when there is some.
 local function send(outbox)
-  if outbox.count == 0 or outbox.is_writing then
+  local transport = outbox.transport
+  if outbox.count == 0 or not transport then
     return
   end
-  local address = outbox.address
+  local address = transport.address
   if not address or outbox.is_closed or outbox.bytes > Config.OUTBOX_BYTES then
-    return outbox:wake()
+    return transport:wake()
   end
   local data = outbox:take()
   local bytes = tonumber(C.ngx_unix_send(cast(connection_t, address), data, #data))
@@ -77,7 +85,7 @@ local function send(outbox)
   bytes = math.max(bytes, 0)
   outbox:sent(bytes)
   outbox:put_back(data:sub(bytes + 1))
-  return outbox:wake()
+  return transport:wake()
 end
 
 local function send_all(outboxes, last)
@@ -86,47 +94,51 @@ local function send_all(outboxes, last)
   end
 end
 
-local function send_due()
-  local outboxes, last = due, count
-  due, count = {}, 0
+local function wake_all(outboxes, last)
+  for i = 1, last do
+    local transport = outboxes[i].transport
+    if transport then
+      transport:wake()
+    end
+  end
+end
+
+local function send_due(self)
+  local outboxes, last = self.due, self.count
+  self.due, self.count = {}, 0
   local ok, err = xpcall(send_all, debug.traceback, outboxes, last)
   if not ok then
     Log.error(nil, "sending failed: ", err)
-    for i = 1, last do
-      outboxes[i]:wake()
-    end
+    wake_all(outboxes, last)
   end
 end
 
-local function run(premature)
-  while not premature and not is_stopped do
-    if count == 0 then
-      arrival:wait(WAIT_SECONDS)
+local function run(premature, self)
+  while not premature and not self.is_stopped do
+    if self.count == 0 then
+      self.arrival:wait(WAIT_SECONDS)
     end
-    send_due()
+    send_due(self)
   end
 end
 
---- Something waits in an outbox whose socket is not being written.
+--- Something waits in an outbox that was empty.
 ---@param outbox Outbox
-function Flusher.add(outbox)
-  count = count + 1
-  due[count] = outbox
+function Flusher:add(outbox)
+  local count = self.count + 1
+  self.count, self.due[count] = count, outbox
   if count == 1 then
-    arrival:post()
+    self.arrival:post()
   end
 end
 
---- Begins, in a worker.
-function Flusher.start()
-  arrival = semaphore.new()
-  ngx.timer.at(0, run)
-end
+--- Starts its thread, in a worker.
+function Flusher:start() ngx.timer.at(0, run, self) end
 
---- Ends the thread, which would keep a worker alive that was told to go.
-function Flusher.stop()
-  is_stopped = true
-  arrival:post()
+--- Ends the thread, which would keep a worker alive that is shutting down.
+function Flusher:stop()
+  self.is_stopped = true
+  self.arrival:post()
 end
 
 return Flusher

@@ -1,8 +1,7 @@
--- Frames that nobody asked for: to one connection, a topic, a user or everybody, on all workers. A frame is built once,
--- however many sockets get it.
+-- Messages that nobody asked for: to one connection, a topic, a user or everybody, on all workers. What travels between
+-- workers is the payload and its type; each worker frames it once, however many of its sockets get it.
 
 local Counters = require "framegate.telemetry.counters"
-local Outbox = require "framegate.push.outbox"
 
 ---@class Push
 local Push = {}
@@ -29,16 +28,16 @@ end
 ---@param id string
 ---@param op string
 ---@param args table gets the id
----@param frame string?
+---@param payload string?
 ---@return table? result
 ---@return string? err "gone", or "timeout" when its worker did not answer
-function Push:ask(id, op, args, frame)
+function Push:ask(id, op, args, payload)
   local worker = worker_of(self, id)
   if not worker then
     return nil, "gone"
   end
   args.id = id
-  local result, err = self.bus:call(worker, op, args, frame)
+  local result, err = self.bus:call(worker, op, args, payload)
   if not result or result.gone then
     return nil, err or "gone"
   end
@@ -54,7 +53,7 @@ local function sum(results)
   return total
 end
 
---- One frame to one connection.
+--- A message to one connection.
 ---@param id string
 ---@param payload string
 ---@param is_text boolean
@@ -62,29 +61,30 @@ end
 ---@return string? err "gone" or "timeout"
 function Push:send(id, payload, is_text)
   Counters.count(REQUESTED.connection)
-  return self:ask(id, "send", {}, Outbox.build(payload, is_text))
+  return self:ask(id, "send", { is_text = is_text }, payload)
 end
 
---- A frame to many.
+--- A message to many.
 ---@param op "publish"|"send_to_user"|"broadcast"
----@param args { topic: string?, user: string?, except: string? }
+---@param args { topic: string?, user: string?, except: string? } gets `is_text`
 ---@param payload string
 ---@param is_text boolean
 ---@return { delivered: integer, dropped: integer } over all workers
 function Push:to_many(op, args, payload, is_text)
   Counters.count(REQUESTED[KINDS[op]])
-  return sum(self.bus:call_all(op, args, Outbox.build(payload, is_text)))
+  args.is_text = is_text
+  return sum(self.bus:call_all(op, args, payload))
 end
 
---- A frame to a topic from an answer of the handler: nobody waits for the counts.
+--- A message to a topic from an answer of the handler: nobody waits for the counts.
 ---@param effect { topic: string, payload: string, is_text: boolean, except_self: boolean? }
 ---@param id string of the connection whose event was answered
 function Push:publish_effect(effect, id)
   Counters.count(REQUESTED.topic)
   self.bus:tell_all(
     "publish",
-    { topic = effect.topic, except = effect.except_self and id or nil },
-    Outbox.build(effect.payload, effect.is_text)
+    { topic = effect.topic, except = effect.except_self and id or nil, is_text = effect.is_text },
+    effect.payload
   )
 end
 

@@ -1,8 +1,9 @@
 -- How eagerly LuaJIT's garbage is collected. Most of what a gateway holds is idle sockets, and garbage beside them should be
--- small; but while frames pass, each collection goes over all of them, so it is done less often. Collecting goes with
--- making garbage: whoever makes some says what for.
+-- small; but while frames pass, each collection goes over all of them, so it is done less often. The collector runs as
+-- garbage is produced, so callers report what they are doing (frame, idle socket).
 
 local ffi = require "ffi"
+local Clock = require "framegate.runtime.clock"
 
 ffi.cdef "int malloc_trim(size_t pad);"
 local C = ffi.C
@@ -28,7 +29,7 @@ end
 
 --- A message or a push passes.
 function Gc.note_frame()
-  last_frame = ngx.now()
+  last_frame = Clock.monotonic()
   if not is_busy then
     is_busy = true
     collectgarbage("setpause", BUSY_PAUSE)
@@ -37,7 +38,7 @@ end
 
 --- A socket opens, or an idle one is pinged.
 function Gc.note_idle_socket()
-  if is_busy and ngx.now() - last_frame > BUSY_SECONDS then
+  if is_busy and Clock.monotonic() - last_frame > BUSY_SECONDS then
     is_busy = false
     collectgarbage("setpause", IDLE_PAUSE)
   end

@@ -2,10 +2,11 @@
 -- was started: a lane that a socket started would read with the socket's small lua_socket_buffer_size. What is started
 -- here has the settings of http {}.
 --
--- A timer takes one of nginx's connections when it fires. When none is left it never runs and nobody is told, so it is
--- looked after whether threads have begun. This one has its connection since the worker began.
+-- A timer takes one of nginx's connections when it fires. With none left the timer never fires and reports nothing, so we
+-- check that every thread really started. The thread of this file has had its connection since the worker began.
 
 local semaphore = require "ngx.semaphore"
+local Clock = require "framegate.runtime.clock"
 local Log = require "framegate.runtime.log"
 
 local Threads = {}
@@ -27,7 +28,7 @@ end
 
 local function start(job)
   local ok, err = ngx.timer.at(0, begin, job)
-  job.due, job.err = ngx.now() + LATE_SECONDS, not ok and err or "nginx had no connection for its timer"
+  job.due, job.err = Clock.monotonic() + LATE_SECONDS, not ok and err or "nginx had no connection for its timer"
   starting[#starting + 1] = job
 end
 
@@ -43,14 +44,14 @@ local function give_up(job)
   job.is_over = true
   local ok, err = xpcall(job.fail, debug.traceback, job.value, job.err)
   if not ok then
-    Log.error(nil, "a thread could not be started, and failed in saying so: ", err)
+    Log.error(nil, "a thread could not be started, and reporting that failed: ", err)
   end
 end
 
 local function look_after()
   local still = {}
   for _, job in ipairs(starting) do
-    if not job.is_over and ngx.now() < job.due then
+    if not job.is_over and Clock.monotonic() < job.due then
       still[#still + 1] = job
     elseif not job.is_over then
       give_up(job)
@@ -73,7 +74,7 @@ function Threads.start()
   ngx.timer.at(0, loop)
 end
 
---- Has `run(premature, value)` called in a thread of its own, soon. Works in a worker that is going away, too.
+--- Has `run(premature, value)` called in a thread of its own, soon. Works in a worker that is shutting down, too.
 ---@param run fun(premature: boolean, value: any)
 ---@param value any
 ---@param fail fun(value: any, err: string) called instead when the thread has not begun some seconds later
@@ -88,7 +89,7 @@ function Threads.run(run, value, fail)
   end
 end
 
---- Ends the thread that starts the others: it would keep a worker alive that was told to go.
+--- Ends the thread that starts the others: it would keep a worker alive that is shutting down.
 function Threads.stop()
   is_stopped = true
   arrival:post()

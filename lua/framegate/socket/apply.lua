@@ -1,4 +1,4 @@
--- Carries out what an answer of the handler asks for, on the connection whose event it answers.
+-- Applies what an answer of the handler asks for to the connection whose event it answers.
 
 local Effects = require "framegate.dispatch.effects"
 local EventMetrics = require "framegate.telemetry.event_metrics"
@@ -9,12 +9,12 @@ local Record = require "framegate.socket.record"
 
 local Apply = {}
 
-local registry, push
+local push, registry
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Apply.wire(worker)
-  registry, push = worker.registry, worker.push
+  push, registry = worker.push, worker.registry
 end
 
 local function send_error(self, event, error)
@@ -35,7 +35,7 @@ local APPLY = {
   send = function(self, effect) self:send(effect.payload, effect.is_text) end,
   close = function(self, effect) self:close(effect.code, effect.reason, "handler") end,
   state = function(self, effect)
-    self.state = effect.value ~= "" and Percent.encode(effect.value) or nil
+    self:set_state(effect.value ~= "" and Percent.encode(effect.value) or nil)
     if is_registered(self) then
       Record.write(self)
     end
@@ -61,7 +61,7 @@ local APPLY = {
   publish = function(self, effect) push:publish_effect(effect, self.id) end,
 }
 
---- Carries out effects, in their order.
+--- Applies effects, in their order.
 ---@param self Connection
 ---@param event Event whose answer they are
 ---@param effects table[] as Effects.read gives them
@@ -74,7 +74,7 @@ function Apply.effects(self, event, effects)
   end
 end
 
---- What the answer to a message does: its frame, its effects, or the frame that says what went wrong.
+--- Applies the answer to a message: its frame, its effects, or the frame that says what went wrong.
 ---@param self Connection
 ---@param event Event
 ---@param answer Answer
@@ -96,7 +96,7 @@ function Apply.answer(self, event, answer)
   Apply.effects(self, event, effects)
 end
 
---- What the answer to a close event does: its effects on others. The socket itself is gone.
+--- Applies the answer to a close event: its effects on others. The socket itself is gone.
 ---@param id string of the socket
 ---@param answer Answer
 function Apply.close_answer(id, answer)

@@ -1,36 +1,46 @@
--- One open socket: its messages go to the handler one at a time and in order, and what the handler answers is
--- carried out. reader.lua and writer.lua are its two threads; this file is what happens between them.
+-- What a handler sees of a socket: its messages become events, one at a time and in order, and what the handler answers is
+-- applied. It knows nothing of TCP: transport.lua describes the seam between the two.
 
-local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
+local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
+local CloseEvent = require "framegate.socket.close_event"
 local Config = require "framegate.config"
+local Encoder = require "framegate.protocol.encoder"
 local Event = require "framegate.dispatch.event"
 local Gc = require "framegate.runtime.gc"
 local Inbox = require "framegate.socket.inbox"
 local Lifecycle = require "framegate.telemetry.lifecycle"
+local OpenEvent = require "framegate.socket.open_event"
+local Options = require "framegate.socket.options"
 local Outbox = require "framegate.push.outbox"
 local Record = require "framegate.socket.record"
 local Traffic = require "framegate.telemetry.traffic"
-local semaphore = require "ngx.semaphore"
 
 ---@class Connection
 ---@field id string unguessable; begins with the names of node and worker
 ---@field path string path and query of the handshake
 ---@field handshake string header lines of the handshake that every event carries
----@field events integer how many events were made so far
----@field state string? percent-encoded, as the handler last set it
----@field user string?
----@field takes_batches boolean
----@field text_mode string? text, json or form
+---@field opened number wall clock, in seconds since 1970
+---@field opened_at number by Clock.monotonic
+---@field phase "opening"|"open"|"closing"|"ended" until the 101; until nothing more may be sent; until TCP ends; then
+---@field ended_at number? by Clock.monotonic
+---@field closing Closing? why it ends, as soon as that is known
+---@field is_refused boolean? whether the handler refused it with a close frame: no close event is owed
+---@field options Options
+---@field events integer how many events were made so far, which is the number of the next; 0 is open
+---@field is_in_flight boolean? whether an event is with the handler; the close event stays so
+---@field inbox Inbox? what waits for the answer to that event
 ---@field outbox Outbox
 ---@field traffic Traffic
----@field last_read number when something last came, in seconds
----@field last_ping number? when the peer was last pinged, in seconds
----@field rate number? frames a second that its address may send
----@field closes_on_overflow boolean? whether a push that finds no room closes it
+---@field state string? percent-encoded, as the handler last set it
+---@field user string? as push/registry.lua alone sets it
+---@field topics table? as push/topic.lua alone sets it
+---@field batch_prefix string? what every event begins with in a batch (dispatch/event.lua)
 local Connection = {}
 Connection.__index = Connection
+
+local LOST = { code = CloseCode.ABNORMAL, reason = "", cause = "lost" }
 
 local dispatch, registry
 
@@ -40,85 +50,92 @@ function Connection.wire(worker)
   dispatch, registry = worker.dispatch, worker.registry
 end
 
----@param facts { id: string, path: string, handshake: string }
+---@param handshake { id: string, path: string, lines: string } of the socket
 ---@return Connection
-function Connection.new(facts)
+function Connection.new(handshake)
   return setmetatable({
-    id = facts.id,
-    path = facts.path,
-    handshake = facts.handshake,
+    id = handshake.id,
+    path = handshake.path,
+    handshake = handshake.lines,
     opened = ngx.now(),
-    last_read = ngx.now(),
+    opened_at = Clock.monotonic(),
+    phase = "opening",
+    options = Options.NONE,
     events = 0,
     traffic = Traffic.new(),
     outbox = Outbox.new(),
   }, Connection)
 end
 
---- Sends the open event and waits for its answer.
----@return Answer
----@return Event
-function Connection:ask_to_open()
-  Gc.note_idle_socket()
-  local event = Event.open(self)
-  event.semaphore = semaphore.new()
-  Record.write(self)
-  dispatch:submit(event)
-  event.semaphore:wait(Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + 60)
-  dispatch:opened()
-  return event.answer or Answer.failed("timeout"), event
+--- Enters the registry: from now on the socket counts, and its close event is owed.
+---@param options Options? that its location and its handler agreed on; none for one that will not be opened
+function Connection:register(options)
+  self.options = options or self.options
+  registry:add(self)
 end
 
---- Whether the queue or the outbox is so full that nothing more may be read.
-function Connection:is_full() return self.outbox.bytes > Config.OUTBOX_BYTES or Inbox.is_full(self) end
+--- The handler refused the socket with a close code, which its client can read only once there is a socket.
+function Connection:refuse()
+  self.is_refused = true
+  Record.remove(self)
+end
 
-local function push(self, frame)
-  local taken = self.outbox:push(frame)
-  if taken then
-    Traffic.sent(self.traffic, #frame)
+--- The 101 was sent: what waits in the outbox leaves by this transport.
+---@param transport Transport
+function Connection:open(transport)
+  self.outbox:set_transport(transport)
+  self.phase = self.outbox.is_closed and "closing" or "open"
+  if not self.is_refused then
+    Lifecycle.opened(self)
   end
-  return taken
 end
 
---- A message for the client: an answer, or what the gateway says itself.
+--- An event was made that carries the number in `events`.
+function Connection:count_event() self.events = self.events + 1 end
+
+---@param prefix string
+function Connection:set_batch_prefix(prefix) self.batch_prefix = prefix end
+
+--- Its handler takes no batches any more.
+function Connection:stop_batches() self.options = Options.without_batches(self.options) end
+
+---@param state string? percent-encoded
+function Connection:set_state(state) self.state = state end
+
+--- Whether the inbox or the outbox is so full that nothing more may be read.
+---@return boolean
+function Connection:is_full() return self.outbox.bytes > Config.OUTBOX_BYTES or Inbox.is_full(self.inbox) end
+
+local function push(self, frame, payload_bytes)
+  if not self.outbox:push(frame) then
+    return false
+  end
+  Traffic.sent(self.traffic, payload_bytes)
+  return true
+end
+
+--- A message for the client: an answer, or one from the gateway itself.
 ---@param payload string
 ---@param is_text boolean
-function Connection:send(payload, is_text) push(self, Outbox.build(payload, is_text)) end
+function Connection:send(payload, is_text) push(self, Encoder.frame(payload, is_text), #payload) end
 
 --- A push. Only pushes are refused: answers always find room.
----@param frame string whole, as Outbox.build gives it
+---@param message Message
 ---@return boolean delivered false when the reader is too slow for more, or the socket is closing
-function Connection:offer(frame)
-  local outbox = self.outbox
-  if outbox.bytes == 0 or outbox.bytes + #frame <= Config.OUTBOX_BYTES then
-    return push(self, frame)
+function Connection:offer(message)
+  local bytes, frame = self.outbox.bytes, message.frame
+  if bytes == 0 or bytes + #frame <= Config.OUTBOX_BYTES then
+    return push(self, frame, message.payload_bytes)
   end
-  if self.closes_on_overflow then
+  if self.options.closes_on_overflow then
     self:close(CloseCode.TRY_AGAIN_LATER, "too slow to read what is sent", "overflow")
   end
   return false
 end
 
---- Waits until there is room again. Only the reader calls it.
-function Connection:wait_for_room()
-  while self:is_full() and not self.has_ended do
-    self.room = self.room or semaphore.new()
-    self.is_reader_waiting = true
-    self.room:wait(60)
-  end
-  self.is_reader_waiting = false
-end
-
-local function wake_reader(self)
-  if self.is_reader_waiting and not self:is_full() then
-    self.is_reader_waiting = false
-    self.room:post()
-  end
-end
-
 -- One event is in flight at a time, and the outbox must have room for its answer.
 local function may_send_event(self)
-  return not self.is_in_flight and (self.outbox.bytes <= Config.OUTBOX_BYTES or self.has_ended)
+  return not self.is_in_flight and (self.outbox.bytes <= Config.OUTBOX_BYTES or self.phase == "ended")
 end
 
 local function send_message(self, payload, is_text)
@@ -131,80 +148,75 @@ end
 ---@param payload string
 ---@param is_text boolean
 function Connection:receive(payload, is_text)
-  if not self.queue and may_send_event(self) then
+  if not self.inbox and may_send_event(self) then
     return send_message(self, payload, is_text)
   end
-  Inbox.add_message(self, payload, is_text)
+  self.inbox = Inbox.add_message(self.inbox, payload, is_text)
   self:advance()
 end
 
---- Closes behind the answers of what came before: the peer asked for it, or broke the protocol.
+--- Closes after the answers to what came before: the peer asked for it, broke the protocol, or the gateway ends.
 ---@param code integer? nil for an empty close frame
 ---@param reason string?
 ---@param cause string of framegate_sockets_closed_total
-function Connection:close_in_turn(code, reason, cause)
-  Inbox.add_close(self, { code = code, reason = reason, cause = cause })
+function Connection:close_after_replies(code, reason, cause)
+  self.inbox = Inbox.add_close(self.inbox, { code = code, reason = reason, cause = cause })
   self:advance()
 end
 
---- Closes with this code, after what waits in the outbox.
----@param code integer?
+--- Sets why the socket ends.
+---@param code integer
+---@param reason string?
+---@param cause string of framegate_sockets_closed_total
+function Connection:end_with(code, reason, cause) self.closing = { code = code, reason = reason or "", cause = cause } end
+
+--- Nothing more may be sent: a close frame waits, or the peer is gone.
+function Connection:begin_closing()
+  self.outbox:close()
+  self.phase = self.phase == "open" and "closing" or self.phase
+end
+
+--- Closes with this code, after what waits in the outbox. It is why the socket ends if nothing else was before.
+---@param code integer? nil for an empty close frame
 ---@param reason string?
 ---@param cause string of framegate_sockets_closed_total
 function Connection:close(code, reason, cause)
-  if self.outbox:close(code, reason) and not self.close_code then
-    self.close_code, self.close_reason, self.close_cause = code or CloseCode.NO_STATUS, reason, cause
+  local is_first = self.outbox:push(Encoder.close(code, reason))
+  self:begin_closing()
+  if is_first and not self.closing then
+    self:end_with(code or CloseCode.NO_STATUS, reason, cause)
   end
 end
 
--- The event after the last: the socket is gone and its messages were answered.
-local function announce_end(self)
-  self.has_announced_end = true
-  dispatch:submit(Event.close(self, {
-    code = self.close_code or CloseCode.ABNORMAL,
-    reason = self.close_reason or "",
-    seconds = self.ended - self.opened,
-  }))
-end
-
---- Sends the next event that waits, if it may go.
+--- Sends the next event that waits, if it may go. The last one, after the socket's end, is its close event.
 function Connection:advance()
   if not may_send_event(self) then
     return
   end
-  local item = Inbox.take(self)
+  local item, rest = Inbox.take(self.inbox)
+  self.inbox = rest
   if not item then
-    if self.has_ended and not self.has_announced_end and not self.is_refused then
-      announce_end(self)
+    if self.phase == "ended" and not self.is_refused then
+      self.is_in_flight = true
+      CloseEvent.send(self, self.ended_at)
     end
-  elseif item.is_close then
+  elseif item.cause then
     self:close(item.code, item.reason, item.cause)
     self:advance()
   else
     send_message(self, item.payload, item.is_text)
-    wake_reader(self)
+    self.outbox:wake_reader()
   end
 end
 
---- Room was made in the outbox.
-function Connection:drained()
-  if self.queue then
-    self:advance()
-  end
-  wake_reader(self)
-end
-
---- Dispatch says what became of an event.
+--- Dispatch reports what became of an event.
 ---@param event Event
 ---@param answer Answer
 function Connection:answered(event, answer)
   if event.kind == "open" then
-    event.answer = answer
-    return event.semaphore:post()
-  end
-  if event.kind == "close" then
-    Apply.close_answer(self.id, answer)
-    return Record.remove(self)
+    return OpenEvent.on_answered(event, answer)
+  elseif event.kind == "close" then
+    return CloseEvent.on_answered(self, answer)
   end
   self.is_in_flight = false
   local ok, err = xpcall(Apply.answer, debug.traceback, self, event, answer)
@@ -214,18 +226,14 @@ function Connection:answered(event, answer)
   end
 end
 
---- Enters the registry: from now on the socket counts, and its close event is owed.
-function Connection:register()
-  if not self.is_refused then
-    registry:add(self)
-  end
-end
-
---- The socket is gone; the close event follows the answer to its last message.
+--- The socket has ended; the close event follows the answer to its last message.
 function Connection:finish()
+  local was_open = self.phase ~= "opening"
   self.outbox:clear()
-  self.has_ended, self.ended = true, ngx.now()
-  Lifecycle.closed(self)
+  self.phase, self.ended_at, self.closing = "ended", Clock.monotonic(), self.closing or LOST
+  if was_open and not self.is_refused then
+    Lifecycle.closed(self)
+  end
   registry:remove(self)
   Gc.note_end()
   self:advance()

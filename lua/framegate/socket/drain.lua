@@ -1,6 +1,7 @@
--- Closes the sockets of a worker that was told to go, evenly over a time, so that their clients do not all come back at
--- once: 1001 when the gateway stops, 1012 when it was reloaded and DRAIN_SECONDS is set.
+-- Closes the sockets of a worker that is shutting down, spread evenly over a time, so that their clients do not all come back
+-- in the same moment: with 1001 when the gateway stops, with 1012 when it was reloaded and DRAIN_SECONDS is set.
 
+local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local Task = require "framegate.runtime.task"
 
@@ -24,7 +25,7 @@ local function close_some(ids, from, to, reason)
   for i = from, to do
     local connection = registry:get(ids[i])
     if connection then
-      connection:close_in_turn(reason.code, reason.text, reason.cause)
+      connection:close_after_replies(reason.code, reason.text, reason.cause)
     end
   end
 end
@@ -34,9 +35,9 @@ local function drain(reason, seconds)
   for id in pairs(registry:all()) do
     ids[#ids + 1] = id
   end
-  local began, closed = ngx.now(), 0
+  local began, closed = Clock.monotonic(), 0
   while closed < #ids do
-    local share = seconds > 0 and math.min((ngx.now() - began + STEP_SECONDS) / seconds, 1) or 1
+    local share = seconds > 0 and math.min((Clock.monotonic() - began + STEP_SECONDS) / seconds, 1) or 1
     local to = math.ceil(#ids * share)
     close_some(ids, closed + 1, to, reason)
     closed = to
@@ -44,7 +45,7 @@ local function drain(reason, seconds)
   end
 end
 
---- Begins to close every socket of this worker. Returns at once.
+--- Begins to close every socket of this worker. Returns immediately.
 ---@param reason { code: integer, text: string, cause: string }
 ---@param seconds number over which the closing is spread
 function Drain.begin(reason, seconds)
@@ -52,7 +53,7 @@ function Drain.begin(reason, seconds)
   Task.new("closing the sockets", function() drain(reason, seconds) end):begin()
 end
 
---- The gateway stops: the sockets of this worker are closed with 1001, and what the handler is told goes to it straight.
+--- The gateway stops: the sockets of this worker are closed with 1001, and their last events go straight to the handler.
 function Drain.stop()
   if Drain.reason and Drain.reason.code == CloseCode.GOING_AWAY then
     return

@@ -1,9 +1,11 @@
--- What came from one socket and waits for the answer to the event in flight: messages, and last of all a close. It is there
--- only while something waits: most sockets are idle.
+-- What came from one socket and waits for the answer to the event in flight: messages, and last of all a close. A connection
+-- has an inbox only while something waits: most sockets are idle.
 
 local Config = require "framegate.config"
 local Queue = require "framegate.runtime.queue"
 
+---@class Inbox: Queue
+---@field bytes integer of the messages in it
 local Inbox = {}
 
 -- With more the gateway stops reading: TCP is the back-pressure.
@@ -11,49 +13,48 @@ local MAX_MESSAGES = 64
 
 local total = 0 -- messages of all sockets of this worker that wait
 
-local function of(connection)
-  if not connection.queue then
-    connection.queue = Queue.new()
-    connection.queue.bytes = 0
-  end
-  return connection.queue
+local function new()
+  local inbox = Queue.new()
+  inbox.bytes = 0
+  return inbox
 end
 
----@param connection Connection
+---@param inbox Inbox? nil when nothing waits
 ---@param payload string
 ---@param is_text boolean
-function Inbox.add_message(connection, payload, is_text)
-  local queue = of(connection)
-  queue:push { payload = payload, is_text = is_text }
-  queue.bytes, total = queue.bytes + #payload, total + 1
+---@return Inbox that holds the message, too
+function Inbox.add_message(inbox, payload, is_text)
+  inbox = inbox or new()
+  inbox:push { payload = payload, is_text = is_text }
+  inbox.bytes, total = inbox.bytes + #payload, total + 1
+  return inbox
 end
 
----@param connection Connection
+---@param inbox Inbox? nil when nothing waits
 ---@param close { code: integer?, reason: string?, cause: string }
-function Inbox.add_close(connection, close)
-  close.is_close = true
-  of(connection):push(close)
+---@return Inbox that holds the close, too
+function Inbox.add_close(inbox, close)
+  inbox = inbox or new()
+  inbox:push(close)
+  return inbox
 end
 
----@param connection Connection
----@return table? item a message or a close; nil when nothing waits
-function Inbox.take(connection)
-  local queue = connection.queue
-  local item = queue and queue:pop()
-  if queue and queue:count() == 0 then
-    connection.queue = nil
-  end
+--- Takes out what waits longest.
+---@param inbox Inbox? nil when nothing waits
+---@return table? item with `payload` and `is_text`, or with `cause`, which only a close has; nil when nothing waits
+---@return Inbox? rest nil when nothing waits any more
+function Inbox.take(inbox)
+  local item = inbox and inbox:pop()
   if item and item.payload then
-    queue.bytes, total = queue.bytes - #item.payload, total - 1
+    inbox.bytes, total = inbox.bytes - #item.payload, total - 1
   end
-  return item
+  return item, inbox and inbox:count() > 0 and inbox or nil
 end
 
----@param connection Connection
+---@param inbox Inbox? nil when nothing waits
 ---@return boolean
-function Inbox.is_full(connection)
-  local queue = connection.queue
-  return queue ~= nil and (queue:count() >= MAX_MESSAGES or queue.bytes >= Config.MAX_MESSAGE_BYTES)
+function Inbox.is_full(inbox)
+  return inbox ~= nil and (inbox:count() >= MAX_MESSAGES or inbox.bytes >= Config.MAX_MESSAGE_BYTES)
 end
 
 --- Messages of all sockets of this worker that wait.

@@ -1,49 +1,52 @@
 -- Sockets whose worker was killed: another worker sends the close events that they are owed.
 
-local Apply = require "framegate.socket.apply"
+local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
+local CloseEvent = require "framegate.socket.close_event"
 local Counters = require "framegate.telemetry.counters"
-local Event = require "framegate.dispatch.event"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
+local Options = require "framegate.socket.options"
 local Record = require "framegate.socket.record"
+
+local CLOSING =
+  { code = CloseCode.ABNORMAL, reason = "the worker that held the socket was killed", cause = "worker_killed" }
+
+---@class Orphan what is left of a connection: as much as its close event needs
+---@field id string
+---@field opened_at number by Clock.monotonic
+---@field state string? percent-encoded
+---@field path string
+---@field handshake string
+---@field closing Closing
+---@field options Options
+local Orphan = { closing = CLOSING, options = Options.NONE }
+Orphan.__index = Orphan
+
+--- Dispatch reports what became of the close event.
+---@param answer Answer
+function Orphan:answered(_, answer) CloseEvent.on_answered(self, answer) end
 
 local Orphans = {}
 
-local dispatch, members
+local WORKERS_KILLED = Counters.place "framegate_workers_killed_total"
+local SCAN_SECONDS = 10
+
+local members
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Orphans.wire(worker)
-  dispatch, members = worker.dispatch, worker.members
-end
-
-local WORKERS_KILLED = Counters.place "framegate_workers_killed_total"
-local SCAN_SECONDS = 10
-local REASON = "the worker that held the socket was killed"
-
-local function on_close_answered(orphan, _, answer)
-  Apply.close_answer(orphan.id, answer)
-  Record.remove(orphan)
-end
-
-local function send_close_event(orphan)
-  orphan.close_reason, orphan.answered = REASON, on_close_answered
-  Lifecycle.killed(orphan)
-  dispatch:submit(Event.close(orphan, {
-    code = CloseCode.ABNORMAL,
-    reason = REASON,
-    seconds = ngx.now() - orphan.opened,
-  }))
-end
+function Orphans.wire(worker) members = worker.members end
 
 local function recover(name)
   Counters.count(WORKERS_KILLED)
-  local orphans = Record.of_worker(members:node() .. name)
-  for _, orphan in ipairs(orphans) do
-    send_close_event(orphan)
+  local records = Record.of_worker(members:node() .. name)
+  for _, record in ipairs(records) do
+    local orphan = setmetatable(record, Orphan)
+    Lifecycle.killed(orphan)
+    CloseEvent.send(orphan, Clock.monotonic())
   end
-  Log.warn(nil, "a worker was killed; close events of its ", #orphans, " sockets are on their way")
+  Log.warn(nil, "a worker was killed; close events of its ", #records, " sockets are on their way")
 end
 
 --- Looks for workers that were killed, and sends the close events of their sockets.

@@ -1,18 +1,19 @@
--- MESSAGE_RATE: frames a second that one address (of IPv6 a /64) may send, over all its sockets and all workers. A bucket that holds a
--- second's worth, as a single number in shared memory: the time at which it would be empty again (the generic cell rate
--- algorithm). It is changed by atomic increments alone.
+-- MESSAGE_RATE: frames a second that one address (of IPv6 a /64) may send, over all its sockets and all workers. A bucket
+-- that holds a second's worth, as a single number in shared memory: the time at which it would be empty again (the generic
+-- cell rate algorithm). It is changed by atomic increments alone.
 
 local Address = require "framegate.protocol.address"
+local Clock = require "framegate.runtime.clock"
 
 local Rate = {}
 
 local rates = ngx.shared.rates
-local now = ngx.now
+local now = Clock.monotonic
 
 --- Takes one frame out of the address's bucket.
 ---@param address string
 ---@param rate number frames a second
----@return number? seconds until the next frame is welcome; nil when this one is
+---@return number? seconds until the next frame will be accepted; nil when this one is
 function Rate.take(address, rate)
   local key = Address.network(address) .. " " .. rate -- locations with rates of their own count apart
   local interval = 1 / rate

@@ -1,5 +1,5 @@
--- What a close event needs of a socket, in shared memory: when the worker that holds the socket is killed, another
--- worker can still send the close event (orphans.lua).
+-- What a close event needs of a socket, in shared memory: when the worker that holds the socket is killed, another worker
+-- can still send the close event (orphans.lua). A time by CLOCK_MONOTONIC means the same in all processes of a machine.
 
 local Log = require "framegate.runtime.log"
 local Record = {}
@@ -11,7 +11,7 @@ local is_full = false
 ---@param connection Connection
 function Record.write(connection)
   local record = ("%.3f\n%s\n%s\n%s"):format(
-    connection.opened,
+    connection.opened_at,
     connection.state or "",
     connection.path,
     connection.handshake
@@ -32,16 +32,16 @@ end
 
 --- The sockets of one worker.
 ---@param prefix string names of the node and the worker, with which the ids of its sockets begin
----@return { id: string, opened: number, state: string?, path: string, handshake: string }[]
+---@return { id: string, opened_at: number, state: string?, path: string, handshake: string }[] records
 function Record.of_worker(prefix)
   local records = {}
   for _, id in ipairs(sockets:get_keys(0)) do
     local record = id:sub(1, #prefix) == prefix and sockets:get(id)
     if record then
-      local opened, state, path, handshake = record:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
+      local opened_at, state, path, handshake = record:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
       records[#records + 1] = {
         id = id,
-        opened = tonumber(opened),
+        opened_at = tonumber(opened_at),
         state = state ~= "" and state or nil,
         path = path,
         handshake = handshake,

@@ -1,4 +1,4 @@
--- What others may know of a connection: nothing of it is secret.
+-- Public description of a connection: nothing of it is secret.
 
 local Clock = require "framegate.runtime.clock"
 
@@ -19,7 +19,7 @@ function ConnectionInfo.of(connection)
     topics[i] = topic
   end
   table.sort(topics)
-  local traffic = connection.traffic
+  local traffic, now = connection.traffic, Clock.monotonic()
   return {
     id = connection.id,
     user = connection.user,
@@ -27,8 +27,8 @@ function ConnectionInfo.of(connection)
     path = connection.path,
     topics = topics,
     opened = Clock.format(connection.opened),
-    age = math.floor(ngx.now() - connection.opened),
-    idle = math.floor(ngx.now() - connection.last_read),
+    age = math.floor(now - connection.opened_at),
+    idle = math.floor(now - traffic.last_read),
     outbox = connection.outbox.bytes,
     frames = { ["in"] = traffic.frames_in, out = traffic.frames_out },
     bytes = { ["in"] = traffic.bytes_in, out = traffic.bytes_out },

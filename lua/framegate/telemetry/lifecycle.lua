@@ -1,12 +1,17 @@
 -- Records opened, closed and refused sockets: in counters, in SOCKET_LOG and in the list of closed sockets.
 
-local CloseCode = require "framegate.protocol.close_code"
+local Clock = require "framegate.runtime.clock"
 local Closes = require "framegate.telemetry.closes"
 local Counters = require "framegate.telemetry.counters"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local SocketLog = require "framegate.telemetry.socket_log"
 
 local Lifecycle = {}
+
+---@class Closing why a socket ends
+---@field code integer as its close event reports it
+---@field reason string
+---@field cause string of framegate_sockets_closed_total
 
 local REFUSED = Counters.place "framegate_sockets_refused_total"
 
@@ -25,20 +30,20 @@ end
 --- The 101 is on its way to a socket that the handler accepted.
 ---@param connection Connection
 function Lifecycle.opened(connection)
-  connection.has_begun = true
   Counters.opened()
   if SocketLog.is_on() then
     SocketLog.write("open", members_of(connection))
   end
 end
 
-local function record_close(connection, code, cause, traffic)
+local function record_close(connection, traffic)
+  local closing = connection.closing
   local members = members_of(
     connection,
-    { "code", code },
-    { "reason", connection.close_reason or "" },
-    { "cause", cause },
-    { "duration", { ("%.3f"):format(ngx.now() - connection.opened) } },
+    { "code", closing.code },
+    { "reason", closing.reason },
+    { "cause", closing.cause },
+    { "duration", { ("%.3f"):format(Clock.monotonic() - connection.opened_at) } },
     { "frames", traffic and traffic_json(traffic.frames_in, traffic.frames_out) },
     { "bytes", traffic and traffic_json(traffic.bytes_in, traffic.bytes_out) }
   )
@@ -48,20 +53,16 @@ local function record_close(connection, code, cause, traffic)
   end
 end
 
---- A socket is gone; nothing is said of one that was not opened.
+--- A socket that was open has ended, for the reason in its `closing`.
 ---@param connection Connection
 function Lifecycle.closed(connection)
-  if not connection.has_begun then
-    return
-  end
-  local code, cause = connection.close_code or CloseCode.ABNORMAL, connection.close_cause or "lost"
-  Counters.closed(cause, code)
-  record_close(connection, code, cause, connection.traffic)
+  Counters.closed(connection.closing.cause, connection.closing.code)
+  record_close(connection, connection.traffic)
 end
 
---- The worker that held a socket was killed. Its counters tell themselves (counters.lua).
----@param remains { id: string, path: string, handshake: string, opened: number }
-function Lifecycle.killed(remains) record_close(remains, CloseCode.ABNORMAL, "worker_killed") end
+--- The worker that held a socket was killed. Its counters are recovered by counters.lua.
+---@param orphan Orphan
+function Lifecycle.killed(orphan) record_close(orphan) end
 
 --- The handshake of this request was refused.
 ---@param cause string of framegate_sockets_refused_total

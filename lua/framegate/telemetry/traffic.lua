@@ -1,13 +1,17 @@
--- Messages and bytes of payload that one connection has received and sent; the worker's own counts go along.
+-- Messages and bytes of payload that one connection has received and sent, and when; the worker's own counts go along.
 
 local ffi = require "ffi"
+local Clock = require "framegate.runtime.clock"
 local Counters = require "framegate.telemetry.counters"
 
 local Traffic = {}
 
-ffi.cdef "typedef struct { double frames_in, frames_out, bytes_in, bytes_out; } framegate_traffic;"
+ffi.cdef [[
+  typedef struct { double frames_in, frames_out, bytes_in, bytes_out, last_read, last_ping; } framegate_traffic;
+]]
 
-local count = Counters.count
+local traffic_t = ffi.typeof("framegate_traffic")
+local count, now, max = Counters.count, Clock.monotonic, math.max
 local FRAMES_IN = Counters.place "framegate_frames_received_total"
 local FRAMES_OUT = Counters.place "framegate_frames_sent_total"
 local BYTES_IN = Counters.place "framegate_received_bytes_total"
@@ -18,7 +22,24 @@ local BYTES_OUT = Counters.place "framegate_sent_bytes_total"
 ---@field frames_out number
 ---@field bytes_in number
 ---@field bytes_out number
-Traffic.new = ffi.typeof("framegate_traffic")
+---@field last_read number when anything last came, by Clock.monotonic; at first when the connection was made
+---@field last_ping number when the peer was last pinged, by Clock.monotonic; 0 for never
+
+---@return Traffic
+function Traffic.new() return traffic_t(0, 0, 0, 0, now(), 0) end
+
+--- Something came, be it a part of a message.
+---@param traffic Traffic
+function Traffic.note_read(traffic) traffic.last_read = now() end
+
+--- The peer is pinged.
+---@param traffic Traffic
+function Traffic.note_ping(traffic) traffic.last_ping = now() end
+
+--- How long ago something last came, or the peer was pinged.
+---@param traffic Traffic
+---@return number seconds
+function Traffic.silence(traffic) return now() - max(traffic.last_read, traffic.last_ping) end
 
 --- A message came.
 ---@param traffic Traffic of its connection
@@ -29,14 +50,10 @@ function Traffic.received(traffic, bytes)
   count(BYTES_IN, bytes)
 end
 
--- What stands before the payload of a server's frame (RFC 6455 section 5.2).
-local function payload_of(length) return length - (length <= 127 and 2 or length <= 65539 and 4 or 10) end
-
 --- A message is on its way.
 ---@param traffic Traffic
----@param length integer of the whole frame
-function Traffic.sent(traffic, length)
-  local bytes = payload_of(length)
+---@param bytes integer of its payload
+function Traffic.sent(traffic, bytes)
   traffic.frames_out, traffic.bytes_out = traffic.frames_out + 1, traffic.bytes_out + bytes
   count(FRAMES_OUT)
   count(BYTES_OUT, bytes)

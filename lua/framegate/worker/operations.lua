@@ -1,9 +1,10 @@
--- What a worker does with its own sockets when it, or another worker, asks for it. Each operation takes `args` and the bytes
--- of a frame, and returns a result that can travel as JSON.
+-- What a worker does with its own sockets when it, or another worker, asks for it. Each operation takes `args` and a
+-- payload, which is text if `args.is_text`, and returns a result that can travel as JSON.
 
 local Counters = require "framegate.telemetry.counters"
 local Drain = require "framegate.socket.drain"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
+local Encoder = require "framegate.protocol.encoder"
 local Gc = require "framegate.runtime.gc"
 local Stats = require "framegate.worker.stats"
 
@@ -27,12 +28,13 @@ local function counted(kind, delivered, dropped)
   return { delivered = delivered, dropped = dropped }
 end
 
-local function deliver(kind, connections, frame, except)
+local function deliver(kind, connections, args, payload)
   Gc.note_frame()
+  local message, except = Encoder.message(payload, args.is_text), args.except
   local delivered, dropped = 0, 0
   for _, connection in connections do
     if connection.id ~= except and not connection.outbox.is_closed then
-      if connection:offer(frame) then
+      if connection:offer(message) then
         delivered = delivered + 1
       else
         dropped = dropped + 1
@@ -64,26 +66,26 @@ local function everybody(self)
   end
 end
 
---- A frame to all subscribers of a topic.
-function Operations:publish(args, frame)
-  return deliver("topic", members(self.registry:topic(args.topic)), frame, args.except)
+--- A message to all subscribers of a topic.
+function Operations:publish(args, payload)
+  return deliver("topic", members(self.registry:topic(args.topic)), args, payload)
 end
 
---- A frame to all connections of a user.
-function Operations:send_to_user(args, frame)
-  return deliver("user", members(self.registry:user(args.user)), frame, args.except)
+--- A message to all connections of a user.
+function Operations:send_to_user(args, payload)
+  return deliver("user", members(self.registry:user(args.user)), args, payload)
 end
 
---- A frame to every connection.
-function Operations:broadcast(args, frame) return deliver("broadcast", everybody(self), frame, args.except) end
+--- A message to every connection.
+function Operations:broadcast(args, payload) return deliver("broadcast", everybody(self), args, payload) end
 
---- A frame to one connection.
-function Operations:send(args, frame)
+--- A message to one connection.
+function Operations:send(args, payload)
   local connection = self.registry:get(args.id)
   if not connection or connection.outbox.is_closed then
     return GONE
   end
-  local taken = connection:offer(frame)
+  local taken = connection:offer(Encoder.message(payload, args.is_text))
   return counted("connection", taken and 1 or 0, taken and 0 or 1)
 end
 

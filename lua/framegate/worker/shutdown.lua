@@ -6,13 +6,12 @@ local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
-local Flusher = require "framegate.push.flusher"
 
 local Shutdown = {}
 
 local SUCCESSOR_SECONDS = 5
 
-local members, mesh, bus, registry, dispatch, lanes
+local members, mesh, bus, registry, dispatch, lanes, flusher
 
 -- A reload has started younger workers, with a later configuration; a stop has not.
 local function close_sockets()
@@ -32,7 +31,7 @@ local function end_links()
     ngx.sleep(0.02)
   end
   bus:stop()
-  Flusher.stop()
+  flusher:stop()
   members:leave()
 end
 
@@ -63,7 +62,7 @@ end
 ---@param worker Worker
 function Shutdown.wire(worker)
   members, mesh, bus, registry = worker.members, worker.mesh, worker.bus, worker.registry
-  dispatch, lanes = worker.dispatch, worker.lanes
+  dispatch, lanes, flusher = worker.dispatch, worker.lanes, worker.flusher
 end
 
 --- Begins to watch, in a worker. A timer far in the future fires early, with `premature`, when nginx tells the worker to exit.

@@ -69,7 +69,8 @@ describe("dispatch", function()
       body = "",
       attempts = 0,
       connection = {
-        takes_batches = options.batch,
+        options = { takes_batches = options.batch },
+        stop_batches = function(self) self.options = {} end,
         answered = function(_, event, answer)
           ended[#ended + 1] = { event = event, answer = answer }
           if options.fails then
@@ -128,7 +129,7 @@ describe("dispatch", function()
     it("an event alone that met a handler without batches, and all that follow on its socket", function()
       local event = submit("message", { batch = true })
       dispatch:unbatch(event)
-      assert.is_false(event.connection.takes_batches)
+      assert.is_nil(event.connection.options.takes_batches)
       assert.are.equal(event, lanes.carried[2][1])
     end)
   end)

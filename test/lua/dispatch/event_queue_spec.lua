@@ -11,7 +11,7 @@ describe("waiting events", function()
 
   local function event(name, options)
     options = options or {}
-    return { name = name, body = options.body or "", connection = { takes_batches = options.batch } }
+    return { name = name, body = options.body or "", connection = { options = { takes_batches = options.batch } } }
   end
 
   local function names(events)

@@ -5,17 +5,24 @@ local Event = require "framegate.dispatch.event"
 -- 2026-11-20T10:00:00Z
 local TEN_O_CLOCK = 1795168800
 
+local Connection = {
+  count_event = function(self) self.events = self.events + 1 end,
+  set_batch_prefix = function(self, prefix) self.batch_prefix = prefix end,
+}
+Connection.__index = Connection
+
 local function connection(changes)
   local facts = {
     id = "node-worker-secret",
     path = "/ws/chat/lobby?lang=en",
     handshake = "host: example.com\r\ncookie: a=1; b=2\r\n",
     events = 0,
+    options = {},
   }
   for name, value in pairs(changes or {}) do
     facts[name] = value
   end
-  return facts
+  return setmetatable(facts, Connection)
 end
 
 -- The headers of a request by name, and its body. Fails when it is not exactly one request.
@@ -40,7 +47,7 @@ local function element_of(event)
 end
 
 local function content_type_of(body, is_text, mode)
-  local event = Event.message(connection { text_mode = mode }, body, is_text)
+  local event = Event.message(connection { options = { text_mode = mode } }, body, is_text)
   return request_of(event):match("\r\ncontent%-type: ([^\r\n]+)\r\n")
 end
 

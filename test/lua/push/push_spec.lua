@@ -6,16 +6,13 @@ describe("a push", function()
 
   before_each(function()
     saved = {}
-    for _, name in ipairs { "telemetry.counters", "push.outbox", "push.push" } do
+    for _, name in ipairs { "telemetry.counters", "push.push" } do
       saved[name] = package.loaded["framegate." .. name] or false
       package.loaded["framegate." .. name] = nil
     end
     package.loaded["framegate.telemetry.counters"] = {
       place = function() return {} end,
       count = function() end,
-    }
-    package.loaded["framegate.push.outbox"] = {
-      build = function(payload, is_text) return (is_text and "text:" or "binary:") .. payload end,
     }
     Push = require "framegate.push.push"
     asked, told, results = {}, {}, {}
@@ -48,7 +45,7 @@ describe("a push", function()
   it("to a connection asks the worker whose name is in its id", function()
     results = { { delivered = 1, dropped = 0 } }
     assert.are.same({ delivered = 1, dropped = 0 }, push():send("nodeworker-rest", "hi", true))
-    assert.are.same({ { "worker", "send", { id = "nodeworker-rest" }, "text:hi" } }, asked)
+    assert.are.same({ { "worker", "send", { id = "nodeworker-rest", is_text = true }, "hi" } }, asked)
   end)
 
   it("to a connection of another node, or one that is gone, reaches nobody", function()
@@ -66,15 +63,15 @@ describe("a push", function()
     results = { { delivered = 2, dropped = 1 }, { delivered = 3, dropped = 0 } }
     local counts = push():to_many("publish", { topic = "news" }, "hi", false)
     assert.are.same({ delivered = 5, dropped = 1 }, counts)
-    assert.are.same({ { "publish", { topic = "news" }, "binary:hi" } }, asked)
+    assert.are.same({ { "publish", { topic = "news", is_text = false }, "hi" } }, asked)
   end)
 
   it("of an answer waits for nobody, and leaves out its own socket when it says so", function()
     push():publish_effect({ topic = "news", payload = "hi", is_text = true, except_self = true }, "id")
     push():publish_effect({ topic = "news", payload = "hi", is_text = true }, "id")
     assert.are.same({
-      { "publish", { topic = "news", except = "id" }, "text:hi" },
-      { "publish", { topic = "news" }, "text:hi" },
+      { "publish", { topic = "news", except = "id", is_text = true }, "hi" },
+      { "publish", { topic = "news", is_text = true }, "hi" },
     }, told)
   end)
 end)

@@ -27,6 +27,8 @@ function Dictionary:set(key, value, seconds)
   return true
 end
 
+Dictionary.safe_set = Dictionary.set
+
 function Dictionary:add(key, value, seconds)
   if live(self, key) then
     return false, "exists"
@@ -38,6 +40,14 @@ function Dictionary:incr(key, by, init)
   local value = (self:get(key) or assert(init, "not found")) + by
   self:set(key, value)
   return value
+end
+
+function Dictionary:expire(key, seconds)
+  local entry = live(self, key)
+  if entry then
+    entry.expires = Stub.now + seconds
+  end
+  return entry ~= nil
 end
 
 function Dictionary:delete(key) self.values[key] = nil end

@@ -107,9 +107,9 @@ end
 
 function Semaphore:count() return #self.waiting > 0 and -#self.waiting or self.resources end
 
-package.loaded["ngx.semaphore"] = {
-  new = function() return setmetatable({ resources = 0, waiting = {} }, Semaphore) end,
-}
+function Semaphore.new() return setmetatable({ resources = 0, waiting = {} }, Semaphore) end
+
+package.loaded["ngx.semaphore"] = Semaphore
 
 rawset(ngx, "thread", { spawn = Loop.spawn })
 rawset(ngx, "sleep", function(seconds) wait(seconds) end)

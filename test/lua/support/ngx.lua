@@ -49,6 +49,7 @@ end
 rawset(_G, "ngx", {
   shared = { gateway = dictionary(Stub.shared.gateway), closes = dictionary(Stub.shared.closes) },
   now = function() return Stub.now end,
+  config = {}, -- the vendored lua-resty-websocket asks whether this is a debug build
   encode_base64 = encode_base64,
   decode_base64 = decode_base64,
 })

@@ -1,0 +1,58 @@
+-- Which headers pass through the gateway: from the handshake to the handler, and from its refusal to the client.
+
+local Headers = {}
+
+-- What the handler learns of the handshake. Nothing else passes, least of all a client's own ce-* or ws-*.
+local PASSED =
+  { "cookie", "authorization", "origin", "user-agent", "accept-language", "sec-websocket-protocol", "traceparent" }
+
+-- Hop-by-hop headers (RFC 9110 section 7.6.1), those that nginx writes itself, and those that are framegate's.
+local KEPT_BACK = {
+  ["connection"] = true,
+  ["keep-alive"] = true,
+  ["transfer-encoding"] = true,
+  ["te"] = true,
+  ["trailer"] = true,
+  ["upgrade"] = true,
+  ["proxy-connection"] = true,
+  ["content-length"] = true,
+  ["date"] = true,
+  ["server"] = true,
+  ["framegate-connect-time"] = true,
+  ["framegate-header-time"] = true,
+}
+
+local function add(lines, name, value)
+  if value then
+    lines[#lines + 1] = name
+      .. ": "
+      .. (type(value) == "table" and table.concat(value, name == "cookie" and "; " or ", ") or value)
+  end
+end
+
+--- The header lines that every event of a socket carries.
+---@param headers table<string, string|string[]> of the handshake, which is this request
+---@return string lines each with its end
+function Headers.of_handshake(headers)
+  local var, lines = ngx.var, {}
+  add(lines, "host", var.own_host)
+  for _, name in ipairs(PASSED) do
+    add(lines, name, headers[name])
+  end
+  add(lines, "x-forwarded-for", var.remote_addr)
+  add(lines, "x-forwarded-proto", var.forwarded_proto)
+  add(lines, "x-forwarded-host", var.forwarded_host)
+  return table.concat(lines, "\r\n") .. "\r\n"
+end
+
+--- Gives the headers of a handler's answer to the answer of this request.
+---@param headers table<string, string|string[]> names in lower case
+function Headers.pass_on(headers)
+  for name, value in pairs(headers) do
+    if not KEPT_BACK[name] and name:sub(1, 3) ~= "ws-" then
+      ngx.header[name] = value
+    end
+  end
+end
+
+return Headers

@@ -1,0 +1,54 @@
+-- What was agreed for a socket when it was accepted: by its location in nginx and by the answer to its open event. Most
+-- sockets agree on the same, so equal options are one shared table, which nobody changes.
+
+---@class Options
+---@field rate number? messages a second that its address may send
+---@field closes_on_overflow boolean whether a push that finds no room closes it
+---@field takes_batches boolean whether its events may travel in a batch
+---@field text_mode "text"|"json"|"form"|nil content type of its text messages; nil for a guess by their first character
+local Options = {}
+
+local TEXT_MODES = { text = "text", json = "json", form = "form" }
+
+local known = {}
+
+--- The one table that holds these options. A `text_mode` that is unknown counts as none.
+---@param wanted { rate: number?, closes_on_overflow: boolean?, takes_batches: boolean?, text_mode: any }
+---@return Options
+function Options.of(wanted)
+  local closes_on_overflow, takes_batches = wanted.closes_on_overflow == true, wanted.takes_batches == true
+  local text_mode = TEXT_MODES[wanted.text_mode]
+  local key = ("%s %s %s %s"):format(
+    tostring(wanted.rate),
+    tostring(closes_on_overflow),
+    tostring(takes_batches),
+    tostring(text_mode)
+  )
+  local options = known[key]
+  if not options then
+    options = {
+      rate = wanted.rate,
+      closes_on_overflow = closes_on_overflow,
+      takes_batches = takes_batches,
+      text_mode = text_mode,
+    }
+    known[key] = options
+  end
+  return options
+end
+
+--- The same options without batches.
+---@param options Options
+---@return Options
+function Options.without_batches(options)
+  return Options.of {
+    rate = options.rate,
+    closes_on_overflow = options.closes_on_overflow,
+    text_mode = options.text_mode,
+  }
+end
+
+--- Those of a socket that is not accepted yet.
+Options.NONE = Options.of {}
+
+return Options

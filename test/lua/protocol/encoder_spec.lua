@@ -1,0 +1,50 @@
+require "support.ngx"
+local Encoder = require "framegate.protocol.encoder"
+
+describe("a frame", function()
+  -- The three forms of a length (RFC 6455 section 5.2), each with its least and its greatest.
+  local HEADERS = {
+    [0] = "\0",
+    [1] = "\1",
+    [125] = "\125",
+    [126] = "\126\0\126",
+    [65535] = "\126\255\255",
+    [65536] = "\127\0\0\0\0\0\1\0\0",
+    [1048576] = "\127\0\0\0\0\0\16\0\0",
+  }
+
+  for bytes, header in pairs(HEADERS) do
+    it("of " .. bytes .. " bytes", function()
+      local payload = ("x"):rep(bytes)
+      assert.is_true("\129" .. header .. payload == Encoder.frame(payload, true))
+      assert.is_true("\130" .. header .. payload == Encoder.frame(payload, false))
+    end)
+  end
+end)
+
+describe("a message for many", function()
+  it("is its frame, with the size of its payload", function()
+    assert.are.same({ frame = "\129\5h\195\164y\240", payload_bytes = 5 }, Encoder.message("h\195\164y\240", true))
+    assert.are.equal(65536, Encoder.message(("x"):rep(65536), false).payload_bytes)
+  end)
+end)
+
+describe("a control frame", function()
+  it("pings with nothing, and answers with what was sent", function()
+    assert.are.equal("\137\0", Encoder.PING)
+    assert.are.equal("\138\0", Encoder.pong(""))
+    assert.are.equal("\138\3abc", Encoder.pong("abc"))
+    assert.are.equal("\138\125" .. ("x"):rep(125), Encoder.pong(("x"):rep(125)))
+  end)
+
+  it("closes with a code and a reason, a code, or neither", function()
+    assert.are.equal("\136\6\3\232done", Encoder.close(1000, "done"))
+    assert.are.equal("\136\2\15\161", Encoder.close(4001))
+    assert.are.equal("\136\0", Encoder.close())
+  end)
+
+  it(
+    "closes with as much of a reason as fits, between characters",
+    function() assert.are.equal("\136\124\3\233" .. ("\195\164"):rep(61), Encoder.close(1001, ("\195\164"):rep(70))) end
+  )
+end)

@@ -1,0 +1,122 @@
+local Worker = require "support.worker"
+local Apply = require "framegate.socket.apply"
+local Encoder = require "framegate.protocol.encoder"
+local cjson = require "cjson.safe"
+
+local DOCUMENT = { ["content-type"] = "application/vnd.framegate.effects+json" }
+
+describe("the answer to a message", function()
+  local worker, connection
+
+  before_each(function()
+    worker = Worker.new()
+    connection = Worker.open(worker)
+  end)
+
+  local function apply(answer)
+    answer.status, answer.headers, answer.body = answer.status or 200, answer.headers or {}, answer.body or ""
+    Apply.answer(connection, { id = "id/1" }, answer)
+    return Worker.written(connection)
+  end
+
+  local function error_of(frame) return cjson.decode(frame:match "{.*}") end
+
+  it("is a frame, whatever its status", function()
+    local headers = { ["content-type"] = "text/plain" }
+    assert.are.equal(Encoder.frame("hi", true), apply { body = "hi", headers = headers })
+    assert.are.equal(Encoder.frame("bad", true), apply { status = 422, body = "bad", headers = headers })
+    assert.are.equal("", apply { status = 204 })
+  end)
+
+  it("without a body and with an error is a frame that says so", function()
+    local error = error_of(apply { status = 500 })
+    assert.are.same(
+      { statusCode = 500, error = "Error", message = "the handler answered 500 without a body", id = "id/1" },
+      error
+    )
+  end)
+
+  it("that failed is a frame with the failure", function()
+    local error = error_of(apply { failure = "lost", error = { status = 502, message = "it broke" } })
+    assert.are.same({ statusCode = 502, error = "Bad Gateway", message = "it broke", id = "id/1" }, error)
+  end)
+
+  it("that makes no sense is logged, counted and a frame", function()
+    local error = error_of(apply { headers = DOCUMENT, body = "{}" })
+    assert.are.equal(502, error.statusCode)
+    assert.matches("^the handler's answer cannot be carried out: ", error.message)
+    assert.matches("^id/1: the handler's answer cannot be carried out: ", worker.lines[1])
+    assert.are.equal(1, worker.counted.framegate_answers_rejected_total)
+  end)
+
+  it("has effects, which are applied in their order", function()
+    local written = apply {
+      headers = DOCUMENT,
+      body = cjson.encode {
+        effects = {
+          { subscribe = { "a", "b" } },
+          { unsubscribe = { "a" } },
+          { user = "ada" },
+          { state = "x y" },
+          { send = { text = "first" } },
+          { publish = { topic = "b", text = "all" } },
+          { close = { code = 4000, reason = "done" } },
+          { send = { text = "never" } },
+        },
+      },
+    }
+    assert.are.equal(Encoder.frame("first", true) .. Encoder.close(4000, "done"), written)
+    assert.are.same({ b = true }, connection.topics)
+    assert.are.equal("ada", connection.user)
+    assert.are.equal("x%20y", connection.state)
+    assert.matches("\nx%%20y\n", ngx.shared.sockets:get "id")
+    assert.are.same({ { "b", "all", "id" } }, worker.push.published)
+  end)
+
+  it("goes on after an effect that cannot be applied", function()
+    local written = apply {
+      headers = DOCUMENT,
+      body = '{"effects":[{"subscribe":["too many"]},{"send":{"text":"still"}}]}',
+    }
+    assert.matches("too many topics", written)
+    assert.are.equal(Encoder.frame("still", true), written:sub(-7))
+  end)
+
+  it("takes state and user away with empty texts", function()
+    apply { headers = { ["ws-state"] = "s", ["ws-user"] = "u" } }
+    apply { headers = { ["ws-state"] = "", ["ws-user"] = "" } }
+    assert.is_nil(connection.state)
+    assert.is_nil(connection.user)
+  end)
+
+  it("changes nothing that others see of a socket that is not registered", function()
+    worker.registry.by_id = {}
+    apply { headers = { ["ws-state"] = "s", ["ws-user"] = "u", ["ws-subscribe"] = "a" } }
+    assert.is_nil(connection.user)
+    assert.is_nil(connection.topics)
+    assert.is_nil(ngx.shared.sockets:get "id")
+  end)
+end)
+
+describe("the answer to a close event", function()
+  local worker
+
+  before_each(function() worker = Worker.new() end)
+
+  it("publishes, and does nothing else", function()
+    Apply.close_answer("id", {
+      status = 200,
+      headers = DOCUMENT,
+      body = '{"effects":[{"send":{"text":"x"}},{"publish":{"topic":"a","text":"left"}},{"subscribe":["b"]}]}',
+    })
+    assert.are.same({ { "a", "left", "id" } }, worker.push.published)
+  end)
+
+  it("that failed does nothing, and one that makes no sense is logged", function()
+    Apply.close_answer("id", { failure = "lost" })
+    assert.are.same({}, worker.lines)
+    Apply.close_answer("id", { status = 200, headers = DOCUMENT, body = "?" })
+    assert.matches("^id: the answer to close was not understood: ", worker.lines[1])
+    assert.are.same({}, worker.push.published)
+  end)
+end)

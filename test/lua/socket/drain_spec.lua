@@ -1,0 +1,67 @@
+local Stub = require "support.ngx"
+local Worker = require "support.worker"
+local Loop = require "support.event_loop"
+
+describe("draining", function()
+  local Drain, worker, closed, is_direct
+
+  before_each(function()
+    worker = Worker.new()
+    Loop.reset()
+    package.loaded["framegate.socket.drain"] = nil
+    Drain = require "framegate.socket.drain"
+    closed, is_direct = {}, false
+    worker.lanes = { go_direct = function() is_direct = true end }
+    Drain.wire(worker)
+  end)
+
+  local function hold(count)
+    for i = 1, count do
+      worker.registry:add {
+        id = "c" .. i,
+        close_after_replies = function(self, code, reason, cause)
+          closed[#closed + 1] = { self.id, code, reason, cause, Stub.now }
+        end,
+      }
+    end
+  end
+
+  it("spreads the closing evenly over its time", function()
+    hold(100)
+    Drain.begin({ code = 1012, text = "reloaded", cause = "reload" }, 10)
+    Loop.run(0)
+    assert.are.equal(1, #closed)
+    Loop.run(4.9)
+    assert.is_true(#closed >= 48 and #closed <= 52, #closed .. " of 100 after half of the time")
+    Loop.run(6)
+    assert.are.equal(100, #closed)
+    assert.are.same({ 1012, "reloaded", "reload" }, { unpack(closed[1], 2, 4) })
+  end)
+
+  it("closes all together without a time", function()
+    hold(20)
+    Drain.begin({ code = 1012, text = "reloaded", cause = "reload" }, 0)
+    Loop.run(0)
+    assert.are.equal(20, #closed)
+  end)
+
+  it("leaves out a socket that has ended meanwhile", function()
+    hold(10)
+    Drain.begin({ code = 1012, text = "reloaded", cause = "reload" }, 10)
+    Loop.run(0)
+    worker.registry.by_id = {}
+    Loop.run(11)
+    assert.are.equal(1, #closed)
+  end)
+
+  it("at a stop closes with 1001, once, and sends what is left straight to the handler", function()
+    hold(3)
+    Drain.stop()
+    Drain.stop()
+    Loop.run(2)
+    assert.are.equal(3, #closed)
+    assert.are.same({ 1001, "the gateway stops", "stop" }, { unpack(closed[1], 2, 4) })
+    assert.is_true(is_direct)
+    assert.are.equal(1001, Drain.reason.code)
+  end)
+end)

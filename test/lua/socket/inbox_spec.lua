@@ -1,0 +1,35 @@
+require "support.worker".new()
+local Inbox = require "framegate.socket.inbox"
+
+describe("an inbox", function()
+  it("gives what waits in its order, and is gone with the last", function()
+    local before = Inbox.total()
+    local inbox = Inbox.add_message(nil, "one", true)
+    inbox = Inbox.add_message(inbox, "two", false)
+    inbox = Inbox.add_close(inbox, { code = 1000, cause = "client" })
+    assert.are.equal(before + 2, Inbox.total())
+    assert.are.equal(6, inbox.bytes)
+    local item
+    item, inbox = Inbox.take(inbox)
+    assert.are.same({ payload = "one", is_text = true }, item)
+    item, inbox = Inbox.take(inbox)
+    assert.are.same({ payload = "two", is_text = false }, item)
+    assert.are.equal(before, Inbox.total())
+    item, inbox = Inbox.take(inbox)
+    assert.are.same({ code = 1000, cause = "client" }, item)
+    assert.is_nil(inbox)
+    assert.is_nil(Inbox.take(inbox))
+  end)
+
+  it("is full by number or by bytes", function()
+    assert.is_false(Inbox.is_full(nil))
+    local inbox
+    for _ = 1, 63 do
+      inbox = Inbox.add_message(inbox, "", true)
+    end
+    assert.is_false(Inbox.is_full(inbox))
+    assert.is_true(Inbox.is_full(Inbox.add_message(inbox, "", true)))
+    assert.is_false(Inbox.is_full(Inbox.add_message(nil, ("x"):rep(999), true)))
+    assert.is_true(Inbox.is_full(Inbox.add_message(nil, ("x"):rep(1000), true)))
+  end)
+end)

@@ -1,0 +1,159 @@
+-- A worker of fakes, for specs of sockets: it notes what connections do with it, and a spec answers their events.
+
+local Stub = require "support.ngx"
+local Dictionary = require "support.dictionary"
+require "support.event_loop"
+
+local Worker = {}
+
+-- Any place that telemetry may ask for, by its name.
+local function place(name)
+  return setmetatable({}, {
+    __index = function(_, key) return place(name .. "/" .. key) end,
+    __tostring = function() return name end,
+  })
+end
+
+local counted, lines
+
+package.loaded["framegate.telemetry.counters"] = {
+  place = place,
+  count = function(at, by) counted[tostring(at)] = (counted[tostring(at)] or 0) + (by or 1) end,
+  opened = function() counted.opened = (counted.opened or 0) + 1 end,
+  closed = function(cause, code) counted.closed = cause .. " " .. code end,
+}
+
+local function note(id, ...)
+  local parts = { ... }
+  for i, part in ipairs(parts) do
+    parts[i] = tostring(part)
+  end
+  lines[#lines + 1] = (id or "") .. ": " .. table.concat(parts)
+end
+
+package.loaded["framegate.runtime.log"] = { warn = note, error = note, info = note }
+
+rawset(ngx.shared, "sockets", Dictionary.new())
+rawset(ngx.shared, "rates", Dictionary.new())
+
+local Config = require "framegate.config"
+
+local SETTINGS = {
+  OUTBOX_BYTES = 100,
+  MAX_MESSAGE_BYTES = 1000,
+  HANDLER_WAIT = 10,
+  HANDLER_TIMEOUT = 30,
+  IDLE_TIMEOUT = 60,
+  MESSAGE_TIMEOUT = 120,
+  PING_INTERVAL = 25,
+  SOCKET_LOG = "off",
+}
+
+local function new_dispatch()
+  return {
+    events = {},
+    idle_checks = 0,
+    submit = function(self, event) self.events[#self.events + 1] = event end,
+    opened = function() end,
+    check_idle = function(self) self.idle_checks = self.idle_checks + 1 end,
+  }
+end
+
+local function new_registry()
+  return {
+    by_id = {},
+    add = function(self, connection) self.by_id[connection.id] = connection end,
+    remove = function(self, connection) self.by_id[connection.id] = nil end,
+    get = function(self, id) return self.by_id[id] end,
+    all = function(self) return self.by_id end,
+    subscribe = function(_, connection, topic)
+      if topic == "too many" then
+        return nil, "too many topics"
+      end
+      connection.topics = connection.topics or {}
+      connection.topics[topic] = true
+      return true
+    end,
+    unsubscribe = function(_, connection, topic) connection.topics[topic] = nil end,
+    name_user = function(_, connection, user) connection.user = user end,
+  }
+end
+
+local function new_push()
+  return {
+    published = {},
+    publish_effect = function(self, effect, id)
+      self.published[#self.published + 1] = { effect.topic, effect.payload, id }
+    end,
+  }
+end
+
+local WIRED = { "push.outbox", "socket.apply", "socket.close_event", "socket.connection", "socket.open_event" }
+
+--- A new one, with the settings of a small gateway, at the time 1000. Modules of the room socket are wired with it.
+---@return table worker with what was counted and logged
+function Worker.new()
+  Stub.now, counted, lines = 1000, {}, {}
+  ngx.shared.sockets.values = {}
+  ngx.shared.rates.values = {}
+  for name, value in pairs(SETTINGS) do
+    Config[name] = value
+  end
+  local worker = {
+    counted = counted,
+    lines = lines,
+    dispatch = new_dispatch(),
+    registry = new_registry(),
+    push = new_push(),
+    flusher = { due = {}, add = function(self, outbox) self.due[#self.due + 1] = outbox end },
+  }
+  for _, name in ipairs(WIRED) do
+    require("framegate." .. name).wire(worker)
+  end
+  return worker
+end
+
+--- The handler answers an event.
+---@param event Event
+---@param answer table? status, headers, body; by default 204
+function Worker.answer(event, answer)
+  answer = answer or {}
+  event.connection:answered(event, {
+    status = answer.status or (answer.body and 200 or 204),
+    headers = answer.headers or {},
+    body = answer.body or "",
+    failure = answer.failure,
+    error = answer.error,
+  })
+end
+
+--- A connection that was accepted, and the transport that carries it, with a fake in place of its socket.
+---@param worker table
+---@param wanted table? as Options.of takes it
+---@return Connection
+---@return table transport notes who was woken
+function Worker.open(worker, wanted)
+  local Connection = require "framegate.socket.connection"
+  local Options = require "framegate.socket.options"
+  local connection = Connection.new { id = "id", path = "/ws/echo", lines = "host: a\r\nx-forwarded-for: 1.2.3.4\r\n" }
+  connection:register(Options.of(wanted or {}))
+  local transport = {
+    woken = 0,
+    readers_woken = 0,
+    wake = function(self) self.woken = self.woken + 1 end,
+    wake_reader = function(self) self.readers_woken = self.readers_woken + 1 end,
+  }
+  connection:open(transport)
+  return connection, transport, worker
+end
+
+--- Everything that waits in an outbox, as if it were written.
+---@param connection Connection
+---@return string
+function Worker.written(connection)
+  local bytes = connection.outbox:take() or ""
+  connection.outbox:sent(#bytes)
+  return bytes
+end
+
+return Worker
