@@ -39,6 +39,7 @@ Variables.list = {
   { "IDLE_TIMEOUT", Values.duration(0.2, DAY), 60 },
   { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
   { "HANDLER_WAIT", Values.duration(0, DAY), 10 },
+  { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },
   { "HANDLER_CONCURRENCY", Values.integer(1, 4096), 256 },
   { "OUTBOX_BYTES", Values.bytes(1024, GIB), 1024 * 1024 },
   { "DRAIN_SECONDS", Values.duration_or_off(DAY), 0 },
@@ -66,15 +67,6 @@ end
 local function check_together(settings, problems)
   check_tls(settings, problems)
   Ports.check(settings, problems)
-  local schemes = {}
-  for _, url in ipairs(settings.HANDLER_URL or {}) do
-    schemes[url:match("^%a+")] = true
-  end
-  if schemes.http and schemes.https then
-    problems[#problems + 1] = "HANDLER_URL="
-      .. table.concat(settings.HANDLER_URL, ",")
-      .. ": expected all http or all https"
-  end
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
   if port and token and port ~= "off" and token == "" then
     problems[#problems + 1] = ("CONTROL_PORT=%s: expected CONTROL_TOKEN beside it"):format(port)
