@@ -20,8 +20,8 @@ local MAX_BEGINNING = 4096 -- bytes of a line that is too long
 local PIECES = 14 -- of an event and the comma behind it
 local OPENING, CLOSING, COMMA, NEWLINE = byte("[],\n", 1, 4)
 
-local HEAD =
-  "POST / HTTP/1.1\r\nhost: framegate\r\naccept-encoding: identity\r\ncontent-type: application/vnd.framegate.batch+json\r\ncontent-length: "
+local HEAD = "POST / HTTP/1.1\r\nhost: framegate\r\naccept-encoding: identity\r\n"
+  .. "content-type: application/vnd.framegate.batch+json\r\ncontent-length: "
 
 local function fail_all(self, open, failure, detail)
   for _, event in pairs(open) do
