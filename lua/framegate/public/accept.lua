@@ -149,13 +149,21 @@ local function upgrade(answer)
   return socket and socket.sock, err
 end
 
+local function close_among(effects)
+  for _, effect in ipairs(effects) do
+    if effect.kind == "close" then
+      return effect
+    end
+  end
+end
+
 -- The handler's yes. The answer's frames wait in the outbox behind the 101. The two threads go on without this one:
 -- what it needed for the handshake is not kept for as long as the socket is open.
 local function live(connection, event, effects)
   local answer = event.answer
   if answer.status < 200 or answer.status >= 300 then
     connection.is_refused = true
-    Lifecycle.refused("handler", answer.status)
+    Lifecycle.refused("handler", ngx.HTTP_SWITCHING_PROTOCOLS, close_among(effects))
     Record.remove(connection)
   end
   connection.takes_batches = answer.headers["ws-batch"] == "1"

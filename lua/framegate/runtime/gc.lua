@@ -18,7 +18,8 @@ local MANY = 1000 -- sockets that have ended
 
 local LARGE_BYTES = 256 * 1024 -- of a message or an answer
 local LARGE_PAUSES = { 1, 9, 50 } -- seconds without one, after which what they left is collected
-local STEP_KB = 1024
+local STEP_KB = 4096
+local MAX_CYCLES = 12
 
 local is_busy = false
 local is_waiting, large_bodies = false, 0
@@ -54,11 +55,21 @@ local function trim()
   end
 end
 
--- Two cycles: the first may have been under way for long. In steps, so that sockets are served meanwhile.
+local function run_cycle()
+  while not collectgarbage("step", STEP_KB) do
+    ngx.sleep(0.001)
+  end
+end
+
+-- At least two cycles, since the first may have been under way for long, and more while they help: each halves LuaJIT's own
+-- buffer. In steps, so that sockets are served meanwhile.
 local function collect_in_steps()
-  for _ = 1, 2 do
-    while not collectgarbage("step", STEP_KB) do
-      ngx.sleep(0.001)
+  run_cycle()
+  for _ = 1, MAX_CYCLES do
+    local before = collectgarbage "count"
+    run_cycle()
+    if collectgarbage "count" > 0.9 * before then
+      break
     end
   end
   trim()

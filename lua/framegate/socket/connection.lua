@@ -223,6 +223,7 @@ end
 
 --- The socket is gone; the close event follows the answer to its last message.
 function Connection:finish()
+  Gc.note_body(self.outbox.bytes)
   self.outbox:clear()
   self.has_ended, self.ended = true, ngx.now()
   Lifecycle.closed(self)
