@@ -34,6 +34,7 @@ local MODULES = {
   "push.flusher",
   "push.push",
   "push.registry",
+  "public.interim",
   "public.refusal",
   "public.site",
   "worker.operations",

@@ -141,7 +141,8 @@ test('the page has the words of every error that the gateway makes, and no other
   const handshake = [...code('protocol/handshake').matchAll(/refusal\(\d+, "([^"]+)"/g)].map((match) => match[1]!)
   assert.ok(failures.length >= 5 && handshake.length >= 8)
   const told = rows(section(PROTOCOL, '## When there is no answer')).map(([, message]) => message!.replaceAll('`', ''))
-  for (const message of [...failures, ...handshake]) assert.ok(told.includes(message) || told.includes(`${message}: …`), message)
+  for (const message of [...failures, ...handshake])
+    assert.ok(told.includes(message) || told.includes(`${message}: …`), message)
   const written = (message: string): boolean =>
     everything.includes(
       message

@@ -67,6 +67,15 @@ end
 local function check_together(settings, problems)
   check_tls(settings, problems)
   Ports.check(settings, problems)
+  local schemes = {}
+  for _, url in ipairs(settings.HANDLER_URL or {}) do
+    schemes[url:match("^%a+")] = true
+  end
+  if schemes.http and schemes.https then
+    problems[#problems + 1] = "HANDLER_URL="
+      .. table.concat(settings.HANDLER_URL, ",")
+      .. ": expected all http or all https"
+  end
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
   if port and token and port ~= "off" and token == "" then
     problems[#problems + 1] = ("CONTROL_PORT=%s: expected CONTROL_TOKEN beside it"):format(port)
