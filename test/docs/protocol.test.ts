@@ -149,7 +149,7 @@ test('the page has the words of every error that the gateway makes, and no other
         .replace(/(?:: )?…$/, '')
         .replace(/ 5 sockets/, ' %d sockets')
         .replace(/ 2 messages/, ' %g messages')
-        .replace('https://other.example', '%s')
+        .replace('https://other.example is not allowed here: add it to ALLOWED_ORIGINS', '%s is not allowed here: %s')
         .replace(/^application\/vnd\.framegate\.batch\+json/, ''),
     )
   assert.deepEqual(

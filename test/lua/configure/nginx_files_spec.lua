@@ -126,6 +126,17 @@ describe("the generated files", function()
     assert.are.equal("", files({ MAX_CONNECTIONS_PER_IP = "0" })["limit_conn.conf"])
   end)
 
+  it("wait a little longer for a plain route of the handler than for an event", function()
+    assert.are.equal(
+      "proxy_read_timeout 5500ms;\nproxy_send_timeout 5500ms;\n",
+      files({ HANDLER_TIMEOUT = "500ms" })["handler_timeout.conf"]
+    )
+    assert.are.equal(
+      "proxy_read_timeout 86405000ms;\nproxy_send_timeout 86405000ms;\n",
+      files({ HANDLER_TIMEOUT = "24h" })["handler_timeout.conf"]
+    )
+  end)
+
   it("use the scheme of the site", function()
     assert.are.equal("proxy_pass http://site;\n", files({ SITE_URL = "http://b" })["site.conf"])
     assert.are.equal("proxy_pass https://site;\nproxy_ssl_name b;\n", files({ SITE_URL = "https://b" })["site.conf"])
