@@ -24,10 +24,12 @@ local MODULES = {
   "dispatch.event_queue",
   "dispatch.lane",
   "dispatch.lane_pool",
+  "dispatch.peers",
   "dispatch.resolver",
   "push.flusher",
   "push.push",
   "push.registry",
+  "public.interim",
   "public.refusal",
   "public.site",
   "worker.operations",
@@ -62,8 +64,8 @@ local WIRED = {
 ---@field queue EventQueue
 ---@field lanes LanePool
 ---@field dispatch Dispatch
----@field handlers Upstream
----@field site Upstream
+---@field handlers Peers
+---@field site Peers
 local worker = {}
 
 local modules = {}
@@ -100,12 +102,6 @@ local function add_cluster()
   worker.push = modules["push.push"].new { node = worker.members:node(), bus = worker.bus }
 end
 
-local function add_upstreams()
-  local look_up, new = modules["dispatch.resolver"].look_up, modules["dispatch.upstream"].new
-  worker.handlers = new { urls = Config.HANDLER_URL, look_up = look_up, now = Clock.monotonic }
-  worker.site = new { urls = { Config.SITE_URL }, look_up = look_up, now = Clock.monotonic }
-end
-
 -- Lanes report to dispatch, and dispatch takes lanes: the functions between them look it up when they are called.
 local function lane_options()
   return {
@@ -113,9 +109,7 @@ local function lane_options()
     on_unbatch = function(event) worker.dispatch:unbatch(event) end,
     on_free = function(lane) worker.dispatch:free(lane) end,
     on_retired = function(lane) worker.dispatch:retire(lane) end,
-    members_version = function() return worker.members:version() end,
-    is_direct = function() return worker.lanes.is_direct end,
-    next_address = function() return worker.handlers:next() end,
+    peers = worker.handlers,
   }
 end
 
@@ -136,10 +130,20 @@ local function add_dispatch()
   }
 end
 
+local function new_peers(name, urls)
+  return modules["dispatch.peers"].new {
+    name = name,
+    urls = urls,
+    look_up = modules["dispatch.resolver"].look_up,
+    now = Clock.monotonic,
+    on_failed = modules["dispatch.upstream"].refresh,
+  }
+end
+
 local function put_together()
   worker.flusher = modules["push.flusher"].new()
   add_cluster()
-  add_upstreams()
+  worker.handlers, worker.site = new_peers("handler", Config.HANDLER_URL), new_peers("site", { Config.SITE_URL })
   add_dispatch()
   for _, name in ipairs(WIRED) do
     modules[name].wire(worker)

@@ -48,6 +48,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   IDLE_TIMEOUT: { bad: ['100ms', '-5', '25h'], good: ['30s', '24h'] },
   HANDLER_TIMEOUT: { bad: ['0', '30sec'], good: ['1500ms', '24h'] },
   HANDLER_WAIT: { bad: ['-1', 'off'], good: ['0', '24h'] },
+  MAX_ANSWER_BYTES: { bad: ['0', '1023', '2g'], good: ['1k', '16m', '1g'] },
   HANDLER_CONCURRENCY: { bad: ['0', '4097'], good: ['1', '4096'] },
   OUTBOX_BYTES: { bad: ['1023', '2g', '0'], good: ['1k', '1g'] },
   DRAIN_SECONDS: { bad: ['-1', 'slowly'], good: ['30', 'off', '24h'] },

@@ -129,6 +129,7 @@ test('the open event: an ordinary request with the facts of the handshake and no
     'x-forwarded-for': '127.0.0.1',
     'x-forwarded-proto': 'http',
     'x-forwarded-host': `127.0.0.1:${gateway.port}`,
+    'accept-encoding': 'identity',
     'ce-specversion': '1.0',
     'ce-source': headers['ce-source'],
     'ce-type': 'framegate.open',

@@ -35,6 +35,8 @@ test('sockets that open, close and are refused: a line each, with who and how', 
   const file = `${gateway.run}/sockets.log`
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     if (event.type === 'framegate.open' && event.url.startsWith('/ws/no')) return void response.writeHead(403).end('no')
+    if (event.type === 'framegate.open' && event.url === '/ws/shut')
+      return void response.writeHead(403, { 'ws-close': '4401 sign%20in' }).end()
     if (event.type === 'framegate.open') return void response.writeHead(204, { 'ws-user': 'J%C3%BCrgen' }).end()
     if (event.type === 'framegate.close') return void response.writeHead(204).end()
     response.writeHead(200, { 'content-type': 'text/plain' }).end('four')
@@ -45,15 +47,17 @@ test('sockets that open, close and are refused: a line each, with who and how', 
   await client.ask('345')
   await client.close(4001, 'tschüß')
   await assert.rejects(open(`${gateway.ws}/ws/no?token=s`, { headers }))
+  const shut = await open(`${gateway.ws}/ws/shut`, { headers })
+  assert.deepEqual(await shut.closed, { code: 4401, reason: 'sign in' })
   const raw = await rawSocket(gateway.port, '/ws/big')
   raw.write(frame(1, 'x'.repeat(1025)))
   await raw.closeFrame()
   raw.socket.destroy()
   assert.equal((await rawHandshake(gateway.port, '/ws/\u00fc"').response()).status, 400)
 
-  const lines = await until('six lines', () => {
+  const lines = await until('seven lines', () => {
     const all = linesOf(file)
-    return all.length === 6 && all
+    return all.length === 7 && all
   })
   const id = String(handler.events[0]!.headers['ce-connectionid'])
   const [{ time: opened, ...first }, { time: closed, duration, ...last }] = byPath(lines, '/ws/a%20b/') as [Line, Line]
@@ -72,6 +76,10 @@ test('sockets that open, close and are refused: a line each, with who and how', 
   assert.deepEqual(
     byPath(lines, '/ws/no').map(({ time, ...line }) => line),
     [{ event: 'refuse', address: '203.0.113.7', path: '/ws/no', status: 403, cause: 'handler' }],
+  )
+  assert.deepEqual(
+    byPath(lines, '/ws/shut').map(({ event, status, code, reason, cause }) => [event, status, code, reason, cause]),
+    [['refuse', 101, 4401, 'sign in', 'handler']],
   )
   assert.deepEqual(
     byPath(lines, '/ws/big').map(({ event, cause, code, address }) => [event, cause, code, address]),
@@ -93,7 +101,7 @@ test('sockets that open, close and are refused: a line each, with who and how', 
   renameSync(file, `${file}.1`)
   await (await open(`${gateway.ws}/ws/after`)).close()
   await until('the new file has the new lines', () => byPath(linesOf(file), '/ws/after').length === 2)
-  assert.equal(linesOf(`${file}.1`).length, 6)
+  assert.equal(linesOf(`${file}.1`).length, 7)
 })
 
 test('ends that the gateway makes have their line too: a killed worker, a stop', async (t) => {
@@ -273,7 +281,7 @@ for (const level of ['error', 'warn', 'info']) {
     await walk(gateway, handler, controlPort, token)
     const log = gateway.log()
     const sockets = readFileSync(`${gateway.run}/sockets.log`, 'utf8')
-    assert.match(log, /the site gave no answer to POST \/page: 502/)
+    assert.match(log, /the site gave no answer to POST \/page: it cannot be reached: 502/)
     assert.match(
       log,
       /\[gateway\] [\w-]{32}: the answer to open cannot be carried out/,

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
+import { startProbeHandler } from '../support/probe-handler.ts'
 import { frame, type RawSocket, rawSocket } from '../support/raw-socket.ts'
+import { until } from '../support/wait.ts'
 
 const KIB = 1024
 
@@ -67,4 +70,25 @@ test('5,000 idle sockets cost at most 14 KB each in nginx', async (t) => {
     least = Math.min(least, each)
   }
   assert.ok(least <= 14 * KIB, `${least} bytes a socket`)
+})
+
+test('1.8, 1.10: what large messages and answers took is given back soon after the last, with sockets and without', async (t) => {
+  const gateway = await startGateway(t, {
+    handler: false,
+    env: { WORKERS: '1', MAX_MESSAGE_BYTES: '64m', MAX_ANSWER_BYTES: '64m' },
+  })
+  await startProbeHandler(t, gateway.handlerSocket)
+  const [worker] = gateway.workers()
+  const client = await open(`${gateway.ws}/ws/echo`)
+  assert.equal(await client.ask('small'), 'small')
+  const before = anonymous(worker!)
+  const large = Buffer.alloc(64 * KIB * KIB, 1)
+  const isBack = (): boolean => anonymous(worker!) - before < 16 * KIB * KIB
+  for (let i = 0; i < 3; i++) assert.equal(((await client.ask(large)) as Buffer).length, large.length)
+  assert.equal(isBack(), false)
+  await until('it is given back', isBack, 30_000)
+  client.socket.send(large)
+  await until('it is there', () => !isBack())
+  client.socket.terminate()
+  await until('it is given back without a socket', isBack, 30_000)
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer, type IncomingMessage } from 'node:http'
+import { Agent, createServer, get, type IncomingMessage } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { WebSocketServer } from 'ws'
 import { open } from '../support/client.ts'
@@ -85,4 +85,36 @@ test('the demo site is served while SITE_URL is not set', async (t) => {
     assert.equal((await fetch(gateway.url + path)).status, 200, path)
   for (const path of ['/dashboard/index.html', '/shared/..%2fdashboard/main.js', '/web/demo/index.html'])
     assert.equal((await fetch(gateway.url + path)).status, 404, path)
+})
+
+function page(port: number, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path, agent: new Agent({ keepAlive: true }) }, (response) => {
+      let body = ''
+      response
+        .on('data', (chunk) => {
+          body += chunk
+        })
+        .on('end', () => resolve(body))
+    }).on('error', reject)
+  })
+}
+
+test('3.1: a page of a site that sends 103 in front of it comes without delay, and so do those after it', async (t) => {
+  const server = createServer((request, response) => {
+    response.writeEarlyHints({ link: '</style.css>; rel=preload' }, () => {
+      response.writeHead(200, { 'content-type': 'text/plain' }).end(`page ${request.url}`)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as { port: number }
+  const gateway = await startGateway(t, { handler: false, env: { SITE_URL: `http://127.0.0.1:${port}` } })
+  const began = performance.now()
+  // Each over a connection of its own: the first of all is there for others when the site has closed its own.
+  for (let i = 0; i < 5; i++) assert.equal(await page(gateway.port, `/${i}`), `page /${i}`)
+  assert.ok(performance.now() - began < 2000, `${performance.now() - began} ms`)
 })

@@ -3,8 +3,8 @@
 
 local Capacity = {}
 
--- A lane has a timer, and both ends of its connection to the internal server and one on to the handler.
-local CONNECTIONS_OF_A_LANE = 4
+-- A lane has a timer and a connection to a handler; with several handlers, others wait in nginx's pool.
+local CONNECTIONS_OF_A_LANE = 3
 -- Listeners, links between workers, requests of the site.
 local OTHERS = 64
 -- Files of a worker that are no connections: log, epoll, and for each worker a channel and the mesh's listener.

@@ -150,9 +150,6 @@ function NginxFiles.files(settings, machine)
     ["handler.conf"] = pass_file("handler", settings.HANDLER_URL[1]),
     ["site_timeout.conf"] = silence_file(settings.SITE_TIMEOUT),
     ["site_stream_timeout.conf"] = silence_file(settings.SITE_STREAM_TIMEOUT),
-    ["internal_listen.conf"] = ("listen unix:%s/internal/dispatch.sock;\n"):format(machine.run)
-      .. ("set $handler_scheme %s;\n"):format(scheme(settings.HANDLER_URL[1]))
-      .. tls_name(settings.HANDLER_URL[1]),
     ["handler_timeout.conf"] = ("proxy_read_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000)
       .. ("proxy_send_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000),
     ["control_listen.conf"] = control_file(settings, machine),

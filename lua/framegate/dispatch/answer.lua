@@ -1,10 +1,14 @@
 -- What became of an event: the handler's answer, or why there is none. A failure is one of
 --   "unavailable"  no connection to a handler was made: it cannot have seen the event
 --   "closing"      a handler answered 503 with retry-after: it has not processed the event
+--   "refused"      a handler answered 431: the headers of the event are too large for it, and it has not processed it
 --   "lost"         the connection broke before an answer: it may have processed the event
---   "timeout"      no answer within HANDLER_TIMEOUT: the same
---   "refused"      the event could not be sent as a request: its headers are too large
+--   "timeout"      no whole answer within HANDLER_TIMEOUT: the same
+--   "malformed"    there is an answer, and it cannot be understood or is too large
 -- Only the first two are ever tried again for open and message.
+
+local Border = require "framegate.dispatch.border"
+local Config = require "framegate.config"
 
 ---@class Answer
 ---@field status integer
@@ -12,6 +16,7 @@
 ---@field body string
 ---@field failure string? why there is no answer of the handler
 ---@field error { status: integer, message: string }? for the client, when there is a failure
+---@field retry_after number? seconds, of a handler that is closing
 local Answer = {}
 
 local FAILURES = {
@@ -25,46 +30,52 @@ local FAILURES = {
 
 --- An answer that says why there is none.
 ---@param failure string
+---@param detail string? what is wrong with a malformed answer
 ---@return Answer
-function Answer.failed(failure)
+function Answer.failed(failure, detail)
   local status, message = unpack(FAILURES[failure])
   return {
     status = status,
     headers = {},
     body = "",
     failure = failure,
-    error = { status = status, message = message },
+    error = { status = status, message = detail and message .. ": " .. detail or message },
   }
 end
 
-local function failure_of_proxy(response)
-  local connect_time, header_time =
-    response.headers["framegate-connect-time"], response.headers["framegate-header-time"]
-  if not connect_time then
-    return "refused"
-  end
-  if not connect_time:find("%d") then
-    return "unavailable"
-  end
-  if not header_time or not header_time:find("%d$") then
-    return response.status == 504 and "timeout" or "lost"
-  end
+--- The failure of an answer whose body has more than MAX_ANSWER_BYTES.
+---@return Answer
+function Answer.too_large()
+  return Answer.failed("malformed", ("it is larger than %d bytes (MAX_ANSWER_BYTES)"):format(Config.MAX_ANSWER_BYTES))
 end
 
---- The failure that nginx's internal server reports, if any. It adds both headers to every answer:
---- framegate-connect-time is '-' for a handler that was never connected, framegate-header-time for one that
---- broke off before it answered.
----@param response HttpResponse
----@param is_direct boolean whether the handler itself answered, not the internal server
----@return string? failure
-function Answer.failure_of(response, is_direct)
-  local failure = not is_direct and failure_of_proxy(response)
-  if failure then
+-- Seconds, or a point in time (RFC 9110 section 10.2.3).
+local function seconds_of(retry_after)
+  local value = type(retry_after) == "table" and retry_after[1] or retry_after
+  if value:find("^%d+$") then
+    return tonumber(value)
+  end
+  local time = ngx.parse_http_time(value)
+  return time and math.max(0, time - ngx.time())
+end
+
+--- What a handler answered, from a response or a line of a batch: the answer, or the failure that it is.
+---@param answer { status: any, headers: any, body: any }
+---@return Answer
+function Answer.read(answer)
+  local defect = Border.defect_of(answer)
+  if defect then
+    return Answer.failed("malformed", defect)
+  end
+  if answer.status == 503 and answer.headers["retry-after"] then
+    local failure = Answer.failed("closing")
+    failure.retry_after = seconds_of(answer.headers["retry-after"])
     return failure
   end
-  if response.status == 503 and response.headers["retry-after"] then
-    return "closing"
+  if answer.status == 431 then
+    return Answer.failed("refused")
   end
+  return #answer.body <= Config.MAX_ANSWER_BYTES and answer or Answer.too_large()
 end
 
 return Answer

@@ -4,66 +4,56 @@
 local ffi = require "ffi"
 local cjson = require "cjson.safe"
 local Answer = require "framegate.dispatch.answer"
-local Clock = require "framegate.runtime.clock"
+local Border = require "framegate.dispatch.border"
 local Config = require "framegate.config"
 local Event = require "framegate.dispatch.event"
 local new_table = require "table.new"
 
 ffi.cdef "void *memchr(const void *bytes, int byte, size_t count);"
 local C = ffi.C
-local now = Clock.monotonic
-local byte, concat, gmatch, sub = string.byte, table.concat, string.gmatch, string.sub
+local byte, find, match, sub = string.byte, string.find, string.match, string.sub
+local gmatch, gsub, concat = string.gmatch, string.gsub, table.concat
 
 local Batch = {}
 
+local MAX_BEGINNING = 4096 -- bytes of a line that is too long
 local PIECES = 14 -- of an event and the comma behind it
 local OPENING, CLOSING, COMMA, NEWLINE = byte("[],\n", 1, 4)
 
-local HEAD =
-  "POST / HTTP/1.1\r\nhost: framegate\r\ncontent-type: application/vnd.framegate.batch+json\r\ncontent-length: "
+local HEAD = "POST / HTTP/1.1\r\nhost: framegate\r\naccept-encoding: identity\r\n"
+  .. "content-type: application/vnd.framegate.batch+json\r\ncontent-length: "
 
-local function fail_all(self, open, failure)
+local function fail_all(self, open, failure, detail)
   for _, event in pairs(open) do
-    self.options.on_answer(event, Answer.failed(failure))
+    self.options.on_answer(event, Answer.failed(failure, detail))
   end
 end
 
--- Headers are texts or lists, the body is bytes. Returns whether the line could be read so.
-local function make_sound(answer)
-  answer.headers = answer.headers == nil and {} or answer.headers
-  if type(answer.headers) ~= "table" then
-    return false
+local function body_of(line)
+  if line.body_base64 ~= nil then
+    return type(line.body_base64) == "string" and ngx.decode_base64(line.body_base64)
   end
-  for name, value in pairs(answer.headers) do
-    if type(value) == "number" then
-      answer.headers[name] = tostring(value)
-    elseif type(value) ~= "string" and type(value) ~= "table" then
-      return false
-    end
-  end
-  if answer.body_base64 ~= nil then
-    answer.body = type(answer.body_base64) == "string" and ngx.decode_base64(answer.body_base64)
-  elseif answer.body == nil then
-    answer.body = ""
-  end
-  return type(answer.body) == "string"
+  return line.body == nil and "" or line.body
 end
 
-local function take_answer(self, open, answer)
-  local event = type(answer) == "table" and open[answer.id]
-  if not event or type(answer.status) ~= "number" then
+local function take_answer(self, open, line)
+  local event = type(line) == "table" and open[line.id]
+  if not event then
     return
   end
-  open[answer.id] = nil
-  if not make_sound(answer) then
-    return self.options.on_answer(event, Answer.failed("malformed"))
+  open[line.id] = nil
+  local headers = line.headers == nil and {} or line.headers
+  self.options.on_answer(event, Answer.read { status = line.status, headers = headers, body = body_of(line) })
+end
+
+-- Of a line that is too long only the id counts, which is in its beginning or is not found.
+local function take_too_long(self, open, beginning)
+  local id = match(beginning, '"id"%s*:%s*"([^"]+)"')
+  local event = id and open[gsub(id, "\\/", "/")]
+  if event then
+    open[event.id] = nil
+    self.options.on_answer(event, Answer.too_large())
   end
-  if answer.status == 503 and answer.headers["retry-after"] then
-    local retry_after = tonumber(answer.headers["retry-after"])
-    answer = Answer.failed("closing")
-    answer.retry_after = retry_after
-  end
-  self.options.on_answer(event, answer)
 end
 
 -- Lines of JSON as one array.
@@ -108,31 +98,57 @@ local function end_of_lines(text)
   return position
 end
 
--- The answers of a batch, one line each, as they finish. What has no line when the answer ends was lost.
+-- What has come of a line that is not complete. Of one that is too long only the beginning is kept.
+local function keep(unfinished, piece)
+  if unfinished.bytes <= unfinished.most then
+    unfinished[#unfinished + 1] = piece
+  end
+  unfinished.bytes = unfinished.bytes + #piece
+  if unfinished.bytes > unfinished.most and not unfinished.beginning then
+    unfinished.beginning = sub(concat(unfinished), 1, MAX_BEGINNING)
+    for i = #unfinished, 1, -1 do
+      unfinished[i] = nil
+    end
+  end
+end
+
+local function take_lines(self, open, unfinished, text)
+  if unfinished.beginning then
+    take_too_long(self, open, unfinished.beginning)
+    text = sub(text, (find(text, "\n", 1, true) or #text) + 1)
+  elseif unfinished.bytes > 0 then
+    text = concat(unfinished) .. text
+  end
+  for _, line in ipairs(Batch.decode(text)) do
+    take_answer(self, open, line)
+  end
+end
+
+local function none_unfinished()
+  return { bytes = 0, most = 2 * Config.MAX_ANSWER_BYTES + 65536 } -- its body in quotes or base64, and its headers
+end
+
+-- The answers of a batch, one line each, as they finish; the last may end with the body. What has no line then was lost.
 local function read_lines(self, response, open)
-  local deadline = self.started + Config.HANDLER_TIMEOUT
-  local parts = {} -- of lines that have begun
+  local unfinished = none_unfinished()
   while true do
-    self:limit_reading(deadline - now())
     local piece, err = response:next_piece()
     if not piece then
       if err then
-        self:disconnect()
-      else
-        self:finish(response)
+        return fail_all(self, open, self:broken(err).failure)
       end
-      return fail_all(self, open, err == "timeout" and "timeout" or "lost")
+      take_lines(self, open, unfinished, "")
+      self:finish(response)
+      return fail_all(self, open, "lost")
     end
     local last = end_of_lines(piece)
     if last == 0 then
-      parts[#parts + 1] = piece
+      keep(unfinished, piece)
     else
-      parts[#parts + 1] = sub(piece, 1, last - 1)
-      for _, answer in ipairs(Batch.decode(concat(parts))) do
-        take_answer(self, open, answer)
-      end
+      take_lines(self, open, unfinished, sub(piece, 1, last - 1))
       self.has_answered = true
-      parts = { sub(piece, last + 1) }
+      unfinished = none_unfinished()
+      keep(unfinished, sub(piece, last + 1))
     end
   end
 end
@@ -149,25 +165,34 @@ function Batch.carry(self, events)
   end
   pieces[count] = "]"
   local body = concat(pieces)
-  local response, failure = self:exchange({ HEAD, #body, "\r\n\r\n", body })
+  local response, failure, detail = self:exchange { HEAD, #body, "\r\n\r\n", body }
   if not response then
-    return fail_all(self, open, failure)
+    return fail_all(self, open, failure, detail)
   end
-  failure = Answer.failure_of(response, self.is_direct)
-  if response.status == 200 and not failure then
-    read_lines(self, response, open)
-    return self:limit_reading(Config.HANDLER_TIMEOUT)
+  if response.status == 200 then
+    local defect = Border.defect_of { status = response.status, headers = response.headers, body = "" }
+    if defect then
+      self.connection:close()
+      return fail_all(self, open, "malformed", defect)
+    end
+    return read_lines(self, response, open)
   end
-  response:read_body()
+  local content, err = response:read_body(Config.MAX_ANSWER_BYTES)
+  if not content then
+    return fail_all(self, open, self:broken(err).failure)
+  end
   self:finish(response)
-  if not failure and response.status < 500 then
+  local answer = Answer.read { status = response.status, headers = response.headers, body = content }
+  if not answer.failure and response.status < 500 then
     -- This handler does not take batches (any more): its events go one by one.
     for _, event in pairs(open) do
       self.options.on_unbatch(event)
     end
     return
   end
-  fail_all(self, open, failure or "lost")
+  for _, event in pairs(open) do
+    self.options.on_answer(event, answer.failure and answer or Answer.failed("lost"))
+  end
 end
 
 return Batch

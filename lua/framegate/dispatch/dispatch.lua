@@ -186,6 +186,9 @@ function Dispatch:answered(event, answer)
   event.is_answered = true
   set_away(self, failure == "unavailable", event)
   if not failure or failure == "refused" or failure == "malformed" then
+    if failure then
+      Log.warn(event.id, answer.error.message)
+    end
     if event.kind == "close" then
       self.closes = self.closes - 1
     end

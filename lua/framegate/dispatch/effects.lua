@@ -4,6 +4,7 @@
 --   subscribe {topics} · unsubscribe {topics} · publish {topic, payload, is_text, except_self}
 
 local cjson = require "cjson.safe"
+local Border = require "framegate.dispatch.border"
 local CloseCode = require "framegate.protocol.close_code"
 local MediaType = require "framegate.protocol.media_type"
 local Percent = require "framegate.protocol.percent"
@@ -23,7 +24,7 @@ local function check_topic(topic)
 end
 
 local function topics_effect(kind, topics)
-  if type(topics) ~= "table" then
+  if not Border.is_list(topics) then
     return nil, kind .. " takes a list of topics"
   end
   for _, topic in ipairs(topics) do
@@ -129,7 +130,7 @@ end
 local function read_document(body)
   local document = cjson.decode(body)
   local entries = type(document) == "table" and document.effects
-  if type(entries) ~= "table" or (next(entries) ~= nil and entries[1] == nil) then
+  if not Border.is_list(entries) then
     return nil, 'an effects document is {"effects":[…]}'
   end
   local effects = {}

@@ -133,7 +133,7 @@ function Event.to_request(event)
     connection.path,
     " HTTP/1.1\r\n",
     connection.handshake,
-    "ce-specversion: 1.0\r\nce-source: ",
+    "accept-encoding: identity\r\nce-specversion: 1.0\r\nce-source: ",
     source_of_all(),
     "\r\nce-connectionid: ",
     connection.id,
@@ -182,7 +182,7 @@ local function batch_prefix(connection)
       .. quote(connection.path)
       .. ',"headers":{'
       .. to_members(connection.handshake)
-      .. '"ce-specversion":"1.0","ce-source":'
+      .. '"accept-encoding":"identity","ce-specversion":"1.0","ce-source":'
       .. quote(source_of_all())
       .. ',"ce-connectionid":"'
       .. connection.id

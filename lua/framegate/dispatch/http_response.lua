@@ -1,123 +1,55 @@
--- Reads one HTTP/1.1 response (RFC 9112) from a cosocket. Bodies come in pieces, as they arrive.
+-- Reads one HTTP/1.1 response (RFC 9112) from a cosocket, up to a deadline for the whole of it. Bodies come in pieces, as
+-- they arrive.
 
-local find, sub, lower, gmatch = string.find, string.sub, string.lower, string.gmatch
+local HttpHead = require "framegate.dispatch.http_head"
+local HttpInput = require "framegate.dispatch.http_input"
 
----@class HttpResponse
+local find, lower, match = string.find, string.lower, string.match
+local take, next_line = HttpInput.take, HttpInput.line
+
+---@class HttpResponse: HttpInput
 ---@field status integer
+---@field minor integer of the version of HTTP
 ---@field headers table<string, string|string[]> names in lower case
+---@field is_chunked boolean? the body ends with its last chunk
+---@field is_until_close boolean? the body ends when the connection does
+---@field remaining integer? bytes of the body, or of the chunk, that are still to come
+---@field is_ambiguous boolean? what may follow on the connection is not certain
+---@field is_complete boolean? the body has ended
 local HttpResponse = {}
 HttpResponse.__index = HttpResponse
 
-local CHUNK = 65536
+local PIECE = 65536
+local MAX_LINE = 16384 -- bytes of the line in front of a chunk, or of a trailer
 
-local function fill(self)
-  local chunk, err = self.socket:receiveany(CHUNK)
-  if not chunk then
-    return nil, err
-  end
-  self.buffer = self.buffer == "" and chunk or self.buffer .. chunk
-  return true
-end
+HttpResponse.TOO_LARGE = "too large"
 
-local function parse_headers(text)
-  local headers = {}
-  for name, value in gmatch(text, "\r\n([^:\r\n]+):[ \t]*([^\r\n]*)") do
-    name = lower(name)
-    local before = headers[name]
-    if before == nil then
-      headers[name] = value
-    elseif type(before) == "table" then
-      before[#before + 1] = value
-    else
-      headers[name] = { before, value }
-    end
-  end
-  return headers
-end
-
---- Reads status line and headers.
----@param socket table a connected cosocket
+--- Reads status line and headers; interim responses are passed over.
+---@param socket table a connected cosocket, whose time-out is what is left until the deadline
+---@param deadline number for the whole response, in seconds of the monotonic clock
 ---@return HttpResponse?
----@return string? err of the socket
----@return boolean? is_untouched whether not a byte of an answer had come
-function HttpResponse.read(socket)
-  local self = setmetatable({ socket = socket, buffer = "" }, HttpResponse)
-  local last
-  repeat
-    local ok, err = fill(self)
-    if not ok then
-      return nil, err, self.buffer == ""
-    end
-    last = find(self.buffer, "\r\n\r\n", 1, true)
-  until last
-  local head = sub(self.buffer, 1, last - 1)
-  self.buffer = sub(self.buffer, last + 4)
-  self.status = tonumber(head:match("^HTTP/1%.%d (%d%d%d)"))
-  if not self.status then
-    return nil, "not an HTTP response", false
-  end
-  self.headers = parse_headers(head)
-  if self.headers["transfer-encoding"] == "chunked" then
-    self.is_chunked = true
-  elseif self.headers["content-length"] then
-    local length = self.headers["content-length"]
-    self.remaining = type(length) == "string" and length:match("^%d+$") and tonumber(length)
-    if not self.remaining then
-      return nil, "the content length is not a number", false
-    end
-  elseif self.status == 204 or self.status == 304 then
-    self.remaining = 0
-  else
-    self.is_until_close = true
-  end
-  return self
-end
-
-local function take(self, most)
-  if self.buffer == "" then
-    local ok, err = fill(self)
-    if not ok then
-      return nil, err
-    end
-  end
-  local piece = self.buffer
-  if #piece > most then
-    self.buffer = sub(piece, most + 1)
-    return sub(piece, 1, most)
-  end
-  self.buffer = ""
-  return piece
-end
-
-local function next_line(self)
-  while true do
-    local last = find(self.buffer, "\r\n", 1, true)
-    if last then
-      local line = sub(self.buffer, 1, last - 1)
-      self.buffer = sub(self.buffer, last + 2)
-      return line
-    end
-    local ok, err = fill(self)
-    if not ok then
-      return nil, err
-    end
-  end
+---@return string? err as HttpHead.read
+---@return boolean? is_garbled whether what came is not a response
+function HttpResponse.read(socket, deadline)
+  local self = setmetatable({ socket = socket, buffer = "", deadline = deadline }, HttpResponse)
+  local ok, err, is_garbled = HttpHead.read(self)
+  return ok and self, err, is_garbled
 end
 
 local function begin_chunk(self)
-  local line, err = next_line(self)
+  local line, err = next_line(self, MAX_LINE)
   if not line then
     return nil, err
   end
-  local digits = line:match("^%x+")
-  if not digits then
+  local digits = match(line, "^(%x+)[ \t]*$") or match(line, "^(%x+)[ \t]*;")
+  if not digits or #digits > 13 then
     return nil, "a chunk's size is missing"
   end
   local size = tonumber(digits, 16)
   self.remaining = size
   if size == 0 then
     repeat
-      line, err = next_line(self)
+      line, err = next_line(self, MAX_LINE)
     until not line or line == ""
     self.is_complete = line ~= nil
     return self.is_complete and "" or nil, err
@@ -139,9 +71,9 @@ local function next_of_chunks(self)
   self.remaining = self.remaining - #piece
   if self.remaining == 0 then
     local line
-    line, err = next_line(self)
-    if not line then
-      return nil, err
+    line, err = next_line(self, MAX_LINE)
+    if line ~= "" then
+      return nil, err or "a chunk is longer than its size"
     end
   end
   return piece
@@ -149,7 +81,7 @@ end
 
 --- The next piece of the body.
 ---@return string? piece nil at the end, and when reading failed
----@return string? err of the socket; nil at the end
+---@return string? err of the socket, or what is wrong with the body; nil at the end
 function HttpResponse:next_piece()
   if self.is_complete then
     return nil
@@ -158,7 +90,7 @@ function HttpResponse:next_piece()
     return next_of_chunks(self)
   end
   if self.is_until_close then
-    local piece, err = take(self, CHUNK)
+    local piece, err = take(self, PIECE)
     self.is_complete = err == "closed"
     return piece, err ~= "closed" and err or nil
   end
@@ -174,39 +106,57 @@ function HttpResponse:next_piece()
 end
 
 --- The whole body.
+---@param most integer bytes
 ---@return string? body
----@return string? err
-function HttpResponse:read_body()
-  local first, err = self:next_piece()
-  if not first then
-    return not err and "" or nil, err
+---@return string? err TOO_LARGE, or as next_piece
+function HttpResponse:read_body(most)
+  if (not self.is_chunked and self.remaining or 0) > most then
+    return nil, HttpResponse.TOO_LARGE
   end
-  local second
-  second, err = self:next_piece()
-  if not second then
-    return not err and first or nil, err
-  end
-  local pieces = { first, second }
+  local pieces, count, bytes = nil, 0, 0
+  local first
   while true do
-    local piece
-    piece, err = self:next_piece()
+    local piece, err = self:next_piece()
     if err then
       return nil, err
     end
     if not piece then
-      return table.concat(pieces)
+      return pieces and table.concat(pieces) or first or ""
     end
-    pieces[#pieces + 1] = piece
+    count, bytes = count + 1, bytes + #piece
+    if bytes > most then
+      return nil, HttpResponse.TOO_LARGE
+    end
+    if count == 1 then
+      first = piece
+    else
+      pieces = pieces or { first }
+      pieces[count] = piece
+    end
   end
+end
+
+-- A connection ends with HTTP/1.1 when it says so, and with HTTP/1.0 unless it says otherwise (RFC 9112 section 9.3).
+local function is_kept(self)
+  local value = self.headers.connection
+  if not value then
+    return self.minor > 0
+  end
+  value = lower(type(value) == "table" and table.concat(value, ",") or value)
+  if find(value, "close", 1, true) then
+    return false
+  end
+  return self.minor > 0 or find(value, "keep-alive", 1, true) ~= nil
 end
 
 --- Whether another request may follow on the connection.
 ---@return boolean
 function HttpResponse:is_reusable()
   return not self.is_until_close
-    and self.headers.connection ~= "close"
+    and not self.is_ambiguous
     and self.buffer == ""
     and (self.is_complete or self.remaining == 0 and not self.is_chunked)
+    and is_kept(self)
 end
 
 return HttpResponse

@@ -25,7 +25,6 @@ function LanePool.new(options)
     fresh = {}, -- lanes that carry something, and perhaps have for too long
     count = 0,
     is_closed = false,
-    is_direct = false,
   }, LanePool)
 end
 
@@ -105,10 +104,6 @@ function LanePool:close()
   self.is_closed = true
   self:stop()
 end
-
---- The gateway stops: nothing listens any more, the internal server neither. What is still to be sent, most of all the
---- close events, goes straight to the handler.
-function LanePool:go_direct() self.is_direct = true end
 
 --- How many there are, and how many of them carry something.
 ---@return { open: integer, busy: integer }

@@ -97,6 +97,14 @@ end
 
 local function is_success(answer) return answer.status >= 200 and answer.status < 300 end
 
+local function close_among(effects)
+  for _, effect in ipairs(effects) do
+    if effect.kind == "close" then
+      return effect
+    end
+  end
+end
+
 -- A 2xx, or a close code that a browser can read once there is a socket to close.
 local function is_for_a_socket(answer, effects)
   if is_success(answer) or answer.headers["ws-close"] then
@@ -121,7 +129,7 @@ local function register(connection, event, effects)
     connection:register(options_of(event.answer))
   else
     connection:refuse()
-    Lifecycle.refused("handler", event.answer.status)
+    Lifecycle.refused("handler", ngx.HTTP_SWITCHING_PROTOCOLS, close_among(effects))
   end
   Apply.effects(connection, event, effects)
   local reason = Drain.reason

@@ -18,8 +18,6 @@ local KEPT_BACK = {
   ["content-length"] = true,
   ["date"] = true,
   ["server"] = true,
-  ["framegate-connect-time"] = true,
-  ["framegate-header-time"] = true,
 }
 
 local function add(lines, name, value)

@@ -229,6 +229,7 @@ end
 --- The socket has ended; the close event follows the answer to its last message.
 function Connection:finish()
   local was_open = self.phase ~= "opening"
+  Gc.note_body(self.outbox.bytes)
   self.outbox:clear()
   self.phase, self.ended_at, self.closing = "ended", Clock.monotonic(), self.closing or LOST
   if was_open and not self.is_refused then

@@ -9,13 +9,11 @@ local Task = require "framegate.runtime.task"
 ---@field reason { code: integer, text: string, cause: string }? why sockets are closed now; also those that open meanwhile
 local Drain = {}
 
-local lanes, registry
+local registry
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Drain.wire(worker)
-  lanes, registry = worker.lanes, worker.registry
-end
+function Drain.wire(worker) registry = worker.registry end
 
 local STEP_SECONDS = 0.05
 local STOP_SECONDS = 1 -- over which the sockets of a gateway that stops are closed
@@ -53,12 +51,11 @@ function Drain.begin(reason, seconds)
   Task.new("closing the sockets", function() drain(reason, seconds) end):begin()
 end
 
---- The gateway stops: the sockets of this worker are closed with 1001, and their last events go straight to the handler.
+--- The gateway stops: the sockets of this worker are closed with 1001.
 function Drain.stop()
   if Drain.reason and Drain.reason.code == CloseCode.GOING_AWAY then
     return
   end
-  lanes:go_direct()
   Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }, STOP_SECONDS)
 end
 

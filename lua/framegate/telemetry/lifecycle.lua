@@ -67,13 +67,16 @@ function Lifecycle.killed(orphan) record_close(orphan) end
 --- The handshake of this request was refused.
 ---@param cause string of framegate_sockets_refused_total
 ---@param status integer? that the client gets, if it is still there
-function Lifecycle.refused(cause, status)
+---@param close { code: integer, reason: string }? with which the handler closes a socket that it did not accept
+function Lifecycle.refused(cause, status, close)
   Counters.count(REFUSED[cause])
   if SocketLog.is_on() then
     SocketLog.write("refuse", {
       { "address", ngx.var.remote_addr },
       { "path", SocketLog.path(ngx.var.request_uri) },
       { "status", status },
+      { "code", close and close.code },
+      { "reason", close and close.reason },
       { "cause", cause },
     })
   end

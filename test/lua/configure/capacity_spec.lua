@@ -12,16 +12,16 @@ describe("what a worker can hold", function()
     assert.are.same({
       workers = 4,
       connections = 16384,
-      sockets = 16384 - 4 * 256 - 64,
+      sockets = 16384 - 3 * 256 - 64,
       lanes = 256,
       remedy = "WORKER_CONNECTIONS or WORKERS",
     }, all)
     assert.matches(
-      "^can hold 61184 sockets: 15296 in each worker; .* WORKER_CONNECTIONS or WORKERS$",
+      "^can hold 62208 sockets: 15552 in each worker; .* WORKER_CONNECTIONS or WORKERS$",
       Capacity.describe(all)
     )
     assert.are.equal(2, capacity({ WORKERS = "2" }).workers)
-    assert.are.equal(16384 - 4 * 8 - 64, capacity({ HANDLER_CONCURRENCY = "8" }).sockets)
+    assert.are.equal(16384 - 3 * 8 - 64, capacity({ HANDLER_CONCURRENCY = "8" }).sockets)
   end)
 
   it("is bounded by the limit of open files, and says so", function()
@@ -30,7 +30,7 @@ describe("what a worker can hold", function()
       workers = 1,
       connections = 989,
       sockets = 494,
-      lanes = 107,
+      lanes = 143,
       files = 1024,
       remedy = "the limit of open files (ulimit -n)",
     }, few)
@@ -48,7 +48,7 @@ describe("what a worker can hold", function()
           local all = capacity({ WORKER_CONNECTIONS = connections, HANDLER_CONCURRENCY = lanes }, files)
           assert.is_true(all.lanes >= 1 and all.lanes <= tonumber(lanes))
           assert.is_true(all.sockets >= math.floor(all.connections / 2))
-          assert.is_true(all.sockets + 4 * all.lanes <= all.connections)
+          assert.is_true(all.sockets + 3 * all.lanes <= all.connections)
           assert.is_true(all.connections < files)
         end
       end

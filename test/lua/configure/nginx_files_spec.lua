@@ -52,7 +52,6 @@ describe("the generated files", function()
         ["site_timeout.conf"] = silence(300),
         ["site_stream_timeout.conf"] = silence(3600),
         ["handler.conf"] = "proxy_pass http://handler;\n",
-        ["internal_listen.conf"] = "listen unix:/run/framegate/internal/dispatch.sock;\nset $handler_scheme http;\n",
         ["handler_timeout.conf"] = "proxy_read_timeout 35000ms;\nproxy_send_timeout 35000ms;\n",
         ["control_listen.conf"] = "listen unix:/run/framegate/control/control.sock;\n",
         ["site_listen.conf"] = "listen unix:/run/framegate/internal/site.sock;\n",
@@ -127,7 +126,7 @@ describe("the generated files", function()
     assert.are.equal("", files({ MAX_CONNECTIONS_PER_IP = "0" })["limit_conn.conf"])
   end)
 
-  it("wait a little longer for the handler than the gateway itself does", function()
+  it("wait a little longer for a plain route of the handler than for an event", function()
     assert.are.equal(
       "proxy_read_timeout 5500ms;\nproxy_send_timeout 5500ms;\n",
       files({ HANDLER_TIMEOUT = "500ms" })["handler_timeout.conf"]
@@ -138,14 +137,9 @@ describe("the generated files", function()
     )
   end)
 
-  it("use the scheme of each URL", function()
-    for _, schemes in ipairs { { "https", "http" }, { "http", "https" } } do
-      local out = files { HANDLER_URL = schemes[1] .. "://a:1", SITE_URL = schemes[2] .. "://b" }
-      local tls_name = schemes[2] == "https" and "proxy_ssl_name b;\n" or ""
-      assert.are.equal("proxy_pass " .. schemes[2] .. "://site;\n" .. tls_name, out["site.conf"])
-      assert.are.equal(schemes[1] == "https", out["internal_listen.conf"]:find("proxy_ssl_name a;\n", 1, true) ~= nil)
-      assert.matches("set $handler_scheme " .. schemes[1] .. ";\n", out["internal_listen.conf"], 1, true)
-    end
+  it("use the scheme of the site", function()
+    assert.are.equal("proxy_pass http://site;\n", files({ SITE_URL = "http://b" })["site.conf"])
+    assert.are.equal("proxy_pass https://site;\nproxy_ssl_name b;\n", files({ SITE_URL = "https://b" })["site.conf"])
   end)
 
   it("trust each proxy, for its address and for what it forwards", function()

@@ -58,6 +58,7 @@ local function with_headers(more)
   local headers = {
     host = "example.com",
     cookie = "a=1; b=2",
+    ["accept-encoding"] = "identity",
     ["ce-specversion"] = "1.0",
     ["ce-source"] = "/framegate/node",
     ["ce-connectionid"] = "node-worker-secret",

@@ -3,15 +3,14 @@ local Worker = require "support.worker"
 local Loop = require "support.event_loop"
 
 describe("draining", function()
-  local Drain, worker, closed, is_direct
+  local Drain, worker, closed
 
   before_each(function()
     worker = Worker.new()
     Loop.reset()
     package.loaded["framegate.socket.drain"] = nil
     Drain = require "framegate.socket.drain"
-    closed, is_direct = {}, false
-    worker.lanes = { go_direct = function() is_direct = true end }
+    closed = {}
     Drain.wire(worker)
   end)
 
@@ -54,14 +53,13 @@ describe("draining", function()
     assert.are.equal(1, #closed)
   end)
 
-  it("at a stop closes with 1001, once, and sends what is left straight to the handler", function()
+  it("at a stop closes with 1001, once", function()
     hold(3)
     Drain.stop()
     Drain.stop()
     Loop.run(2)
     assert.are.equal(3, #closed)
     assert.are.same({ 1001, "the gateway stops", "stop" }, { unpack(closed[1], 2, 4) })
-    assert.is_true(is_direct)
     assert.are.equal(1001, Drain.reason.code)
   end)
 end)

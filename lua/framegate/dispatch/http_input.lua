@@ -1,0 +1,83 @@
+-- Bytes of a response from a cosocket, up to a deadline. What was read and not taken is in `buffer`.
+
+local Clock = require "framegate.runtime.clock"
+
+local find, sub, ceil = string.find, string.sub, math.ceil
+local now = Clock.monotonic
+
+---@class HttpInput
+---@field socket table a connected cosocket, whose time-out is what is left until the deadline
+---@field deadline number in seconds of the monotonic clock
+---@field buffer string
+---@field has_read boolean?
+local HttpInput = {}
+
+local CHUNK = 65536
+
+-- The first read has the time-out that the socket was given; those that follow have what is left.
+--- Reads more into the buffer.
+---@param self HttpInput
+---@return boolean? ok
+---@return string? err of the socket, or "timeout" when the deadline has passed
+function HttpInput.fill(self)
+  if self.has_read then
+    local left = self.deadline - now()
+    if left <= 0 then
+      return nil, "timeout"
+    end
+    self.socket:settimeout(ceil(left * 1000))
+  end
+  self.has_read = true
+  local chunk, err = self.socket:receiveany(CHUNK)
+  if not chunk then
+    return nil, err
+  end
+  self.buffer = self.buffer == "" and chunk or self.buffer .. chunk
+  return true
+end
+
+--- Takes what is there, or else what comes next.
+---@param self HttpInput
+---@param most integer bytes
+---@return string?
+---@return string? err as fill
+function HttpInput.take(self, most)
+  if self.buffer == "" then
+    local ok, err = HttpInput.fill(self)
+    if not ok then
+      return nil, err
+    end
+  end
+  local piece = self.buffer
+  if #piece > most then
+    self.buffer = sub(piece, most + 1)
+    return sub(piece, 1, most)
+  end
+  self.buffer = ""
+  return piece
+end
+
+--- Takes a line, without its end. A line may end without its CR (RFC 9112 section 2.2).
+---@param self HttpInput
+---@param most integer bytes
+---@return string?
+---@return string? err as fill, or that the line is too long
+function HttpInput.line(self, most)
+  while true do
+    local last = find(self.buffer, "\n", 1, true)
+    if last then
+      local line = sub(self.buffer, 1, last - (sub(self.buffer, last - 1, last - 1) == "\r" and 2 or 1))
+      self.buffer = sub(self.buffer, last + 1)
+      return line
+    end
+    if #self.buffer > most then
+      return nil, "a line of the body's framing is too long"
+    end
+    local ok, err = HttpInput.fill(self)
+    if not ok then
+      return nil, err
+    end
+  end
+end
+
+return HttpInput

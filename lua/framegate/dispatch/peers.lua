@@ -1,0 +1,230 @@
+-- The addresses behind a list of URLs, and what is known of each: whether it lives, and who is connecting to it. An address
+-- that failed is left alone for a while, so that events go to one that lives.
+
+local Log = require "framegate.runtime.log"
+
+---@class Peer one address
+---@field url string
+---@field host string an address, an IPv6 address in brackets, or unix:/path
+---@field port integer?
+---@field has_tls boolean
+---@field tls_name string? the host's name, which a TLS server is asked for; an address has none (RFC 6066 section 3)
+---@field options { pool: string } for connect; connections of one pool may stand for one another
+---@field failures integer connections that failed in a row; 0 while it lives
+---@field retry_at number when it may be tried again, in seconds of the monotonic clock
+---@field connecting integer how many are connecting
+---@field connecting_since number? when the first of them began
+
+---@class Peers
+---@field list Peer[]
+---@field refreshed number when names were last looked up, in seconds of the monotonic clock
+local Peers = {}
+Peers.__index = Peers
+
+local MAX_PAUSE = 10 -- seconds before an address that failed is tried again; the first pause is one second
+local STUCK_SECONDS = 0.1 -- of connecting, after which others avoid an address
+local REFRESH_PAUSE = 1 -- seconds between two look-ups because of failures
+
+local function parse(url)
+  local file = url:match("^http://(unix:.+)$")
+  if file then
+    return { url = url, host = file }
+  end
+  local scheme, host, port = url:match("^(https?)://(%[.+%]):?(%d*)$")
+  if not scheme then
+    scheme, host, port = url:match("^(https?)://([^:]+):?(%d*)$")
+  end
+  local has_tls = scheme == "https"
+  local is_name = not host:find("^[%d%.]+$") and not host:find("^%[")
+  return {
+    url = url,
+    host = host,
+    port = tonumber(port) or (has_tls and 443 or 80),
+    has_tls = has_tls,
+    tls_name = has_tls and is_name and host or nil,
+  }
+end
+
+---@param options { name: string, urls: string[], look_up: (fun(host: string): string[]?, string?), now: (fun(): number),
+---  on_failed: fun()? } "handler" or "site", for the log; as Resolver looks names up; a monotonic clock, in seconds; called
+---  when a connection failed and names should be looked up again
+---@return Peers
+function Peers.new(options)
+  local self = setmetatable({
+    name = options.name,
+    look_up = options.look_up,
+    now = options.now,
+    on_failed = options.on_failed,
+    targets = {},
+    list = {},
+    turn = math.random(1000),
+    refreshed = 0,
+  }, Peers)
+  for i, url in ipairs(options.urls) do
+    self.targets[i] = parse(url)
+  end
+  return self
+end
+
+local function new_peer(target, host)
+  return {
+    url = target.url,
+    host = host,
+    port = target.port,
+    has_tls = target.has_tls,
+    tls_name = target.tls_name,
+    options = { pool = target.url .. " " .. host },
+    failures = 0,
+    retry_at = 0,
+    connecting = 0,
+  }
+end
+
+-- What is known of an address is kept when its name is looked up again.
+local function find_or_make(self, target, host)
+  for _, peer in ipairs(self.list) do
+    if peer.url == target.url and peer.host == host then
+      return peer
+    end
+  end
+  return new_peer(target, host)
+end
+
+local function addresses_of(self, target)
+  if not target.port then
+    return { target.host }
+  end
+  local found, err = self.look_up(target.host)
+  if found then
+    target.found, target.is_unknown = found, false
+  elseif not target.is_unknown then
+    target.is_unknown = true
+    Log.warn(nil, "the name ", target.host, " cannot be looked up: ", err)
+  end
+  return target.found or {}
+end
+
+--- Looks all names up again. May yield.
+function Peers:refresh()
+  self.refreshed = self.now()
+  local list = {}
+  for _, target in ipairs(self.targets) do
+    for _, host in ipairs(addresses_of(self, target)) do
+      list[#list + 1] = find_or_make(self, target, host)
+    end
+  end
+  self.list = list
+end
+
+-- 0 is the best: a peer that lives, or one that is due to be tried. Others do not wait behind a connection that hangs.
+local function rank_of(peer, time)
+  local is_stuck = peer.connecting > 0 and time - peer.connecting_since > STUCK_SECONDS
+  if peer.failures == 0 then
+    return is_stuck and 1 or 0
+  end
+  if peer.connecting > 0 then
+    return 3
+  end
+  return time >= peer.retry_at and 0 or 2
+end
+
+--- The peer whose turn it is: one that lives, now and then one that failed and is due, and any if none of them lives.
+---@param tried table<Peer, true>? those that this request has tried
+---@return Peer? peer nil when none is known that was not tried
+function Peers:pick(tried)
+  local list, time = self.list, self.now()
+  local count, best, best_rank = #list, nil, nil
+  for i = 1, count do
+    local place = (self.turn + i - 1) % count + 1
+    local peer = list[place]
+    if not (tried and tried[peer]) then
+      local rank = rank_of(peer, time)
+      if not best or rank < best_rank then
+        best, best_rank = place, rank
+      end
+      if rank == 0 then
+        break
+      end
+    end
+  end
+  if best then
+    self.turn = best
+  end
+  return list[best]
+end
+
+local function has_other_that_lives(self, peer)
+  for _, other in ipairs(self.list) do
+    if other ~= peer and other.failures == 0 then
+      return true
+    end
+  end
+  return false
+end
+
+--- How long connecting may take: not long where another handler can take the request.
+---@param peer Peer
+---@return number milliseconds
+function Peers:connect_ms(peer)
+  if peer.failures > 0 and #self.list > 1 then
+    return 250
+  end
+  return has_other_that_lives(self, peer) and 500 or 2000
+end
+
+local function where(peer) return peer.host .. (peer.port and ":" .. peer.port or "") end
+
+--- Somebody begins to connect.
+---@param peer Peer
+function Peers:begin(peer)
+  if peer.connecting == 0 then
+    peer.connecting_since = self.now()
+  end
+  peer.connecting = peer.connecting + 1
+end
+
+--- The connection was made.
+---@param peer Peer
+function Peers:succeeded(peer)
+  peer.connecting = peer.connecting - 1
+  if peer.failures > 0 then
+    peer.failures = 0
+    if #self.list > 1 then
+      Log.warn(nil, "the ", self.name, " at ", where(peer), " can be reached again")
+    end
+  end
+end
+
+--- The connection could not be made.
+---@param peer Peer
+---@param err string
+function Peers:failed(peer, err)
+  peer.connecting = peer.connecting - 1
+  self:avoid(peer, err)
+end
+
+--- The peer does not answer: it is left alone for a second, then for two, four, up to 10. Names are looked up again.
+---@param peer Peer
+---@param err string
+function Peers:avoid(peer, err)
+  local time = self.now()
+  if peer.failures == 0 and has_other_that_lives(self, peer) then
+    Log.warn(nil, "the ", self.name, " at ", where(peer), " cannot be reached, and another is asked: ", err)
+  end
+  peer.failures = peer.failures + 1
+  peer.retry_at = time + math.min(2 ^ math.min(peer.failures - 1, 10), MAX_PAUSE)
+  if self.on_failed and time - self.refreshed > REFRESH_PAUSE then
+    self.refreshed = time
+    self.on_failed()
+  end
+end
+
+--- Nothing came from the peer for as long as an answer may take. Connections that wait to be used again are given up, so
+--- that the next one shows whether it lives.
+---@param peer Peer
+function Peers.distrust(peer)
+  peer.distrusted = (peer.distrusted or 0) + 1
+  peer.options = { pool = peer.url .. " " .. peer.host .. " " .. peer.distrusted }
+end
+
+return Peers
