@@ -44,7 +44,8 @@ local function check(headers)
   end
 end
 
-local function request()
+-- The headers of the client, or nil for a request that was refused.
+local function clean()
   local headers, var = Fields.trim(ngx.req.get_headers(0)), ngx.var
   local refusal = check(headers)
   if refusal then
@@ -54,6 +55,14 @@ local function request()
   clear_own(headers)
   ngx.req.set_header("X-Forwarded-Proto", proto)
   ngx.req.set_header("X-Forwarded-Host", host)
+  return headers
+end
+
+local function request()
+  local headers = clean()
+  if not headers then
+    return
+  end
   if listed(headers.upgrade):lower() == "websocket" then
     return ngx.exec("@site_stream")
   end
@@ -63,31 +72,35 @@ local function request()
   end
 end
 
+local function request_of_handler()
+  if clean() then
+    ngx.req.clear_header("Upgrade")
+  end
+end
+
 --- Runs in the rewrite phase of every request that is not a socket's.
 Site.request = Log.guarded("a request of the site", request)
 
+--- The same for a plain request that handler.conf passes to the handler.
+Site.request_of_handler = Log.guarded("a plain request of the handler", request_of_handler)
+
 -- What nginx keeps of its last try: the time it took to connect, and how many bytes came.
 local function describe(upstream, what, var)
+  local no_answer = "the " .. upstream .. " gave no answer to " .. what
   if var.upstream_connect_time:sub(-1) == "-" then
-    return "the " .. upstream .. " gave no answer to " .. what .. ": it cannot be reached"
+    return no_answer .. ": it cannot be reached"
   end
   if ngx.status == 504 then
-    return "the "
-      .. upstream
-      .. " gave no answer to "
-      .. what
-      .. ": it took too long ("
-      .. upstream:upper()
-      .. "_TIMEOUT)"
+    return no_answer .. ": it took too long (" .. upstream:upper() .. "_TIMEOUT)"
   end
   if var.upstream_bytes_received:match("%d*$") == "0" then
-    return "the " .. upstream .. " gave no answer to " .. what .. ": it closed the connection"
+    return no_answer .. ": it closed the connection"
   end
   return "the " .. upstream .. "'s answer to " .. what .. " is no HTTP, or its headers are larger than 64 KB"
 end
 
---- Runs when a request of the site has ended: says what went wrong, which nginx would say with its query.
----@param upstream string? who was asked, for the log: the site unless it says otherwise
+--- Runs when a plain request has ended: logs what went wrong, which nginx would log with its query.
+---@param upstream "site"|"handler"|nil whom it was for; nil is the site
 function Site.ended(upstream)
   upstream = upstream or "site"
   local var = ngx.var

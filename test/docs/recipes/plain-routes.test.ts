@@ -15,7 +15,13 @@ import { code } from './recipe.ts'
 import { projectWithRoute, startProject } from './routes.ts'
 
 const execute = promisify(execFile)
-const FORGED = { 'ce-type': 'framegate.message', Ce_State: 'root', 'ws-user': 'root', 'x-forwarded-for': '192.0.2.1' }
+const FORGED = {
+  'ce-type': 'framegate.message',
+  Ce_State: 'root',
+  'ws-user': 'root',
+  'x-forwarded-for': '192.0.2.1',
+  accept: 'text/event-stream',
+}
 const LOCATION = code('plain-routes', 'nginx')
 
 /** The page's fetch, from a page of this site. */
@@ -73,7 +79,9 @@ for (const [way, options] of [
 test('a handler that is away is a 502 and a line in the log that names it', async (t) => {
   const gateway = await startGateway(t, { locations: LOCATION, handler: false, expect: [/the handler gave no answer/] })
   assert.equal((await fetch(`${gateway.url}/news`, { method: 'POST', body: 'hi' })).status, 502)
-  await until('the line is there', () => /the handler gave no answer to POST \/news: 502/.test(gateway.log()))
+  await until('the line is there', () =>
+    /the handler gave no answer to POST \/news: it cannot be reached: 502/.test(gateway.log()),
+  )
 })
 
 test('whoever reaches the handler’s own port can be any user, as the page warns', async (t) => {
