@@ -18,11 +18,19 @@ function forward(socketPath: string, incoming: IncomingMessage, outgoing: Server
     outgoing.writeHead(answer.statusCode!, { ...answer.headers, connection: 'close' })
     answer.on('error', () => outgoing.destroy()).pipe(outgoing)
   })
-  forwarded.on('error', ({ syscall }: NodeJS.ErrnoException) => {
-    if (syscall === 'connect') refuse(incoming, outgoing)
+  forwarded.on('error', (error: NodeJS.ErrnoException) => {
+    if (isUnread(error) && !outgoing.headersSent) refuse(incoming, outgoing)
     else outgoing.destroy() // the successor may have processed it
   })
   incoming.on('error', () => forwarded.destroy()).pipe(forwarded)
+}
+
+/**
+ * Whether the successor, which may be about to end too, certainly did not read all of a request: it could not be reached or written
+ * to, or the kernel reports that the connection was closed over unread bytes. An end of the stream has no system call.
+ */
+function isUnread({ syscall, code }: NodeJS.ErrnoException): boolean {
+  return syscall === 'connect' || (syscall !== undefined && (code === 'EPIPE' || code === 'ECONNRESET'))
 }
 
 /** Nothing was done: the gateway sends the event again. */

@@ -12,6 +12,8 @@ import { forwardRequests } from './forward.ts'
 /** Longer than the gateway keeps a connection on which nothing happens (keepalive_timeout in nginx/nginx.conf). */
 const REPLACED_MS = 5_000
 const POLL_MS = 50
+/** A newer handler is about to start: end, but not once clients may have connected. */
+const OVERTAKEN = 'SIGUSR2'
 
 /**
  * Starts the handler. On SIGTERM and SIGINT it answers what it holds, and ends. With `--take-over` it replaces another
@@ -32,6 +34,7 @@ async function main(options: string[]): Promise<void> {
       await app.close()
     })
   }
+  process.removeListener(OVERTAKEN, end).on(OVERTAKEN, () => {})
   if ('path' in listen) {
     await checkPath(listen.path, options.includes('--take-over'))
     const own = await listenAt(listen.path, (path) => app.listen({ path }))
@@ -108,6 +111,11 @@ function explain(error: NodeJS.ErrnoException): string {
   }
 }
 
+function end(): void {
+  process.exit(1)
+}
+
+process.once(OVERTAKEN, end)
 main(process.argv.slice(2)).catch((error: NodeJS.ErrnoException) => {
   console.error(`handler: ${explain(error)}`)
   process.exit(1)

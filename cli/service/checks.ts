@@ -4,7 +4,7 @@ import { exchange, TimeoutError } from '../../plugin/gateway/exchange.ts'
 import { watchesHandler } from '../environment.ts'
 import { checkHandler, shippedHandler } from './handler-process.ts'
 import { check, isDemoSite, publicPorts, type Settings } from './nginx.ts'
-import { checkPort, prepareRunDirectory } from './run-directory.ts'
+import { checkPort } from './run-directory.ts'
 
 const TIMEOUT_MS = 5_000
 
@@ -17,7 +17,6 @@ export type Finding = { what: string; isWell: boolean; text: string }
 export async function findings(run: string, env: NodeJS.ProcessEnv, isRunning: boolean): Promise<Finding[]> {
   let settings: Settings
   try {
-    if (!isRunning) prepareRunDirectory(run)
     settings = check(run, env)
     watchesHandler(env, false)
   } catch (error) {

@@ -23,6 +23,7 @@ export type Child = {
   shown: Promise<unknown>
   /** Resolves when a line of its output starts with `prefix`. */
   printed: (prefix: string) => Promise<void>
+  signal: (name: NodeJS.Signals) => void
   /** Sends each signal and waits; kills it after the last step. */
   stop: (steps: StopStep[]) => Promise<void>
 }
@@ -55,6 +56,7 @@ export function startChild(
       new Promise((resolve) => {
         lines.on('line', (line) => line.startsWith(prefix) && resolve())
       }),
+    signal: (name) => void child.kill(name),
     stop: (steps) => stop(child, ended, steps),
   }
 }

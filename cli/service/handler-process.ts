@@ -101,7 +101,7 @@ export class HandlerProcess {
    * ends as the newer one does.
    */
   replace(command = this.#command, graceMs = REPLACED_GRACE_MS): Promise<void> {
-    void this.#starting?.stop(STOP_STEPS) // it need not listen any more, but may do so at this moment
+    this.#starting?.signal('SIGUSR2') // it ends, unless it already listens
     const turn = this.#turn.then(() => this.#replace(command, graceMs))
     this.#turn = turn.catch(() => {})
     const done: Promise<void> = turn.catch((error) => {

@@ -1,8 +1,10 @@
 // The run directory: one gateway at a time uses it, with its sockets and its ports.
 import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   closeSync,
   constants,
+  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -18,14 +20,15 @@ import { Failure } from '../failure.ts'
 
 const SOCKET_FOLDERS = ['.', 'control', 'internal', 'handler']
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC } = constants
-const BY_OTHERS = 0o002
+const BY_OTHERS = 0o022
 
 export type RunDirectory = { path: string; release: () => void }
 
 /**
- * Makes the run directory, or checks that nobody else can change what is in it.
+ * Makes the run directory, or makes sure that nobody else can change what is in it from now on. Before anything is written there;
+ * lua/framegate/configure/run_directory.lua looks at the rest.
  * @returns its path without symbolic links
- * @throws {Failure} when it is another user's, or others may write to it
+ * @throws {Failure} when it is another user's; root's is anyone's who can write to it
  */
 export function prepareRunDirectory(path: string): string {
   try {
@@ -37,9 +40,14 @@ export function prepareRunDirectory(path: string): string {
   }
   const real = realpathSync(path)
   const { uid, mode } = statSync(real)
-  if (uid !== process.geteuid!())
-    throw new Failure(`${real} belongs to ${userName(uid)}: start as that user, remove the folder, or set RUN_DIR`)
-  if (mode & BY_OTHERS) throw new Failure(`every user can write to ${real}: run chmod o-w ${real}, or set RUN_DIR`)
+  const own = process.geteuid!()
+  if (uid !== own && uid !== 0) {
+    const owner = userName(uid)
+    throw new Failure(
+      `${real} belongs to ${owner}: start the gateway as ${owner}, or choose a RUN_DIR of ${userName(own)}'s own`,
+    )
+  }
+  if (uid === own && mode & BY_OTHERS) chmodSync(real, mode & 0o7777 & ~BY_OTHERS)
   return real
 }
 
@@ -75,11 +83,14 @@ export function openLog(file: string): number {
 /** Opens a file of the run directory, which is made if it is missing. A symbolic link is not followed: whose file it names is unknown. */
 function openOwn(file: string, flags = 0, mode = 0o600): number {
   try {
-    return openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW | flags, mode)
+    const opened = openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW | flags, mode)
+    if (fstatSync(opened).uid === process.geteuid!()) return opened
+    closeSync(opened)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new Failure(`${file} ${code === 'ELOOP' ? 'is a symbolic link' : `cannot be opened (${code})`}: remove it`)
   }
+  throw new Failure(`${file} belongs to another user: remove it`)
 }
 
 /** Node has no flock(2), but flock(1) locks an open file that it inherits, and this process keeps that one open. */

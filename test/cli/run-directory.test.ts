@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -35,14 +35,29 @@ test('a path that is too long for sockets', async (t) => {
   }
 })
 
-test('a folder that another user owns, or that everybody can write to', { skip }, async (t) => {
+test('a folder, or a lock, that another user owns', { skip }, async (t) => {
   const foreign = folder(t)
   chownSync(foreign, 1, 1)
-  await refused(t, foreign, /^(WRONG {2}configuration {2}|framegate: )\S+ belongs to daemon: start as that user, /)
+  await refused(
+    t,
+    foreign,
+    /^(WRONG {2}configuration {2}|framegate: )\S+ belongs to daemon: start the gateway as daemon, /,
+  )
 
-  const open = folder(t)
-  chmodSync(open, 0o777)
-  await refused(t, open, /^(WRONG {2}configuration {2}|framegate: )every user can write to \S+: run chmod o-w /)
+  const planted = folder(t)
+  writeFileSync(join(planted, 'framegate.lock'), '')
+  chownSync(join(planted, 'framegate.lock'), 1, 1)
+  const ran = command(t, planted, 'start')
+  assert.equal(await ran.ended, 1)
+  assert.deepEqual(ran.lines(), [`framegate: ${planted}/framegate.lock belongs to another user: remove it`])
+})
+
+test('a folder that everybody can write to is closed', async (t) => {
+  const path = folder(t)
+  chmodSync(path, 0o777)
+  const framegate = await startFramegate(t, { RUN_DIR: path })
+  await framegate.said(READY)
+  assert.equal(statSync(path).mode & 0o777, 0o755)
 })
 
 test('a symbolic link in the place of a file is not followed', async (t) => {
