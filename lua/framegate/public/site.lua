@@ -66,24 +66,18 @@ end
 --- Runs in the rewrite phase of every request that is not a socket's.
 Site.request = Log.guarded("a request of the site", request)
 
--- What nginx keeps of its last try: the time it took to connect, and how many bytes came.
-local function describe(upstream, what, var)
+-- By what nginx keeps of its last try: the time it took to connect, and how many bytes came.
+local function reason(upstream, var)
   if var.upstream_connect_time:sub(-1) == "-" then
-    return "the " .. upstream .. " gave no answer to " .. what .. ": it cannot be reached"
+    return "it cannot be reached"
   end
   if ngx.status == 504 then
-    return "the "
-      .. upstream
-      .. " gave no answer to "
-      .. what
-      .. ": it took too long ("
-      .. upstream:upper()
-      .. "_TIMEOUT)"
+    return ("it took too long (%s_TIMEOUT)"):format(upstream:upper())
   end
   if var.upstream_bytes_received:match("%d*$") == "0" then
-    return "the " .. upstream .. " gave no answer to " .. what .. ": it closed the connection"
+    return "it closed the connection"
   end
-  return "the " .. upstream .. "'s answer to " .. what .. " is no HTTP, or its headers are larger than 64 KB"
+  return "its answer is no HTTP, or has headers that are larger than 64 KB"
 end
 
 --- Runs when a request of the site has ended: says what went wrong, which nginx would say with its query.
@@ -96,11 +90,12 @@ function Site.ended(upstream)
     return
   end
   local what = ngx.req.get_method() .. " " .. SocketLog.path(var.request_uri)
-  if header_time then
-    Log.error(nil, describe(upstream, what, var), ": ", ngx.status, " (", var.upstream_addr, ")")
-  else
-    Log.error(nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
+  if not header_time then
+    return Log.error(nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
   end
+  local where = ngx.status .. " (" .. var.upstream_addr .. ")"
+  local verb = var.upstream_bytes_received:match("%d*$") == "0" and " gave no answer to " or " gave no proper answer to "
+  Log.error(nil, "the ", upstream, verb, what, ": ", where, ": ", reason(upstream, var))
 end
 
 return Site
