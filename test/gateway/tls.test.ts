@@ -124,6 +124,13 @@ test('TLS_REDIRECT sends what comes in plain to https, but not what is secure al
   const plain = await rawHandshake(gateway.port, '/ws/echo').response()
   assert.equal(plain.status, 308)
   assert.equal(plain.headers.location, `${gateway.https}/ws/echo`)
+  const forwarded = rawHandshake(gateway.port, '/ws/echo', {
+    localAddress: '127.0.0.9',
+    headers: { 'X-Forwarded-Host': 'shop.example:80, inner.example', 'X-Forwarded-Proto': 'http' },
+  })
+  assert.equal((await forwarded.response()).headers.location, `https://shop.example:${gateway.tlsPort}/ws/echo`)
+  const nowhere = rawHandshake(gateway.port, '/ws/echo', { headers: { Host: 'user@evil.example' } })
+  assert.equal((await nowhere.response()).status, 400)
   const followed = await open(`${gateway.ws}/ws/echo`, { followRedirects: true, ca: gateway.pki.authority })
   assert.equal(await followed.ask('followed'), 'followed')
   const proxied = await open(`${gateway.ws}/ws/echo`, {
