@@ -120,7 +120,10 @@ test('headers of 20 KB pass; with more the log says what was wrong, and with who
   for (const path of ['/many?token=secret', '/closes']) {
     assert.match(await exchange(gateway.port, get(path)), /^HTTP\/1\.1 502 /)
   }
-  assert.match(gateway.log(), /the site gave no proper answer to GET \/many: 502 \(\S+\): its answer is no HTTP, or has headers that are larger/)
+  assert.match(
+    gateway.log(),
+    /the site gave no proper answer to GET \/many: 502 \(\S+\): its answer is no HTTP, or has headers that are larger/,
+  )
   assert.match(gateway.log(), /the site gave no answer to GET \/closes: 502 \(\S+\): it closed the connection/)
   assert.doesNotMatch(gateway.log(), /secret/)
 })

@@ -44,7 +44,7 @@ local function check(headers)
   end
 end
 
-local function request()
+local function clean()
   local headers, var = Fields.trim(ngx.req.get_headers(0)), ngx.var
   local refusal = check(headers)
   if refusal then
@@ -54,6 +54,14 @@ local function request()
   clear_own(headers)
   ngx.req.set_header("X-Forwarded-Proto", proto)
   ngx.req.set_header("X-Forwarded-Host", host)
+  return headers
+end
+
+local function request()
+  local headers = clean()
+  if not headers then
+    return
+  end
   if listed(headers.upgrade):lower() == "websocket" then
     return ngx.exec("@site_stream")
   end
@@ -62,6 +70,9 @@ local function request()
     return ngx.exec("@site_stream")
   end
 end
+
+--- Runs in the rewrite phase of a request that somebody other than the site answers: takes out what is framegate's alone.
+Site.clean = Log.guarded("a plain request", clean)
 
 --- Runs in the rewrite phase of every request that is not a socket's.
 Site.request = Log.guarded("a request of the site", request)
@@ -94,7 +105,8 @@ function Site.ended(upstream)
     return Log.error(nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
   end
   local where = ngx.status .. " (" .. var.upstream_addr .. ")"
-  local verb = var.upstream_bytes_received:match("%d*$") == "0" and " gave no answer to " or " gave no proper answer to "
+  local verb = var.upstream_bytes_received:match("%d*$") == "0" and " gave no answer to "
+    or " gave no proper answer to "
   Log.error(nil, "the ", upstream, verb, what, ": ", where, ": ", reason(upstream, var))
 end
 
