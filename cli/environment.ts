@@ -1,13 +1,14 @@
 // The settings of a command: variables of the environment and of the file of settings.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parseEnv } from 'node:util'
 import { Failure } from './failure.ts'
+import { parseSettings } from './settings-file.ts'
 
 /** The folder of the checkout; in the handler's image it has no `nginx/`. */
 export const project = dirname(import.meta.dirname)
 
-const LINE = /^\s*(#.*|(export\s+)?[A-Za-z_]\w*\s*=.*)?$/
+/** Tells lua/configure.lua which names the file of settings has: one that is misspelt there is refused. */
+const NAMES = 'FRAMEGATE_ENV_NAMES'
 
 /**
  * The variables of the environment, and of the file of settings (ENV_FILE, or `.env` in the project's folder) where the environment
@@ -16,12 +17,10 @@ const LINE = /^\s*(#.*|(export\s+)?[A-Za-z_]\w*\s*=.*)?$/
  */
 export function readEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const file = settingsFile(env)
-  if (!env.ENV_FILE && !existsSync(file)) return { ...env }
-  const text = readSettings(file)
-  const wrong = text.split('\n').findIndex((line) => !LINE.test(line))
-  if (wrong >= 0) throw new Failure(`${file}:${wrong + 1}: expected NAME=value, one on each line`)
+  if (!env.ENV_FILE && !existsSync(file)) return { ...env, [NAMES]: '' }
+  const settings = parseSettings(readSettings(file), file)
   const set = Object.entries(env).filter(([, value]) => value !== '')
-  return { ...parseEnv(text), ...Object.fromEntries(set) }
+  return { ...settings, ...Object.fromEntries(set), [NAMES]: Object.keys(settings).join(' ') }
 }
 
 /** The absolute path of the file of settings, which need not exist. */

@@ -88,11 +88,20 @@ end
 
 local function check_locations()
   local problems = {}
+  local folder = quoted(project .. "/nginx/locations.d")
+  if
+    output(("[ ! -d %s ] || { [ -r %s ] && [ -x %s ]; } || echo closed"):format(folder, folder, folder)) == "closed"
+  then
+    return { "nginx/locations.d cannot be read: change its mode (chmod -R a+rX)" }
+  end
   for _, path in ipairs(words(output(("ls -1 %s/nginx/locations.d/*.conf 2>/dev/null"):format(quoted(project))))) do
     local file, err = io.open(path)
     local short = path:sub(#project + 2)
     if not file then
-      problems[#problems + 1] = ("%s: cannot be read (%s): change its mode"):format(short, err:match("[^ ][^:]*$"))
+      problems[#problems + 1] = ("%s: cannot be read (%s): change its mode (chmod -R a+rX)"):format(
+        short,
+        err:match("[^ ][^:]*$")
+      )
     else
       for _, problem in ipairs(Locations.check(short, file:read("*a"))) do
         problems[#problems + 1] = problem

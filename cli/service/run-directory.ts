@@ -31,12 +31,15 @@ export type RunDirectory = { path: string; release: () => void }
  * @throws {Failure} when it is another user's; root's is anyone's who can write to it
  */
 export function prepareRunDirectory(path: string): string {
+  const umask = process.umask(0o022) // workers of another user must get through
   try {
-    mkdirSync(path, { recursive: true, mode: 0o755 })
+    mkdirSync(path, { recursive: true })
   } catch (error) {
     throw new Failure(
       `RUN_DIR=${path}: it cannot be made (${(error as NodeJS.ErrnoException).code}): choose another one`,
     )
+  } finally {
+    process.umask(umask)
   }
   const real = realpathSync(path)
   const { uid, mode } = statSync(real)

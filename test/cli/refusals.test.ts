@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -85,6 +86,50 @@ test('a location of the user that nginx does not understand', async (t) => {
     framegate.output(),
     /^framegate: nginx refuses its configuration: unknown directive "lokation" in .*mine\.conf:1/,
   )
+})
+
+test('a setting of a location that is no value of it, by start, check and reload', async (t) => {
+  const copy = copyOfProject(t)
+  const file = join(copy, 'nginx/locations.d/mine.conf')
+  const env = { PORT: String(await freePort()), RUN_DIR: folder(t), WORKERS: '1' }
+  const framegate = (command: string): ReturnType<typeof run> =>
+    run(t, process.execPath, [join(copy, 'cli/framegate.ts'), command], env)
+  const wrong = 'nginx/locations.d/mine.conf:2: set $ws_rate abc: expected frames a second from 0.01 to 1000000, or off'
+  const refuses = async (command: string): Promise<void> => {
+    const refused = framegate(command)
+    assert.equal(await refused.ended, 1, command)
+    assert.ok(refused.output().includes(wrong), refused.output())
+  }
+  writeFileSync(file, 'location /ws/slow/ {\n  set $ws_rate abc;\n  include socket.conf;\n}\n')
+  await refuses('start')
+  await refuses('check')
+  writeFileSync(file, 'location /ws/slow/ {\n  set $ws_rate 1;\n  include socket.conf;\n}\n')
+  const started = framegate('start')
+  await started.said(READY)
+  writeFileSync(file, 'location /ws/slow/ {\n  set $ws_rate abc;\n  include socket.conf;\n}\n')
+  await refuses('reload')
+})
+
+const canBecomeNobody =
+  process.getuid!() === 0 &&
+  spawnSync('setpriv', ['--reuid=nobody', '--clear-groups', 'test', '-r', `${project}/lua/configure.lua`]).status === 0
+
+test('a log that the workers cannot write', {
+  skip: canBecomeNobody ? false : 'workers cannot be another user',
+}, async (t) => {
+  const logs = folder(t)
+  const runDirectory = folder(t)
+  chmodSync(runDirectory, 0o755)
+  for (const mode of [0o700, 0o755]) {
+    chmodSync(logs, mode)
+    const { ended, lines } = run(t, 'lua5.1', ['lua/configure.lua', project, runDirectory], {
+      SOCKET_LOG: join(logs, 'sockets.log'),
+      USER_NAME: 'nobody',
+    })
+    assert.equal(await ended, 1)
+    const expected = 'expected a file that nobody can write: change the owner of its folder'
+    assert.deepEqual(lines(), [`framegate: SOCKET_LOG=${logs}/sockets.log: ${expected}`])
+  }
 })
 
 test('a handler that cannot start', async (t) => {

@@ -53,7 +53,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   OUTBOX_BYTES: { bad: ['1023', '2g', '0'], good: ['1k', '1g'] },
   DRAIN_SECONDS: { bad: ['-1', 'slowly'], good: ['30', 'off', '24h'] },
   MAX_TOPICS: { bad: ['0', '10001', 'many'], good: ['5', '10000'] },
-  MESSAGE_RATE: { bad: ['fast', '-1', '0.001'], good: ['1', '0.5', 'off'] },
+  MESSAGE_RATE: { bad: ['fast', '-1', '0.001', '0'], good: ['1', '0.5', 'off'] },
   CONTROL_PORT: { bad: ['65536', 'http', 'localhost:1', '127.0.0.1'], good: ['18081', '127.0.0.1:18081'] },
   CONTROL_TOKEN: { bad: ['short', 'with spaces in between it'], good: ['0123456789abcdef'] },
   SOCKET_LOG: { bad: ['on', 'sockets.log', '/var/log/'], good: ['stdout', 'stderr', '/tmp/sockets.log'] },

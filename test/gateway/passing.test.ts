@@ -120,8 +120,11 @@ test('headers of 20 KB pass; with more the log says what was wrong, and with who
   for (const path of ['/many?token=secret', '/closes']) {
     assert.match(await exchange(gateway.port, get(path)), /^HTTP\/1\.1 502 /)
   }
-  assert.match(gateway.log(), /the site's answer to GET \/many is no HTTP, or its headers are larger than 64 KB: 502/)
-  assert.match(gateway.log(), /the site gave no answer to GET \/closes: it closed the connection: 502/)
+  assert.match(
+    gateway.log(),
+    /the site gave no proper answer to GET \/many: 502 \(\S+\): its answer is no HTTP, or has headers that are larger/,
+  )
+  assert.match(gateway.log(), /the site gave no answer to GET \/closes: 502 \(\S+\): it closed the connection/)
   assert.doesNotMatch(gateway.log(), /secret/)
 })
 
@@ -154,7 +157,7 @@ test('SITE_TIMEOUT and SITE_STREAM_TIMEOUT: how long the site may be silent', as
   const stream = say(gateway.port, get('/events', 'Accept: text/event-stream'))
   const late = await exchange(gateway.port, get('/late'))
   assert.match(late, /^HTTP\/1\.1 504 /)
-  assert.match(gateway.log(), /the site gave no answer to GET \/late: it took too long \(SITE_TIMEOUT\): 504/)
+  assert.match(gateway.log(), /the site gave no answer to GET \/late: 504 \(\S+\): it took too long \(SITE_TIMEOUT\)/)
   assert.match(await exchange(gateway.port, get('/late', 'Accept: text/event-stream')), /late$/)
   await until('a page that stops in the middle ends', async () =>
     (await exchange(gateway.port, get('/stops'))).endsWith('begin'),

@@ -124,6 +124,13 @@ test('TLS_REDIRECT sends what comes in plain to https, but not what is secure al
   const plain = await rawHandshake(gateway.port, '/ws/echo').response()
   assert.equal(plain.status, 308)
   assert.equal(plain.headers.location, `${gateway.https}/ws/echo`)
+  const forwarded = rawHandshake(gateway.port, '/ws/echo', {
+    localAddress: '127.0.0.9',
+    headers: { 'X-Forwarded-Host': 'shop.example:80, inner.example', 'X-Forwarded-Proto': 'http' },
+  })
+  assert.equal((await forwarded.response()).headers.location, `https://shop.example:${gateway.tlsPort}/ws/echo`)
+  const nowhere = rawHandshake(gateway.port, '/ws/echo', { headers: { Host: 'user@evil.example' } })
+  assert.equal((await nowhere.response()).status, 400)
   const followed = await open(`${gateway.ws}/ws/echo`, { followRedirects: true, ca: gateway.pki.authority })
   assert.equal(await followed.ask('followed'), 'followed')
   const proxied = await open(`${gateway.ws}/ws/echo`, {
@@ -179,6 +186,71 @@ test('an idle socket over TLS costs at most 40 KB in nginx', async (t) => {
   t.diagnostic(`${each.toFixed(0)} bytes a socket`)
   for (const { socket } of all) socket.terminate()
   assert.ok(each <= 40 * KIB, `${each} bytes a socket`)
+})
+
+test('a key of another kind than the certificate’s is refused, which nginx takes without a word', (t) => {
+  const { folder } = certificates(t)
+  const file = (name: string): string => join(folder, name)
+  const make = (kind: string, ...options: string[]): void => {
+    const subject = [
+      '-subj',
+      '/CN=a',
+      '-days',
+      '1',
+      '-nodes',
+      '-keyout',
+      file(`${kind}-key.pem`),
+      '-out',
+      file(`${kind}.pem`),
+    ]
+    const { status, stderr } = spawnSync('openssl', ['req', '-x509', ...options, ...subject], { encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
+  }
+  make('rsa', '-newkey', 'rsa:2048')
+  make('ec', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256')
+  make('ed', '-newkey', 'ed25519')
+  for (const [kind, option] of [
+    ['rsa', ['rsa', '-traditional']],
+    ['ec', ['ec']],
+  ] as const) {
+    const { status } = spawnSync('openssl', [
+      ...option,
+      '-in',
+      file(`${kind}-key.pem`),
+      '-out',
+      file(`${kind}-old-key.pem`),
+    ])
+    assert.equal(status, 0)
+  }
+  const configure = (certificate: string, key: string): string =>
+    spawnSync('lua5.1', [join(project, 'lua/configure.lua'), project, file('run')], {
+      encoding: 'utf8',
+      env: {
+        PATH: process.env.PATH,
+        TLS_CERTIFICATE: file(`${certificate}.pem`),
+        TLS_CERTIFICATE_KEY: file(`${key}-key.pem`),
+      },
+    }).stderr
+  for (const [certificate, key] of [
+    ['rsa', 'rsa'],
+    ['ec', 'ec'],
+    ['ed', 'ed'],
+    ['rsa', 'rsa-old'],
+    ['ec', 'ec-old'],
+  ] as const)
+    assert.equal(configure(certificate, key), '')
+  for (const [certificate, key, words] of [
+    ['ec', 'rsa', 'for a key of the kind EC, this one is RSA'],
+    ['ec', 'rsa-old', 'for a key of the kind EC, this one is RSA'],
+    ['rsa', 'ec', 'for a key of the kind RSA, this one is EC'],
+    ['rsa', 'ec-old', 'for a key of the kind RSA, this one is EC'],
+    ['rsa', 'ed', 'for a key of the kind RSA, this one is Ed25519'],
+    ['ed', 'ec', 'for a key of the kind Ed25519, this one is EC'],
+  ] as const) {
+    const said = configure(certificate, key)
+    assert.match(said, /^framegate: TLS_CERTIFICATE_KEY=\S+: expected the key of TLS_CERTIFICATE \(.*\)\n$/)
+    assert.ok(said.includes(words), said)
+  }
 })
 
 test('a certificate that cannot be used is refused at the start, in one line with its variable', (t) => {

@@ -75,8 +75,8 @@ function Names.check(in_file, in_environment)
     local meant = Names.meant(name)
     is_in_file[name] = true
     if meant then
-      problems[#problems + 1] = (".env: there is no variable %s: did you mean %s?"):format(name, meant)
-        .. " (A variable of the handler's own needs a name that is less like it.)"
+      problems[#problems + 1] = ("%s is no variable of the gateway: did you mean %s? "):format(name, meant)
+        .. "A variable of the handler's own in this file needs a name that is less like it"
     end
   end
   for _, name in ipairs(in_environment) do

@@ -84,19 +84,18 @@ Site.request = Log.guarded("a request of the site", request)
 --- The same for a plain request that handler.conf passes to the handler.
 Site.request_of_handler = Log.guarded("a plain request of the handler", request_of_handler)
 
--- What nginx keeps of its last try: the time it took to connect, and how many bytes came.
-local function describe(upstream, what, var)
-  local no_answer = "the " .. upstream .. " gave no answer to " .. what
+-- By what nginx keeps of its last try: the time it took to connect, and how many bytes came.
+local function reason(upstream, var)
   if var.upstream_connect_time:sub(-1) == "-" then
-    return no_answer .. ": it cannot be reached"
+    return "it cannot be reached"
   end
   if ngx.status == 504 then
-    return no_answer .. ": it took too long (" .. upstream:upper() .. "_TIMEOUT)"
+    return ("it took too long (%s_TIMEOUT)"):format(upstream:upper())
   end
   if var.upstream_bytes_received:match("%d*$") == "0" then
-    return no_answer .. ": it closed the connection"
+    return "it closed the connection"
   end
-  return "the " .. upstream .. "'s answer to " .. what .. " is no HTTP, or its headers are larger than 64 KB"
+  return "its answer is no HTTP, or has headers that are larger than 64 KB"
 end
 
 --- Runs when a plain request has ended: logs what went wrong, which nginx would log with its query.
@@ -109,11 +108,13 @@ function Site.ended(upstream)
     return
   end
   local what = ngx.req.get_method() .. " " .. SocketLog.path(var.request_uri)
-  if header_time then
-    Log.error(nil, describe(upstream, what, var), ": ", ngx.status, " (", var.upstream_addr, ")")
-  else
-    Log.error(nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
+  if not header_time then
+    return Log.error(nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
   end
+  local where = ngx.status .. " (" .. var.upstream_addr .. ")"
+  local verb = var.upstream_bytes_received:match("%d*$") == "0" and " gave no answer to "
+    or " gave no proper answer to "
+  Log.error(nil, "the ", upstream, verb, what, ": ", where, ": ", reason(upstream, var))
 end
 
 return Site

@@ -69,6 +69,10 @@ for (const [way, options] of [
       [],
     )
 
+    const stream = await fetch(`${gateway.url}/news`, { headers: { accept: 'text/event-stream' } })
+    assert.equal(await stream.text(), 'plain', 'an event stream too')
+    handler.events.pop()
+
     const type = { 'content-type': 'application/vnd.framegate.batch+json' }
     const batch = await fetch(`${gateway.url}/news`, { method: 'POST', headers: type, body: '[]' })
     assert.equal(batch.status, 415)

@@ -1,0 +1,58 @@
+local Locations = require "framegate.configure.locations"
+
+local function problems(text) return Locations.check("nginx/locations.d/a.conf", text) end
+
+describe("the settings of a location", function()
+  it(
+    "are these",
+    function()
+      assert.are.same(
+        {},
+        problems [[
+        location /ws/a/ { set $ws_rate 2; set $ws_overflow close; include socket.conf; }
+        location /ws/b/ {
+          set $ws_rate "0.5"; # set $ws_rate abc;
+          set $ws_overflow '';
+          set $other anything;
+        }
+        location /ws/c/ { set $ws_rate off; }
+        location /ws/d/ { set $ws_rate $rate_of_this_host; }
+      ]]
+      )
+    end
+  )
+
+  it("are refused with their place", function()
+    assert.are.same(
+      { "nginx/locations.d/a.conf:2: set $ws_rate abc: expected frames a second from 0.01 to 1000000, or off" },
+      problems "location /ws/a/ {\n  set $ws_rate abc;\n}\n"
+    )
+    for _, text in ipairs {
+      "set $ws_rate 0;",
+      "set $ws_rate -1;",
+      'set $ws_rate "";',
+      "set $ws_overflow drop;",
+      "set $ws_overflows close;",
+      "set $ws_ratee 1;",
+      "set\n  $ws_rate\n  1/s\n  ;",
+    } do
+      local found = problems(text)
+      assert.are.equal(1, #found, text)
+      assert.matches(": expected ", found[1])
+    end
+  end)
+
+  it("have the names that nginx/public.conf gives them", function()
+    local file = assert(io.open "nginx/public.conf")
+    local declared = {}
+    for name in file:read("*a"):gmatch 'set %$(ws_[%w_]+) "";' do
+      declared[name] = true
+    end
+    file:close()
+    for name in pairs(Locations.settings) do
+      assert.is_true(declared[name], name)
+      declared[name] = nil
+    end
+    assert.are.same({}, declared)
+  end)
+end)
