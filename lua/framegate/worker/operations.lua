@@ -2,7 +2,6 @@
 -- payload, which is text if `args.is_text`, and returns a result that can travel as JSON.
 
 local Counters = require "framegate.telemetry.counters"
-local Drain = require "framegate.socket.drain"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Encoder = require "framegate.protocol.encoder"
 local Gc = require "framegate.runtime.gc"
@@ -151,11 +150,5 @@ end
 
 --- The facts of this worker.
 function Operations.describe_worker() return Stats.read() end
-
---- The gateway stops. Workers from before a reload were told to go then, and hear no more of it from nginx.
-function Operations.stop()
-  Drain.stop()
-  return { stopped = true }
-end
 
 return Operations
