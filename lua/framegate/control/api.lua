@@ -63,7 +63,11 @@ local function to_many(op, request, args)
     return text
   end
   args.except = request.query.except
-  return json(push:to_many(op, args, payload, text))
+  local counts, is_complete = push:to_many(op, args, payload, text)
+  if not is_complete then
+    return Problem.new(504, "a worker did not answer: what became of the frame there is not known", nil, counts)
+  end
+  return json(counts)
 end
 
 local function send(request)

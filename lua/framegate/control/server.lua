@@ -12,6 +12,7 @@ local Server = {}
 local MAX_BATCH = 1000
 
 local members
+local requests = 0 -- that are being carried out
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
@@ -156,6 +157,19 @@ function Server.guard()
   end
 end
 
+local function answer_of(method, path, headers, body)
+  local key = headers["idempotency-key"]
+  if type(key) ~= "string" or key == "" or method == "GET" then
+    return act(method, path, headers, body)
+  end
+  local fingerprint = ngx.md5(table.concat({ method, path, tostring(headers["content-type"]), body }, "\0"))
+  return Idempotency.once(key, fingerprint, function() return act(method, path, headers, body) end)
+end
+
+--- Whether a request is being carried out: it may need the other workers until its end.
+---@return boolean
+function Server.is_busy() return requests > 0 end
+
 --- Answers one request of the control API.
 function Server.run()
   local headers = ngx.req.get_headers(0)
@@ -173,12 +187,13 @@ function Server.run()
       )
     )
   end
-  local key = headers["idempotency-key"]
-  if type(key) ~= "string" or key == "" or method == "GET" then
-    return respond(act(method, path, headers, body))
+  requests = requests + 1
+  local ok, answer = xpcall(answer_of, debug.traceback, method, path, headers, body)
+  requests = requests - 1
+  if not ok then
+    error(answer, 0)
   end
-  local fingerprint = ngx.md5(table.concat({ method, path, tostring(headers["content-type"]), body }, "\0"))
-  return respond(Idempotency.once(key, fingerprint, function() return act(method, path, headers, body) end))
+  return respond(answer)
 end
 
 --- Answers what nginx refused before it got here.
