@@ -118,7 +118,7 @@ end
 --- The facts of one connection.
 function Operations:describe(args)
   local connection = self.registry:get(args.id)
-  return connection and { connection = ConnectionInfo.of(connection) } or GONE
+  return connection and { connection = ConnectionInfo.of(connection, args.has_query) } or GONE
 end
 
 -- A page of facts: in the order of ids, from the one after `args.after`, at most `args.limit`.
@@ -131,7 +131,7 @@ local function page(self, connections, args)
   end
   table.sort(ids)
   for i = 1, math.min(#ids, args.limit) do
-    facts[i] = ConnectionInfo.of(self.registry:get(ids[i]))
+    facts[i] = ConnectionInfo.of(self.registry:get(ids[i]), args.has_query)
   end
   return facts
 end
