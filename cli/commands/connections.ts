@@ -8,18 +8,27 @@ import { counted, table } from './table.ts'
 const PAGE = 1000
 const HEADINGS = 'ID,USER,ADDRESS,AGE,IDLE,FRAMES IN,OUT,BYTES IN,OUT,OUTBOX,PATH,TOPICS'.split(',')
 
-export type LimitOptions = GatewayOptions & { limit?: number }
+/** Which connections of a list are shown, and whether with the queries of their paths. */
+export type ListOptions = GatewayOptions & { limit?: number; showQuery?: boolean }
 
 type List = { connections: ConnectionInfo[]; count: number }
 
-export function withLimitOptions(command: Command): Command {
-  return withGatewayOptions(command.option('--limit <n>', 'at most this many', wholeNumber))
+export function withListOptions(command: Command): Command {
+  return withGatewayOptions(
+    command
+      .option('--limit <n>', 'at most this many', wholeNumber)
+      .option('--show-query', 'show paths with their queries, which may hold tokens'),
+  )
 }
 
 /** The first `limit` connections, or subscribers of a topic, and how many there are. */
-export async function gather(gateway: Gateway, limit = Infinity, topic?: string): Promise<List> {
+export async function gather(
+  gateway: Gateway,
+  { limit = Infinity, showQuery }: ListOptions,
+  topic?: string,
+): Promise<List> {
   const connections: ConnectionInfo[] = []
-  for await (const facts of gateway.everyConnection({ topic, limit: Math.min(PAGE, limit + 1) })) {
+  for await (const facts of gateway.everyConnection({ topic, limit: Math.min(PAGE, limit + 1), showQuery })) {
     if (connections.length === limit) return { connections, count: await countOf(gateway, topic) }
     connections.push(facts)
   }
@@ -63,7 +72,7 @@ const FIELDS: Record<string, (facts: ConnectionInfo) => string | number> = {
   'bytes-out': ({ bytes }) => bytes.out,
 }
 
-type Filter = { user?: string; topic?: string; path?: string; address?: string }
+type Filter = { user?: string; topic?: string; path?: string; address?: string; showQuery?: boolean }
 
 function fits({ user, path = '', address }: Filter, facts: ConnectionInfo): boolean {
   return (
@@ -84,11 +93,12 @@ function sorted(connections: ConnectionInfo[], field: string): ConnectionInfo[] 
 
 async function find(gateway: Gateway, filter: Filter): Promise<ConnectionInfo[]> {
   const found: ConnectionInfo[] = []
-  for await (const facts of gateway.everyConnection({ topic: filter.topic })) if (fits(filter, facts)) found.push(facts)
+  const { topic, showQuery } = filter
+  for await (const facts of gateway.everyConnection({ topic, showQuery })) if (fits(filter, facts)) found.push(facts)
   return found
 }
 
-export const connections = withLimitOptions(
+export const connections = withListOptions(
   new Command('connections')
     .summary('Lists open connections and their traffic.')
     .description(
@@ -102,11 +112,11 @@ export const connections = withLimitOptions(
     .addOption(
       new Option('--sort <field>', 'sort by a field; numbers from the largest down').choices(Object.keys(FIELDS)),
     ),
-).action(async (options: LimitOptions & Filter & { sort?: string }) => {
+).action(async (options: ListOptions & Filter & { sort?: string }) => {
   const { sort, limit, user, topic, path, address } = options
   const gateway = gatewayOf(options)
   if ([sort, user, topic, path, address].every((option) => option === undefined))
-    return show(options, await gather(gateway, limit), listing)
+    return show(options, await gather(gateway, options), listing)
   const found = await find(gateway, options)
   const list = sort === undefined ? found : sorted(found, sort)
   show(options, { connections: list.slice(0, limit), count: found.length }, listing)

@@ -1,6 +1,6 @@
 import { Argument, Command } from 'commander'
 import { notEmpty } from './arguments.ts'
-import { gather, type LimitOptions, listing, withLimitOptions } from './connections.ts'
+import { gather, type ListOptions, listing, withListOptions } from './connections.ts'
 import { type GatewayOptions, gatewayOf, withGatewayOptions } from './gateway.ts'
 import { show } from './output.ts'
 import { table } from './table.ts'
@@ -19,11 +19,11 @@ export const topics = withGatewayOptions(
   )
 })
 
-export const topic = withLimitOptions(
+export const topic = withListOptions(
   new Command('topic')
     .description('Lists the connections that subscribe to a topic.')
     .addArgument(new Argument('<name>', 'of the topic').argParser(notEmpty)),
-).action(async (name: string, options: LimitOptions) => {
-  const members = await gather(gatewayOf(options), options.limit, name)
+).action(async (name: string, options: ListOptions) => {
+  const members = await gather(gatewayOf(options), options, name)
   show(options, { topic: name, ...members }, listing)
 })

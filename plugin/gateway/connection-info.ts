@@ -11,6 +11,7 @@ export interface ConnectionInfo {
   id: string
   user?: string
   address: string
+  /** Of the handshake, in printable ASCII; without its query unless that was asked for. */
   path: string
   topics: string[]
   /** RFC 3339 */
@@ -51,6 +52,8 @@ export interface ClosedConnection {
 export interface Page {
   limit?: number | undefined
   cursor?: string | undefined
+  /** Shows paths with their queries, which may hold tokens. */
+  showQuery?: boolean | undefined
 }
 
 export interface ConnectionPage {

@@ -104,8 +104,8 @@ export class Gateway {
   }
 
   /** A page of connections, in the order of their ids: `limit` of them, by default 100 and at most 1,000. */
-  async connections({ limit, cursor }: Page = {}): Promise<ConnectionPage> {
-    return this.#get(withQuery('/connections', { limit, cursor }))
+  async connections(page: Page = {}): Promise<ConnectionPage> {
+    return this.#get(withQuery('/connections', parametersOf(page)))
   }
 
   /**
@@ -115,15 +115,17 @@ export class Gateway {
   async *everyConnection({
     topic,
     limit = 1000,
+    showQuery,
   }: {
-    topic?: string
+    topic?: string | undefined
     limit?: number
+    showQuery?: boolean | undefined
   } = {}): AsyncGenerator<ConnectionInfo, void, undefined> {
     let cursor: string | undefined
     do {
       const page: ConnectionPage = await (topic === undefined
-        ? this.connections({ limit, cursor })
-        : this.topic(topic, { limit, cursor }))
+        ? this.connections({ limit, cursor, showQuery })
+        : this.topic(topic, { limit, cursor, showQuery }))
       yield* page.connections
       cursor = page.cursor
     } while (cursor !== undefined)
@@ -140,8 +142,8 @@ export class Gateway {
   }
 
   /** A page of the subscribers of a topic, as in `connections`. */
-  async topic(name: string, { limit, cursor }: Page = {}): Promise<TopicPage> {
-    return this.#get(withQuery(pathOf('topics', name), { limit, cursor }))
+  async topic(name: string, page: Page = {}): Promise<TopicPage> {
+    return this.#get(withQuery(pathOf('topics', name), parametersOf(page)))
   }
 
   /** Subscribes a connection; rejects with 409 when it has MAX_TOPICS topics. */
@@ -191,6 +193,10 @@ function pathOf(...segments: string[]): string {
       return `/${encodeURIComponent(segment.toWellFormed())}`
     })
     .join('')
+}
+
+function parametersOf({ limit, cursor, showQuery }: Page): Record<string, string | number | undefined> {
+  return { limit, cursor, show: showQuery ? 'query' : undefined }
 }
 
 function withQuery(path: string, query: Record<string, string | number | undefined>): string {

@@ -15,6 +15,8 @@ const CODE = [
   'control/api',
   'control/access',
   'control/server',
+  'control/request',
+  'control/batch',
   'control/listing',
   'control/idempotency',
   'push/registry',

@@ -281,7 +281,7 @@ for (const level of ['error', 'warn', 'info']) {
     await walk(gateway, handler, controlPort, token)
     const log = gateway.log()
     const sockets = readFileSync(`${gateway.run}/sockets.log`, 'utf8')
-    assert.match(log, /the site gave no answer to POST \/page: it cannot be reached: 502/)
+    assert.match(log, /the site gave no answer to POST \/page: 502 \([^)]*\): it cannot be reached/)
     assert.match(
       log,
       /\[gateway\] [\w-]{32}: the answer to open cannot be carried out/,

@@ -65,7 +65,7 @@ test('facts of a connection, and of one that is gone', async (t) => {
     id,
     user: 'Jürgen',
     address: '127.0.0.1',
-    path: '/ws/in/news?user=J%C3%BCrgen',
+    path: '/ws/in/news',
     topics: ['news'],
     outbox: 0,
     frames: { in: 0, out: 1 },
@@ -176,18 +176,18 @@ test('what is too large, unknown or not taken', async (t) => {
     assertProblem(await ask(gateway, 'GET', path), 404, /openapi\.json/)
   }
   const taken: Array<[string, string]> = [
-    ['/connections', 'GET'],
-    [`/connections/${id}`, 'DELETE, GET, POST'],
-    ['/topics', 'GET'],
-    ['/topics/news', 'GET, POST'],
+    ['/connections', 'GET, HEAD'],
+    [`/connections/${id}`, 'DELETE, GET, HEAD, POST'],
+    ['/topics', 'GET, HEAD'],
+    ['/topics/news', 'GET, HEAD, POST'],
     [`/topics/news/connections/${id}`, 'DELETE, PUT'],
     ['/users/ann', 'POST'],
     ['/broadcast', 'POST'],
-    ['/healthz', 'GET'],
-    ['/status', 'GET'],
-    ['/metrics', 'GET'],
+    ['/healthz', 'GET, HEAD'],
+    ['/status', 'GET, HEAD'],
+    ['/metrics', 'GET, HEAD'],
     ['/batch', 'POST'],
-    ['/openapi.json', 'GET'],
+    ['/openapi.json', 'GET, HEAD'],
   ]
   for (const [path, allowed] of taken) {
     const answer = await ask(gateway, 'PATCH', path)

@@ -86,6 +86,23 @@ test('a worker killed in the middle: the others get everything, counts stay true
   ;[...left, ...fresh].forEach(({ client }) => client.socket.terminate())
 })
 
+test('a worker that stands still: a push to many is 504 with the counts of the others, not 200', async (t) => {
+  const gateway = await topicGateway(t, { env: { WORKERS: '2' } })
+  const all = await subscribers(gateway, 20)
+  const [held] = gateway.workers()
+  process.kill(held!, 'SIGSTOP')
+  // The kernel may wake the one that stands still for a connection, and another one for the next.
+  const pushes = Array.from({ length: 4 }, () => control(gateway, 'POST', '/topics/news', 'x'))
+  const { status, json } = await Promise.any(pushes)
+  process.kill(held!, 'SIGCONT')
+  await Promise.all(pushes)
+  assert.equal(status, 504)
+  assert.equal(json.detail, 'a worker did not answer: what became of the frame there is not known')
+  assert.ok(json.delivered > 0 && json.delivered < 20, `${json.delivered} delivered`)
+  for (const { client } of all) assert.equal(await client.next(), 'x')
+  all.forEach(({ client }) => client.socket.terminate())
+})
+
 test('a reload in the middle of pushing: nobody loses a frame, and sockets of old workers go on getting theirs', async (t) => {
   const gateway = await topicGateway(t)
   const old = await subscribers(gateway, 100)

@@ -94,7 +94,7 @@ async function checkMethods(gateway: Gateway): Promise<void> {
   for (const path of Object.keys(document.paths)) {
     const told = operations()
       .filter((operation) => operation.path === path)
-      .map(({ method }) => method)
+      .flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
       .sort()
     const { status, headers } = await ask(gateway, 'PATCH', path.replace(/\{\w+\}/g, 'x'))
     assert.equal(status, 405, path)
@@ -141,6 +141,7 @@ async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
   await check('/closes', 'GET', { query: '?limit=0' })
   for (const method of ['GET', 'POST', 'DELETE']) await check('/connections/{id}', method, { '{id}': 'gone' })
   await check('/connections/{id}', 'GET', { '{id}': id })
+  await check('/connections/{id}', 'GET', { '{id}': id, query: '?show=all' })
   await check('/connections/{id}', 'DELETE', { '{id}': id, query: '?code=1' })
   for (const body of ['frame', tooLarge, Buffer.from([255])]) {
     await check('/connections/{id}', 'POST', { '{id}': id, body })

@@ -11,7 +11,7 @@ local semaphore = require "ngx.semaphore"
 ---@field peers fun(self: BusDriver): table<string, any> those that can be reached now, by name; not to be changed
 ---@field send fun(self: BusDriver, peer: string, head: table, payload: string): boolean false when it cannot be reached; does not yield
 ---@field send_all fun(self: BusDriver, head: table, payload: string) to all peers; does not yield
----@field await_complete fun(self: BusDriver) waits, for a bounded time, until all who live can be reached
+---@field await_complete fun(self: BusDriver): boolean waits until all who live can be reached; false when it took too long
 ---@field is_complete fun(self: BusDriver): boolean whether all who live can be reached, as far as is known without waiting
 ---@field stop fun(self: BusDriver) ends, after what was given
 
@@ -37,6 +37,7 @@ function Bus.new(parts)
     drivers = parts.drivers,
     operations = parts.operations,
     calls = {}, -- requests that wait for results, by number
+    waiting = 0, -- requests that wait for peers or results
     last_call = 0,
     deferred = {}, -- what all others are told when they can be reached
   }, Bus)
@@ -103,9 +104,25 @@ local function await(self, call)
 end
 
 local function await_complete(self)
+  local is_complete = true
   for _, driver in ipairs(self.drivers) do
-    driver:await_complete()
+    is_complete = driver:await_complete() and is_complete
   end
+  return is_complete
+end
+
+local function finish(self, ok, ...)
+  self.waiting = self.waiting - 1
+  if not ok then
+    error((...), 0)
+  end
+  return ...
+end
+
+-- A request counts from its beginning, so that nobody ends the drivers while it waits for peers.
+local function count_while(self, run, ...)
+  self.waiting = self.waiting + 1
+  return finish(self, xpcall(run, debug.traceback, self, ...))
 end
 
 local function driver_of(self, peer)
@@ -116,25 +133,44 @@ local function driver_of(self, peer)
   end
 end
 
---- Asks every worker, this one among them. A worker that dies meanwhile gives no result.
----@param op string name of an operation
----@param args table
----@param payload string?
----@return table[] results
-function Bus:call_all(op, args, payload)
-  await_complete(self)
+local function call_all(self, op, args, payload)
+  local is_complete = await_complete(self)
   local call = new_call(self)
   local head = { op = op, args = args, call = call.number }
   for _, driver in ipairs(self.drivers) do
     for peer in pairs(driver:peers()) do
       expect(call, peer)
     end
-    driver:send_all(head, payload or "")
+    driver:send_all(head, payload)
   end
-  local own = operate(self, op, args, payload or "")
+  local own = operate(self, op, args, payload)
   local results = await(self, call)
   results[#results + 1] = own
-  return results
+  return results, is_complete and call.remaining == 0
+end
+
+--- Asks every worker, this one among them. A worker that dies meanwhile gives no result.
+---@param op string name of an operation
+---@param args table
+---@param payload string?
+---@return table[] results
+---@return boolean is_complete false when a worker could not be reached, or did not answer in time
+function Bus:call_all(op, args, payload) return count_while(self, call_all, op, args, payload or "") end
+
+local function call_one(self, name, op, args, payload)
+  local driver = driver_of(self, name)
+  if not driver then
+    await_complete(self)
+    driver = driver_of(self, name)
+  end
+  if not driver then
+    return nil, "gone"
+  end
+  local call = new_call(self)
+  expect(call, name)
+  driver:send(name, { op = op, args = args, call = call.number }, payload)
+  local result = await(self, call)[1]
+  return result, not result and (call.remaining > 0 and "timeout" or "gone") or nil
 end
 
 --- Asks one worker.
@@ -148,19 +184,7 @@ function Bus:call(name, op, args, payload)
   if name == self.name then
     return operate(self, op, args, payload or "")
   end
-  local driver = driver_of(self, name)
-  if not driver then
-    await_complete(self)
-    driver = driver_of(self, name)
-  end
-  if not driver then
-    return nil, "gone"
-  end
-  local call = new_call(self)
-  expect(call, name)
-  driver:send(name, { op = op, args = args, call = call.number }, payload or "")
-  local result = await(self, call)[1]
-  return result, not result and (call.remaining > 0 and "timeout" or "gone") or nil
+  return count_while(self, call_one, name, op, args, payload or "")
 end
 
 local function tell_others(self, head, payload)
@@ -207,7 +231,7 @@ end
 
 --- Whether somebody still waits for results, or something for peers.
 ---@return boolean
-function Bus:is_busy() return next(self.calls) ~= nil or self.telling.is_under_way == true end
+function Bus:is_busy() return self.waiting > 0 or self.telling.is_under_way == true end
 
 --- Ends all drivers.
 function Bus:stop()

@@ -76,7 +76,7 @@ local function read_loop(self, on_message)
     if not head or not payload then
       return "broken off"
     end
-    local ok, failure = xpcall(on_message, debug.traceback, self.name, cjson.decode(head), payload)
+    local ok, failure = xpcall(on_message, debug.traceback, cjson.decode(head), payload)
     if not ok then
       Log.error(nil, "what another worker asked for failed: ", failure)
     end
@@ -84,7 +84,7 @@ local function read_loop(self, on_message)
 end
 
 --- Serves the link until it breaks or is ended.
----@param on_message fun(name: string, head: table, payload: string) called for each message
+---@param on_message fun(head: table, payload: string) called for each message
 function Link:run(on_message)
   local reader = spawn(read_loop, self, on_message)
   local writer = spawn(write_loop, self)

@@ -50,11 +50,22 @@ function Members:worker() return self.name end
 ---@return integer
 function Members:generation() return self.dict:get("generation") end
 
+-- The last configuration of which a worker has run, and when it was loaded. Each has a key of its own, because a worker may
+-- join after the first of a later configuration.
+local function running(dict)
+  for configuration = dict:get("configurations"), 1, -1 do
+    local loaded = dict:get("running:" .. configuration)
+    if loaded then
+      return configuration, loaded
+    end
+  end
+end
+
 --- When the gateway started, and when the configuration that runs was loaded, in seconds since 1970.
 ---@return { started: number, loaded: number, configuration: integer }
 function Members:times()
-  local dict = self.dict
-  return { started = dict:get("started"), loaded = dict:get("loaded"), configuration = dict:get("running") }
+  local configuration, loaded = running(self.dict)
+  return { started = self.dict:get("started"), loaded = loaded, configuration = configuration }
 end
 
 --- How long the gateway has run.
@@ -120,11 +131,8 @@ function Members:join()
   local dict = self.dict
   self.name, self.place = Random.name(6), dict:incr("joined", 1)
   dict:set("worker:" .. self.pid(), self.name .. " " .. self.place)
+  dict:add("running:" .. self.own_configuration, ngx.now())
   announce_change(self)
-  if dict:get("running") ~= self.own_configuration then
-    dict:set("loaded", ngx.now())
-    dict:set("running", self.own_configuration)
-  end
 end
 
 --- Takes the workers that were killed off the list. `add` is atomic, so exactly one worker gets each name.
@@ -143,22 +151,15 @@ function Members:claim_dead()
   return names
 end
 
---- After a reload waits until the first worker of the new configuration runs, which nginx does not.
----@param seconds number at most
-function Members:await_successor(seconds)
-  local deadline = Clock.monotonic() + seconds
-  while
-    self.dict:get("configurations") ~= self.own_configuration
-    and self:is_last_configuration()
-    and Clock.monotonic() < deadline
-  do
-    ngx.sleep(0.02)
-  end
+--- Whether the master has loaded a later configuration of which no worker runs yet. nginx does not wait for the first one.
+---@return boolean
+function Members:is_successor_due()
+  return self.dict:get("configurations") ~= self.own_configuration and self:is_last_configuration()
 end
 
 --- Whether no worker runs a later configuration than this one.
 ---@return boolean
-function Members:is_last_configuration() return self.dict:get("running") == self.own_configuration end
+function Members:is_last_configuration() return running(self.dict) == self.own_configuration end
 
 --- This worker shuts down: it listens no more, and serves the sockets it has.
 function Members:begin_to_leave()
@@ -166,6 +167,13 @@ function Members:begin_to_leave()
   self.dict:set("leaving:" .. self.name, true)
   announce_change(self)
 end
+
+--- The gateway stops. nginx tells each worker to go once, so those from before a reload do not hear of it from nginx.
+function Members:announce_stop() self.dict:set("is_stopping", true) end
+
+--- Whether the gateway stops.
+---@return boolean
+function Members:is_stopping() return self.dict:get("is_stopping") == true end
 
 --- Whether this worker is shutting down.
 ---@return boolean

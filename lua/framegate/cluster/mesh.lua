@@ -1,59 +1,92 @@
 -- The workers of this node, each linked with each: the bus's driver within one machine. Workers reach one another over a
 -- loopback listener on which each of them has a socket of its own (reuseport): a dial ends at any of them, so a worker
 -- dials until everybody is reached. Of two workers the younger dials; one that is shutting down listens no more, so it
--- dials those it does not know. Who lives stands in members.lua; mesh_listener.lua takes the dials of others.
+-- dials those it does not know. Two that are both shutting down have a route over a third. Who lives stands in members.lua;
+-- dialer.lua dials, and mesh_listener.lua takes the dials of others.
 
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
+local Dialer = require "framegate.cluster.dialer"
 local Link = require "framegate.cluster.link"
-local Task = require "framegate.runtime.task"
+local Route = require "framegate.cluster.route"
 
 ---@class Mesh : BusDriver
 local Mesh = {}
 Mesh.__index = Mesh
 
-local DIAL_MS = 1000
-local COMPLETE_SECONDS = 2
+local COMPLETE_SECONDS = 5 -- that somebody waits until all are linked
 
--- Somebody was linked: whoever hears it looks whether it is its own part to dial.
+-- {op = "scan", args = {version}}: somebody came or went.
 local SCAN = "scan"
-local SCAN_HEAD = cjson.encode { op = SCAN, args = {} }
 
 ---@param parts { members: Members, port: integer }
 ---@return Mesh
 function Mesh.new(parts)
   local self = setmetatable({
     members = parts.members,
-    port = parts.port,
-    links = {}, -- by name of the other worker
+    links = {}, -- and routes, by name of the other worker
     known_version = nil, -- members:version() when last everybody was linked
+    heard_version = 0, -- the last of which links brought news, or were given some
     has_stopped = false,
   }, Mesh)
-  self.reconnecting = Task.new("linking the workers", function() self:dial_missing() end)
+  self.dialer = Dialer.new {
+    members = parts.members,
+    port = parts.port,
+    has_to_dial = function()
+      self:update_routes()
+      return self:missing().own > 0
+    end,
+    on_link = function(link) self:serve(link) end,
+  }
   return self
 end
 
-local function reconnect(self)
-  if not self.has_stopped then
-    self.reconnecting:begin()
-  end
+local function lose(self, name)
+  self.links[name], self.known_version = nil, nil
+  self.events.on_lost(name)
 end
 
 local function on_link_lost(self, link)
-  if self.links[link.name] == link then
-    self.links[link.name] = nil
-  end
-  self.known_version = nil
-  self.events.on_lost(link.name)
-  reconnect(self)
-end
-
-local function tell_others(self, new)
-  for _, link in pairs(self.links) do
-    if link ~= new then
-      link:send(SCAN_HEAD, "")
+  for name, other in pairs(self.links) do
+    if other == link or other.via == link then
+      lose(self, name)
     end
   end
+  self.dialer:look()
+end
+
+-- Each worker gives each piece of news on once.
+local function spread_news(self)
+  local version = self.members:version()
+  if version <= self.heard_version then
+    return
+  end
+  self.heard_version = version
+  self:send_all({ op = SCAN, args = { version = version } }, "")
+end
+
+local function on_news(self, version)
+  self.heard_version = math.max(self.heard_version, version)
+  self.dialer:look()
+end
+
+-- A message for this worker, or for one that cannot be linked with the worker that sent it.
+local function on_relay(self, link, relay, payload)
+  if relay.to ~= self.members:worker() then
+    local next_link = self.links[relay.to]
+    return next_link and next_link:send(cjson.encode { op = Route.RELAY, args = relay }, payload)
+  end
+  self.links[relay.from] = self.links[relay.from] or Route.new(relay.from, link, relay.to)
+  return self.events.on_message(relay.from, relay.head, payload)
+end
+
+local function on_message(self, link, head, payload)
+  if head.op == SCAN then
+    return on_news(self, head.args.version)
+  elseif head.op == Route.RELAY then
+    return on_relay(self, link, head.args, payload)
+  end
+  return self.events.on_message(link.name, head, payload)
 end
 
 --- Serves a link until it ends.
@@ -64,13 +97,8 @@ function Mesh:serve(link)
     return
   end
   self.links[link.name] = link
-  tell_others(self, link)
-  link:run(function(name, head, payload)
-    if head.op == SCAN then
-      return reconnect(self)
-    end
-    return self.events.on_message(name, head, payload)
-  end)
+  spread_news(self)
+  link:run(function(head, payload) return on_message(self, link, head, payload) end)
   on_link_lost(self, link)
 end
 
@@ -84,8 +112,9 @@ function Mesh:should_dial(other)
   return self.members:is_leaving() or other.joined_at < self.members:joined_at()
 end
 
--- How many are not linked, and how many of them this worker should dial.
-local function missing(self)
+--- How many workers that live are not linked, and how many of them this worker should dial.
+---@return { all: integer, own: integer }
+function Mesh:missing()
   local all, own = 0, 0
   for _, other in ipairs(self.members:others()) do
     if not self.links[other.name] and self.members:is_alive(other) then
@@ -93,7 +122,14 @@ local function missing(self)
       own = own + (self:should_dial(other) and 1 or 0)
     end
   end
-  return all, own
+  return { all = all, own = own }
+end
+
+--- Makes routes to those who cannot be linked, and forgets those of workers that have gone.
+function Mesh:update_routes()
+  for _, name in ipairs(Route.update(self.links, self.members)) do
+    lose(self, name)
+  end
 end
 
 --- Admits a worker that has dialled this one.
@@ -110,45 +146,11 @@ function Mesh:admit(caller, socket)
   return link
 end
 
--- nginx begins with the headers of a request; then the stream is the workers' own.
-local function greeting(members)
-  return ("GET / HTTP/1.1\r\nHost: mesh\r\n\r\n%s %s %d %d\n"):format(
-    members:secret(),
-    members:worker(),
-    members:joined_at(),
-    members:is_leaving() and 1 or 0
-  )
-end
-
-local function dial(_, self)
-  local socket = ngx.socket.tcp()
-  socket:settimeouts(DIAL_MS, DIAL_MS, DIAL_MS)
-  if not socket:connect("127.0.0.1", self.port) then
-    return
-  end
-  socket:send(greeting(self.members))
-  local word, name = (socket:receive("*l") or ""):match("^(%S+) (%S+)$")
-  if word ~= "welcome" then
-    return socket:close()
-  end
-  self:serve(Link.new(name, socket))
-end
-
---- Dials until this worker is linked with all whom it should dial.
----@private
-function Mesh:dial_missing()
-  local dials = 0
-  while not self.has_stopped and select(2, missing(self)) > 0 do
-    dials = dials + (ngx.timer.at(0, dial, self) and 1 or 0)
-    ngx.sleep(dials < 100 and 0.005 or 0.1)
-  end
-end
-
 --- Begins to link this worker with the others.
 ---@param events BusEvents
 function Mesh:start(events)
   self.events = events
-  reconnect(self)
+  self.dialer:start()
 end
 
 ---@return table<string, Link> by name of the other worker
@@ -172,23 +174,22 @@ function Mesh:send_all(head, payload)
   end
 end
 
---- Waits until everybody who lives is linked, for 2 s at most: a push right after a start or a crash reaches all.
+--- Waits until everybody who lives is linked: a push right after a start or a crash reaches all.
+---@return boolean is_complete false when somebody was not linked within 5 s
 function Mesh:await_complete()
-  local version = self.members:version()
-  if version == self.known_version then
-    return
-  end
   local deadline = Clock.monotonic() + COMPLETE_SECONDS
-  while true do
-    local count = missing(self)
-    if count == 0 or Clock.monotonic() > deadline then
-      self.known_version = count == 0 and version or nil
-      return
+  while not self:is_complete() do
+    local version = self.members:version()
+    if self:missing().all == 0 then
+      self.known_version = version
+    elseif self.has_stopped or Clock.monotonic() > deadline then
+      return false
+    else
+      self.dialer:look()
+      ngx.sleep(0.005)
     end
-    reconnect(self)
-    ngx.sleep(0.005)
-    version = self.members:version()
   end
+  return true
 end
 
 ---@return boolean
@@ -197,12 +198,17 @@ function Mesh:is_complete() return self.members:version() == self.known_version 
 --- The worker is shutting down: from now on it dials all whom it does not know.
 function Mesh:begin_to_leave()
   self.members:begin_to_leave()
-  reconnect(self)
+  self.dialer:look()
 end
+
+--- Whether somebody listens for links (Dialer:has_listener).
+---@return boolean
+function Mesh:has_listener() return self.dialer:has_listener() end
 
 --- The worker has nothing left to do: links would keep it alive.
 function Mesh:stop()
   self.has_stopped = true
+  self.dialer:stop()
   for _, link in pairs(self.links) do
     link:stop()
   end
@@ -215,7 +221,7 @@ function Mesh:state()
   for _ in pairs(self.links) do
     linked = linked + 1
   end
-  return { linked = linked, missing = (missing(self)) }
+  return { linked = linked, missing = self:missing().all }
 end
 
 return Mesh

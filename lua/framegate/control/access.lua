@@ -16,10 +16,16 @@ local DIALOG = 'Basic realm="framegate", charset="UTF-8"'
 
 local function is_token(text) return text ~= nil and Secret.is_same(text, Config.CONTROL_TOKEN) end
 
-local function is_bearer(authorization) return is_token(authorization:match("^[Bb]earer%s+(%S+)$")) end
+-- The name of a scheme may be written in any case (RFC 9110 section 11.1).
+local function credentials(authorization, scheme)
+  local name, value = authorization:match("^(%a+) +(%S+)$")
+  return name and name:lower() == scheme and value or nil
+end
+
+local function is_bearer(authorization) return is_token(credentials(authorization, "bearer")) end
 
 local function is_basic(authorization)
-  local pair = ngx.decode_base64(authorization:match("^[Bb]asic%s+(%S+)$") or "")
+  local pair = ngx.decode_base64(credentials(authorization, "basic") or "")
   return is_token(pair and pair:match("^[^:]*:(.*)$"))
 end
 

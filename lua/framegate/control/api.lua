@@ -63,7 +63,11 @@ local function to_many(op, request, args)
     return text
   end
   args.except = request.query.except
-  return json(push:to_many(op, args, payload, text))
+  local counts, is_complete = push:to_many(op, args, payload, text)
+  if not is_complete then
+    return Problem.new(504, "a worker did not answer: what became of the frame there is not known", nil, counts)
+  end
+  return json(counts)
 end
 
 local function send(request)
@@ -86,7 +90,11 @@ local function send(request)
 end
 
 local function describe(request)
-  local result, err = push:ask(request.segments[2], "describe", {})
+  local has_query, problem = Listing.shows_query(request)
+  if problem then
+    return problem
+  end
+  local result, err = push:ask(request.segments[2], "describe", { has_query = has_query })
   return result and Listing.answer(Listing.facts(result.connection)) or gone(err)
 end
 
@@ -163,6 +171,21 @@ local function fits(pattern, segments)
   return true
 end
 
+--- A method that a resource does not take. Where it takes GET it takes HEAD.
+---@param methods string[] that it takes
+---@return table problem
+function Api.not_allowed(methods)
+  for _, method in ipairs(methods) do
+    if method == "GET" then
+      methods[#methods + 1] = "HEAD"
+      break
+    end
+  end
+  table.sort(methods)
+  local list = table.concat(methods, ", ")
+  return Problem.new(405, "this resource takes " .. list, { ["Allow"] = list })
+end
+
 --- Carries out one request.
 ---@param request { method: string, segments: string[], query: table, payload: string, content_type: string? }
 ---@return { status: integer, body: string, type: string?, headers: table? }
@@ -177,12 +200,7 @@ function Api.handle(request)
       for method in pairs(resource) do
         methods[#methods + 1] = type(method) == "string" and method or nil
       end
-      table.sort(methods)
-      return Problem.new(
-        405,
-        "this resource takes " .. table.concat(methods, ", "),
-        { ["Allow"] = table.concat(methods, ", ") }
-      )
+      return Api.not_allowed(methods)
     end
   end
   return Problem.new(404, "no such resource: see /openapi.json")

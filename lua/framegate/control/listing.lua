@@ -50,6 +50,28 @@ local function limit_of(request)
   return limit
 end
 
+--- Whether a request asks for paths with their queries, which may hold tokens.
+---@param request { query: table<string, string> }
+---@return boolean? has_query
+---@return table? problem
+function Listing.shows_query(request)
+  local show = request.query.show
+  if show ~= nil and show ~= "query" then
+    return nil, Problem.new(400, "show is query")
+  end
+  return show == "query"
+end
+
+-- What a request for a page asks of the workers. One more than asked for tells whether there is a next page.
+local function page_of(request)
+  local limit, problem = limit_of(request)
+  local has_query, show_problem = Listing.shows_query(request)
+  if problem or show_problem then
+    return nil, problem or show_problem
+  end
+  return { after = request.query.cursor or "", limit = limit + 1, has_query = has_query }
+end
+
 local function by_id(a, b) return a.id < b.id end
 
 local function first_of(results, limit)
@@ -68,21 +90,16 @@ local function first_of(results, limit)
   return all, count, has_more
 end
 
+local function write_page(results, limit, facts)
+  local connections, count, has_more = first_of(results, limit)
+  facts.count, facts.cursor = count, has_more and connections[limit].id or nil
+  return Listing.answer(Json.object(facts, { { "connections", Json.array(connections, Listing.facts) } }))
+end
+
 --- GET /connections
 function Listing.list(request)
-  local limit, problem = limit_of(request)
-  if not limit then
-    return problem
-  end
-  -- One more than asked for tells whether there is a next page.
-  local results = bus:call_all("list", { after = request.query.cursor or "", limit = limit + 1 })
-  local connections, count, has_more = first_of(results, limit)
-  return Listing.answer(
-    Json.object(
-      { count = count, cursor = has_more and connections[limit].id or nil },
-      { { "connections", Json.array(connections, Listing.facts) } }
-    )
-  )
+  local page, problem = page_of(request)
+  return problem or write_page(bus:call_all("list", page), page.limit - 1, {})
 end
 
 local function as_written(json) return json end
@@ -116,18 +133,12 @@ end
 --- GET /topics/{topic}
 function Listing.describe_topic(request)
   local topic, problem = Listing.topic_of(request)
-  local limit, limit_problem = limit_of(request)
-  if not topic or not limit then
-    return problem or limit_problem
+  local page, page_problem = page_of(request)
+  if not topic or not page then
+    return problem or page_problem
   end
-  local results = bus:call_all("list_topic", { topic = topic, after = request.query.cursor or "", limit = limit + 1 })
-  local connections, count, has_more = first_of(results, limit)
-  return Listing.answer(
-    Json.object(
-      { topic = topic, count = count, cursor = has_more and connections[limit].id or nil },
-      { { "connections", Json.array(connections, Listing.facts) } }
-    )
-  )
+  page.topic = topic
+  return write_page(bus:call_all("list_topic", page), page.limit - 1, { topic = topic })
 end
 
 return Listing

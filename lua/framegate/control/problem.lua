@@ -8,11 +8,16 @@ local Problem = {}
 ---@param status integer
 ---@param detail string what was expected, or what became of it
 ---@param headers table<string, string>? of the answer
+---@param more table<string, any>? further members (RFC 9457 section 3.2)
 ---@return { status: integer, body: string, type: string, headers: table? }
-function Problem.new(status, detail, headers)
+function Problem.new(status, detail, headers, more)
+  local members = { type = "about:blank", title = HttpStatus.name(status), status = status, detail = detail }
+  for name, value in pairs(more or {}) do
+    members[name] = value
+  end
   return {
     status = status,
-    body = cjson.encode { type = "about:blank", title = HttpStatus.name(status), status = status, detail = detail },
+    body = cjson.encode(members),
     type = "application/problem+json",
     headers = headers,
   }

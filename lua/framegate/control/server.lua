@@ -1,17 +1,19 @@
 -- The HTTP side of the control API: who may ask, what was asked, and the answer. api.lua carries it out.
 
-local cjson = require "cjson.safe"
 local Config = require "framegate.config"
 local Api = require "framegate.control.api"
 local Access = require "framegate.control.access"
+local Batch = require "framegate.control.batch"
 local Idempotency = require "framegate.control.idempotency"
+local Log = require "framegate.runtime.log"
 local Problem = require "framegate.control.problem"
+local Request = require "framegate.control.request"
+local Utf8 = require "framegate.protocol.utf8"
 
 local Server = {}
 
-local MAX_BATCH = 1000
-
 local members
+local requests = 0 -- that are being carried out
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
@@ -36,77 +38,17 @@ local function read_body()
   return body
 end
 
-local function segments_of(path)
-  local segments = {}
-  for segment in path:gsub("%?.*$", ""):gmatch("/([^/]*)") do
-    segments[#segments + 1] = ngx.unescape_uri((segment:gsub("%+", "%%2B")))
-  end
-  if segments[#segments] == "" then
-    segments[#segments] = nil
-  end
-  return segments
-end
-
-local function query_of(path)
-  local query = ngx.decode_args(path:match("%?(.*)$") or "", 100)
-  for name, value in pairs(query) do
-    if type(value) == "table" then
-      return nil, Problem.new(400, "the parameter " .. name .. " may be given once")
-    end
-    query[name] = value == true and "" or value
-  end
-  return query
-end
-
 local function respond(answer)
   ngx.status = answer.status
   for name, value in pairs(answer.headers or {}) do
     ngx.header[name] = value
   end
   if answer.type then
+    local body = Utf8.scrub(answer.body) -- JSON is UTF-8 (RFC 8259 section 8.1), whatever names strangers chose
     ngx.header["Content-Type"] = answer.type
-    ngx.header["Content-Length"] = #answer.body + 1
-    ngx.print(answer.body, "\n")
+    ngx.header["Content-Length"] = #body + 1
+    ngx.print(body, "\n") -- not to HEAD: nginx leaves it out
   end
-end
-
--- One element of a batch: {"method","path","text" or "base64"}.
-local function element(entry)
-  if type(entry) ~= "table" or type(entry.path) ~= "string" or entry.path:sub(1, 1) ~= "/" then
-    return Problem.new(400, 'an element of a batch is {"method","path","text" or "base64"}')
-  end
-  local payload = entry.text or ""
-  if entry.base64 ~= nil then
-    payload = type(entry.base64) == "string" and ngx.decode_base64(entry.base64)
-  end
-  if type(payload) ~= "string" or type(entry.method or "") ~= "string" then
-    return Problem.new(400, "text is a string, base64 a string in base64, method a string")
-  end
-  local query, problem = query_of(entry.path)
-  return problem
-    or Api.handle {
-      method = entry.method or "POST",
-      segments = segments_of(entry.path),
-      query = query,
-      payload = payload,
-      content_type = entry.base64 and "application/octet-stream" or "text/plain",
-    }
-end
-
-local function batch(body)
-  local entries = cjson.decode(body)
-  if type(entries) ~= "table" or not body:find("^%s*%[") then
-    return Problem.new(400, 'a batch is a JSON array of {"method","path","text" or "base64"}')
-  end
-  if #entries > MAX_BATCH then
-    return Problem.new(413, ("a batch has at most %d elements"):format(MAX_BATCH))
-  end
-  local answers = {}
-  for i, entry in ipairs(entries) do
-    local answer = element(entry)
-    answers[i] = { status = answer.status, body = answer.body ~= "" and cjson.decode(answer.body) or nil }
-  end
-  return { status = 200, body = #answers > 0 and cjson.encode(answers) or "[]", type = "application/json" }
 end
 
 local function openapi()
@@ -117,26 +59,20 @@ local function openapi()
 end
 
 -- What Api.handle does not know: a request of requests, and the description of all.
-local OWN = { ["/batch"] = { "POST", batch }, ["/openapi.json"] = { "GET", openapi } }
+local OWN = { ["/batch"] = { "POST", Batch.run }, ["/openapi.json"] = { "GET", openapi } }
 
-local function act(method, path, headers, body)
-  local segments, own = segments_of(path), OWN[path:match("^[^?]*")]
-  if own and method ~= own[1] then
-    return Problem.new(405, "this resource takes " .. own[1], { ["Allow"] = own[1] })
+---@param asked { method: string, path: string, payload: string, content_type: string? }
+---@param kept table? of a batch that is repeated
+local function act(asked, kept)
+  local request, problem = Request.read(asked)
+  if not request then
+    return problem
   end
-  if own then
-    return own[2](body)
+  local own = OWN[asked.path:match("^[^?]*")]
+  if own and request.method ~= own[1] then
+    return Api.not_allowed { own[1] }
   end
-  local query, problem = query_of(path)
-  local content_type = headers["content-type"]
-  return problem
-    or Api.handle {
-      method = method,
-      segments = segments,
-      query = query,
-      payload = body,
-      content_type = type(content_type) == "table" and content_type[1] or content_type,
-    }
+  return own and own[2](request.payload, kept) or Api.handle(request)
 end
 
 local function refusal(headers)
@@ -156,14 +92,37 @@ function Server.guard()
   end
 end
 
---- Answers one request of the control API.
-function Server.run()
+local function answer_of(asked, key)
+  if type(key) ~= "string" or key == "" or Request.is_read(asked.method) then
+    return act(asked)
+  end
+  local is_batch = asked.path:match("^[^?]*") == "/batch"
+  return Idempotency.once(key, {
+    fingerprint = ngx.md5_bin(
+      table.concat({ asked.method, asked.path, asked.content_type or "", asked.payload }, "\0")
+    ),
+    parts = is_batch and Batch.estimate(asked.payload) or 0,
+    act = function(kept) return act(asked, kept) end,
+  })
+end
+
+--- Whether a request is being carried out: it may need the other workers until its end.
+---@return boolean
+function Server.is_busy() return requests > 0 end
+
+local function run()
   local headers = ngx.req.get_headers(0)
   local refused = refusal(headers)
   if refused then
     return respond(refused)
   end
-  local method, path, body = ngx.req.get_method(), ngx.var.request_uri, read_body()
+  local content_type = headers["content-type"]
+  local asked = {
+    method = ngx.req.get_method(),
+    path = ngx.var.request_uri,
+    payload = read_body(),
+    content_type = type(content_type) == "table" and content_type[1] or content_type,
+  }
   if members:has_left() then
     return respond(
       Problem.new(
@@ -173,13 +132,17 @@ function Server.run()
       )
     )
   end
-  local key = headers["idempotency-key"]
-  if type(key) ~= "string" or key == "" or method == "GET" then
-    return respond(act(method, path, headers, body))
+  requests = requests + 1
+  local ok, answer = xpcall(answer_of, debug.traceback, asked, headers["idempotency-key"])
+  requests = requests - 1
+  if not ok then
+    error(answer, 0)
   end
-  local fingerprint = ngx.md5(table.concat({ method, path, tostring(headers["content-type"]), body }, "\0"))
-  return respond(Idempotency.once(key, fingerprint, function() return act(method, path, headers, body) end))
+  return respond(answer)
 end
+
+--- Answers one request of the control API.
+Server.run = Log.guarded("a request of the control API", run)
 
 --- Answers what nginx refused before it got here.
 function Server.problem()

@@ -9,6 +9,8 @@ local words = ffi.typeof("const uint32_t *")
 
 local Utf8 = {}
 
+local REPLACEMENT = "\239\191\189" -- U+FFFD
+
 --- A text that is complete so far. Every other state but INVALID waits for more bytes.
 local COMPLETE = 0
 local INVALID = 1
@@ -76,5 +78,29 @@ end
 ---@param text string
 ---@return boolean
 function Utf8.is_valid(text) return Utf8.validate(COMPLETE, ffi.cast("const uint8_t *", text), #text) == COMPLETE end
+
+-- A character, or a byte that begins none.
+local function scrub(sequence)
+  local clean, first = {}, 1
+  while first <= #sequence do
+    local last = math.min(first + 3, #sequence)
+    while last >= first and not Utf8.is_valid(sequence:sub(first, last)) do
+      last = last - 1
+    end
+    clean[#clean + 1] = last >= first and sequence:sub(first, last) or REPLACEMENT
+    first = math.max(last, first) + 1
+  end
+  return table.concat(clean)
+end
+
+--- A text with U+FFFD in place of every byte that is not valid.
+---@param text string
+---@return string
+function Utf8.scrub(text)
+  if Utf8.is_valid(text) then
+    return text
+  end
+  return (text:gsub("[\128-\255]+", scrub))
+end
 
 return Utf8

@@ -69,11 +69,13 @@ end
 ---@param args { topic: string?, user: string?, except: string? } gets `is_text`
 ---@param payload string
 ---@param is_text boolean
----@return { delivered: integer, dropped: integer } over all workers
+---@return { delivered: integer, dropped: integer } counts over all workers
+---@return boolean is_complete false when a worker did not answer: it may have sockets that are not counted
 function Push:to_many(op, args, payload, is_text)
   Counters.count(REQUESTED[KINDS[op]])
   args.is_text = is_text
-  return sum(self.bus:call_all(op, args, payload))
+  local results, is_complete = self.bus:call_all(op, args, payload)
+  return sum(results), is_complete
 end
 
 --- A message to a topic from an answer of the handler: nobody waits for the counts.

@@ -1,6 +1,7 @@
 -- Public description of a connection: nothing of it is secret.
 
 local Clock = require "framegate.runtime.clock"
+local SocketLog = require "framegate.telemetry.socket_log"
 
 local ConnectionInfo = {}
 
@@ -9,11 +10,17 @@ local ConnectionInfo = {}
 ---@return string
 function ConnectionInfo.address(connection) return connection.handshake:match("\r\nx%-forwarded%-for: ([^\r]*)") end
 
+-- A query may hold what a token is: it is shown to those who ask for it.
+local function path_of(connection, has_query)
+  return has_query and SocketLog.printable(connection.path) or SocketLog.path(connection.path)
+end
+
 --- For the control API: times in seconds, `opened` as RFC 3339 has it, `outbox` in bytes, `bytes` those of payload. `topics`
 --- that are none may turn into an empty object on their way between workers: Json.array knows how to write them.
 ---@param connection Connection
+---@param has_query boolean? whether the path has its query
 ---@return table
-function ConnectionInfo.of(connection)
+function ConnectionInfo.of(connection, has_query)
   local topics = {}
   for i, topic in ipairs(connection.topics or {}) do
     topics[i] = topic
@@ -24,7 +31,7 @@ function ConnectionInfo.of(connection)
     id = connection.id,
     user = connection.user,
     address = ConnectionInfo.address(connection),
-    path = connection.path,
+    path = path_of(connection, has_query),
     topics = topics,
     opened = Clock.format(connection.opened),
     age = math.floor(now - connection.opened_at),

@@ -75,13 +75,17 @@ local function put(line)
   return is_written
 end
 
---- The path of a request as it may be shown: without its query, in printable ASCII.
+--- A path in printable ASCII: other bytes are percent-encoded.
 ---@param uri string as it was sent
 ---@return string
-function SocketLog.path(uri)
-  local path = uri:match("^[^?]*"):gsub("[^\33-\126]", function(byte) return ("%%%02X"):format(byte:byte()) end)
-  return path:sub(1, MAX_PATH)
+function SocketLog.printable(uri)
+  return (uri:gsub("[^\33-\126]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
+
+--- The path of a request as it may be shown: without its query, in printable ASCII, at most 1024 bytes.
+---@param uri string as it was sent
+---@return string
+function SocketLog.path(uri) return SocketLog.printable(uri:match("^[^?]*")):sub(1, MAX_PATH) end
 
 --- Whether lines are wanted.
 ---@return boolean

@@ -2,7 +2,6 @@
 -- payload, which is text if `args.is_text`, and returns a result that can travel as JSON.
 
 local Counters = require "framegate.telemetry.counters"
-local Drain = require "framegate.socket.drain"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Encoder = require "framegate.protocol.encoder"
 local Gc = require "framegate.runtime.gc"
@@ -119,7 +118,7 @@ end
 --- The facts of one connection.
 function Operations:describe(args)
   local connection = self.registry:get(args.id)
-  return connection and { connection = ConnectionInfo.of(connection) } or GONE
+  return connection and { connection = ConnectionInfo.of(connection, args.has_query) } or GONE
 end
 
 -- A page of facts: in the order of ids, from the one after `args.after`, at most `args.limit`.
@@ -132,7 +131,7 @@ local function page(self, connections, args)
   end
   table.sort(ids)
   for i = 1, math.min(#ids, args.limit) do
-    facts[i] = ConnectionInfo.of(self.registry:get(ids[i]))
+    facts[i] = ConnectionInfo.of(self.registry:get(ids[i]), args.has_query)
   end
   return facts
 end
@@ -151,11 +150,5 @@ end
 
 --- The facts of this worker.
 function Operations.describe_worker() return Stats.read() end
-
---- The gateway stops. Workers from before a reload were told to go then, and hear no more of it from nginx.
-function Operations.stop()
-  Drain.stop()
-  return { stopped = true }
-end
 
 return Operations

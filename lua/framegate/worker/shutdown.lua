@@ -6,28 +6,51 @@ local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
+local Server = require "framegate.control.server"
+local semaphore = require "ngx.semaphore"
 
 local Shutdown = {}
 
-local SUCCESSOR_SECONDS = 5
+local STEP_SECONDS = 0.05
+local LOOK_SECONDS = 0.25 -- between two looks whether the gateway stops
 
 local members, mesh, bus, registry, dispatch, lanes, flusher
+local retired -- has a resource when this worker has nothing left to do
 
--- A reload has started younger workers, with a later configuration; a stop has not.
+-- A reload starts workers with a later configuration, and one of them may take its time. When a configuration was loaded
+-- and could not be used, none comes; a stop is told from that by nobody listening any more.
+local function await_successor()
+  while members:is_successor_due() and mesh:has_listener() do
+    ngx.sleep(STEP_SECONDS)
+  end
+end
+
+local function await_stop()
+  while not members:has_left() and not members:is_stopping() do
+    retired:wait(LOOK_SECONDS)
+  end
+  if members:is_stopping() then
+    Drain.stop()
+  end
+end
+
 local function close_sockets()
   if members:is_last_configuration() then
-    bus:call_all("stop", {})
-  elseif Config.DRAIN_SECONDS > 0 then
+    members:announce_stop()
+    return Drain.stop()
+  end
+  if Config.DRAIN_SECONDS > 0 then
     Drain.begin(
       { code = CloseCode.SERVICE_RESTART, text = "the gateway was reloaded", cause = "reload" },
       Config.DRAIN_SECONDS
     )
   end
+  ngx.timer.at(0, await_stop)
 end
 
 -- A request of the control API may still wait for the other workers.
 local function end_links()
-  while bus:is_busy() do
+  while bus:is_busy() or Server.is_busy() do
     ngx.sleep(0.02)
   end
   bus:stop()
@@ -53,6 +76,7 @@ function Shutdown.on_idle()
     return give_memory_back()
   end
   members:retire()
+  retired:post()
   lanes:close()
   Threads.stop()
   ngx.timer.at(0, end_links)
@@ -63,6 +87,7 @@ end
 function Shutdown.wire(worker)
   members, mesh, bus, registry = worker.members, worker.mesh, worker.bus, worker.registry
   dispatch, lanes, flusher = worker.dispatch, worker.lanes, worker.flusher
+  retired = semaphore.new()
 end
 
 --- Begins to watch, in a worker. A timer far in the future fires early, with `premature`, when nginx tells the worker to exit.
@@ -71,7 +96,7 @@ function Shutdown.watch()
     -- nginx 1.22 runs this outside its event loop; a thread that a semaphore wakes here would sleep until the next event.
     ngx.sleep(0.001)
     mesh:begin_to_leave()
-    members:await_successor(SUCCESSOR_SECONDS)
+    await_successor()
     close_sockets()
     dispatch:check_idle()
   end)

@@ -1,3 +1,4 @@
+local cjson = require "cjson.safe"
 local Stub = require "support.ngx"
 local Loop = require "support.event_loop"
 local Mesh = require "framegate.cluster.mesh"
@@ -18,6 +19,7 @@ describe("the mesh", function()
 
   local function mesh()
     local members = {
+      worker = function() return "own" end,
       joined_at = function() return own.joined_at end,
       is_leaving = function() return own.is_leaving end,
       version = function() return own.version end,
@@ -64,6 +66,27 @@ describe("the mesh", function()
     assert.are.same({ linked = 1, missing = 0 }, made:state())
   end)
 
+  it("reaches a worker over a third when both are shutting down, and loses it when it has gone", function()
+    local made, lost, relayed = mesh(), {}, {}
+    made.events = { on_lost = function(name) lost[#lost + 1] = name end }
+    others = { other("older", 4, true), other("serving", 6) }
+    made.links.serving = { name = "serving", send = function(_, head, payload) relayed = { head, payload } end }
+    made:update_routes()
+    assert.is_nil(made.links.older, "it may dial this one, which still listens")
+    own.is_leaving = true
+    made:update_routes()
+    made:send("older", { op = "greet", args = { word = "hi" } }, "frame")
+    assert.are.same({
+      op = "relay",
+      args = { to = "older", from = "own", head = { op = "greet", args = { word = "hi" } } },
+    }, cjson.decode(relayed[1]))
+    assert.are.equal("frame", relayed[2])
+    others = { other("serving", 6) }
+    made:update_routes()
+    assert.are.same({ "older" }, lost)
+    assert.is_nil(made.links.older)
+  end)
+
   it("waits for whoever is missing, but not for ever", function()
     local made = mesh()
     others = { other("younger", 6) }
@@ -75,7 +98,7 @@ describe("the mesh", function()
     Loop.run(1)
     assert.is_nil(waited)
     Loop.run(10)
-    assert.is_near(2, waited, 0.01)
+    assert.is_near(5, waited, 0.01)
     assert.is_false(made:is_complete())
     assert.are.same({ linked = 0, missing = 1 }, made:state())
   end)

@@ -289,3 +289,20 @@ describe("four bytes at a time", function()
     end
   end)
 end)
+
+describe("a text that is scrubbed", function()
+  it("stays as it is when it is valid", function()
+    for _, text in ipairs { "", "abc", "Zo\195\171 \240\159\142\137", ("\226\130\172"):rep(100) } do
+      assert.are.equal(text, Utf8.scrub(text))
+    end
+  end)
+
+  it("has U+FFFD for each byte that is not", function()
+    local function scrubbed(text) return (Utf8.scrub(text):gsub("\239\191\189", "?")) end
+    assert.are.equal("a?b", scrubbed "a\255b")
+    assert.are.equal("Zo\195\171??x", scrubbed "Zo\195\171\128\226x")
+    assert.are.equal("??", scrubbed "\192\175")
+    assert.are.equal("???", scrubbed "\237\160\128")
+    assert.are.equal("\195\171?", scrubbed "\195\171\195")
+  end)
+end)

@@ -1,20 +1,19 @@
--- A shared dictionary of ngx_lua (lua-nginx-module, "ngx.shared.DICT") for specs: it has room for everything, and keys that
--- expire do so by the clock of support/ngx.lua.
+-- A shared dictionary of ngx_lua (lua-nginx-module, "ngx.shared.DICT") for specs. Keys expire by the clock of support/ngx.lua.
+-- The safe functions throw nothing out, and what has expired takes room until it is flushed.
 
 local Stub = require "support.ngx"
 
 local Dictionary = {}
 Dictionary.__index = Dictionary
 
+---@param capacity integer? bytes of keys and values that the safe functions fill
 ---@return table
-function Dictionary.new() return setmetatable({ values = {} }, Dictionary) end
+function Dictionary.new(capacity) return setmetatable({ values = {}, capacity = capacity or math.huge }, Dictionary) end
 
 local function live(self, key)
   local entry = self.values[key]
-  if entry and entry.expires and entry.expires <= Stub.now then
-    self.values[key], entry = nil, nil
-  end
-  return entry
+  local has_expired = entry and entry.expires and entry.expires <= Stub.now
+  return not has_expired and entry or nil
 end
 
 function Dictionary:get(key)
@@ -34,6 +33,34 @@ function Dictionary:add(key, value, seconds)
     return false, "exists"
   end
   return self:set(key, value, seconds)
+end
+
+local function used(self, but)
+  local bytes = 0
+  for key, entry in pairs(self.values) do
+    bytes = bytes + (key ~= but and #key + #entry.value or 0)
+  end
+  return bytes
+end
+
+function Dictionary:safe_set(key, value, seconds)
+  if used(self, key) + #key + #value > self.capacity then
+    return nil, "no memory"
+  end
+  return self:set(key, value, seconds)
+end
+
+function Dictionary:safe_add(key, value, seconds)
+  if live(self, key) then
+    return false, "exists"
+  end
+  return self:safe_set(key, value, seconds)
+end
+
+function Dictionary:flush_expired()
+  for key in pairs(self.values) do
+    self.values[key] = live(self, key)
+  end
 end
 
 function Dictionary:incr(key, by, init)

@@ -1,0 +1,150 @@
+-- Links this worker with those that it should dial, in a thread that lives as long as the worker. A dial ends at any worker
+-- that listens, so it takes several until all are reached.
+--
+-- Who joins while this worker is shutting down cannot dial it. Links bring the news, but this worker may have none; so it looks
+-- itself, often for a while after somebody came or went.
+
+local Clock = require "framegate.runtime.clock"
+local Link = require "framegate.cluster.link"
+local Log = require "framegate.runtime.log"
+local Threads = require "framegate.runtime.threads"
+local semaphore = require "ngx.semaphore"
+
+---@class Dialer
+local Dialer = {}
+Dialer.__index = Dialer
+
+local DIAL_MS = 1000
+local DIALS_AT_ONCE = 4 -- more than one, because the kernel may give one to a worker that stands still
+local DIAL_PATIENCE = 0.02 -- seconds until the next is begun beside it
+local MAX_BACKOFF = 0.1 -- seconds between dials that reach nobody new
+local LOOK_SECONDS, RECENT_LOOK_SECONDS, RECENT_SECONDS = 1, 0.05, 10
+
+---@param parts { members: Members, port: integer, has_to_dial: (fun(): boolean), on_link: fun(link: Link) } `on_link` serves the link
+---@return Dialer
+function Dialer.new(parts)
+  return setmetatable({
+    members = parts.members,
+    port = parts.port,
+    has_to_dial = parts.has_to_dial,
+    on_link = parts.on_link,
+    changed_at = 0,
+    dials = 0, -- under way
+    vain_dials = 0, -- since somebody was linked
+    awaited = semaphore.new(),
+    has_stopped = false,
+  }, Dialer)
+end
+
+local function wake(self)
+  if self.awaited:count() < 0 then
+    self.awaited:post()
+  end
+end
+
+--- Looks now: somebody came or went.
+function Dialer:look()
+  self.changed_at = Clock.monotonic()
+  wake(self)
+end
+
+-- nginx begins with the headers of a request; then the stream is the workers' own.
+local function greeting(members)
+  return ("GET / HTTP/1.1\r\nHost: mesh\r\n\r\n%s %s %d %d\n"):format(
+    members:secret(),
+    members:worker(),
+    members:joined_at(),
+    members:is_leaving() and 1 or 0
+  )
+end
+
+local function connect(self)
+  local socket = ngx.socket.tcp()
+  socket:settimeouts(DIAL_MS, DIAL_MS, DIAL_MS)
+  local ok, err = socket:connect("127.0.0.1", self.port)
+  return ok and socket, err
+end
+
+local function greet(self)
+  local socket = connect(self)
+  if not socket then
+    return nil
+  end
+  socket:send(greeting(self.members))
+  local word, name = (socket:receive("*l") or ""):match("^(%S+) (%S+)$")
+  if word ~= "welcome" then
+    socket:close()
+    return nil
+  end
+  return Link.new(name, socket)
+end
+
+-- A link lives in the thread that has dialled it.
+local function dial(_, self)
+  local ok, link = xpcall(greet, debug.traceback, self)
+  self.dials = self.dials - 1
+  self.vain_dials = ok and link and 0 or self.vain_dials + 1
+  wake(self)
+  if not ok then
+    Log.error(nil, "dialling another worker failed: ", link)
+  elseif link then
+    self.on_link(link)
+  end
+end
+
+local function begin_dial(self)
+  if self.dials < DIALS_AT_ONCE and ngx.timer.at(0, dial, self) then
+    self.dials = self.dials + 1
+  end
+  self.awaited:wait(DIAL_PATIENCE)
+  if self.vain_dials > 0 then
+    ngx.sleep(math.min(self.vain_dials / 1000, MAX_BACKOFF))
+  end
+end
+
+local function await_change(self, version)
+  local is_recent = Clock.monotonic() - self.changed_at < RECENT_SECONDS
+  self.awaited:wait(is_recent and RECENT_LOOK_SECONDS or LOOK_SECONDS)
+  if self.members:version() ~= version then
+    self.changed_at = Clock.monotonic()
+  end
+end
+
+local function run(_, self)
+  while not self.has_stopped do
+    local version = self.members:version()
+    if self.has_to_dial() then
+      begin_dial(self)
+    else
+      self.vain_dials = 0
+      await_change(self, version)
+    end
+  end
+end
+
+--- Begins to dial. Returns at once.
+function Dialer:start()
+  Threads.run(run, self, function(_, err)
+    Log.warn(nil, "linking the workers could not begin, and is tried again: ", err)
+    self:start()
+  end)
+end
+
+--- Whether somebody listens for links: a worker that serves, or nginx's master for one that is to come. When the gateway
+--- stops nobody does.
+---@return boolean
+function Dialer:has_listener()
+  local socket, err = connect(self)
+  if socket then
+    socket:close()
+  end
+  return socket ~= nil or err == "timeout"
+end
+
+--- Dials no more.
+function Dialer:stop()
+  self.has_stopped = true
+  self.awaited:post()
+end
+
+return Dialer

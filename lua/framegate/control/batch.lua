@@ -1,0 +1,74 @@
+-- POST /batch: many requests in one, carried out one after the other.
+
+local cjson = require "cjson.safe"
+local Api = require "framegate.control.api"
+local Json = require "framegate.control.json"
+local Problem = require "framegate.control.problem"
+local Request = require "framegate.control.request"
+
+local Batch = {}
+
+local MAX_ELEMENTS = 1000
+
+-- One element: {"method","path","text" or "base64"}.
+local function carry_out(entry)
+  if type(entry) ~= "table" or type(entry.path) ~= "string" or entry.path:sub(1, 1) ~= "/" then
+    return Problem.new(400, 'an element of a batch is {"method","path","text" or "base64"}')
+  end
+  local payload = entry.text or ""
+  if entry.base64 ~= nil then
+    payload = type(entry.base64) == "string" and ngx.decode_base64(entry.base64)
+  end
+  local method = entry.method or "POST"
+  if type(payload) ~= "string" or type(method) ~= "string" then
+    return Problem.new(400, "text is a string, base64 a string in base64, method a string")
+  end
+  local request, problem = Request.read {
+    method = method,
+    path = entry.path,
+    payload = payload,
+    content_type = entry.base64 and "application/octet-stream" or "text/plain",
+  }
+  local answer = request and Api.handle(request) or problem
+  answer.is_read = Request.is_read(method)
+  return answer
+end
+
+-- A body that is JSON stands in the answer as it is, another one as a text.
+local function part_json(part)
+  local body = part.body
+  if body == "" then
+    return ('{"status":%d}'):format(part.status)
+  end
+  local is_json = part.type:find("json", 1, true) ~= nil
+  return ('{"status":%d,"body":%s}'):format(part.status, is_json and body or cjson.encode(body))
+end
+
+--- About how many elements a body has, without reading it.
+---@param body string
+---@return integer
+function Batch.estimate(body)
+  local _, paths = body:gsub('"path"', "")
+  return math.min(paths, MAX_ELEMENTS)
+end
+
+--- Carries out a batch.
+---@param body string JSON
+---@param kept table<integer, table>? answers of elements that were carried out before
+---@return table answer with `parts`, the answers of the elements
+function Batch.run(body, kept)
+  local entries = cjson.decode(body)
+  if type(entries) ~= "table" or not body:find("^%s*%[") then
+    return Problem.new(400, 'a batch is a JSON array of {"method","path","text" or "base64"}')
+  end
+  if #entries > MAX_ELEMENTS then
+    return Problem.new(413, ("a batch has at most %d elements"):format(MAX_ELEMENTS))
+  end
+  local parts = {}
+  for i, entry in ipairs(entries) do
+    parts[i] = kept and kept[i] or carry_out(entry)
+  end
+  return { status = 200, body = Json.array(parts, part_json), type = "application/json", parts = parts }
+end
+
+return Batch

@@ -1,0 +1,55 @@
+-- What a request to the control API asks for: its resource, in segments, and its parameters.
+
+local Problem = require "framegate.control.problem"
+
+local Request = {}
+
+local MAX_PARAMETERS = 100
+local NAME_BYTES = 100 -- of a parameter, in a message
+
+local function segments_of(path)
+  local segments = {}
+  for segment in path:gsub("%?.*$", ""):gmatch("/([^/]*)") do
+    segments[#segments + 1] = ngx.unescape_uri((segment:gsub("%+", "%%2B")))
+  end
+  if segments[#segments] == "" then
+    segments[#segments] = nil
+  end
+  return segments
+end
+
+local function query_of(path)
+  local query = ngx.decode_args(path:match("%?(.*)$") or "", MAX_PARAMETERS)
+  for name, value in pairs(query) do
+    if type(value) == "table" then
+      return nil, Problem.new(400, "the parameter " .. name:sub(1, NAME_BYTES) .. " may be given once")
+    end
+    query[name] = value == true and "" or value
+  end
+  return query
+end
+
+--- Whether a method only reads. HEAD is GET without a body (RFC 9110 section 9.3.2).
+---@param method string
+---@return boolean
+function Request.is_read(method) return method == "GET" or method == "HEAD" end
+
+--- Reads a request.
+---@param parts { method: string, path: string, payload: string, content_type: string? } the path as it was sent, with its query
+---@return { method: string, segments: string[], query: table<string, string>, payload: string, content_type: string? }? request
+---@return table? problem
+function Request.read(parts)
+  local query, problem = query_of(parts.path)
+  if not query then
+    return nil, problem
+  end
+  return {
+    method = parts.method == "HEAD" and "GET" or parts.method,
+    segments = segments_of(parts.path),
+    query = query,
+    payload = parts.payload,
+    content_type = parts.content_type,
+  }
+end
+
+return Request
