@@ -6,6 +6,7 @@
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
 local Link = require "framegate.cluster.link"
+local Log = require "framegate.runtime.log"
 local Task = require "framegate.runtime.task"
 
 ---@class Mesh : BusDriver
@@ -120,7 +121,7 @@ local function greeting(members)
   )
 end
 
-local function dial(_, self)
+local dial = Log.caught("a dial to another worker", function(_, self)
   local socket = ngx.socket.tcp()
   socket:settimeouts(DIAL_MS, DIAL_MS, DIAL_MS)
   if not socket:connect("127.0.0.1", self.port) then
@@ -132,7 +133,7 @@ local function dial(_, self)
     return socket:close()
   end
   self:serve(Link.new(name, socket))
-end
+end)
 
 --- Dials until this worker is linked with all whom it should dial.
 ---@private
