@@ -224,7 +224,7 @@ end
 function Dispatch:opened()
   self.outstanding = self.outstanding - 1
   if self.is_leaving() then
-    ngx.timer.at(0, function() self:check_idle() end)
+    ngx.timer.at(0, Log.caught("the end of a worker", function() self:check_idle() end))
   end
 end
 

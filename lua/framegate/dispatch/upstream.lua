@@ -13,12 +13,12 @@ local MAX_TRIES = 5
 
 local groups = {}
 
-local function refresh_all(premature)
+local refresh_all = Log.caught("looking names up", function(premature)
   if not premature then
     groups.handler:refresh()
     groups.site:refresh()
   end
-end
+end)
 
 --- Looks all names up soon.
 function Upstream.refresh() ngx.timer.at(0, refresh_all) end

@@ -133,7 +133,7 @@ function Flusher:add(outbox)
 end
 
 --- Starts its thread, in a worker.
-function Flusher:start() ngx.timer.at(0, run, self) end
+function Flusher:start() ngx.timer.at(0, Log.caught("sending", run), self) end
 
 --- Ends the thread, which would keep a worker alive that is shutting down.
 function Flusher:stop()

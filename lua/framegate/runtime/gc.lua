@@ -4,6 +4,7 @@
 
 local ffi = require "ffi"
 local Clock = require "framegate.runtime.clock"
+local Log = require "framegate.runtime.log"
 
 ffi.cdef "int malloc_trim(size_t pad);"
 local C = ffi.C
@@ -79,7 +80,7 @@ end
 local wait_for_pause
 
 -- Collects if no large body has passed since the pause began; if one has, the pauses begin anew.
-local function end_of_pause(premature, pause, seen)
+local end_of_pause = Log.caught("collecting garbage", function(premature, pause, seen)
   if premature then
     return
   end
@@ -90,7 +91,7 @@ local function end_of_pause(premature, pause, seen)
     pause = 1
   end
   wait_for_pause(pause)
-end
+end)
 
 function wait_for_pause(pause)
   local seconds = LARGE_PAUSES[pause]

@@ -48,4 +48,18 @@ function Log.guarded(name, run)
   end
 end
 
+--- What nginx calls for a timer: a defect is logged. nginx's own line about it is silenced with those of connections that
+--- cannot be made (nginx.conf).
+---@param name string for the log: "… failed"
+---@param run fun(...)
+---@return fun(...)
+function Log.caught(name, run)
+  return function(...)
+    local ok, err = xpcall(run, debug.traceback, ...)
+    if not ok then
+      Log.error(nil, name, " failed: ", err)
+    end
+  end
+end
+
 return Log

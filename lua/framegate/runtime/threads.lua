@@ -19,12 +19,12 @@ local starting = {} -- those that have not been seen to begin, oldest first
 local arrival
 local is_stopped = false
 
-local function begin(premature, job)
+local begin = Log.caught("a thread", function(premature, job)
   if not job.is_over then
     job.is_over = true
     return job.run(premature, job.value)
   end
-end
+end)
 
 local function start(job)
   local ok, err = ngx.timer.at(0, begin, job)
@@ -71,7 +71,7 @@ end
 --- Begins, in a worker.
 function Threads.start()
   arrival = semaphore.new()
-  ngx.timer.at(0, loop)
+  ngx.timer.at(0, Log.caught("starting threads", loop))
 end
 
 --- Has `run(premature, value)` called in a thread of its own, soon. Works in a worker that is shutting down, too.

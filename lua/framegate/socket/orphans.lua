@@ -58,11 +58,11 @@ end
 
 --- Scans now, for the worker in whose place this one was started, and then every 10 s.
 function Orphans.start()
-  local function scan(premature)
+  local scan = Log.caught("the scan for orphans", function(premature)
     if not premature then
       Orphans.scan()
     end
-  end
+  end)
   ngx.timer.at(0, scan)
   ngx.timer.every(SCAN_SECONDS, scan)
 end

@@ -6,6 +6,7 @@ local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
+local Log = require "framegate.runtime.log"
 local Server = require "framegate.control.server"
 local semaphore = require "ngx.semaphore"
 
@@ -79,7 +80,7 @@ function Shutdown.on_idle()
   retired:post()
   lanes:close()
   Threads.stop()
-  ngx.timer.at(0, end_links)
+  ngx.timer.at(0, Log.caught("ending the links", end_links))
 end
 
 --- Gives this module the instances of its worker.
@@ -92,14 +93,15 @@ end
 
 --- Begins to watch, in a worker. A timer far in the future fires early, with `premature`, when nginx tells the worker to exit.
 function Shutdown.watch()
-  ngx.timer.at(365 * 86400, function()
+  local function begin()
     -- nginx 1.22 runs this outside its event loop; a thread that a semaphore wakes here would sleep until the next event.
     ngx.sleep(0.001)
     mesh:begin_to_leave()
     await_successor()
     close_sockets()
     dispatch:check_idle()
-  end)
+  end
+  ngx.timer.at(365 * 86400, Log.caught("the shutdown", begin))
 end
 
 return Shutdown
