@@ -8,17 +8,19 @@ import { counted, table } from './table.ts'
 const PAGE = 1000
 const HEADINGS = 'ID,USER,ADDRESS,AGE,IDLE,FRAMES IN,OUT,BYTES IN,OUT,OUTBOX,PATH,TOPICS'.split(',')
 
+export type LimitOptions = GatewayOptions & { limit?: number }
+
 /** Which connections of a list are shown, and whether with the queries of their paths. */
-export type ListOptions = GatewayOptions & { limit?: number; showQuery?: boolean }
+export type ListOptions = LimitOptions & { showQuery?: boolean }
 
 type List = { connections: ConnectionInfo[]; count: number }
 
+export function withLimitOptions(command: Command): Command {
+  return withGatewayOptions(command.option('--limit <n>', 'at most this many', wholeNumber))
+}
+
 export function withListOptions(command: Command): Command {
-  return withGatewayOptions(
-    command
-      .option('--limit <n>', 'at most this many', wholeNumber)
-      .option('--show-query', 'show paths with their queries, which may hold tokens'),
-  )
+  return withLimitOptions(command.option('--show-query', 'show paths with their queries, which may hold tokens'))
 }
 
 /** The first `limit` connections, or subscribers of a topic, and how many there are. */

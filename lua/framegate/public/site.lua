@@ -97,9 +97,9 @@ function Site.ended(upstream)
   end
   local what = ngx.req.get_method() .. " " .. SocketLog.path(var.request_uri)
   if header_time then
-    Log.error(nil, describe(upstream, what, var), ": ", ngx.status, " (", var.upstream_addr, ")")
+    Log.limited(Log.error, upstream, nil, describe(upstream, what, var), ": ", ngx.status, " (", var.upstream_addr, ")")
   else
-    Log.error(nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
+    Log.limited(Log.error, upstream, nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
   end
 end
 

@@ -31,7 +31,12 @@ local function note(id, ...)
   lines[#lines + 1] = (id or "") .. ": " .. table.concat(parts)
 end
 
-package.loaded["framegate.runtime.log"] = { warn = note, error = note, info = note }
+package.loaded["framegate.runtime.log"] = {
+  warn = note,
+  error = note,
+  info = note,
+  limited = function(log, _, id, ...) log(id, ...) end,
+}
 
 rawset(ngx.shared, "sockets", Dictionary.new())
 rawset(ngx.shared, "rates", Dictionary.new())
