@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmdirSync } from 'node:fs'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -295,3 +296,44 @@ for (const level of ['error', 'warn', 'info']) {
       )
   })
 }
+
+test('lines that strangers can cause are few and short, whatever they send', async (t) => {
+  const gateway = await startGateway(t, { env: { WORKERS: '1' } })
+  const origins = Array.from({ length: 300 }, (_, i) => `https://${i}.example/${'x'.repeat(3000)}`)
+  for (const Origin of origins) {
+    const raw = rawHandshake(gateway.port, '/ws/echo', { headers: { Origin } })
+    assert.equal((await raw.response()).status, 403)
+    raw.socket.destroy()
+  }
+  const { mesh_port: port } = JSON.parse(readFileSync(`${gateway.run}/settings.json`, 'utf8'))
+  for (let i = 0; i < 300; i++) {
+    const socket = connect(port, '127.0.0.1').on('error', () => {})
+    socket.write('GET / HTTP/1.1\r\nHost: mesh\r\n\r\nwrong-secret someone 99 0\n')
+    await new Promise((resolve) => socket.resume().on('close', resolve))
+  }
+  const lines = gateway.log().split('\n').filter(Boolean)
+  assert.ok(lines.length <= 25, `${lines.length} lines`)
+  assert.ok(lines.some((line) => /the origin https:\/\/0\.example/.test(line)))
+  assert.equal(lines.filter((line) => line.includes('does not know the secret')).length, 1)
+  for (const line of lines) assert.ok(line.length < 1000, `${line.length} characters`)
+})
+
+test('text of strangers stays in its line, and has no control characters', async (t) => {
+  const gateway = await startGateway(t, { handler: false, expect: [/cannot be carried out/] })
+  await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
+    if (event.type !== 'framegate.message') return void response.writeHead(204).end()
+    response
+      .writeHead(200, { 'content-type': 'application/vnd.framegate.effects+json' })
+      .end('{"effects":[{"a\\n[error] forged \\u001b[31m\\u009b31m":1}]}')
+  })
+  const client = await open(`${gateway.ws}/ws/echo`)
+  await client.ask('hello')
+  const raw = rawHandshake(gateway.port, '/ws/echo', { headers: { Origin: 'https://a\u001b[31m\u009b.example' } })
+  await raw.response()
+  raw.socket.destroy()
+  await until('both lines are there', () => /forged[^]*is not allowed/.test(gateway.log()))
+  assert.match(gateway.log(), /is unknown: a\\n\[error\] forged \\x1B\[31m\\xC2\\x9B31m/)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  assert.doesNotMatch(gateway.log(), /[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
+  client.socket.terminate()
+})

@@ -145,3 +145,17 @@ test('two workers that are both shutting down reach each other over a third', as
   for (const { client } of [a, b, c]) assert.equal(await client.next(), 'to all')
   leave(a, b, c, { client: speaker, id: '' })
 })
+
+test('two workers of four killed at once, again and again: nothing fails in the others', async (t) => {
+  const gateway = await topicGateway(t, { expect: [/exited on signal 9/, /Broken pipe/, /reset by peer/] })
+  for (let i = 0; i < 6; i++) {
+    for (const pid of gateway.workers().slice(0, 2)) process.kill(pid, 'SIGKILL')
+    await until('four workers are linked', async () => {
+      const { json } = await control(gateway, 'GET', '/status').catch(() => ({ json: undefined }))
+      return json?.workers.length === 4 && json.missing_links === 0
+    })
+  }
+  const all = await subscribers(gateway, 20)
+  await pushReaches(gateway, 20)
+  all.forEach(({ client }) => client.socket.terminate())
+})

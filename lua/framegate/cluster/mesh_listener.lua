@@ -21,7 +21,7 @@ function MeshListener.run()
   socket:settimeouts(CONNECT_MS, SEND_MS, READ_MS)
   local secret, name, joined_at, is_leaving = (socket:receive("*l") or ""):match("^(%S+) (%S+) (%d+) (%d)$")
   if not secret or not Secret.is_same(secret, members:secret()) then
-    Log.warn(nil, "somebody who does not know the secret tried to join the mesh of workers")
+    Log.limited(Log.warn, "mesh", nil, "somebody who does not know the secret tried to join the mesh of workers")
     return
   end
   local caller = { name = name, joined_at = tonumber(joined_at), is_leaving = is_leaving == "1" }

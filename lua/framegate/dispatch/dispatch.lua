@@ -140,12 +140,13 @@ end
 ---@param event Event
 ---@param answer Answer that says why
 function Dispatch:give_up(event, answer)
-  local log = Log.warn
+  local message = answer.error.message
   if event.kind == "close" then
     self.closes = self.closes - 1
-    log = Log.error
+    Log.error(event.id, "the close event has no answer: ", message)
+  else
+    Log.limited(Log.warn, "no answer", event.id, "the ", event.kind, " event has no answer: ", message)
   end
-  log(event.id, "the ", event.kind, " event has no answer: ", answer.error.message)
   deliver(self, event, answer)
 end
 

@@ -90,7 +90,7 @@ end
 
 local function reject(connection, err)
   EventMetrics.rejected()
-  Log.error(connection.id, "the answer to open cannot be carried out: ", err)
+  Log.limited(Log.error, "answer", connection.id, "the answer to open cannot be carried out: ", err)
   abort(connection)
   return refuse("error", { status = 500, message = "the handler's answer cannot be carried out" })
 end

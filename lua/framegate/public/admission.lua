@@ -37,7 +37,7 @@ local function check_handshake(headers)
   }
   if refusal and refusal.origin then
     local advice = refusal.can_be_listed and " (ALLOWED_ORIGINS=" .. refusal.origin .. ")" or ""
-    Log.warn(ngx.var.remote_addr, "", refusal.message, advice)
+    Log.limited(Log.warn, "origin", ngx.var.remote_addr, refusal.message, advice)
   end
   return refusal
 end

@@ -14,8 +14,6 @@ local ADVICE = "raise MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many c
   .. "name it in TRUSTED_PROXIES"
 local BRIDGE_ADVICE = "; it is the default gateway of this machine: in a container all visitors of IPv6 come from it until "
   .. "Docker's network has IPv6 (docs/operating.md, Docker and IPv6)"
-local warned = 0
-local warned_addresses = {}
 
 --- Answers with a JSON body in the form of Fastify's own errors, and ends the request.
 ---@param refusal { status: integer, message: string, headers: table? }
@@ -31,23 +29,25 @@ function Refusal.send(refusal)
   return ngx.exit(ngx.HTTP_OK)
 end
 
--- Once for an address, so that a flood of refusals is not a flood of lines.
-local function warn_once(address)
-  if warned_addresses[address] then
-    return
-  end
-  if warned >= 1000 then
-    warned, warned_addresses = 0, {}
-  end
-  warned, warned_addresses[address] = warned + 1, true
+local function warn(address)
   local is_bridge = address == DefaultGateway.address()
   local advice = is_bridge and BRIDGE_ADVICE or ""
-  Log.warn(nil, address, " has ", Config.MAX_CONNECTIONS_PER_IP, " sockets and is refused more: ", ADVICE, advice)
+  Log.limited(
+    Log.warn,
+    "too many sockets",
+    nil,
+    address,
+    " has ",
+    Config.MAX_CONNECTIONS_PER_IP,
+    " sockets and is refused more: ",
+    ADVICE,
+    advice
+  )
 end
 
 local function too_many_sockets()
   Lifecycle.refused("address", 429)
-  warn_once(ngx.var.remote_addr)
+  warn(ngx.var.remote_addr)
   return Refusal.send {
     status = 429,
     message = ("at most %d sockets may be open from one address"):format(Config.MAX_CONNECTIONS_PER_IP),

@@ -109,12 +109,12 @@ function Site.ended(upstream)
   end
   local what = ngx.req.get_method() .. " " .. SocketLog.path(var.request_uri)
   if not header_time then
-    return Log.error(nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
+    return Log.limited(Log.error, upstream, nil, what, " could not be passed on to the ", upstream, ": ", ngx.status)
   end
   local where = ngx.status .. " (" .. var.upstream_addr .. ")"
   local verb = var.upstream_bytes_received:match("%d*$") == "0" and " gave no answer to "
     or " gave no proper answer to "
-  Log.error(nil, "the ", upstream, verb, what, ": ", where, ": ", reason(upstream, var))
+  Log.limited(Log.error, upstream, nil, "the ", upstream, verb, what, ": ", where, ": ", reason(upstream, var))
 end
 
 return Site

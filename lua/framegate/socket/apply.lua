@@ -24,7 +24,7 @@ end
 
 local function report(self, event, err)
   EventMetrics.rejected()
-  Log.error(event.id, "the handler's answer cannot be carried out: ", err)
+  Log.limited(Log.error, "answer", event.id, "the handler's answer cannot be carried out: ", err)
   send_error(self, event, { status = 502, message = "the handler's answer cannot be carried out: " .. err })
 end
 
@@ -106,7 +106,7 @@ function Apply.close_answer(id, answer)
   local effects, err = Effects.read(answer)
   if not effects then
     EventMetrics.rejected()
-    Log.error(id, "the answer to close was not understood: ", err)
+    Log.limited(Log.error, "answer", id, "the answer to close was not understood: ", err)
     return
   end
   for _, effect in ipairs(effects) do

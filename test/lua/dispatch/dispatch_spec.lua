@@ -39,7 +39,7 @@ describe("dispatch", function()
     for _, name in ipairs { "sent", "retried", "ended" } do
       stub(EventMetrics, name)
     end
-    for _, name in ipairs { "warn", "error" } do
+    for _, name in ipairs { "warn", "error", "limited" } do
       stub(Log, name)
     end
     lanes, ended, idle, is_leaving = FakeLanes.new(4), {}, 0, false
@@ -56,7 +56,7 @@ describe("dispatch", function()
     for _, name in ipairs { "sent", "retried", "ended" } do
       EventMetrics[name]:revert()
     end
-    for _, name in ipairs { "warn", "error" } do
+    for _, name in ipairs { "warn", "error", "limited" } do
       Log[name]:revert()
     end
   end)
@@ -186,7 +186,7 @@ describe("dispatch", function()
       Threads.advance(10.5)
       answer "closing"
       assert.are.equal(503, ended[1].answer.status)
-      assert.stub(Log.warn).was.called(1)
+      assert.stub(Log.limited).was.called(1)
     end)
   end)
 

@@ -36,6 +36,7 @@ package.loaded["framegate.runtime.log"] = {
   error = note,
   info = note,
   caught = function(_, run) return run end,
+  limited = function(log, _, id, ...) log(id, ...) end,
 }
 
 rawset(ngx.shared, "sockets", Dictionary.new())
