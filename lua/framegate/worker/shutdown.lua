@@ -46,7 +46,7 @@ local function close_sockets()
       Config.DRAIN_SECONDS
     )
   end
-  ngx.timer.at(0, await_stop)
+  ngx.timer.at(0, Log.caught("the wait for a stop", await_stop))
 end
 
 -- A request of the control API may still wait for the other workers.
