@@ -97,6 +97,8 @@ export function sendEffects(
   done: (error: Error | null, payload?: unknown) => void,
 ): void {
   const effects = collected.get(reply)
+  const nothing = payload === undefined || payload === null
+  if (nothing && request.event !== undefined) reply.removeHeader('content-type') // with one it would be an empty frame
   if (effects === undefined || isRefusal(request, reply, effects)) return done(null, payload)
   const thrown = reply.getHeader(EffectHeader.close)
   if (typeof thrown === 'string') {
@@ -107,8 +109,8 @@ export function sendEffects(
   if (headers) {
     reply.headers(headers)
     done(null, payload)
-  } else if (payload === undefined || payload === null || typeof payload === 'string' || Buffer.isBuffer(payload)) {
-    done(null, document(reply, effects, payload ?? ''))
+  } else if (nothing || typeof payload === 'string' || Buffer.isBuffer(payload)) {
+    done(null, document(reply, effects, (payload ?? null) as string | Buffer | null))
   } else {
     readPayload(reply, payload).then((body) => done(null, document(reply, effects, body)), done)
   }
@@ -129,8 +131,10 @@ function isError(reply: FastifyReply): boolean {
   return reply.statusCode < 200 || reply.statusCode > 299
 }
 
-function document(reply: FastifyReply, effects: Effects, body: string | Buffer): string {
-  const noFrame = body.length === 0 || (isError(reply) && effects.closes)
+/** A body of null is an answer that returned nothing: an empty one is an empty frame, as in an answer of its own. */
+function document(reply: FastifyReply, effects: Effects, body: string | Buffer | null): string {
+  const isNothing = body === null || reply.statusCode === 204 || (body.length === 0 && isError(reply))
+  const noFrame = isNothing || (isError(reply) && effects.closes)
   const frame = noFrame ? null : frameOfBody(body, isText(reply.getHeader('content-type')))
   if (reply.statusCode === 204) reply.code(200)
   reply.removeHeader(EffectHeader.close).header('content-type', MediaType.effects)

@@ -96,7 +96,7 @@ export type SocketRoute<
     reply: SocketReply<Server, Request, Reply>,
   ): unknown
 
-  /** A frame. What it returns is the frame that answers it; if it returns nothing, nothing is sent. */
+  /** A frame. What it returns is the frame that answers it, an empty one for `''`; if it returns nothing, nothing is sent. */
   message?(
     this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
     request: SocketRequest<Message<Provider, Schema>, Schema, Provider, Server, Request, Logger>,

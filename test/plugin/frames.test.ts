@@ -117,10 +117,12 @@ test('what a message returns makes the frame', async (t) => {
   const app = await buildApp(t)
   const answers = new Map<string, unknown>([
     ['nothing', undefined],
+    ['empty text', ''],
     ['text', 'hi'],
     ['number', 42],
     ['array', [1]],
     ['bytes', Buffer.from([1])],
+    ['no bytes', Buffer.alloc(0)],
   ])
   app.ws('/ws/x', { message: (request) => answers.get(String(request.body)) })
   const results = await Promise.all([...answers.keys()].map((name) => app.inject(event('message', '/ws/x', name))))
@@ -128,12 +130,28 @@ test('what a message returns makes the frame', async (t) => {
     results.map(({ body, headers }) => [body, headers['content-type']]),
     [
       ['', undefined],
+      ['', 'text/plain; charset=utf-8'],
       ['hi', 'text/plain; charset=utf-8'],
       ['42', 'application/json; charset=utf-8'],
       ['[1]', 'application/json; charset=utf-8'],
       ['\u0001', 'application/octet-stream'],
+      ['', 'application/octet-stream'],
     ],
   )
+})
+
+test('what returns nothing says no content type, so that it is no empty frame', async (t) => {
+  const app = await buildApp(t)
+  app.ws('/ws/x', {
+    message: (request, reply) => {
+      reply.type('text/plain')
+      return request.body === 'null' ? null : undefined
+    },
+  })
+  for (const text of ['null', 'undefined']) {
+    const answer = await app.inject(event('message', '/ws/x', text))
+    assert.deepEqual([answer.statusCode, answer.body, answer.headers['content-type']], [200, '', undefined])
+  }
 })
 
 test('an empty frame without a content type is an empty string', async (t) => {

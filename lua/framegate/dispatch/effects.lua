@@ -184,14 +184,24 @@ local function read_close(headers)
   return close_effect(tonumber(code), Percent.decode(reason or ""))
 end
 
-local function read_body(body, is_text)
-  if body == "" then
+-- An empty body is a frame when its content type was said on purpose. PHP, Django and Flask say text/html of nothing, too.
+local function is_frame(answer, content_type)
+  if answer.body ~= "" then
+    return true
+  end
+  local has_content = answer.status >= 200 and answer.status < 300 and answer.status ~= 204
+  return has_content and content_type ~= "" and not content_type:lower():find("^text/html")
+end
+
+local function read_body(answer, content_type)
+  if not is_frame(answer, content_type) then
     return nil
   end
-  if is_text and not Utf8.is_valid(body) then
+  local is_text = MediaType.kind(content_type) == "text"
+  if is_text and not Utf8.is_valid(answer.body) then
     return nil, "the body of an answer with a text content type is UTF-8"
   end
-  return { kind = "send", payload = body, is_text = is_text }
+  return { kind = "send", payload = answer.body, is_text = is_text }
 end
 
 --- Reads the effects of an answer.
@@ -200,8 +210,8 @@ end
 ---@return string? err what is wrong with the answer, in words
 function Effects.read(answer)
   local headers = answer.headers
-  local kind = MediaType.kind(joined(headers["content-type"]) or "")
-  if kind == "document" then
+  local content_type = joined(headers["content-type"]) or ""
+  if MediaType.kind(content_type) == "document" then
     return read_document(answer.body)
   end
   local effects, err = read_headers(headers, {})
@@ -214,7 +224,7 @@ function Effects.read(answer)
   end
   local is_success = answer.status >= 200 and answer.status < 300
   if is_success or not close then
-    local frame, frame_err = read_body(answer.body, kind == "text")
+    local frame, frame_err = read_body(answer, content_type)
     if frame_err then
       return nil, frame_err
     end

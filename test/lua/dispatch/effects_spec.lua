@@ -42,10 +42,30 @@ describe("the body of an answer", function()
     assert.are.same({ { kind = "send", payload = "hello", is_text = false } }, read({}, "hello"))
   end)
 
-  it("that is empty sends nothing", function()
+  it("that is empty is an empty frame when there is a content type", function()
+    for content_type, is_text in pairs {
+      ["text/plain"] = true,
+      ["application/json; charset=utf-8"] = true,
+      ["application/octet-stream"] = false,
+    } do
+      for _, status in ipairs { 200, 201, 299 } do
+        assert.are.same(
+          { { kind = "send", payload = "", is_text = is_text } },
+          read({ ["content-type"] = content_type }, "", status)
+        )
+      end
+    end
+  end)
+
+  it("that is empty sends nothing without a content type, with PHP's own, with 204, and with an error", function()
     assert.are.same({}, read({}, ""))
-    assert.are.same({}, read({ ["content-type"] = "text/plain" }, ""))
+    assert.are.same({}, read({ ["content-type"] = "text/html; charset=UTF-8" }, ""))
+    assert.are.same({}, read({ ["content-type"] = "Text/HTML" }, ""))
     assert.are.same({}, read({}, "", 204))
+    assert.are.same({}, read({ ["content-type"] = "text/plain" }, "", 204))
+    for _, status in ipairs { 302, 404, 500 } do
+      assert.are.same({}, read({ ["content-type"] = "text/plain" }, "", status))
+    end
   end)
 
   it("is sent whatever the status: an error is the client's to see", function()
