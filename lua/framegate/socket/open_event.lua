@@ -60,6 +60,12 @@ local function await(self, posted, seconds)
   return ok
 end
 
+local function no_turn()
+  local answer = Answer.failed "unavailable"
+  answer.error.message = "other handshakes wait for the handler, too many to wait for this one"
+  return answer
+end
+
 local function submit(self)
   self.event = Event.open(self.connection)
   self.event.waiting = self
@@ -75,8 +81,8 @@ function OpenEvent.send(connection)
   Gc.note_idle_socket()
   local self = setmetatable({ connection = connection, answered = semaphore.new() }, OpenEvent)
   RequestEnd.own(self)
-  if not await(self, turns, Config.HANDLER_WAIT) then
-    return not self.has_left and Answer.failed("unavailable") or nil
+  if not await(self, turns, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT) then
+    return not self.has_left and no_turn() or nil
   end
   submit(self)
   await(self, self.answered, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + SLACK_SECONDS)
