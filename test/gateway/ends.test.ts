@@ -72,6 +72,25 @@ test('clients that reset at the moment of their 101 leave no socket behind', asy
   await until('nginx holds none of them', () => connectionsAt(gateway.port) === 0)
 })
 
+test('requests that nginx ends by itself, in the middle of a handshake, end the socket', async (t) => {
+  const gateway = await startGateway(t, {
+    handler: false,
+    env: { WORKERS: '1' },
+    locations: `location /ws/filter { include socket.conf; header_filter_by_lua_block { if ngx.status == 101 then error('a defect') end } }`,
+  })
+  const handler = await startProbeHandler(t, gateway.handlerSocket)
+  for (let i = 0; i < 5; i++) {
+    const raw = rawHandshake(gateway.port, '/ws/filter')
+    await raw.end()
+  }
+  await until(
+    'five close events',
+    () => handler.events.filter((event) => event.type === 'framegate.close').length === 5,
+  )
+  assert.equal((await control(gateway, 'GET', '/connections')).json.connections.length, 0)
+  await until('nginx holds none of them', () => connectionsAt(gateway.port) === 0)
+})
+
 test('ended sockets are gone from nginx though their clients keep TCP open, and the collector runs', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,

@@ -153,7 +153,7 @@ local function forget(connection, err)
   if not connection.is_refused then
     Lifecycle.refused("left")
   end
-  return not ngx.headers_sent and Refusal.send { status = 400, message = "the handshake could not be completed" }
+  return ngx.exit(ngx.ERROR) -- a part of the 101 may be out: nothing else may follow on this connection
 end
 
 local function run()
