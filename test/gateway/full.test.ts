@@ -6,6 +6,7 @@ import { open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
 import { echo, startProbeHandler } from '../support/probe-handler.ts'
+import { rawHandshake } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
 
 test('an event that needs a lane while no connection is left is answered when there are some again', async (t) => {
@@ -42,4 +43,34 @@ test('an event that needs a lane while no connection is left is answered when th
   for (const answer of held) answer()
   for (const holder of holders.slice(0, held.length)) assert.equal(await holder.next(), 'hold')
   for (const { socket } of [...holders, client]) socket.terminate()
+})
+
+test('handshakes that wait for the handler count as sockets, and the sockets that are there are served', async (t) => {
+  const gateway = await startGateway(t, {
+    handler: false,
+    env: { WORKERS: '1', WORKER_CONNECTIONS: '64', HANDLER_CONCURRENCY: '4', HANDLER_WAIT: '20s' },
+  })
+  const held: Array<() => void> = []
+  await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
+    if (event.type === 'framegate.open' && event.url === '/ws/slow') held.push(() => response.writeHead(204).end())
+    else void echo(event, response, request)
+  })
+  const there = await Promise.all([1, 2, 3, 4].map(() => open(`${gateway.ws}/ws/a`)))
+  const waiting = Array.from({ length: 50 }, () => rawHandshake(gateway.port, '/ws/slow'))
+  const statuses: number[] = []
+  for (const raw of waiting) void raw.response(60_000).then(({ status }) => statuses.push(status))
+  await until('those without a place are refused', () => statuses.length === 50 - 28)
+  for (let i = 0; i < 5; i++) {
+    const texts = there.map((_, n) => `${i} ${n}`)
+    assert.deepEqual(await Promise.all(there.map((client, n) => client.ask(texts[n]!))), texts)
+  }
+  assert.equal(held.length, 2, 'half of the lanes')
+  assert.deepEqual(new Set(statuses), new Set([503]))
+  await until('the others are accepted, one after the other', () => {
+    for (const answer of held.splice(0)) answer()
+    return statuses.length === 50
+  })
+  assert.equal(statuses.filter((status) => status === 101).length, 28)
+  for (const { socket } of waiting) socket.destroy()
+  await Promise.all(there.map((client) => client.close()))
 })

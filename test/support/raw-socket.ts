@@ -11,6 +11,8 @@ export type HandshakeOptions = {
   headers?: Record<string, string>
   method?: string
   localAddress?: string
+  /** Does not end TCP when the other side does. */
+  keepsOpen?: boolean
   after?: Buffer
 }
 
@@ -145,7 +147,12 @@ export class RawSocket {
 
 /** Connects and says a handshake. A header given as '' is left out. */
 export function rawHandshake(port: number, path: string, options: HandshakeOptions = {}): RawSocket {
-  const socket = connect({ port, host: '127.0.0.1', localAddress: options.localAddress })
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    localAddress: options.localAddress,
+    allowHalfOpen: options.keepsOpen,
+  })
   socket.setNoDelay(true)
   const headers: Record<string, string> = {
     Host: `127.0.0.1:${port}`,

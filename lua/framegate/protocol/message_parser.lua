@@ -32,6 +32,7 @@ function MessageParser.new(max_bytes)
     groups = {}, -- joined parts of the message so far
     parts = {}, -- and those after them
     bytes = 0, -- of the message so far
+    ended = 0, -- messages so far, and control frames between them
     text_state = Utf8.COMPLETE,
     control = "", -- payload of a control frame so far
   }, MessageParser)
@@ -100,13 +101,16 @@ end
 
 local function end_control(self)
   self.in_frame = false
+  if not self.kind then
+    self.ended = self.ended + 1
+  end
   return CONTROL[self.header.opcode], self.control
 end
 
 local function end_data(self)
   self.in_frame = false
   if not self.header.fin then
-    return "begun"
+    return "fragment"
   end
   if self.text_state ~= Utf8.COMPLETE then
     return "error", "a text message is UTF-8, and ended inside a character", CloseCode.INVALID_DATA
@@ -118,7 +122,7 @@ local function end_data(self)
     payload = concat(groups)
     self.groups = {}
   end
-  self.kind, self.bytes = nil, 0
+  self.kind, self.bytes, self.ended = nil, 0, self.ended + 1
   if parts[1] then
     self.parts = {}
   end
@@ -158,8 +162,8 @@ local function continue_frame(self)
   return end_data(self)
 end
 
---- The next thing that is complete. After "error" nothing more may be asked.
----@return "text"|"binary"|"ping"|"pong"|"close"|"error"|nil kind nil while bytes are missing
+--- The next frame that is complete: a message at its last one. After "error" nothing more may be asked.
+---@return "text"|"binary"|"fragment"|"ping"|"pong"|"close"|"error"|nil kind nil while bytes are missing
 ---@return string? payload of an error: what was wrong, in words for a close reason
 ---@return integer? code of an error: the close code to send
 function MessageParser:next()

@@ -19,11 +19,14 @@ local Options = require "framegate.socket.options"
 local Random = require "framegate.runtime.random"
 local Record = require "framegate.socket.record"
 local Refusal = require "framegate.public.refusal"
+local RequestEnd = require "framegate.socket.request_end"
 local Transport = require "framegate.socket.transport"
 local Upgrade = require "framegate.public.upgrade"
 local Writer = require "framegate.socket.writer"
 
 local Accept = {}
+
+local CLIENT_CLOSED = 499 -- as nginx calls it: nobody reads an answer
 
 local members
 
@@ -63,11 +66,10 @@ local function abort(connection)
 end
 
 local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
-local MAY_BE_ACCEPTED = { lost = true, timeout = true, malformed = true }
 
 -- No handler has answered.
 local function fail(connection, answer)
-  if MAY_BE_ACCEPTED[answer.failure] then
+  if OpenEvent.may_be_accepted(answer) then
     abort(connection)
   else
     Record.remove(connection)
@@ -95,8 +97,6 @@ local function reject(connection, err)
   return refuse("error", { status = 500, message = "the handler's answer cannot be carried out" })
 end
 
-local function is_success(answer) return answer.status >= 200 and answer.status < 300 end
-
 local function close_among(effects)
   for _, effect in ipairs(effects) do
     if effect.kind == "close" then
@@ -107,7 +107,7 @@ end
 
 -- A 2xx, or a close code that a browser can read once there is a socket to close.
 local function is_for_a_socket(answer, effects)
-  if is_success(answer) or answer.headers["ws-close"] then
+  if OpenEvent.is_success(answer) or answer.headers["ws-close"] then
     return true
   end
   local last = effects and effects[#effects]
@@ -125,7 +125,8 @@ end
 
 -- The answer's frames wait in the outbox until the 101 is out.
 local function register(connection, event, effects)
-  if is_success(event.answer) then
+  RequestEnd.own(connection)
+  if OpenEvent.is_success(event.answer) then
     connection:register(options_of(event.answer))
   else
     connection:refuse()
@@ -138,6 +139,13 @@ local function register(connection, event, effects)
   end
 end
 
+-- The client has gone while the handler was asked: what is owed follows the answer to open.
+local function leave(connection)
+  Log.info(connection.id, "left while the handler was asked")
+  Lifecycle.refused "left"
+  return ngx.exit(CLIENT_CLOSED)
+end
+
 -- The client has gone before its 101.
 local function forget(connection, err)
   Log.info(connection.id, "left before it was accepted: ", err)
@@ -145,7 +153,7 @@ local function forget(connection, err)
   if not connection.is_refused then
     Lifecycle.refused("left")
   end
-  return not ngx.headers_sent and Refusal.send { status = 400, message = "the handshake could not be completed" }
+  return ngx.exit(ngx.ERROR) -- a part of the 101 may be out: nothing else may follow on this connection
 end
 
 local function run()
@@ -156,7 +164,9 @@ local function run()
   end
   local connection = new_connection(headers)
   local answer, event = OpenEvent.send(connection)
-  if answer.failure then
+  if not answer then
+    return leave(connection)
+  elseif answer.failure then
     return fail(connection, answer)
   end
   local effects, err = Effects.read(answer)
@@ -173,6 +183,7 @@ local function run()
     return forget(connection, left)
   end
   local transport = Transport.new(connection, socket, Flusher.address())
+  RequestEnd.own(transport)
   connection:open(transport)
   -- The two threads run on without this one: what it needed for the handshake is not kept while the socket is open.
   ngx.thread.spawn(Writer.run, transport)

@@ -5,17 +5,16 @@ local Address = require "framegate.protocol.address"
 local Config = require "framegate.config"
 local Handshake = require "framegate.protocol.handshake"
 local Log = require "framegate.runtime.log"
+local RequestEnd = require "framegate.socket.request_end"
 
 local Admission = {}
 
-local members, registry
+local members
 local has_warned = false
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Admission.wire(worker)
-  members, registry = worker.members, worker.registry
-end
+function Admission.wire(worker) members = worker.members end
 
 -- nginx chose this location by the path it made of the one that was sent; the handler is given the one that was sent. They
 -- may differ in slashes that nginx merged after decoding: an encoded slash is data (RFC 3986 section 2.2).
@@ -45,11 +44,13 @@ end
 local function warn_once()
   if not has_warned then
     has_warned = true
-    local count, remedy = registry:count(), Config.capacity.remedy
+    local count, remedy = RequestEnd.total(), Config.capacity.remedy
     Log.warn(nil, "this worker holds ", count, " sockets and takes no more: raise ", remedy)
   end
 end
 
+-- Handshakes that wait for the handler count, and so does a socket that has ended until nginx lets go of its connection: a
+-- place is a connection of nginx.
 local function check_room()
   if members:has_left() then
     return {
@@ -59,7 +60,7 @@ local function check_room()
       headers = { ["Retry-After"] = 0 },
     }
   end
-  if registry:count() < Config.capacity.sockets then
+  if RequestEnd.total() < Config.capacity.sockets then
     return nil
   end
   warn_once()

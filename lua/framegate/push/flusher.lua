@@ -5,34 +5,17 @@
 -- Used only when `connection->send` is `ngx_unix_send`. TLS sockets have another function there and are left to writer.lua.
 
 local ffi = require "ffi"
-local get_request = require("resty.core.base").get_request
+local Client = require "framegate.runtime.client"
 local Config = require "framegate.config"
 local Log = require "framegate.runtime.log"
 local semaphore = require "ngx.semaphore"
 
 ffi.cdef [[
-  typedef struct framegate_connection_s framegate_connection_t;
-  typedef ssize_t (*framegate_send_pt)(framegate_connection_t *connection, const char *data, size_t bytes);
-
-  /* how ngx_connection_t and ngx_http_request_t begin, in every nginx since 0.2 */
-  struct framegate_connection_s {
-    void *data, *read, *write;
-    int fd;
-    void *recv;
-    framegate_send_pt send;
-  };
-  typedef struct {
-    uint32_t signature;
-    framegate_connection_t *connection;
-  } framegate_request_t;
-
-  ssize_t ngx_unix_send(framegate_connection_t *connection, const char *data, size_t bytes);
-  intptr_t ngx_tcp_nodelay(framegate_connection_t *connection);
+  ssize_t ngx_unix_send(void *connection, const char *data, size_t bytes);
+  intptr_t ngx_tcp_nodelay(void *connection);
 ]]
 
 local C, cast = ffi.C, ffi.cast
-local connection_t, request_t = ffi.typeof("framegate_connection_t *"), ffi.typeof("framegate_request_t *")
-local SIGNATURE = 0x50545448 -- NGX_HTTP_MODULE: "HTTP"
 local has_functions = pcall(function() return C.ngx_unix_send, C.ngx_tcp_nodelay end)
 
 ---@class Flusher
@@ -54,12 +37,8 @@ end
 --- ngx_lua sets only for what it writes itself.
 ---@return integer? address nil when it cannot be written to from here
 function Flusher.address()
-  local request = cast(request_t, get_request())
-  if not has_functions or request.signature ~= SIGNATURE then
-    return nil
-  end
-  local connection = request.connection
-  if connection.data ~= cast("void *", request) or connection.send ~= C.ngx_unix_send then
+  local connection = has_functions and Client.connection()
+  if not connection or connection.send ~= cast("void *", C.ngx_unix_send) then
     return nil
   end
   C.ngx_tcp_nodelay(connection)
@@ -77,7 +56,7 @@ local function send(outbox)
     return transport:wake()
   end
   local data = outbox:take()
-  local bytes = tonumber(C.ngx_unix_send(cast(connection_t, address), data, #data))
+  local bytes = tonumber(C.ngx_unix_send(cast("void *", address), data, #data))
   if bytes == #data then
     return outbox:sent(bytes)
   end

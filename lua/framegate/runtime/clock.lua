@@ -5,6 +5,7 @@ local ffi = require "ffi"
 ffi.cdef [[
   typedef struct { long seconds, nanoseconds; } framegate_timespec;
   int clock_gettime(int clock, framegate_timespec *time);
+  extern volatile uintptr_t ngx_current_msec;
 ]]
 
 local Clock = {}
@@ -18,6 +19,10 @@ function Clock.monotonic()
   C.clock_gettime(CLOCK_MONOTONIC, spec)
   return tonumber(spec.seconds) + tonumber(spec.nanoseconds) * 1e-9
 end
+
+--- The time of nginx's event loop (ngx_current_msec): it stands still while one turn of the loop lasts.
+---@return integer milliseconds since some point in the past
+function Clock.loop_time() return tonumber(C.ngx_current_msec) end
 
 local date, floor, format, now = os.date, math.floor, string.format, ngx.now
 

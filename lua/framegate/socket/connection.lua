@@ -226,6 +226,13 @@ function Connection:answered(event, answer)
   end
 end
 
+--- nginx frees the request of the socket: RequestEnd's last word, if no thread ended it before.
+function Connection:request_ended()
+  if self.phase ~= "ended" then
+    self:finish()
+  end
+end
+
 --- The socket has ended; the close event follows the answer to its last message.
 function Connection:finish()
   local was_open = self.phase ~= "opening"

@@ -1,43 +1,136 @@
--- The first event of a socket: its handshake waits here for the answer.
+-- The first event of a socket: its handshake waits here for the answer, and looks whether its client is still there.
 
 local Answer = require "framegate.dispatch.answer"
+local Apply = require "framegate.socket.apply"
+local Client = require "framegate.runtime.client"
+local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
+local Effects = require "framegate.dispatch.effects"
 local Event = require "framegate.dispatch.event"
 local Gc = require "framegate.runtime.gc"
 local Record = require "framegate.socket.record"
+local RequestEnd = require "framegate.socket.request_end"
 local semaphore = require "ngx.semaphore"
 
+---@class OpenEvent a handshake that waits
+---@field connection Connection
+---@field event Event? its open event, once that was submitted
+---@field answered table semaphore on which it waits
+---@field has_left boolean? whether its client, or its request, is gone
+---@field is_waiting boolean?
+---@field is_settled boolean? whether the answer was taken
 local OpenEvent = {}
+OpenEvent.__index = OpenEvent
 
 local SLACK_SECONDS = 60 -- dispatch answers sooner: this is only for a defect there
+local LOOK_SECONDS = 0.1 -- between looks at the client, but
+local LOOKS_A_SECOND = 5000 -- of all that wait
+local MAY_BE_ACCEPTED = { lost = true, timeout = true, malformed = true }
 
 local dispatch
+local turns -- a semaphore: half of the lanes are left to the sockets that are there
+local waiting = 0
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function OpenEvent.wire(worker) dispatch = worker.dispatch end
+function OpenEvent.wire(worker)
+  dispatch = worker.dispatch
+  turns = semaphore.new(math.max(1, math.floor(Config.capacity.lanes / 2)))
+end
 
---- Sends the open event and waits for its answer.
+---@param answer Answer
+---@return boolean
+function OpenEvent.is_success(answer) return not answer.failure and answer.status >= 200 and answer.status < 300 end
+
+--- Whether the handler may have counted the socket as accepted, though no answer says so: a close event is owed.
+---@param answer Answer
+---@return boolean
+function OpenEvent.may_be_accepted(answer) return MAY_BE_ACCEPTED[answer.failure] ~= nil end
+
+-- Returns whether the semaphore was posted in time, while the client was there.
+local function await(self, posted, seconds)
+  local deadline = Clock.monotonic() + seconds
+  waiting, self.is_waiting = waiting + 1, true
+  local ok = false
+  while not ok and Clock.monotonic() < deadline and not self.has_left do
+    ok = posted:wait(math.max(LOOK_SECONDS, waiting / LOOKS_A_SECOND))
+    self.has_left = not ok and Client.has_left()
+  end
+  waiting, self.is_waiting = waiting - 1, nil
+  return ok
+end
+
+local function no_turn()
+  local answer = Answer.failed "unavailable"
+  answer.error.message = "other handshakes wait for the handler, too many to wait for this one"
+  return answer
+end
+
+local function submit(self)
+  self.event = Event.open(self.connection)
+  self.event.waiting = self
+  Record.write(self.connection)
+  dispatch:submit(self.event)
+end
+
+--- Sends the open event and waits for its answer. The request has an owner from now on.
 ---@param connection Connection
----@return Answer
----@return Event
+---@return Answer? answer nil when the client has left: the close event follows the answer, if one is owed
+---@return Event?
 function OpenEvent.send(connection)
   Gc.note_idle_socket()
-  local event = Event.open(connection)
-  event.semaphore = semaphore.new()
-  Record.write(connection)
-  dispatch:submit(event)
-  event.semaphore:wait(Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + SLACK_SECONDS)
+  local self = setmetatable({ connection = connection, answered = semaphore.new() }, OpenEvent)
+  RequestEnd.own(self)
+  if not await(self, turns, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT) then
+    return not self.has_left and no_turn() or nil
+  end
+  submit(self)
+  await(self, self.answered, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + SLACK_SECONDS)
+  if self.has_left then
+    return nil
+  end
+  self.is_settled = true
   dispatch:opened()
-  return event.answer or Answer.failed("timeout"), event
+  return self.event.answer or Answer.failed("timeout"), self.event
+end
+
+-- The client left while the handler was asked: what that has accepted is closed.
+local function settle(self, answer)
+  local connection, event = self.connection, self.event
+  self.is_settled = true
+  dispatch:opened()
+  local is_success = OpenEvent.is_success(answer)
+  if not is_success and not OpenEvent.may_be_accepted(answer) then
+    return Record.remove(connection)
+  end
+  connection:register()
+  Apply.effects(connection, event, is_success and Effects.read(answer) or {})
+  connection:finish()
+end
+
+--- The request has ended, and with it the thread that waited.
+function OpenEvent:request_ended()
+  self.has_left = true
+  if self.is_waiting then
+    waiting, self.is_waiting = waiting - 1, nil
+  end
+  local answer = self.event and self.event.answer
+  if answer and not self.is_settled then
+    settle(self, answer)
+  end
 end
 
 --- The open event was answered: the handshake goes on.
 ---@param event Event
 ---@param answer Answer
 function OpenEvent.on_answered(event, answer)
+  local self = event.waiting
   event.answer = answer
-  event.semaphore:post()
+  turns:post()
+  if self.has_left then
+    return settle(self, answer)
+  end
+  self.answered:post()
 end
 
 return OpenEvent

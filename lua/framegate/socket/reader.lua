@@ -12,6 +12,7 @@ local Log = require "framegate.runtime.log"
 local MessageParser = require "framegate.protocol.message_parser"
 local Rate = require "framegate.socket.rate"
 local Traffic = require "framegate.telemetry.traffic"
+local Turn = require "framegate.socket.turn"
 
 local now, traceback = Clock.monotonic, debug.traceback
 
@@ -19,6 +20,7 @@ local Reader = {}
 
 ---@class Unfinished a message of which the end is still to come
 ---@field messages MessageParser that holds what has come of it
+---@field number integer how many the parser had ended when it began
 ---@field deadline number by Clock.monotonic
 ---@field ends_first boolean whether the deadline comes before IDLE_TIMEOUT
 
@@ -35,7 +37,9 @@ local function await_end(self)
       return
     end
     self:limit_reading(left)
-  until not self:read()
+    local chunk = self:read()
+    Turn.spend(self, chunk and #chunk or 0)
+  until not chunk
 end
 
 -- Closes after the answers of what came before, or after CLOSE_SECONDS without them.
@@ -96,31 +100,41 @@ local function take_messages(self, messages)
     elseif not kind then
       return false
     end
+    Turn.spend(self, Turn.FRAME_BYTES)
   end
 end
 
 -- Parsers that no socket uses now: an idle socket needs none.
 local spare = {}
 
+local function on_slow_message(connection)
+  local reason = ("a message must end within %g s"):format(Config.MESSAGE_TIMEOUT)
+  connection:close(CloseCode.POLICY_VIOLATION, reason, "slow_message")
+end
+
 local function on_timeout(self)
   local connection, unfinished = self.connection, self.unfinished
   if unfinished and unfinished.ends_first then
-    return connection:close(
-      CloseCode.POLICY_VIOLATION,
-      ("a message must end within %g s"):format(Config.MESSAGE_TIMEOUT),
-      "slow_message"
-    )
+    return on_slow_message(connection)
   end
   local reason = ("nothing came for %g s"):format(Config.IDLE_TIMEOUT)
   connection:end_with(CloseCode.ABNORMAL, reason, "idle")
   connection:close(CloseCode.GOING_AWAY, reason, "idle")
 end
 
+-- A message is unfinished: waits for its rest. Returns whether its time is over.
+--
 -- Which of the two times ends first is kept: nginx's timers go by a clock that stands still while Lua runs, and may be early.
-local function await_rest(self, unfinished)
+local function await_rest(self, messages)
+  local unfinished = self.unfinished or { messages = messages }
+  if unfinished.number ~= messages.ended then
+    unfinished.number, unfinished.deadline = messages.ended, now() + Config.MESSAGE_TIMEOUT
+  end
   local left = unfinished.deadline - now()
   unfinished.ends_first = left <= Config.IDLE_TIMEOUT
+  self:set_unfinished(unfinished)
   self:limit_reading(math.min(Config.IDLE_TIMEOUT, left))
+  return left <= 0
 end
 
 -- Takes what was read. Returns whether reading is over.
@@ -130,14 +144,16 @@ local function work(self, chunk)
     or table.remove(spare)
     or MessageParser.new(Config.MAX_MESSAGE_BYTES)
   messages:push(chunk)
+  Turn.spend(self, #chunk)
   if take_messages(self, messages) then
     return true
   end
   if messages:is_unfinished() then
-    unfinished = unfinished or { messages = messages, deadline = now() + Config.MESSAGE_TIMEOUT }
-    self:set_unfinished(unfinished)
-    await_rest(self, unfinished)
-    return false
+    local is_late = await_rest(self, messages)
+    if is_late then
+      on_slow_message(self.connection)
+    end
+    return is_late
   end
   spare[#spare + 1] = messages
   if unfinished then

@@ -121,6 +121,9 @@ function Transport:end_reading()
   self:wake()
 end
 
+--- nginx frees the request that carried it.
+function Transport:request_ended() self.connection:request_ended() end
+
 --- Waits until the peer's last message has come, or its end.
 ---@param seconds number at most
 function Transport:await_reader(seconds)

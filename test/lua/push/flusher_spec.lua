@@ -6,7 +6,6 @@ describe("the flusher", function()
   local Flusher, flusher, outbox, woken
 
   before_each(function()
-    package.loaded["resty.core.base"] = { get_request = function() end }
     Worker.new()
     Loop.reset()
     Flusher = require "framegate.push.flusher"

@@ -69,7 +69,9 @@ function Client.read(pieces, max_bytes)
       if not kind then
         break
       end
-      results[#results + 1] = { kind, payload, code }
+      if kind ~= "fragment" then
+        results[#results + 1] = { kind, payload, code }
+      end
       if kind == "error" then
         return results, messages
       end

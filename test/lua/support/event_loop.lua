@@ -107,7 +107,7 @@ end
 
 function Semaphore:count() return #self.waiting > 0 and -#self.waiting or self.resources end
 
-function Semaphore.new() return setmetatable({ resources = 0, waiting = {} }, Semaphore) end
+function Semaphore.new(resources) return setmetatable({ resources = resources or 0, waiting = {} }, Semaphore) end
 
 package.loaded["ngx.semaphore"] = Semaphore
 

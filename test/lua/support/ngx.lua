@@ -56,6 +56,8 @@ rawset(_G, "ngx", {
 
 package.preload["ngx.semaphore"] = function() return require "support.semaphore" end
 
-require("framegate.runtime.clock").monotonic = function() return Stub.now end
+local Clock = require "framegate.runtime.clock"
+Clock.monotonic = function() return Stub.now end
+Clock.loop_time = function() return Stub.now * 1000 end
 
 return Stub

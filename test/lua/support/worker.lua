@@ -39,6 +39,14 @@ package.loaded["framegate.runtime.log"] = {
   limited = function(log, _, id, ...) log(id, ...) end,
 }
 
+local request
+
+package.loaded["framegate.runtime.client"] = {
+  key = function() return request end,
+  connection = function() end,
+  has_left = function() return request.has_left end,
+}
+
 rawset(ngx.shared, "sockets", Dictionary.new())
 rawset(ngx.shared, "rates", Dictionary.new())
 
@@ -53,6 +61,7 @@ local SETTINGS = {
   MESSAGE_TIMEOUT = 120,
   PING_INTERVAL = 25,
   SOCKET_LOG = "off",
+  capacity = { lanes = 4 },
 }
 
 local function new_dispatch()
@@ -99,7 +108,7 @@ local WIRED = { "push.outbox", "socket.apply", "socket.close_event", "socket.con
 --- A new one, with the settings of a small gateway, at the time 1000. Modules of the room socket are wired with it.
 ---@return table worker with what was counted and logged
 function Worker.new()
-  Stub.now, counted, lines = 1000, {}, {}
+  Stub.now, counted, lines, request = 1000, {}, {}, {}
   ngx.shared.sockets.values = {}
   ngx.shared.rates.values = {}
   for name, value in pairs(SETTINGS) do
@@ -107,6 +116,7 @@ function Worker.new()
   end
   local worker = {
     counted = counted,
+    request = request, -- that runs now; `has_left` says whether its client has
     lines = lines,
     dispatch = new_dispatch(),
     registry = new_registry(),

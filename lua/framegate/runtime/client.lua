@@ -1,0 +1,58 @@
+-- The TCP connection of the request that runs now, as nginx itself keeps it. ngx_lua shows neither its address nor whether
+-- its client has left while Lua waits for something else.
+
+local ffi = require "ffi"
+local get_request = require("resty.core.base").get_request
+
+ffi.cdef [[
+  /* how ngx_connection_t and ngx_http_request_t begin, in every nginx since 0.2 */
+  typedef struct framegate_connection_s framegate_connection_t;
+  struct framegate_connection_s {
+    void *data, *read, *write;
+    int fd;
+    void *recv, *send;
+  };
+  typedef struct {
+    uint32_t signature;
+    framegate_connection_t *connection;
+  } framegate_request_t;
+
+  typedef struct { int fd; short events, revents; } framegate_pollfd;
+  int poll(framegate_pollfd *files, unsigned long count, int milliseconds);
+]]
+
+local Client = {}
+
+local C, cast = ffi.C, ffi.cast
+local request_t = ffi.typeof("framegate_request_t *")
+local SIGNATURE = 0x50545448 -- NGX_HTTP_MODULE: "HTTP"
+local POLLRDHUP = 0x2000
+local file = ffi.new("framegate_pollfd", { events = POLLRDHUP })
+
+--- A key for the current request, which no other request has until nginx has freed this one.
+---@return integer
+function Client.key() return tonumber(cast("uintptr_t", get_request())) end
+
+--- The connection of the current request: valid as long as the request lives.
+---@return ffi.cdata*? connection framegate_connection_t *; nil when this nginx keeps it in a way that is not known here
+function Client.connection()
+  local request = cast(request_t, get_request())
+  if request.signature ~= SIGNATURE or request.connection.data ~= cast("void *", request) then
+    return nil
+  end
+  return request.connection
+end
+
+--- Whether the client of the current request has ended its side of the connection, or both (poll(2), POLLRDHUP). What it
+--- sent before may still be unread.
+---@return boolean
+function Client.has_left()
+  local connection = Client.connection()
+  if not connection then
+    return false
+  end
+  file.fd = connection.fd
+  return C.poll(file, 1, 0) > 0
+end
+
+return Client

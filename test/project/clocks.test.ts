@@ -1,0 +1,20 @@
+// Durations and deadlines go by a clock that nobody can set (Clock.monotonic). The clock of the wall is for people and
+// protocols alone.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { files, read } from './files.ts'
+
+/** Who reads it, and for what. */
+const WALL_CLOCK: Record<string, string> = {
+  'lua/framegate/runtime/clock.lua': 'timestamps',
+  'lua/framegate/socket/connection.lua': 'when a socket was opened, for people',
+  'lua/framegate/dispatch/answer.lua': 'Retry-After may be a date',
+  'lua/framegate/cluster/members.lua': 'when the gateway was started and loaded, for people',
+}
+
+const READS_IT = /\bngx\.(?:now|time|req\.start_time|utctime|localtime|today|update_time)\b|\bos\.(?:time|clock)\b/
+
+test('no duration is measured by a clock that can be set', () => {
+  const readers = files('lua/framegate/**/*.lua').filter((file) => READS_IT.test(read(file)))
+  assert.deepEqual(readers.sort(), Object.keys(WALL_CLOCK).sort())
+})
