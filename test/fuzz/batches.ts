@@ -125,5 +125,5 @@ export const BATCH_FAULTS: Record<string, BatchAnswer> = {
   'a redirection': refusal('302 Found', 'again'),
   'an error': refusal('500 Internal Server Error', 'broken'),
   'no content': refusal('204 No Content', 'again'),
-  'an odd status': refusal('2000 X', 'broken'),
+  'an odd status': refusal('2000 X', 'odd'),
 }

@@ -82,7 +82,7 @@ export class Handler {
   async #fail(socket: Socket, fault: Fault, random: Random, ended: (fate: Fate) => void): Promise<boolean> {
     this.faults++
     if (fault.mayTimeOut) this.silences++
-    if (fault.fate === 'broken') ended('broken') // it may take for ever
+    if (fault.mayTimeOut || fault.fate === 'broken') ended(fault.fate) // it may take for ever
     const isKept = await fault.play(socket, random)
     ended(fault.fate)
     return isKept
