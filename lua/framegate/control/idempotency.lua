@@ -105,8 +105,7 @@ end
 --- Runs a request once for its key. Waits up to 10 s while the first request with the key still runs.
 ---@param key string of the header idempotency-key
 ---@param request { fingerprint: string, parts: integer, act: fun(kept: table[]?): table } `fingerprint`: 16-byte hash
---- the request; `parts`: about how many a batch has; `act` runs it, except the parts of a batch whose answers are
---- `kept`
+--- of the request; `parts`: about how many a batch has; `act` runs it, except parts of a batch that are `kept`
 ---@return table answer with status 409, 422 or 503 when it was not run
 function Idempotency.once(key, request)
   local name, bytes = ngx.sha1_bin(key), ANSWER_BYTES + request.parts * PART_BYTES

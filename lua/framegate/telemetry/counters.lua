@@ -200,7 +200,7 @@ local function add_slot(totals, region, slot)
 end
 
 --- Adds up all slots.
----@return table totals numbers by place; also `open`: open sockets; `answered` and `failed`: when an event last ended so,
+---@return table totals numbers by place; also `open`: open sockets; `answered`, `failed`: when an event last ended so,
 ---  in seconds of the monotonic clock, 0 if never
 function Counters.totals()
   local totals = { open = 0, answered = 0, failed = 0 }
