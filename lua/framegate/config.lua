@@ -1,5 +1,5 @@
--- The settings inside nginx: configure.lua has checked the environment and written run/settings.json, and a reload reads
--- that file and nothing else.
+-- The settings inside nginx, read from run/settings.json.
+-- configure.lua has checked the environment and written that file; a reload reads nothing else.
 
 local Config = {}
 

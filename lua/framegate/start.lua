@@ -1,17 +1,17 @@
--- What nginx runs before the first request: once in the master, then in every worker. This file puts a worker together,
--- so it is the only one that knows all rooms.
+-- The start of the gateway in nginx: once in the master, then in every worker.
+-- This file assembles a worker, so it is the only one that knows all rooms.
 
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 
--- ngx_lua has no number for HTTP/1.2 and above, which are 1.1 to a recipient that knows no more (RFC 9110 section 2.5). The
--- vendored library keeps this function when it is loaded.
+-- ngx_lua gives nil for HTTP/1.2 and above. A recipient that knows only 1.1 treats them as 1.1 (RFC 9110 section 2.5).
+-- The vendored library captures this function when it is loaded.
 local http_version = ngx.req.http_version
 rawset(ngx.req, "http_version", function() return http_version() or 1.1 end)
 
 local Start = {}
 
--- Modules whose `new` or `start` is called below. With WIRED and what all of them require these are all modules.
+-- Modules whose `new` or `start` is called below. Together, both lists and the modules they require are all modules.
 local MODULES = {
   "runtime.gc",
   "runtime.process",
@@ -35,7 +35,7 @@ local MODULES = {
   "worker.operations",
 }
 
--- Modules of which nginx calls functions, or of which there are very many instances.
+-- Modules that get the worker's instances by `wire`: nginx calls their functions, or they have very many instances.
 local WIRED = {
   "cluster.mesh_listener",
   "dispatch.upstream",
@@ -53,7 +53,7 @@ local WIRED = {
   "worker.stats",
 }
 
---- What is there once in a worker. Modules get it by `wire`, and keep of it what they use.
+--- The instances of one worker. Modules get them by `wire`, and keep those that they use.
 ---@class Worker
 ---@field members Members
 ---@field registry Registry
@@ -70,8 +70,9 @@ local worker = {}
 
 local modules = {}
 
---- Runs in the master. It loads every module: a mistake in any file is found by nginx/check.conf, and by a reload, which
---- then changes nothing; and a worker that is shutting down never loads code from a newer release.
+--- Runs in the master, and loads every module. So nginx/check.conf finds an error in any file.
+--- A reload finds it too, and then changes nothing. And a worker that is shutting down never loads code of a newer
+--- release.
 function Start.master()
   local run = ngx.config.prefix():gsub("/$", "")
   Config.run = run
@@ -102,7 +103,7 @@ local function add_cluster()
   worker.push = modules["push.push"].new { node = worker.members:node(), bus = worker.bus }
 end
 
--- Lanes report to dispatch, and dispatch takes lanes: the functions between them look it up when they are called.
+-- Lanes need dispatch and dispatch needs lanes, so these functions find dispatch when they are called.
 local function lane_options()
   return {
     on_answer = function(event, answer) worker.dispatch:answered(event, answer) end,
@@ -140,7 +141,7 @@ local function new_peers(name, urls)
   }
 end
 
-local function put_together()
+local function assemble()
   worker.flusher = modules["push.flusher"].new()
   add_cluster()
   worker.handlers, worker.site = new_peers("handler", Config.HANDLER_URL), new_peers("site", { Config.SITE_URL })
@@ -150,13 +151,13 @@ local function put_together()
   end
 end
 
---- Runs in each worker. The order matters: who starts uses what was started before.
+--- Runs in each worker. The order matters: each module uses those that started before it.
 function Start.worker()
   modules["runtime.gc"].start()
   modules["runtime.threads"].start()
   modules["telemetry.counters"].claim()
   worker.members:join()
-  put_together()
+  assemble()
   worker.flusher:start()
   modules["socket.orphans"].start()
   modules["dispatch.upstream"].start()

@@ -1,25 +1,24 @@
--- What workers ask of one another: an operation of all or of one, with or without waiting for results.
--- The bus decides what is asked and who is waited for. How a message travels is a driver's affair: the mesh links the
--- workers of one machine.
+-- Remote calls between workers: runs an operation in one worker or in all, with or without waiting for results.
+-- The bus matches requests with results. Drivers carry the messages: the mesh does so within one machine.
 
 local Task = require "framegate.runtime.task"
 local semaphore = require "ngx.semaphore"
 
---- Carries messages between this worker and its peers, in the order in which they were given for one peer.
+--- Carries messages between this worker and its peers. Messages to one peer keep their order.
 ---@class BusDriver
 ---@field start fun(self: BusDriver, events: BusEvents) begins to reach peers; does not yield
----@field peers fun(self: BusDriver): table<string, any> those that can be reached now, by name; not to be changed
----@field send fun(self: BusDriver, peer: string, head: table, payload: string): boolean false when it cannot be reached; does not yield
+---@field peers fun(self: BusDriver): table<string, any> the peers that can be reached now, by name; read-only
+---@field send fun(self: BusDriver, peer: string, head: table, payload: string): boolean false if unreachable; no yield
 ---@field send_all fun(self: BusDriver, head: table, payload: string) to all peers; does not yield
----@field await_complete fun(self: BusDriver): boolean waits until all who live can be reached; false when it took too long
----@field is_complete fun(self: BusDriver): boolean whether all who live can be reached, as far as is known without waiting
----@field stop fun(self: BusDriver) ends, after what was given
+---@field await_complete fun(self: BusDriver): boolean waits until all peers can be reached; false after a time-out
+---@field is_complete fun(self: BusDriver): boolean whether all peers can be reached, as far as known without waiting
+---@field stop fun(self: BusDriver) sends the messages that wait, then ends
 
 ---@class BusEvents
 ---@field on_message fun(peer: string, head: table, payload: string)
----@field on_lost fun(peer: string) a peer cannot be reached any more: what it was asked has no result
+---@field on_lost fun(peer: string) a peer cannot be reached any more: its open calls get no result
 
--- A message's head is one of
+-- The head of a message is one of
 --   {op, args, call}      a request; `call` is absent when nobody waits for the result
 --   {call, result}        the result
 
@@ -29,7 +28,9 @@ Bus.__index = Bus
 
 local ANSWER_SECONDS = 5
 
----@param parts { name: string, drivers: BusDriver[], operations: table<string, fun(self: table, args: table, payload: string): table> }
+---@alias BusOperation fun(self: table, args: table, payload: string): table
+
+---@param parts { name: string, drivers: BusDriver[], operations: table<string, BusOperation> }
 ---@return Bus
 function Bus.new(parts)
   local self = setmetatable({
@@ -39,15 +40,16 @@ function Bus.new(parts)
     calls = {}, -- requests that wait for results, by number
     waiting = 0, -- requests that wait for peers or results
     last_call = 0,
-    deferred = {}, -- what all others are told when they can be reached
+    deferred = {}, -- messages to all others, until every one can be reached
   }, Bus)
-  self.telling = Task.new("telling other workers", function() self:tell_deferred() end)
+  self.sending = Task.new("telling other workers", function() self:send_deferred() end)
   return self
 end
 
 local function operate(self, op, args, payload) return self.operations[op](self.operations, args, payload) end
 
--- A peer's part in a call is over. One that was lost gives no result, nor one that does not know the operation.
+-- Ends the part of a peer in a call. A lost peer gives no result, and neither does one that does not know the
+-- operation.
 local function end_part(call, peer, result)
   if not call or not call.open[peer] then
     return
@@ -70,7 +72,7 @@ local function receive(self, driver, peer, head, payload)
   end
 end
 
---- Begins to take messages.
+--- Starts the drivers, and from then on receives messages.
 function Bus:start()
   for _, driver in ipairs(self.drivers) do
     driver:start {
@@ -119,7 +121,7 @@ local function finish(self, ok, ...)
   return ...
 end
 
--- A request counts from its beginning, so that nobody ends the drivers while it waits for peers.
+-- A request counts as waiting from its beginning, so that the drivers are not stopped while it waits for peers.
 local function count_while(self, run, ...)
   self.waiting = self.waiting + 1
   return finish(self, xpcall(run, debug.traceback, self, ...))
@@ -149,7 +151,8 @@ local function call_all(self, op, args, payload)
   return results, is_complete and call.remaining == 0
 end
 
---- Asks every worker, this one among them. A worker that dies meanwhile gives no result.
+--- Runs an operation in every worker, including this one, and waits up to 5 s for the results.
+--- A worker that dies meanwhile gives no result.
 ---@param op string name of an operation
 ---@param args table
 ---@param payload string?
@@ -173,12 +176,12 @@ local function call_one(self, name, op, args, payload)
   return result, not result and (call.remaining > 0 and "timeout" or "gone") or nil
 end
 
---- Asks one worker.
+--- Runs an operation in one worker, and waits up to 5 s for its result.
 ---@param name string of the worker
 ---@param op string
 ---@param args table
 ---@param payload string?
----@return table? result nil when there is no such worker (any more), or when it did not answer in time
+---@return table? result nil when the worker does not exist (any more), or did not answer in time
 ---@return string? err "gone" or "timeout"
 function Bus:call(name, op, args, payload)
   if name == self.name then
@@ -187,21 +190,21 @@ function Bus:call(name, op, args, payload)
   return count_while(self, call_one, name, op, args, payload or "")
 end
 
-local function tell_others(self, head, payload)
+local function send_to_others(self, head, payload)
   for _, driver in ipairs(self.drivers) do
     driver:send_all(head, payload)
   end
 end
 
---- Sends what waited for somebody to be reached, in its order.
+--- Sends the deferred messages in their order.
 ---@private
-function Bus:tell_deferred()
+function Bus:send_deferred()
   await_complete(self)
   while self.deferred[1] do
     local batch = self.deferred
     self.deferred = {}
     for _, message in ipairs(batch) do
-      tell_others(self, message.head, message.payload)
+      send_to_others(self, message.head, message.payload)
     end
   end
 end
@@ -215,23 +218,23 @@ local function is_complete(self)
   return true
 end
 
---- Tells every worker, this one first, without waiting for results. Does not yield. What one worker tells arrives in that
---- order.
----@param op string
+--- Runs an operation in every worker, this one first, without waiting for results. Does not yield.
+--- Operations of one worker arrive in the order in which it sent them.
+---@param op string name of an operation
 ---@param args table
 ---@param payload string
 function Bus:tell_all(op, args, payload)
   operate(self, op, args, payload)
-  if not self.telling.is_under_way and is_complete(self) then
-    return tell_others(self, { op = op, args = args }, payload)
+  if not self.sending.is_under_way and is_complete(self) then
+    return send_to_others(self, { op = op, args = args }, payload)
   end
   self.deferred[#self.deferred + 1] = { head = { op = op, args = args }, payload = payload }
-  self.telling:begin()
+  self.sending:begin()
 end
 
---- Whether somebody still waits for results, or something for peers.
+--- Whether a call still waits for results, or a message for peers.
 ---@return boolean
-function Bus:is_busy() return self.waiting > 0 or self.telling.is_under_way == true end
+function Bus:is_busy() return self.waiting > 0 or self.sending.is_under_way == true end
 
 --- Ends all drivers.
 function Bus:stop()

@@ -1,8 +1,9 @@
--- Links this worker with those that it should dial, in a thread that lives as long as the worker. A dial ends at any worker
--- that listens, so it takes several until all are reached.
+-- Dials other workers, in a thread that lives as long as this worker.
+-- The kernel chooses which listening worker a dial reaches, so reaching all of them needs several dials.
 --
--- Who joins while this worker is shutting down cannot dial it. Links bring the news, but this worker may have none; so it looks
--- itself, often for a while after somebody came or went.
+-- A worker that joins while this one is shutting down cannot dial it.
+-- Links bring the news, but this worker may have none.
+-- So it also checks the members itself, more often for a while after a worker joined or left.
 
 local Clock = require "framegate.runtime.clock"
 local Link = require "framegate.cluster.link"
@@ -15,12 +16,13 @@ local Dialer = {}
 Dialer.__index = Dialer
 
 local DIAL_MS = 1000
-local DIALS_AT_ONCE = 4 -- more than one, because the kernel may give one to a worker that stands still
-local DIAL_PATIENCE = 0.02 -- seconds until the next is begun beside it
-local MAX_BACKOFF = 0.1 -- seconds between dials that reach nobody new
-local LOOK_SECONDS, RECENT_LOOK_SECONDS, RECENT_SECONDS = 1, 0.05, 10
+local MAX_DIALS = 4 -- more than one, because the kernel may give one to a worker that is stuck
+local DIAL_PATIENCE = 0.02 -- seconds until the next dial starts beside it
+local MAX_BACKOFF = 0.1 -- seconds between dials that reach no new worker
+local SCAN_SECONDS, RECENT_SCAN_SECONDS, RECENT_SECONDS = 1, 0.05, 10
 
----@param parts { members: Members, port: integer, has_to_dial: (fun(): boolean), on_link: fun(link: Link) } `on_link` serves the link
+--- `on_link` serves the link, and returns when the link has ended.
+---@param parts { members: Members, port: integer, has_to_dial: (fun(): boolean), on_link: fun(link: Link) }
 ---@return Dialer
 function Dialer.new(parts)
   return setmetatable({
@@ -29,8 +31,8 @@ function Dialer.new(parts)
     has_to_dial = parts.has_to_dial,
     on_link = parts.on_link,
     changed_at = 0,
-    dials = 0, -- under way
-    vain_dials = 0, -- since somebody was linked
+    dials = 0, -- in progress
+    failed_dials = 0, -- since the last new link
     awaited = semaphore.new(),
     has_stopped = false,
   }, Dialer)
@@ -42,13 +44,13 @@ local function wake(self)
   end
 end
 
---- Looks now: somebody came or went.
-function Dialer:look()
+--- Checks the members now, because a worker joined or left.
+function Dialer:scan()
   self.changed_at = Clock.monotonic()
   wake(self)
 end
 
--- nginx begins with the headers of a request; then the stream is the workers' own.
+-- nginx expects the headers of a request first. After them the stream belongs to the workers.
 local function greeting(members)
   return ("GET / HTTP/1.1\r\nHost: mesh\r\n\r\n%s %s %d %d\n"):format(
     members:secret(),
@@ -79,11 +81,11 @@ local function greet(self)
   return Link.new(name, socket)
 end
 
--- A link lives in the thread that has dialled it.
+-- The thread that dialled a link also serves it.
 local function dial(_, self)
   local ok, link = xpcall(greet, debug.traceback, self)
   self.dials = self.dials - 1
-  self.vain_dials = ok and link and 0 or self.vain_dials + 1
+  self.failed_dials = ok and link and 0 or self.failed_dials + 1
   wake(self)
   if not ok then
     Log.error(nil, "dialling another worker failed: ", link)
@@ -93,18 +95,18 @@ local function dial(_, self)
 end
 
 local function begin_dial(self)
-  if self.dials < DIALS_AT_ONCE and ngx.timer.at(0, dial, self) then
+  if self.dials < MAX_DIALS and ngx.timer.at(0, dial, self) then
     self.dials = self.dials + 1
   end
   self.awaited:wait(DIAL_PATIENCE)
-  if self.vain_dials > 0 then
-    ngx.sleep(math.min(self.vain_dials / 1000, MAX_BACKOFF))
+  if self.failed_dials > 0 then
+    ngx.sleep(math.min(self.failed_dials / 1000, MAX_BACKOFF))
   end
 end
 
 local function await_change(self, version)
   local is_recent = Clock.monotonic() - self.changed_at < RECENT_SECONDS
-  self.awaited:wait(is_recent and RECENT_LOOK_SECONDS or LOOK_SECONDS)
+  self.awaited:wait(is_recent and RECENT_SCAN_SECONDS or SCAN_SECONDS)
   if self.members:version() ~= version then
     self.changed_at = Clock.monotonic()
   end
@@ -116,13 +118,13 @@ local function run(_, self)
     if self.has_to_dial() then
       begin_dial(self)
     else
-      self.vain_dials = 0
+      self.failed_dials = 0
       await_change(self, version)
     end
   end
 end
 
---- Begins to dial. Returns at once.
+--- Starts the thread that dials. Does not yield.
 function Dialer:start()
   Threads.run(run, self, function(_, err)
     Log.warn(nil, "linking the workers could not begin, and is tried again: ", err)
@@ -130,8 +132,8 @@ function Dialer:start()
   end)
 end
 
---- Whether somebody listens for links: a worker that serves, or nginx's master for one that is to come. When the gateway
---- stops nobody does.
+--- Whether the mesh port is open: for a serving worker, or held by nginx's master for a worker that will start.
+--- It is closed when the gateway stops.
 ---@return boolean
 function Dialer:has_listener()
   local socket, err = connect(self)
@@ -141,7 +143,7 @@ function Dialer:has_listener()
   return socket ~= nil or err == "timeout"
 end
 
---- Dials no more.
+--- Ends the thread. Dials in progress still finish.
 function Dialer:stop()
   self.has_stopped = true
   self.awaited:post()

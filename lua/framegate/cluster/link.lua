@@ -1,4 +1,4 @@
--- A link between two workers: messages pass in both directions, in the order in which they were given.
+-- A link between two workers: carries messages in both directions and keeps their order.
 -- On the wire a message is `<bytes of head> <bytes of payload>\n<head><payload>`; the head is JSON.
 
 local cjson = require "cjson.safe"
@@ -15,7 +15,7 @@ Link.__index = Link
 
 local WRITE_BYTES = 65536
 local CONNECT_MS, SEND_MS = 1000, 60000
-local FOREVER_MS = 2 ^ 31 - 1 -- a link that breaks ends the wait
+local FOREVER_MS = 2 ^ 31 - 1 -- reading waits until a message comes or the link breaks
 
 ---@param name string
 ---@param socket table a stream socket of this request or timer
@@ -25,10 +25,10 @@ function Link.new(name, socket)
   return setmetatable({ name = name, socket = socket, waiting = {}, count = 0, semaphore = semaphore.new() }, Link)
 end
 
---- Gives a message. It is on its way when this returns.
+--- Queues a message; the link's writer sends it. Does not yield.
 ---@param head string JSON
 ---@param payload string of a message for sockets, or empty
----@return boolean taken false when the link has ended
+---@return boolean is_queued false when the link has ended
 function Link:send(head, payload)
   if self.has_ended then
     return false
@@ -83,7 +83,7 @@ local function read_loop(self, on_message)
   end
 end
 
---- Serves the link until it breaks or is ended.
+--- Serves the link until it breaks or is stopped.
 ---@param on_message fun(head: table, payload: string) called for each message
 function Link:run(on_message)
   local reader = spawn(read_loop, self, on_message)
@@ -94,7 +94,7 @@ function Link:run(on_message)
   kill(writer)
 end
 
---- Ends the link, after what waits in it.
+--- Sends the messages that wait, then ends the link.
 function Link:stop()
   self.has_ended = true
   self.semaphore:post()

@@ -1,5 +1,5 @@
--- The workers of this node, and what they share: who lives, who is shutting down, which configuration runs.
--- It is in shared memory, because every worker must know it and a worker may be killed at any moment.
+-- The list of this node's workers: which live, which are shutting down, and which configuration runs.
+-- It is in shared memory, because every worker needs it and any worker may be killed at any moment.
 
 local Clock = require "framegate.runtime.clock"
 local Random = require "framegate.runtime.random"
@@ -7,7 +7,7 @@ local Random = require "framegate.runtime.random"
 ---@class Member another worker
 ---@field name string
 ---@field pid integer
----@field joined_at integer its place in the order in which workers joined
+---@field joined_at integer its position in the order in which workers joined
 ---@field is_leaving boolean whether it is shutting down
 
 ---@class Members
@@ -25,7 +25,7 @@ function Members.new(parts)
   return setmetatable(self, Members)
 end
 
---- Runs in the master, before there are workers. What is there already has survived a reload.
+--- Fills the shared memory. Runs in the master, before workers start. Keys that exist have survived a reload and stay.
 function Members:init()
   local dict = self.dict
   dict:add("node", Random.name(4))
@@ -38,20 +38,21 @@ function Members:init()
   self.own_configuration = dict:incr("configurations", 1, 0)
 end
 
---- The id of this node, 4 characters; it survives a reload.
+--- The id of this node, 4 characters. It survives a reload.
 ---@return string
 function Members:node() return self.dict:get("node") end
 
---- The name of this worker, 6 characters, never used again.
+--- The name of this worker, 6 characters. No later worker gets the same name.
 ---@return string
 function Members:worker() return self.name end
 
---- Rises with every worker that was killed: a limit whose key holds it forgets what the dead worker counted.
+--- A number that rises with every killed worker.
+--- Keys of limits contain it, so that a limit forgets what a dead worker counted.
 ---@return integer
 function Members:generation() return self.dict:get("generation") end
 
--- The last configuration of which a worker has run, and when it was loaded. Each has a key of its own, because a worker may
--- join after the first of a later configuration.
+-- The last configuration that any worker has run, and when it was loaded.
+-- Each configuration has its own key, because an older one's worker may join after a newer one's.
 local function running(dict)
   for configuration = dict:get("configurations"), 1, -1 do
     local loaded = dict:get("running:" .. configuration)
@@ -61,7 +62,7 @@ local function running(dict)
   end
 end
 
---- When the gateway started, and when the configuration that runs was loaded, in seconds since 1970.
+--- When the gateway started, and when the running configuration was loaded. Both are in seconds since 1970.
 ---@return { started: number, loaded: number, configuration: integer }
 function Members:times()
   local configuration, loaded = running(self.dict)
@@ -76,7 +77,7 @@ function Members:uptime() return Clock.monotonic() - self.dict:get("began") end
 ---@return integer
 function Members:configuration() return self.own_configuration end
 
---- What only the workers of this node know.
+--- The secret that only the workers of this node know.
 ---@return string
 function Members:secret() return self.dict:get("secret") end
 
@@ -84,7 +85,7 @@ function Members:secret() return self.dict:get("secret") end
 ---@return integer
 function Members:version() return self.dict:get("members") end
 
---- The place of this worker in the order in which workers joined.
+--- The position of this worker in the order in which workers joined.
 ---@return integer
 function Members:joined_at() return self.place end
 
@@ -104,11 +105,11 @@ local function read_members(dict)
   return members
 end
 
---- The other workers. One that was killed is among them until it was claimed: `is_alive` tells. The list is read anew only
---- when the version has changed.
+--- The other workers. A killed one stays listed until it is claimed: check it with `is_alive`.
+--- The list is read again only when the version has changed.
 ---@return Member[]
 function Members:others()
-  local version = self:version() -- before the list: what changes meanwhile is read the next time
+  local version = self:version() -- read before the list, so that a change meanwhile causes another reading
   if version ~= self.listed_version then
     local others = {}
     for _, member in ipairs(read_members(self.dict)) do
@@ -121,12 +122,12 @@ function Members:others()
   return self.listed
 end
 
---- Whether the process of another worker is there.
+--- Whether the process of another worker exists.
 ---@param other Member
 ---@return boolean
 function Members:is_alive(other) return not self.is_process_dead(other.pid) end
 
---- A worker joins.
+--- Adds this worker to the list.
 function Members:join()
   local dict = self.dict
   self.name, self.place = Random.name(6), dict:incr("joined", 1)
@@ -135,7 +136,7 @@ function Members:join()
   announce_change(self)
 end
 
---- Takes the workers that were killed off the list. `add` is atomic, so exactly one worker gets each name.
+--- Removes killed workers from the list. `add` is atomic, so exactly one worker gets each name.
 ---@return string[] names of those that this worker must clean up after
 function Members:claim_dead()
   local names = {}
@@ -151,7 +152,8 @@ function Members:claim_dead()
   return names
 end
 
---- Whether the master has loaded a later configuration of which no worker runs yet. nginx does not wait for the first one.
+--- Whether the master has loaded a later configuration that no worker runs yet.
+--- nginx stops old workers without waiting for the first new one.
 ---@return boolean
 function Members:is_successor_due()
   return self.dict:get("configurations") ~= self.own_configuration and self:is_last_configuration()
@@ -161,17 +163,18 @@ end
 ---@return boolean
 function Members:is_last_configuration() return running(self.dict) == self.own_configuration end
 
---- This worker shuts down: it listens no more, and serves the sockets it has.
+--- Marks this worker as shutting down: it does not listen any more, and serves the sockets it has.
 function Members:begin_to_leave()
   self.leaves = true
   self.dict:set("leaving:" .. self.name, true)
   announce_change(self)
 end
 
---- The gateway stops. nginx tells each worker to go once, so those from before a reload do not hear of it from nginx.
+--- Marks the gateway as stopping. nginx signals each worker only once.
+--- So workers that shut down since a reload do not learn of the stop from nginx.
 function Members:announce_stop() self.dict:set("is_stopping", true) end
 
---- Whether the gateway stops.
+--- Whether the gateway is stopping.
 ---@return boolean
 function Members:is_stopping() return self.dict:get("is_stopping") == true end
 
@@ -179,14 +182,14 @@ function Members:is_stopping() return self.dict:get("is_stopping") == true end
 ---@return boolean
 function Members:is_leaving() return self.leaves end
 
---- This worker has nothing left to do: what arrives now is for another worker.
+--- Marks this worker as having nothing left to do: another worker must do what arrives now.
 function Members:retire() self.has_retired = true end
 
 --- Whether this worker has nothing left to do.
 ---@return boolean
 function Members:has_left() return self.has_retired end
 
---- The worker exits by itself.
+--- Removes this worker from the list: it exits by itself.
 function Members:leave()
   self.dict:delete("worker:" .. self.pid())
   self.dict:delete("leaving:" .. self.name)

@@ -1,8 +1,11 @@
--- The workers of this node, each linked with each: the bus's driver within one machine. Workers reach one another over a
--- loopback listener on which each of them has a socket of its own (reuseport): a dial ends at any of them, so a worker
--- dials until everybody is reached. Of two workers the younger dials; one that is shutting down listens no more, so it
--- dials those it does not know. Two that are both shutting down have a route over a third. Who lives stands in members.lua;
--- dialer.lua dials, and mesh_listener.lua takes the dials of others.
+-- The bus driver within one machine: links each worker of this node with every other.
+-- nginx has no channel between its workers, so they connect over a loopback port.
+--
+-- Every worker has a listening socket of its own on that port (reuseport).
+-- The kernel chooses which one a dial reaches, so a worker dials until all are linked.
+-- Of two workers the younger one dials. A worker that is shutting down does not listen any more, so it dials every
+-- worker it has no link with. Two workers that both shut down use a route through a third (route.lua).
+-- members.lua lists the workers, dialer.lua dials, and mesh_listener.lua accepts the dials of others.
 
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
@@ -14,9 +17,9 @@ local Route = require "framegate.cluster.route"
 local Mesh = {}
 Mesh.__index = Mesh
 
-local COMPLETE_SECONDS = 5 -- that somebody waits until all are linked
+local COMPLETE_SECONDS = 5 -- how long a caller waits until all are linked
 
--- {op = "scan", args = {version}}: somebody came or went.
+-- {op = "scan", args = {version}}: a worker joined or left.
 local SCAN = "scan"
 
 ---@param parts { members: Members, port: integer }
@@ -24,9 +27,9 @@ local SCAN = "scan"
 function Mesh.new(parts)
   local self = setmetatable({
     members = parts.members,
-    links = {}, -- and routes, by name of the other worker
-    known_version = nil, -- members:version() when last everybody was linked
-    heard_version = 0, -- the last of which links brought news, or were given some
+    links = {}, -- links and routes, by name of the other worker
+    known_version = nil, -- members:version() when all were last linked
+    heard_version = 0, -- the last version that was received or sent as news
     has_stopped = false,
   }, Mesh)
   self.dialer = Dialer.new {
@@ -52,10 +55,10 @@ local function on_link_lost(self, link)
       lose(self, name)
     end
   end
-  self.dialer:look()
+  self.dialer:scan()
 end
 
--- Each worker gives each piece of news on once.
+-- Each worker passes each piece of news on once.
 local function spread_news(self)
   local version = self.members:version()
   if version <= self.heard_version then
@@ -67,10 +70,10 @@ end
 
 local function on_news(self, version)
   self.heard_version = math.max(self.heard_version, version)
-  self.dialer:look()
+  self.dialer:scan()
 end
 
--- A message for this worker, or for one that cannot be linked with the worker that sent it.
+-- Handles a message that came over a route: it is for this worker, or for another that this one passes it on to.
 local function on_relay(self, link, relay, payload)
   if relay.to ~= self.members:worker() then
     local next_link = self.links[relay.to]
@@ -92,7 +95,7 @@ end
 --- Serves a link until it ends.
 ---@param link Link
 function Mesh:serve(link)
-  if self.has_stopped then -- meanwhile; a link would keep the worker alive
+  if self.has_stopped then -- since the dial began; a link would keep the worker alive
     self.links[link.name] = nil
     return
   end
@@ -102,7 +105,7 @@ function Mesh:serve(link)
   on_link_lost(self, link)
 end
 
---- Whether it is this worker's part to dial another one: the younger's, unless the older is shutting down.
+--- Whether this worker must dial another one. The younger of two dials, unless the older one is shutting down.
 ---@param other Member
 ---@return boolean
 function Mesh:should_dial(other)
@@ -112,7 +115,7 @@ function Mesh:should_dial(other)
   return self.members:is_leaving() or other.joined_at < self.members:joined_at()
 end
 
---- How many workers that live are not linked, and how many of them this worker should dial.
+--- How many living workers are not linked, and how many of them this worker should dial.
 ---@return { all: integer, own: integer }
 function Mesh:missing()
   local all, own = 0, 0
@@ -125,46 +128,49 @@ function Mesh:missing()
   return { all = all, own = own }
 end
 
---- Makes routes to those who cannot be linked, and forgets those of workers that have gone.
+--- Adds routes to workers that cannot be linked, and removes those of workers that have gone.
 function Mesh:update_routes()
   for _, name in ipairs(Route.update(self.links, self.members)) do
     lose(self, name)
   end
 end
 
---- Admits a worker that has dialled this one.
+--- Accepts the link of a worker that has dialled this one.
 ---@param caller { name: string, joined_at: integer, is_leaving: boolean }
 ---@param socket table of its request
----@return Link? link nil when it is linked already, or when it is not its part to dial
+---@return Link? link nil when the caller is linked already, or should not dial
 function Mesh:admit(caller, socket)
   local may_dial = caller.is_leaving or caller.joined_at > self.members:joined_at()
   if not may_dial or self.links[caller.name] then
     return nil
   end
   local link = Link.new(caller.name, socket)
-  self.links[caller.name] = link -- before the answer, so that a second dial finds it
+  self.links[caller.name] = link -- before the reply is sent, so that a second dial finds it
   return link
 end
 
---- Begins to link this worker with the others.
+--- Begins to link this worker with the others. Does not yield.
 ---@param events BusEvents
 function Mesh:start(events)
   self.events = events
   self.dialer:start()
 end
 
----@return table<string, Link> by name of the other worker
+--- The links and routes of this worker; read-only.
+---@return table<string, Link|Route> by name of the other worker
 function Mesh:peers() return self.links end
 
----@param name string
+--- Sends a message to one worker. Does not yield.
+---@param name string of the worker
 ---@param head table
 ---@param payload string
----@return boolean
+---@return boolean is_queued false when the worker cannot be reached
 function Mesh:send(name, head, payload)
   local link = self.links[name]
   return link ~= nil and link:send(cjson.encode(head), payload)
 end
 
+--- Sends a message to every linked worker. Does not yield.
 ---@param head table
 ---@param payload string
 function Mesh:send_all(head, payload)
@@ -174,8 +180,8 @@ function Mesh:send_all(head, payload)
   end
 end
 
---- Waits until everybody who lives is linked: a push right after a start or a crash reaches all.
----@return boolean is_complete false when somebody was not linked within 5 s
+--- Waits until every living worker is linked, so that a push right after a start or a crash reaches all.
+---@return boolean is_complete false when a worker was not linked within 5 s
 function Mesh:await_complete()
   local deadline = Clock.monotonic() + COMPLETE_SECONDS
   while not self:is_complete() do
@@ -185,27 +191,28 @@ function Mesh:await_complete()
     elseif self.has_stopped or Clock.monotonic() > deadline then
       return false
     else
-      self.dialer:look()
+      self.dialer:scan()
       ngx.sleep(0.005)
     end
   end
   return true
 end
 
+--- Whether every living worker is linked, as far as is known without waiting.
 ---@return boolean
 function Mesh:is_complete() return self.members:version() == self.known_version end
 
---- The worker is shutting down: from now on it dials all whom it does not know.
+--- Marks this worker as shutting down: from now on it dials every worker it has no link with.
 function Mesh:begin_to_leave()
   self.members:begin_to_leave()
-  self.dialer:look()
+  self.dialer:scan()
 end
 
---- Whether somebody listens for links (Dialer:has_listener).
+--- Whether the mesh port is open (see Dialer:has_listener).
 ---@return boolean
 function Mesh:has_listener() return self.dialer:has_listener() end
 
---- The worker has nothing left to do: links would keep it alive.
+--- Ends all links: they would keep alive a worker that has nothing left to do.
 function Mesh:stop()
   self.has_stopped = true
   self.dialer:stop()
@@ -214,7 +221,7 @@ function Mesh:stop()
   end
 end
 
---- How many other workers are linked, and how many should be.
+--- How many other workers are linked, and how many should be but are not.
 ---@return { linked: integer, missing: integer }
 function Mesh:state()
   local linked = 0

@@ -1,4 +1,5 @@
--- Takes the dials of other workers (nginx/mesh.conf). A link begins with a secret that only the workers know.
+-- Accepts the dials of other workers (nginx/mesh.conf).
+-- Any local process can reach the port, so a link begins with a secret that only the workers know.
 
 local Log = require "framegate.runtime.log"
 local Secret = require "framegate.runtime.secret"
@@ -15,7 +16,7 @@ function MeshListener.wire(worker)
   members, mesh = worker.members, worker.mesh
 end
 
---- Takes the link of another worker, and serves it until it ends: the content phase of the mesh listener.
+--- Accepts the link of another worker, and serves it until it ends. Runs in the content phase of the mesh listener.
 function MeshListener.run()
   local socket = assert(ngx.req.socket(true))
   socket:settimeouts(CONNECT_MS, SEND_MS, READ_MS)

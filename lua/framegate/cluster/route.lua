@@ -1,15 +1,16 @@
--- The way to a worker that cannot be linked: two workers that are both shutting down listen no more, so neither can dial the
--- other. A third one, which is linked with both, passes their messages on. A route is used like a link.
+-- A route to a worker that cannot be linked; it is used like a link.
+-- Two workers that both shut down do not listen any more, so neither can dial the other.
+-- A third worker, which is linked with both, passes their messages on.
 
 local cjson = require "cjson.safe"
 
 ---@class Route
----@field name string of the worker at its end
+---@field name string of the worker at the other end
 ---@field via Link to the worker that passes messages on
 local Route = {}
 Route.__index = Route
 
---- {op = "relay", args = {to, from, head}}: on its way to the worker that passes it on, and from there to `to`.
+--- {op = "relay", args = {to, from, head}}: goes to the worker that passes it on, and from there to `to`.
 Route.RELAY = "relay"
 
 ---@param name string
@@ -25,16 +26,16 @@ function Route.new(name, via, own_name)
   }, Route)
 end
 
---- Gives a message, as Link:send does.
+--- Queues a message, as Link:send does.
 ---@param head string JSON
 ---@param payload string
----@return boolean taken
+---@return boolean is_queued false when the link to the relaying worker has ended
 function Route:send(head, payload) return self.via:send(self.prefix .. head .. "}}", payload) end
 
---- What waits for it waits in the link.
+--- Does nothing: messages of a route wait in its link.
 function Route.stop() end
 
--- A worker that is linked with everybody, as those are that serve.
+-- The link to a serving worker, since those are linked with all others.
 local function relaying_link(links, others)
   for _, other in ipairs(others) do
     local link = links[other.name]
@@ -44,10 +45,10 @@ local function relaying_link(links, others)
   end
 end
 
---- Adds routes to those who cannot be linked, when this worker is shutting down.
+--- Adds routes to workers that cannot be linked, when this worker is shutting down.
 ---@param links table<string, Link|Route> of this worker, by name of the other
 ---@param members Members
----@return string[] names of those whose route leads nowhere any more
+---@return string[] names of workers that have gone, whose routes must be removed
 function Route.update(links, members)
   local others, living, lost = members:others(), {}, {}
   for _, other in ipairs(members:is_leaving() and others or {}) do

@@ -1,8 +1,9 @@
--- Who may ask the control server. On the unix socket the folder is the guard; over TCP a request brings the CONTROL_TOKEN:
--- programs as a bearer token (RFC 6750), a browser as the password of HTTP Basic (RFC 7617), for any user name.
+-- Access control of the control server. On the unix socket the permissions of its folder decide.
+-- Over TCP every request needs the CONTROL_TOKEN. Programs send it as a bearer token (RFC 6750).
+-- Browsers send it as the password of HTTP Basic (RFC 7617), with any user name.
 --
--- A browser adds that password by itself, whichever page asks. So what comes without a bearer token must not come from a
--- page of somebody else: Sec-Fetch-Site says so (W3C Fetch Metadata), and Origin where there is no TLS.
+-- A browser adds that password to the requests of every page. So a request without a bearer token must not come from a
+-- page of another site. Sec-Fetch-Site shows that (W3C Fetch Metadata), and Origin where there is no TLS.
 
 local Config = require "framegate.config"
 local Origin = require "framegate.protocol.origin"
@@ -16,7 +17,7 @@ local DIALOG = 'Basic realm="framegate", charset="UTF-8"'
 
 local function is_token(text) return text ~= nil and Secret.is_same(text, Config.CONTROL_TOKEN) end
 
--- The name of a scheme may be written in any case (RFC 9110 section 11.1).
+-- The name of a scheme is case-insensitive (RFC 9110 section 11.1).
 local function credentials(authorization, scheme)
   local name, value = authorization:match("^(%a+) +(%S+)$")
   return name and name:lower() == scheme and value or nil
@@ -29,7 +30,7 @@ local function is_basic(authorization)
   return is_token(pair and pair:match("^[^:]*:(.*)$"))
 end
 
--- A browser that is to show a page asks people for the token; no script's request brings that dialog up.
+-- Only for a page does the browser ask its user for the token. Requests of scripts do not open that dialog.
 local function unknown(request)
   local accept = request.headers.accept
   if SAFE[request.method] and type(accept) == "string" and accept:find("text/html", 1, true) then
@@ -42,17 +43,18 @@ local function unknown(request)
   return Problem.new(401, "send authorization: Bearer with the CONTROL_TOKEN", { ["WWW-Authenticate"] = "Bearer" })
 end
 
--- Following a link shows the page to whoever follows it, and to nobody else.
+-- A navigation from another site is safe: it shows the page only to the user.
 local function is_own_read(headers)
   local site = headers["sec-fetch-site"]
   return site == nil or site == "same-origin" or site == "none" or headers["sec-fetch-mode"] == "navigate"
 end
 
--- Every browser names the origin of what is no GET; `must_tell` is false where nothing but a program leaves both out.
-local function is_own_change(headers, must_tell)
+-- Every browser names the origin of a request that is not a GET.
+-- `must_have_origin` is false where a request without both headers can only come from a program.
+local function is_own_change(headers, must_have_origin)
   local site, origin = headers["sec-fetch-site"], headers.origin
   if site == nil and origin == nil then
-    return not must_tell
+    return not must_have_origin
   end
   return (site == nil or site == "same-origin")
     and (
@@ -61,9 +63,10 @@ local function is_own_change(headers, must_tell)
     )
 end
 
---- Why a request is refused.
----@param request { method: string, headers: table, is_local: boolean } headers as ngx.req.get_headers gives them; local: by the unix socket
----@return table? problem nil when it may go on
+--- Checks whether a request is allowed.
+--- `headers` come from ngx.req.get_headers. `is_local` is true for the unix socket.
+---@param request { method: string, headers: table, is_local: boolean }
+---@return table? problem nil when it is allowed
 function Access.refusal(request)
   local headers = request.headers
   local authorization = type(headers.authorization) == "string" and headers.authorization or ""

@@ -1,5 +1,5 @@
--- The control API: one function for each resource and method. lua/openapi.json describes it. A request comes in as
--- {method, segments, query, payload, content_type}, and an answer goes out as {status, body, type, headers}.
+-- The control API: one function for each resource and method (openapi.json describes them).
+-- A request is {method, segments, query, payload, content_type}; an answer is {status, body, type, headers}.
 
 local cjson = require "cjson.safe"
 local CloseCode = require "framegate.protocol.close_code"
@@ -38,7 +38,7 @@ end
 
 local NO_CONTENT = { status = 204, body = "" }
 
--- Text by default, and as curl -d sends it; images, archives and octet-stream are binary.
+-- Text is the default, also for the content type of curl -d. Images, archives and octet-stream are binary.
 local function is_text(content_type)
   content_type = content_type or "text/plain"
   return MediaType.kind(content_type) ~= "binary"
@@ -141,7 +141,7 @@ local function metrics()
   return { status = 200, body = Metrics.read(), type = "text/plain; version=0.0.4; charset=utf-8" }
 end
 
--- A segment in braces stands for any text.
+-- A segment in braces matches any text.
 local subscribe, unsubscribe = change_subscription("subscribe"), change_subscription("unsubscribe")
 
 local RESOURCES = {
@@ -171,8 +171,8 @@ local function fits(pattern, segments)
   return true
 end
 
---- A method that a resource does not take. Where it takes GET it takes HEAD.
----@param methods string[] that it takes
+--- Makes the answer to a method that a resource does not allow. Allowing GET also allows HEAD.
+---@param methods string[] the allowed ones
 ---@return table problem
 function Api.not_allowed(methods)
   for _, method in ipairs(methods) do
@@ -186,7 +186,7 @@ function Api.not_allowed(methods)
   return Problem.new(405, "this resource takes " .. list, { ["Allow"] = list })
 end
 
---- Carries out one request.
+--- Handles one request.
 ---@param request { method: string, segments: string[], query: table, payload: string, content_type: string? }
 ---@return { status: integer, body: string, type: string?, headers: table? }
 function Api.handle(request)

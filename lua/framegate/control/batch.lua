@@ -1,4 +1,4 @@
--- POST /batch: many requests in one, carried out one after the other.
+-- POST /batch: many requests in one, which run one after the other.
 
 local cjson = require "cjson.safe"
 local Api = require "framegate.control.api"
@@ -10,8 +10,8 @@ local Batch = {}
 
 local MAX_ELEMENTS = 1000
 
--- One element: {"method","path","text" or "base64"}.
-local function carry_out(entry)
+-- Runs one element: {"method","path","text" or "base64"}.
+local function run_element(entry)
   if type(entry) ~= "table" or type(entry.path) ~= "string" or entry.path:sub(1, 1) ~= "/" then
     return Problem.new(400, 'an element of a batch is {"method","path","text" or "base64"}')
   end
@@ -34,7 +34,7 @@ local function carry_out(entry)
   return answer
 end
 
--- A body that is JSON stands in the answer as it is, another one as a text.
+-- A JSON body becomes a part of the answer as it is, any other body a JSON string.
 local function part_json(part)
   local body = part.body
   if body == "" then
@@ -44,7 +44,7 @@ local function part_json(part)
   return ('{"status":%d,"body":%s}'):format(part.status, is_json and body or cjson.encode(body))
 end
 
---- About how many elements a body has, without reading it.
+--- Estimates how many elements a body has, without parsing it.
 ---@param body string
 ---@return integer
 function Batch.estimate(body)
@@ -52,10 +52,10 @@ function Batch.estimate(body)
   return math.min(paths, MAX_ELEMENTS)
 end
 
---- Carries out a batch.
+--- Runs a batch.
 ---@param body string JSON
----@param kept table<integer, table>? answers of elements that were carried out before
----@return table answer with `parts`, the answers of the elements
+---@param kept table<integer, table>? answers of elements that ran before, by position
+---@return table answer with `parts`, the answers of the elements; or a problem with status 400 or 413
 function Batch.run(body, kept)
   local entries = cjson.decode(body)
   if type(entries) ~= "table" or not body:find("^%s*%[") then
@@ -66,7 +66,7 @@ function Batch.run(body, kept)
   end
   local parts = {}
   for i, entry in ipairs(entries) do
-    parts[i] = kept and kept[i] or carry_out(entry)
+    parts[i] = kept and kept[i] or run_element(entry)
   end
   return { status = 200, body = Json.array(parts, part_json), type = "application/json", parts = parts }
 end

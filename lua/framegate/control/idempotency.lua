@@ -1,6 +1,6 @@
--- Requests that are repeated: one with an idempotency-key that was seen within 60 s gets the first answer again, and does
--- nothing twice. What is kept is small: counts, and the words of refusals. Room for it is taken before anything is done, and
--- nothing is thrown out for it: without room the request is refused.
+-- Idempotency keys: a request whose key was seen within 60 s gets the first answer again, and nothing is done twice.
+-- Answers are small: counts, and the texts of refusals. Memory for the answer is reserved before anything is done.
+-- No other answer is evicted for it: without memory the request is refused.
 
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
@@ -11,30 +11,31 @@ local Idempotency = {}
 local answers = ngx.shared.answers
 
 local KEPT_SECONDS = 60
-local UNDER_WAY_SECONDS = 600 -- a large batch may take its time
+local RUNNING_SECONDS = 600 -- a large batch may run long
 local WAIT_SECONDS, STEP_SECONDS = 10, 0.01
 local CLEAN_SECONDS = 1 -- between two searches for answers that have expired
 
--- Bytes: an answer with counts, and each part of a batch. What is longer is kept where there is room, else without its body.
+-- Reserved bytes for an answer with counts, and for each part of a batch.
+-- A longer answer is kept if memory is left, or else without its body.
 local ANSWER_BYTES, PART_BYTES = 112, 48
 
--- An entry begins with one of these; the second is followed by the fingerprint (16 bytes) and JSON.
-local UNDER_WAY, DONE = "-", "+"
+-- An entry begins with one of these. After DONE follow the fingerprint (16 bytes) and JSON.
+local RUNNING, DONE = "-", "+"
 
 local cleaned_at = 0
 
 local function reserve(name, bytes)
-  local entry = UNDER_WAY .. (" "):rep(bytes - #UNDER_WAY)
-  local ok, err = answers:safe_add(name, entry, UNDER_WAY_SECONDS)
+  local entry = RUNNING .. (" "):rep(bytes - #RUNNING)
+  local ok, err = answers:safe_add(name, entry, RUNNING_SECONDS)
   if not ok and err == "no memory" and Clock.monotonic() - cleaned_at > CLEAN_SECONDS then
     cleaned_at = Clock.monotonic()
     answers:flush_expired()
-    return answers:safe_add(name, entry, UNDER_WAY_SECONDS)
+    return answers:safe_add(name, entry, RUNNING_SECONDS)
   end
   return ok, err
 end
 
--- Parts that only read are not kept: a repeat reads again. Most bodies are the same, so each is kept once.
+-- Drops parts that only read, since a repeat reads again. Most bodies are equal, so each is kept once.
 local function shorten_parts(parts)
   local short, bodies, places = {}, {}, {}
   for i, part in ipairs(parts) do
@@ -74,13 +75,13 @@ local function entry_of(answer, fingerprint)
   return DONE .. fingerprint .. cjson.encode(kept)
 end
 
--- An entry as long as the one that is there takes its place.
+-- An entry no longer than the reserved one is padded, so that it fits the same memory.
 local function keep(name, bytes, entry)
   return #entry <= bytes and answers:safe_set(name, entry .. (" "):rep(bytes - #entry), KEPT_SECONDS)
     or answers:safe_set(name, entry, KEPT_SECONDS)
 end
 
-local function carry_out(name, bytes, request)
+local function run(name, bytes, request)
   local ok, answer = xpcall(request.act, debug.traceback)
   if not ok then
     answers:delete(name)
@@ -92,7 +93,7 @@ local function carry_out(name, bytes, request)
   return answer
 end
 
-local function again(entry, request)
+local function repeat_answer(entry, request)
   local first = #DONE + #request.fingerprint
   if entry:sub(#DONE + 1, first) ~= request.fingerprint then
     return Problem.new(422, "this idempotency-key came before with another request")
@@ -101,18 +102,18 @@ local function again(entry, request)
   return kept.parts and request.act(lengthen_parts(kept)) or kept
 end
 
---- Carries out a request once for its key.
+--- Runs a request once for its key. Waits up to 10 s while the first request with the key still runs.
 ---@param key string of the header idempotency-key
----@param request { fingerprint: string, parts: integer, act: fun(kept: table[]?): table } `fingerprint`: 16 bytes of what
---- makes the request this one; `parts`: of a batch, about; `act` carries it out, all but the parts that are kept by place
----@return table answer
+---@param request { fingerprint: string, parts: integer, act: fun(kept: table[]?): table } `fingerprint`: 16-byte hash
+--- of the request; `parts`: about how many a batch has; `act` runs it, except parts of a batch that are `kept`
+---@return table answer with status 409, 422 or 503 when it was not run
 function Idempotency.once(key, request)
   local name, bytes = ngx.sha1_bin(key), ANSWER_BYTES + request.parts * PART_BYTES
   local deadline = Clock.monotonic() + WAIT_SECONDS
   repeat
     local ok, err = reserve(name, bytes)
     if ok then
-      return carry_out(name, bytes, request)
+      return run(name, bytes, request)
     elseif err ~= "exists" then
       return Problem.new(
         503,
@@ -122,9 +123,9 @@ function Idempotency.once(key, request)
     end
     local entry = answers:get(name)
     if entry and entry:sub(1, #DONE) == DONE then
-      return again(entry, request)
+      return repeat_answer(entry, request)
     end
-    ngx.sleep(STEP_SECONDS) -- the first request is still being carried out
+    ngx.sleep(STEP_SECONDS) -- the first request still runs
   until Clock.monotonic() > deadline
   return Problem.new(409, "the first request with this idempotency-key has no answer yet")
 end

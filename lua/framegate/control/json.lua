@@ -1,10 +1,10 @@
--- JSON that is written in parts, because cjson cannot tell an empty list from an empty object.
+-- Writes JSON in parts, because cjson cannot distinguish an empty list from an empty object.
 
 local cjson = require "cjson.safe"
 
 local Json = {}
 
---- A list as a JSON array, also when it is empty.
+--- Writes a list as a JSON array, also when it is empty.
 ---@param list table
 ---@param encode nil|fun(item: any): string for each item; cjson.encode by default
 ---@return string
@@ -16,7 +16,7 @@ function Json.array(list, encode)
   return "[" .. table.concat(items, ",") .. "]"
 end
 
---- An object of which some members are written already.
+--- Writes an object, some of whose members are JSON texts already.
 ---@param object table
 ---@param written { [1]: string, [2]: string }[] names and JSON texts, in their order
 ---@return string

@@ -15,13 +15,13 @@ local bus
 ---@param worker Worker
 function Listing.wire(worker) bus = worker.bus end
 
---- An answer of JSON that is written already.
+--- Makes an answer of a JSON text.
 ---@param text string
 ---@return { status: integer, body: string, type: string }
 function Listing.answer(text) return { status = 200, body = text, type = "application/json" } end
 
---- The facts of a connection as JSON.
----@param facts table as ConnectionInfo.of gives them
+--- Writes the description of a connection as JSON.
+---@param facts table from ConnectionInfo.of
 ---@return string
 function Listing.facts(facts)
   local topics = facts.topics
@@ -29,7 +29,7 @@ function Listing.facts(facts)
   return Json.object(facts, { { "topics", Json.array(topics) } })
 end
 
---- The topic that a request's path names.
+--- Reads the topic in a request's path.
 ---@param request { segments: string[] }
 ---@return string? topic
 ---@return table? problem
@@ -50,7 +50,7 @@ local function limit_of(request)
   return limit
 end
 
---- Whether a request asks for paths with their queries, which may hold tokens.
+--- Whether a request asks for paths with their queries, which may contain tokens.
 ---@param request { query: table<string, string> }
 ---@return boolean? has_query
 ---@return table? problem
@@ -62,7 +62,7 @@ function Listing.shows_query(request)
   return show == "query"
 end
 
--- What a request for a page asks of the workers. One more than asked for tells whether there is a next page.
+-- The arguments for the workers. The limit is one higher than requested, which shows whether a next page exists.
 local function page_of(request)
   local limit, problem = limit_of(request)
   local has_query, show_problem = Listing.shows_query(request)

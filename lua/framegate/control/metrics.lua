@@ -1,4 +1,4 @@
--- GET /metrics: the Prometheus text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
+-- GET /metrics: all metrics in Prometheus text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
 
 local Counters = require "framegate.telemetry.counters"
 local Definitions = require "framegate.telemetry.definitions"
@@ -18,7 +18,7 @@ end
 
 local function leaving(worker) return worker.is_leaving and 1 or 0 end
 
--- How a gauge is read: a number, or series of label values and a number.
+-- Each function reads a gauge: it gives a number, or a list of series, each with its label values and a number.
 local GAUGES = {
   framegate_build_info = function() return { { Status.version, 1 } } end,
   framegate_start_time_seconds = function() return members:times().started end,
@@ -101,7 +101,7 @@ local function add_counted(lines, family, totals)
   end
 end
 
---- Everything, of all workers.
+--- Writes all metrics, over all workers.
 ---@return string
 function Metrics.read()
   local workers, totals = Status.workers(), Counters.totals()

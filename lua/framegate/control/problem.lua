@@ -1,12 +1,13 @@
--- Errors of the control API: problem details (RFC 9457).
+-- Error answers of the control API, as problem details (RFC 9457).
 
 local cjson = require "cjson.safe"
 local HttpStatus = require "framegate.protocol.http_status"
 
 local Problem = {}
 
----@param status integer
----@param detail string what was expected, or what became of it
+--- Makes an error answer.
+---@param status integer of HTTP
+---@param detail string what was expected, or what happened
 ---@param headers table<string, string>? of the answer
 ---@param more table<string, any>? further members (RFC 9457 section 3.2)
 ---@return { status: integer, body: string, type: string, headers: table? }

@@ -1,4 +1,4 @@
--- What a request to the control API asks for: its resource, in segments, and its parameters.
+-- Parses a request to the control API: the path into segments, the query into parameters.
 
 local Problem = require "framegate.control.problem"
 
@@ -34,9 +34,16 @@ end
 ---@return boolean
 function Request.is_read(method) return method == "GET" or method == "HEAD" end
 
---- Reads a request.
----@param parts { method: string, path: string, payload: string, content_type: string? } the path as it was sent, with its query
----@return { method: string, segments: string[], query: table<string, string>, payload: string, content_type: string? }? request
+---@class ControlRequest
+---@field method string GET in place of HEAD
+---@field segments string[] of the path, decoded
+---@field query table<string, string>
+---@field payload string
+---@field content_type string?
+
+--- Parses a request. Its `path` is as it was sent, with the query.
+---@param parts { method: string, path: string, payload: string, content_type: string? }
+---@return ControlRequest? request
 ---@return table? problem
 function Request.read(parts)
   local query, problem = query_of(parts.path)

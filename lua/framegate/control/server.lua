@@ -1,4 +1,4 @@
--- The HTTP side of the control API: who may ask, what was asked, and the answer. api.lua carries it out.
+-- The HTTP server of the control API: checks access, reads the request, writes the answer. api.lua does what was asked.
 
 local Config = require "framegate.config"
 local Api = require "framegate.control.api"
@@ -13,7 +13,7 @@ local Utf8 = require "framegate.protocol.utf8"
 local Server = {}
 
 local members
-local requests = 0 -- that are being carried out
+local requests = 0 -- that are running
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
@@ -44,10 +44,10 @@ local function respond(answer)
     ngx.header[name] = value
   end
   if answer.type then
-    local body = Utf8.scrub(answer.body) -- JSON is UTF-8 (RFC 8259 section 8.1), whatever names strangers chose
+    local body = Utf8.scrub(answer.body) -- JSON is UTF-8 (RFC 8259 section 8.1), but names from strangers may not be
     ngx.header["Content-Type"] = answer.type
     ngx.header["Content-Length"] = #body + 1
-    ngx.print(body, "\n") -- not to HEAD: nginx leaves it out
+    ngx.print(body, "\n") -- nginx leaves it out for HEAD
   end
 end
 
@@ -58,11 +58,11 @@ local function openapi()
   return { status = 200, body = (text:gsub("%s+$", "")), type = "application/json" }
 end
 
--- What Api.handle does not know: a request of requests, and the description of all.
+-- Resources that Api.handle does not know: batches, and the API's description.
 local OWN = { ["/batch"] = { "POST", Batch.run }, ["/openapi.json"] = { "GET", openapi } }
 
 ---@param asked { method: string, path: string, payload: string, content_type: string? }
----@param kept table? of a batch that is repeated
+---@param kept table? answers of a batch that is repeated, by position
 local function act(asked, kept)
   local request, problem = Request.read(asked)
   if not request then
@@ -83,7 +83,7 @@ local function refusal(headers)
   }
 end
 
---- Stands before the files of the page.
+--- Protects the files of the dashboard. Runs in the access phase.
 function Server.guard()
   local refused = refusal(ngx.req.get_headers(0))
   if refused then
@@ -106,7 +106,7 @@ local function answer_of(asked, key)
   })
 end
 
---- Whether a request is being carried out: it may need the other workers until its end.
+--- Whether a request is running: it may need the other workers until its end.
 ---@return boolean
 function Server.is_busy() return requests > 0 end
 
@@ -144,7 +144,7 @@ end
 --- Answers one request of the control API.
 Server.run = Log.guarded("a request of the control API", run)
 
---- Answers what nginx refused before it got here.
+--- Answers a request that nginx itself refused.
 function Server.problem()
   local status = ngx.status
   return respond(Problem.new(status == 494 and 400 or status, "nginx refused the request: " .. status))

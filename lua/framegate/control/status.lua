@@ -1,4 +1,4 @@
--- GET /status: the gateway and its workers in a few numbers.
+-- GET /status: a short summary of the gateway and its workers.
 
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
@@ -27,10 +27,10 @@ local function read_version()
   return document.info.version
 end
 
---- The version of this gateway, which is that of its API's description.
+--- The version of this gateway, which is the version in openapi.json.
 Status.version = read_version()
 
---- The facts of every worker, in the order of their names.
+--- The statistics of every worker, in the order of their names.
 ---@return WorkerStats[]
 function Status.workers()
   local workers = bus:call_all("describe_worker", {})
@@ -38,6 +38,7 @@ function Status.workers()
   return workers
 end
 
+--- Adds up one value over workers.
 ---@param workers WorkerStats[]
 ---@param value fun(worker: WorkerStats): number
 ---@return number
@@ -59,7 +60,7 @@ end
 
 local function bound_of(bounds, i) return bounds[i] and ("%g"):format(bounds[i]) or '"+Inf"' end
 
--- All kinds of events together; each bucket holds those before it, as in Prometheus.
+-- The latency of all kinds of events together. Each bucket includes the ones before it, as in Prometheus.
 local function latency(totals)
   local sum, count, buckets = 0, 0, {}
   local bounds = DURATION.open.bounds
@@ -101,7 +102,7 @@ local function worker_json(worker)
   }
 end
 
---- The answer: JSON, as lua/openapi.json describes it.
+--- Writes the answer: JSON, as openapi.json describes it.
 ---@return string
 function Status.read()
   local workers, totals, times = Status.workers(), Counters.totals(), members:times()

@@ -1,11 +1,11 @@
--- What became of an event: the handler's answer, or why there is none. A failure is one of
+-- The outcome of an event: the handler's answer, or the reason why there is none. A failure is one of
 --   "unavailable"  no connection to a handler was made: it cannot have seen the event
 --   "closing"      a handler answered 503 with retry-after: it has not processed the event
---   "refused"      a handler answered 431: the headers of the event are too large for it, and it has not processed it
+--   "refused"      a handler answered 431: the event's headers are too large, and it has not processed the event
 --   "lost"         the connection broke before an answer: it may have processed the event
---   "timeout"      no whole answer within HANDLER_TIMEOUT: the same
---   "malformed"    there is an answer, and it cannot be understood or is too large
--- Only the first two are ever tried again for open and message.
+--   "timeout"      no whole answer came within HANDLER_TIMEOUT: it may have processed the event
+--   "malformed"    an answer came, but it cannot be understood or is too large
+-- Open and message events are retried only after the first two.
 
 local Border = require "framegate.dispatch.border"
 local Config = require "framegate.config"
@@ -14,9 +14,9 @@ local Config = require "framegate.config"
 ---@field status integer
 ---@field headers table<string, string|string[]>
 ---@field body string
----@field failure string? why there is no answer of the handler
+---@field failure string? why there is no answer from the handler
 ---@field error { status: integer, message: string }? for the client, when there is a failure
----@field retry_after number? seconds, of a handler that is closing
+---@field retry_after number? seconds; only with "closing"
 local Answer = {}
 
 local FAILURES = {
@@ -28,8 +28,8 @@ local FAILURES = {
   malformed = { 502, "the handler's answer could not be understood" },
 }
 
---- An answer that says why there is none.
----@param failure string
+--- Makes the answer that stands for a failure.
+---@param failure string one of the list above
 ---@param detail string? what is wrong with a malformed answer
 ---@return Answer
 function Answer.failed(failure, detail)
@@ -59,7 +59,8 @@ local function seconds_of(retry_after)
   return time and math.max(0, time - ngx.time())
 end
 
---- What a handler answered, from a response or a line of a batch: the answer, or the failure that it is.
+--- Checks what a handler answered, in a response or in a line of a batch.
+--- Gives the answer, or the failure that it amounts to.
 ---@param answer { status: any, headers: any, body: any }
 ---@return Answer
 function Answer.read(answer)

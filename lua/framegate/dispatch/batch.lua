@@ -1,5 +1,5 @@
--- Many events in one request: `POST /` with a JSON array, answered with one line of JSON for each as it finishes.
--- docs/protocol.md has the form.
+-- A batch: many events in one request, which is `POST /` with a JSON array.
+-- The handler answers with one line of JSON for each event, as it finishes. docs/protocol.md defines the format.
 
 local ffi = require "ffi"
 local cjson = require "cjson.safe"
@@ -17,7 +17,7 @@ local gmatch, gsub, concat = string.gmatch, string.gsub, table.concat
 local Batch = {}
 
 local MAX_BEGINNING = 4096 -- bytes of a line that is too long
-local PIECES = 14 -- of an event and the comma behind it
+local PIECES = 14 -- of an event and the comma after it
 local OPENING, CLOSING, COMMA, NEWLINE = byte("[],\n", 1, 4)
 
 local HEAD = "POST / HTTP/1.1\r\nhost: framegate\r\naccept-encoding: identity\r\n"
@@ -46,7 +46,7 @@ local function take_answer(self, open, line)
   self.options.on_answer(event, Answer.read { status = line.status, headers = headers, body = body_of(line) })
 end
 
--- Of a line that is too long only the id counts, which is in its beginning or is not found.
+-- Fails the event of a line that is too long. The id is searched only in the beginning of the line.
 local function take_too_long(self, open, beginning)
   local id = match(beginning, '"id"%s*:%s*"([^"]+)"')
   local event = id and open[gsub(id, "\\/", "/")]
@@ -56,7 +56,7 @@ local function take_too_long(self, open, beginning)
   end
 end
 
--- Lines of JSON as one array.
+-- Joins lines of JSON into one array.
 local function join(lines)
   local count = #lines + 2
   local text = ffi.new("char[?]", count)
@@ -74,10 +74,11 @@ local function join(lines)
   end
 end
 
---- Decodes whole lines, as one JSON array: lines are much alike, and LuaJIT would take long to make a string of each (see
---- event.lua). Only when one of them cannot be read they are decoded one by one.
----@param lines string without the last line's end
----@return any[] answers; false for a line that cannot be read
+--- Decodes whole lines, as one JSON array.
+--- Lines are so similar that LuaJIT would need long to make a string of each (see Event.to_request).
+--- They are decoded one by one only if a line among them cannot be parsed.
+---@param lines string without the newline of the last line
+---@return any[] answers false in place of a line that cannot be parsed
 function Batch.decode(lines)
   local answers = cjson.decode(join(lines))
   if not answers then
@@ -89,7 +90,7 @@ function Batch.decode(lines)
   return answers
 end
 
--- Where the last whole line ends.
+-- The position of the last newline, or 0.
 local function end_of_lines(text)
   local position = #text
   while position > 0 and byte(text, position) ~= NEWLINE do
@@ -98,7 +99,7 @@ local function end_of_lines(text)
   return position
 end
 
--- What has come of a line that is not complete. Of one that is too long only the beginning is kept.
+-- Keeps a piece of a line that is not complete. Only the beginning of a line that is too long is kept.
 local function keep(unfinished, piece)
   if unfinished.bytes <= unfinished.most then
     unfinished[#unfinished + 1] = piece
@@ -125,10 +126,11 @@ local function take_lines(self, open, unfinished, text)
 end
 
 local function none_unfinished()
-  return { bytes = 0, most = 2 * Config.MAX_ANSWER_BYTES + 65536 } -- its body in quotes or base64, and its headers
+  return { bytes = 0, most = 2 * Config.MAX_ANSWER_BYTES + 65536 } -- the body in quotes or base64, and the headers
 end
 
--- The answers of a batch, one line each, as they finish; the last may end with the body. What has no line then was lost.
+-- Reads the answers of a batch, one line each. The last line may lack its newline.
+-- Events without a line at the end of the body are lost.
 local function read_lines(self, response, open)
   local unfinished = none_unfinished()
   while true do
@@ -153,7 +155,7 @@ local function read_lines(self, response, open)
   end
 end
 
---- Sends events in one request and hands on their answers as they come.
+--- Sends events in one request, and passes on their answers as they come.
 ---@param self Lane
 ---@param events Event[]
 function Batch.carry(self, events)
@@ -184,7 +186,7 @@ function Batch.carry(self, events)
   self:finish(response)
   local answer = Answer.read { status = response.status, headers = response.headers, body = content }
   if not answer.failure and response.status < 500 then
-    -- This handler does not take batches (any more): its events go one by one.
+    -- This handler does not accept batches (any more): the events are sent one by one.
     for _, event in pairs(open) do
       self.options.on_unbatch(event)
     end

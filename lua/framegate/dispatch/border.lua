@@ -1,5 +1,5 @@
--- The border for what a handler answers: status, headers and body, of a response and of a line of a batch alike. Behind it
--- every type and range is certain. What answers ask for is read in effects.lua.
+-- Checks status, headers and body of a handler's answer, whether it came as a response or as a line of a batch.
+-- Code after this border can rely on every type and range. effects.lua reads what the answer asks for.
 
 local find, lower, match, floor = string.find, string.lower, string.match, math.floor
 
@@ -12,7 +12,8 @@ local function is_name(name) return type(name) == "string" and find(name, "^[%w!
 
 local function is_value(value) return type(value) == "string" and not find(value, "[%z\1-\8\10-\31\127]") end
 
---- A list as JSON writes it: whole numbers from 1 without a gap. An empty object cannot be told apart from an empty list.
+--- Whether a value is a JSON list: its keys are the whole numbers from 1, without a gap.
+--- An empty object also counts, because cjson decodes it to the same table as an empty list.
 ---@param value any
 ---@return boolean
 function Border.is_list(value)
@@ -38,7 +39,7 @@ local function is_list_of_values(value)
   return true
 end
 
--- In a line of a batch numbers stand for their digits, and a name may have any case.
+-- Turns numbers into strings and names into lower case: a line of a batch may have both.
 local function fix_headers(headers)
   local renamed
   for name, value in pairs(headers) do
@@ -71,9 +72,9 @@ local function coding_defect(headers)
   end
 end
 
---- Checks what a handler answered. Names of headers are in lower case then, and their values texts or lists of texts.
+--- Checks an answer. Its header names are in lower case afterwards, and the values are strings or lists of strings.
 ---@param answer { status: any, headers: any, body: any }
----@return string? err what is wrong with it, in words
+---@return string? defect what is wrong with it, in words
 function Border.defect_of(answer)
   local status = answer.status
   if type(status) ~= "number" or status ~= floor(status) or status < MIN_STATUS or status > MAX_STATUS then

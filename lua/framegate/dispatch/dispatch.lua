@@ -1,7 +1,8 @@
--- Takes events of all sockets of this worker to the handler, over lanes (lane.lua). An event takes a free lane immediately.
--- While lanes are busy, events that may travel in a batch gather, and the next lane that is free takes all of them in one
--- request: lane_pool.lua decides when.
--- While no handler can be reached, one lane tries and everything else waits, up to HANDLER_WAIT.
+-- Sends the events of all sockets of this worker to the handler, over lanes (lane.lua).
+-- An event goes out immediately when a lane is free. While lanes are busy (lane_pool.lua decides), batchable events
+-- gather.
+-- The next free lane then carries all of them in one request.
+-- While no handler can be reached, one lane keeps trying and all other events wait, up to HANDLER_WAIT.
 
 local Answer = require "framegate.dispatch.answer"
 local Clock = require "framegate.runtime.clock"
@@ -22,8 +23,8 @@ local MAX_WAITING_CLOSES = 10000
 local work
 
 ---@param options { lanes: LanePool, queue: EventQueue, on_idle: fun(), is_leaving: (fun(): boolean), config: table }
----  `on_idle` is called whenever no event is in flight and none waits; `is_leaving` reports whether this worker shuts down;
----  `config` has HANDLER_WAIT in seconds and HANDLER_URL
+---  `on_idle` is called whenever no event is in flight and none waits; `is_leaving` reports whether this worker shuts
+--- down;  `config` has HANDLER_WAIT in seconds and HANDLER_URL
 ---@return Dispatch
 function Dispatch.new(options)
   local self = setmetatable({
@@ -34,7 +35,7 @@ function Dispatch.new(options)
     config = options.config,
     outstanding = 0, -- events that were submitted and have not ended
     closes = 0, -- close events that are not delivered yet
-    is_away = false, -- no handler could be reached when last tried
+    is_away = false, -- no handler could be reached at the last attempt
     is_probing = false,
   }, Dispatch)
   self.pace = Task.new("the dispatch of events", function() work(self) end)
@@ -91,7 +92,7 @@ local function expire(self)
   )
 end
 
--- Runs while something waits: opens lanes beside slow ones, tries again, gives up.
+-- Runs while events wait: opens lanes beside slow ones, retries, gives up.
 function work(self)
   local queue = self.queue
   while queue:count() > 0 do
@@ -109,7 +110,8 @@ function work(self)
   self:check_idle()
 end
 
---- Takes an event to the handler. `event.connection:answered(event, answer)` is called once, from a lane.
+--- Sends an event to the handler. Does not yield. `event.connection:answered(event, answer)` is called once, from a
+--- lane.
 ---@param event Event
 function Dispatch:submit(event)
   event.since = now()
@@ -124,7 +126,7 @@ function Dispatch:submit(event)
   pump(self)
 end
 
--- A defect in what one answer does must not cost the lane, and with it the answers of others.
+-- Passes an answer to its socket. An error there must not end the lane, which may hold other answers.
 local function deliver(self, event, answer)
   EventMetrics.ended(event, answer)
   if event.kind ~= "open" then
@@ -136,9 +138,9 @@ local function deliver(self, event, answer)
   end
 end
 
---- An event ends without an answer.
+--- Ends an event that got no answer from a handler.
 ---@param event Event
----@param answer Answer that says why
+---@param answer Answer with the failure
 function Dispatch:give_up(event, answer)
   local message = answer.error.message
   if event.kind == "close" then
@@ -179,7 +181,7 @@ local function set_away(self, away, event)
   end
 end
 
---- A lane reports what became of an event.
+--- Handles the outcome of an event: delivers the answer, retries, or gives up. Called by lanes.
 ---@param event Event
 ---@param answer Answer
 function Dispatch:answered(event, answer)
@@ -206,7 +208,7 @@ function Dispatch:answered(event, answer)
   try_again(self, event, answer)
 end
 
---- A lane met a handler that takes no batches: the event goes alone, and so do all that follow on its socket.
+--- Sends an event alone, and all later ones of its socket too. Called by a lane whose handler accepts no batches.
 ---@param event Event
 function Dispatch:unbatch(event)
   event.connection:stop_batches()
@@ -221,7 +223,7 @@ function Dispatch:check_idle()
   end
 end
 
---- The answer to an open was taken. The caller registers the connection, or refuses it, before anything else runs.
+--- Counts an open event as ended. The caller registers the connection, or refuses it, before anything else runs.
 function Dispatch:opened()
   self.outstanding = self.outstanding - 1
   if self.is_leaving() then
@@ -229,7 +231,7 @@ function Dispatch:opened()
   end
 end
 
---- A lane is free.
+--- Takes back a lane that is free.
 ---@param lane Lane
 function Dispatch:free(lane)
   self.lanes:free(lane)
@@ -237,7 +239,7 @@ function Dispatch:free(lane)
   self:check_idle()
 end
 
---- A lane has ended.
+--- Removes a lane that has ended.
 ---@param lane Lane
 function Dispatch:retire(lane)
   self.lanes:retire(lane)

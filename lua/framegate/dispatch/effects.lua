@@ -1,5 +1,5 @@
--- What an answer of the handler asks the gateway to do: effects, in the order in which they are carried out.
--- Pure: an answer in, a list out. Each effect is a table with `kind` and that kind's fields:
+-- Effects: what a handler's answer asks the gateway to do, in the order in which it is applied.
+-- This module only reads: an answer in, a list out. Each effect is a table with `kind` and the fields of that kind:
 --   send {payload, is_text} · close {code, reason} · state {value} · user {value}
 --   subscribe {topics} · unsubscribe {topics} · publish {topic, payload, is_text, except_self}
 
@@ -184,7 +184,8 @@ local function read_close(headers)
   return close_effect(tonumber(code), Percent.decode(reason or ""))
 end
 
--- An empty body is a frame when its content type was said on purpose. PHP, Django and Flask say text/html of nothing, too.
+-- An empty body is a frame if the handler set a content type on purpose.
+-- PHP, Django and Flask send text/html by default, even with an empty body.
 local function is_frame(answer, content_type)
   if answer.body ~= "" then
     return true
@@ -205,7 +206,7 @@ local function read_body(answer, content_type)
 end
 
 --- Reads the effects of an answer.
----@param answer { status: integer, headers: table, body: string } names of headers in lower case
+---@param answer { status: integer, headers: table, body: string } header names in lower case
 ---@return table[]? effects
 ---@return string? err what is wrong with the answer, in words
 function Effects.read(answer)

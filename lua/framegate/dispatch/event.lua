@@ -1,5 +1,5 @@
--- One event of a socket and how it is written: as a request of its own, or as an element of a batch.
--- docs/protocol.md says what each header means.
+-- One event of a socket, and its two encodings: a request of its own, or an element of a batch.
+-- docs/protocol.md defines each header.
 
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
@@ -10,15 +10,15 @@ local concat, find, gsub = table.concat, string.find, string.gsub
 ---@class Event
 ---@field kind "open"|"message"|"close"
 ---@field connection Connection
----@field id string the same on a repeat
+---@field id string the same for every attempt
 ---@field time string when it was made, RFC 3339
----@field number integer? 0 is open
+---@field number integer? position among the events of its socket; 0 is open
 ---@field state string? of the connection, percent-encoded
 ---@field content_type string? of a message
----@field ended { code: integer, reason: string, duration: integer }? of a close: the reason percent-encoded, the duration in ms
+---@field ended { code: integer, reason: string, duration: integer }? of a close: percent-encoded reason, duration in ms
 ---@field body string empty for open and close
 ---@field is_text boolean whether the body is UTF-8
----@field since number when it was handed to dispatch, in seconds
+---@field since number when it was handed to dispatch, in seconds of the monotonic clock
 ---@field attempts integer how often it was sent
 local Event = {}
 
@@ -27,7 +27,7 @@ local TEXT = "text/plain; charset=utf-8"
 local JSON = "application/json"
 local CONTENT_TYPES = { text = TEXT, json = JSON, form = "application/x-www-form-urlencoded" }
 
--- Members of a batch's headers, made once.
+-- Header members of a batch element, made once.
 local CONTENT_TYPE_MEMBERS, TYPE_MEMBERS = {}, {}
 for _, type in ipairs { BINARY, TEXT, JSON, CONTENT_TYPES.form } do
   CONTENT_TYPE_MEMBERS[type] = '"content-type":"' .. type .. '",'
@@ -36,7 +36,7 @@ for _, kind in ipairs { "open", "message", "close" } do
   TYPE_MEMBERS[kind] = '"ce-type":"framegate.' .. kind .. '","ce-time":"'
 end
 
---- The content type of a message: what the route asked for with ws-text, else a hint by its first character.
+-- The content type of a message: the one that the route set with ws-text, or a guess by the first character.
 ---@param body string
 ---@param is_text boolean
 ---@param mode string? text, json or form
@@ -47,7 +47,7 @@ local function content_type(body, is_text, mode)
   return CONTENT_TYPES[mode] or (find(body, "^%s*[{%[]") and JSON or TEXT)
 end
 
--- What is the same for every event of this gateway. A socket does not keep it.
+-- The `source` of every event of this gateway. It is kept once, and not in each socket.
 local source
 local function source_of_all()
   source = source or "/framegate/" .. ngx.shared.gateway:get("node")
@@ -75,13 +75,15 @@ local function numbered(connection, kind)
   return event
 end
 
+--- Makes the open event of a socket.
 ---@param connection Connection
 ---@return Event
 function Event.open(connection) return numbered(connection, "open") end
 
+--- Makes the event of a message.
 ---@param connection Connection
 ---@param body string
----@param is_text boolean
+---@param is_text boolean whether the body is UTF-8
 ---@return Event
 function Event.message(connection, body, is_text)
   local event = numbered(connection, "message")
@@ -90,10 +92,10 @@ function Event.message(connection, body, is_text)
   return event
 end
 
---- The id of a close event holds no number, so that whoever finds the socket when its worker was killed
---- gives the event the same id.
+--- Makes the close event of a socket. Its id contains no event number.
+--- So the worker that recovers a killed worker's socket gives the event the same id.
 ---@param connection Connection
----@param ended { code: integer, reason: string, seconds: number } how long the socket was there
+---@param ended { code: integer, reason: string, seconds: number } `seconds`: how long the socket was open
 ---@return Event
 function Event.close(connection, ended)
   local event = new(connection, "close", connection.id .. "/close")
@@ -122,8 +124,9 @@ local function rare_lines(event)
   return lines
 end
 
---- The event as an HTTP/1.1 request. In pieces: LuaJIT hashes a few bytes of a string only, so that requests, which differ
---- little, would all meet in one place of its table of strings, and making each would take as long as there are others.
+--- Encodes the event as an HTTP/1.1 request, in pieces that are never joined into one Lua string.
+--- LuaJIT hashes only a few bytes of a string, and requests differ little. So they would share one bucket of its string
+--- table, and each new one would be compared with all others there.
 ---@param event Event
 ---@return string[] pieces
 function Event.to_request(event)
@@ -162,10 +165,10 @@ local function to_utf8(character)
   return code < 0xC0 and "\xC2" .. character or "\xC3" .. string.char(code - 0x40)
 end
 
--- Bytes above 127 are Latin-1 in path and headers of a request (as Node reads them), so they are here too.
+-- Bytes above 127 are read as Latin-1, because Node reads the path and the headers of a request so.
 local function quote(text) return cjson.encode((gsub(text, "[\128-\255]", to_utf8))) end
 
--- Header lines as members of a JSON object, each with a comma behind it.
+-- Turns header lines into members of a JSON object, each with a comma after it.
 local function to_members(lines)
   local members = {}
   for name, value in lines:gmatch("([^:\r\n]+): ([^\r\n]*)\r\n") do
@@ -174,7 +177,7 @@ local function to_members(lines)
   return concat(members)
 end
 
--- What is the same for every event of a connection, up to where the id of the event goes on behind the connection's.
+-- The part of a batch element that is the same for every event of a connection. It is made once per connection.
 local function batch_prefix(connection)
   local prefix = connection.batch_prefix
   if not prefix then
@@ -192,12 +195,12 @@ local function batch_prefix(connection)
   return prefix
 end
 
---- The event as an element of a batch: `{"path","headers","body" or "body_base64"}`. What stands here without quoting is
---- ours and plain ASCII. In pieces, as a request is.
+--- Encodes the event as an element of a batch: `{"path","headers","body" or "body_base64"}`.
+--- Values that are not quoted here are the gateway's own and plain ASCII. It comes in pieces, like a request.
 ---@param event Event
----@param pieces string[] get the element
----@param count integer how many pieces there are
----@return integer count
+---@param pieces string[] the pieces are added here
+---@param count integer how many pieces there are before
+---@return integer count how many there are afterwards
 function Event.to_json(event, pieces, count)
   pieces[count + 1] = batch_prefix(event.connection)
   local rare = rare_lines(event)

@@ -1,4 +1,4 @@
--- Events of this worker that wait: for a lane, or for their time to be sent again.
+-- The waiting events of this worker: some wait for a lane, others for the time of their retry.
 
 local Queue = require "framegate.runtime.queue"
 
@@ -22,13 +22,15 @@ end
 
 local function queue_of(self, event) return event.connection.options.takes_batches and self.batchables or self.singles end
 
+--- Adds an event to those that wait for a lane.
 ---@param event Event
 function EventQueue:add(event) queue_of(self, event):push(event) end
 
---- Puts an event where it is taken next.
+--- Puts an event back in front of all others.
 ---@param event Event
 function EventQueue:put_back(event) queue_of(self, event):push_front(event) end
 
+--- Keeps an event until it may be retried.
 ---@param event Event
 ---@param due number when it may be sent again, in seconds of the monotonic clock
 function EventQueue:add_later(event, due)
@@ -36,7 +38,7 @@ function EventQueue:add_later(event, due)
   self.later[#self.later + 1] = event
 end
 
---- Lets those wait for a lane whose time has come.
+--- Moves events whose retry is due to those that wait for a lane.
 function EventQueue:take_due()
   local time, later = self.now(), self.later
   for i = #later, 1, -1 do
@@ -61,7 +63,7 @@ function EventQueue:take_single() return self.singles:pop() end
 ---@return Event?
 function EventQueue:take_any() return self.singles:pop() or self.batchables:pop() end
 
---- All that wait and may travel together, up to what one request should hold.
+--- Takes batchable events, up to 512 of them or 1 MB of bodies. There must be one.
 ---@return Event[]
 function EventQueue:take_batch()
   local batchables, events, bytes = self.batchables, {}, 0
@@ -85,7 +87,7 @@ local function expire(queue, is_over, give_up)
   end
 end
 
---- Removes what has waited too long for a lane; the others keep their order.
+--- Removes events that have waited too long for a lane. The others keep their order.
 ---@param is_over fun(event: Event): boolean
 ---@param give_up fun(event: Event)
 function EventQueue:expire(is_over, give_up)

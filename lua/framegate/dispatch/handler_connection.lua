@@ -1,10 +1,10 @@
--- The connection of one lane to a handler: made to a peer that lives, kept between requests, and sure about what the
--- handler cannot have read. What it may have read is never sent again.
+-- The connection of one lane to a handler; it is kept between requests.
+-- It knows when a handler cannot have read a request, and resends only then.
 
 local Peers = require "framegate.dispatch.peers"
 
 ---@class HandlerConnection
----@field socket table? the cosocket, while it is connected
+---@field socket table? the cosocket while it is connected
 ---@field peer Peer? to which it is connected
 ---@field made integer how many connections were made
 ---@field idle_cycles integer how often it was given to the pool
@@ -14,10 +14,10 @@ HandlerConnection.__index = HandlerConnection
 local KEEP_MS = 4000 -- below the 5 s of a bare Node server, so that this side closes first
 local POOL_SIZE = 1024
 local SEND_MS = 10000
-local MAX_CONNECTING = 64 -- of a worker: the queue of a handler that listens has 511 places as a rule (listen(2))
+local MAX_CONNECTING = 64 -- per worker; the backlog of a handler usually holds 511 (listen(2))
 local PAUSE_SECONDS, FULL_SECONDS = 0.005, 2
 local QUEUE_IS_FULL = "resource temporarily unavailable" -- of a unix socket (connect(2), EAGAIN)
--- A connection takes so many bytes in one piece: when writing them fails, it took none of them.
+-- The kernel accepts up to this many bytes in one piece: if writing them fails, none were sent.
 local UNDIVIDED_BYTES = 16384
 local MAX_UNSENT = 3
 
@@ -34,7 +34,7 @@ local function connect_socket(socket, peer)
   return socket:connect(peer.host, peer.options)
 end
 
--- A full queue of the handler is waited for.
+-- Waits while the handler's backlog is full.
 local function connect_patiently(socket, peer)
   local pauses = 0
   while true do
@@ -76,7 +76,7 @@ end
 
 --- Connects to the peer whose turn it is, or to the next one that can be reached.
 ---@return boolean? ok
----@return string? err why none can be reached
+---@return string? err why no peer can be reached
 function HandlerConnection:open()
   local peers, tried, last_err = self.peers, nil, nil
   if self.socket and #peers.list == 1 then
@@ -107,10 +107,11 @@ local function length(request)
   return bytes
 end
 
---- Sends a request. Where nothing of it was taken, it is sent over another connection.
+--- Sends a request. If a connection accepted no byte of it, the request is sent over another one.
 ---@param request (string|number)[] pieces of it
 ---@return boolean? ok
 ---@return string? failure "unavailable" when no handler can have read a byte of it, else "lost"
+---@return string? err of the socket
 function HandlerConnection:send(request)
   for _ = 1, MAX_UNSENT do
     local ok, err = self:open()
@@ -125,20 +126,20 @@ function HandlerConnection:send(request)
     if err == "timeout" or length(request) > UNDIVIDED_BYTES then
       return nil, "lost", err
     end
-    Peers.distrust(self.peer) -- what waits in its pool may be of the same kind
+    Peers.distrust(self.peer) -- connections in its pool may be broken too
     self:close()
   end
   return nil, "unavailable"
 end
 
---- How long the next read may take.
+--- Sets how long the next read may take.
 ---@param seconds number
 function HandlerConnection:limit_reading(seconds) self.socket:settimeouts(SEND_MS, SEND_MS, seconds * 1000) end
 
---- Nothing came for as long as an answer may take.
+--- Abandons the pool of the peer, because no answer came in time.
 function HandlerConnection:distrust() Peers.distrust(self.peer) end
 
---- Gives the connection to nginx's pool, which notices when the handler closes it.
+--- Returns the connection to nginx's pool, which notices when the handler closes it.
 function HandlerConnection:park()
   if self.socket then
     if not self.socket:setkeepalive(KEEP_MS, POOL_SIZE) then

@@ -1,4 +1,4 @@
--- The head of an HTTP/1.1 response (RFC 9112): status, headers, and where its body ends.
+-- Reads the head of an HTTP/1.1 response (RFC 9112): status, headers, and where its body ends.
 
 local HttpInput = require "framegate.dispatch.http_input"
 
@@ -26,7 +26,7 @@ end
 
 local BEGINNING = "HTTP/1."
 
--- Whether what has come so far can be a response.
+-- Whether the bytes read so far can be a response.
 local function can_be_http(buffer)
   local length = math.min(#buffer, #BEGINNING)
   return sub(buffer, 1, length) == sub(BEGINNING, 1, length)
@@ -115,11 +115,11 @@ local function find_end(self)
   return true
 end
 
---- Reads status line and headers; interim responses are passed over.
+--- Reads status line and headers. Skips interim responses.
 ---@param self HttpResponse gets status, headers and where the body ends
 ---@return boolean? ok
 ---@return string? err of the socket, "timeout" when the deadline has passed, or what is wrong with the response
----@return boolean? is_garbled whether what came is not a response
+---@return boolean? is_garbled whether the bytes are not a response
 function HttpHead.read(self)
   local head, err, is_garbled = read_final_head(self)
   if not head then

@@ -1,4 +1,4 @@
--- Bytes of a response from a cosocket, up to a deadline. What was read and not taken is in `buffer`.
+-- Buffered reading of a response from a cosocket, up to a deadline. Bytes that were read but not taken are in `buffer`.
 
 local Clock = require "framegate.runtime.clock"
 
@@ -6,7 +6,7 @@ local find, sub, ceil = string.find, string.sub, math.ceil
 local now = Clock.monotonic
 
 ---@class HttpInput
----@field socket table a connected cosocket, whose time-out is what is left until the deadline
+---@field socket table a connected cosocket; its time-out is the time until the deadline
 ---@field deadline number in seconds of the monotonic clock
 ---@field buffer string
 ---@field has_read boolean?
@@ -14,8 +14,7 @@ local HttpInput = {}
 
 local CHUNK = 65536
 
--- The first read has the time-out that the socket was given; those that follow have what is left.
---- Reads more into the buffer.
+--- Reads more into the buffer. The first read uses the time-out of the socket; later ones use the time that is left.
 ---@param self HttpInput
 ---@return boolean? ok
 ---@return string? err of the socket, or "timeout" when the deadline has passed
@@ -36,10 +35,10 @@ function HttpInput.fill(self)
   return true
 end
 
---- Takes what is there, or else what comes next.
+--- Takes bytes from the buffer, or reads if it is empty.
 ---@param self HttpInput
 ---@param most integer bytes
----@return string?
+---@return string? piece
 ---@return string? err as fill
 function HttpInput.take(self, most)
   if self.buffer == "" then
@@ -60,7 +59,7 @@ end
 --- Takes a line, without its end. A line may end without its CR (RFC 9112 section 2.2).
 ---@param self HttpInput
 ---@param most integer bytes
----@return string?
+---@return string? line
 ---@return string? err as fill, or that the line is too long
 function HttpInput.line(self, most)
   while true do

@@ -1,5 +1,5 @@
--- Reads one HTTP/1.1 response (RFC 9112) from a cosocket, up to a deadline for the whole of it. Bodies come in pieces, as
--- they arrive.
+-- Reads one HTTP/1.1 response (RFC 9112) from a cosocket. One deadline limits the whole response.
+-- Bodies come in pieces, as they arrive.
 
 local HttpHead = require "framegate.dispatch.http_head"
 local HttpInput = require "framegate.dispatch.http_input"
@@ -12,9 +12,9 @@ local take, next_line = HttpInput.take, HttpInput.line
 ---@field minor integer of the version of HTTP
 ---@field headers table<string, string|string[]> names in lower case
 ---@field is_chunked boolean? the body ends with its last chunk
----@field is_until_close boolean? the body ends when the connection does
+---@field is_until_close boolean? the body ends when the connection closes
 ---@field remaining integer? bytes of the body, or of the chunk, that are still to come
----@field is_ambiguous boolean? what may follow on the connection is not certain
+---@field is_ambiguous boolean? where the response ends is not certain, so the connection cannot be reused
 ---@field is_complete boolean? the body has ended
 local HttpResponse = {}
 HttpResponse.__index = HttpResponse
@@ -24,12 +24,12 @@ local MAX_LINE = 16384 -- bytes of the line in front of a chunk, or of a trailer
 
 HttpResponse.TOO_LARGE = "too large"
 
---- Reads status line and headers; interim responses are passed over.
----@param socket table a connected cosocket, whose time-out is what is left until the deadline
+--- Reads status line and headers. Skips interim responses.
+---@param socket table a connected cosocket; its time-out is the time until the deadline
 ---@param deadline number for the whole response, in seconds of the monotonic clock
 ---@return HttpResponse?
 ---@return string? err as HttpHead.read
----@return boolean? is_garbled whether what came is not a response
+---@return boolean? is_garbled whether the bytes are not a response
 function HttpResponse.read(socket, deadline)
   local self = setmetatable({ socket = socket, buffer = "", deadline = deadline }, HttpResponse)
   local ok, err, is_garbled = HttpHead.read(self)
@@ -79,7 +79,7 @@ local function next_of_chunks(self)
   return piece
 end
 
---- The next piece of the body.
+--- Reads the next piece of the body.
 ---@return string? piece nil at the end, and when reading failed
 ---@return string? err of the socket, or what is wrong with the body; nil at the end
 function HttpResponse:next_piece()
@@ -105,7 +105,7 @@ function HttpResponse:next_piece()
   return piece, err
 end
 
---- The whole body.
+--- Reads the whole body.
 ---@param most integer bytes
 ---@return string? body
 ---@return string? err TOO_LARGE, or as next_piece
@@ -136,7 +136,7 @@ function HttpResponse:read_body(most)
   end
 end
 
--- A connection ends with HTTP/1.1 when it says so, and with HTTP/1.0 unless it says otherwise (RFC 9112 section 9.3).
+-- Whether the connection persists: by default with HTTP/1.1, on request with HTTP/1.0 (RFC 9112 section 9.3).
 local function is_kept(self)
   local value = self.headers.connection
   if not value then

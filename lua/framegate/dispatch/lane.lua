@@ -1,6 +1,7 @@
--- A lane carries events to a handler: a light thread outside every client's request, with one connection that is kept between
--- requests. dispatch.lua decides what it carries. Its timer keeps the memory of its connections and of its largest request, so
--- another lane replaces it now and then.
+-- A lane: a light thread that carries events to a handler, one request at a time, over a connection that it keeps.
+-- It runs in a timer, outside every client's request. dispatch.lua decides what it carries.
+-- The timer's pool keeps memory of each connection and of the largest request, so another lane replaces it now and
+-- then.
 
 local semaphore = require "ngx.semaphore"
 local Answer = require "framegate.dispatch.answer"
@@ -19,21 +20,23 @@ local now = Clock.monotonic
 ---@class Lane
 ---@field started number? when its request began, in seconds of the monotonic clock; nil while it is idle
 ---@field took number? seconds until the first answer to that request
----@field has_answered boolean whether answers were handed on, and others are still to come
+---@field has_answered boolean whether some answers were passed on, while others are still to come
 local Lane = {}
 Lane.__index = Lane
 
-local REQUESTS, CONNECTIONS = 1000, 50 -- before another lane replaces it
-local IDLE_CYCLES = 150 -- the same: ngx_lua parses the address anew, some 300 bytes, for a connection out of its pool
-local LARGE_BYTES = 1024 * 1024 -- the same, of one request
+-- Limits after which another lane replaces this one.
+local REQUESTS, CONNECTIONS = 1000, 50
+local IDLE_CYCLES = 150 -- ngx_lua parses the address again (some 300 bytes) for each connection from its pool
+local LARGE_BYTES = 1024 * 1024 -- of one event
+
 local IDLE_SECONDS = 60
 local REST_SECONDS = 1 -- for the answer of a handler that stopped reading
 
 ---@class LaneOptions one table for all lanes of a worker
----@field on_answer fun(event: Event, answer: Answer) what became of an event
----@field on_unbatch fun(event: Event) the handler takes no batches, and has not seen the event
----@field on_free fun(lane: Lane) it may carry something again
----@field on_retired fun(lane: Lane) it has ended
+---@field on_answer fun(event: Event, answer: Answer) an event has its outcome
+---@field on_unbatch fun(event: Event) the handler accepts no batches, and has not seen the event
+---@field on_free fun(lane: Lane) the lane may carry events again
+---@field on_retired fun(lane: Lane) the lane has ended
 ---@field peers Peers the handlers
 
 ---@param options LaneOptions
@@ -46,7 +49,7 @@ function Lane.new(options)
   }, Lane)
 end
 
---- Gives the lane its next events. One that takes batches may come with others.
+--- Gives the lane its next events. There is more than one only if their sockets take batches.
 ---@param events Event[]
 function Lane:carry(events)
   self.events, self.started, self.took, self.has_answered = events, now(), nil, false
@@ -63,14 +66,14 @@ end
 ---@param request (string|number)[] pieces of it
 ---@return HttpResponse?
 ---@return string? failure as Answer names it
----@return string? detail what is wrong with what came
+---@return string? detail what is wrong with the answer
 function Lane:exchange(request)
   local connection = self.connection
   local ok, failure = connection:send(request)
   if not ok and failure ~= "lost" then
     return nil, failure
   end
-  -- A handler may answer, and close, before it has read all.
+  -- A handler may answer and close before it has read the whole request.
   local seconds = ok and Config.HANDLER_TIMEOUT or REST_SECONDS
   connection:limit_reading(seconds)
   local response, err, is_garbled = HttpResponse.read(connection.socket, now() + seconds)
@@ -90,7 +93,7 @@ function Lane:exchange(request)
   return nil, "lost"
 end
 
---- The response was read: the connection is kept if another request may follow.
+--- Keeps the connection after a response if another request may follow, or else closes it.
 ---@param response HttpResponse
 function Lane:finish(response)
   if not response:is_reusable() then
@@ -98,8 +101,8 @@ function Lane:finish(response)
   end
 end
 
---- The body of a response could not be read.
----@param err string as HttpResponse names it
+--- Closes the connection, because the body of a response could not be read.
+---@param err string from HttpResponse
 ---@return Answer
 function Lane:broken(err)
   self.connection:close()
@@ -168,13 +171,13 @@ local function work(self)
       or connection.made >= CONNECTIONS
       or connection.idle_cycles >= IDLE_CYCLES
     then
-      return -- a lane that ends must not be offered as free
+      return -- without on_free: a lane that ends must not get events
     end
     self.options.on_free(self)
   end
 end
 
--- A defect must cost neither the lane nor the events it holds.
+-- Runs the lane. If it fails, its events still get an outcome and its place in the pool is freed.
 local function run(_, self)
   local ok, err = xpcall(work, debug.traceback, self)
   self.connection:close()
@@ -189,7 +192,7 @@ local function run(_, self)
   self.options.on_retired(self)
 end
 
--- The events it was given are lost as if the connection had broken before they were sent.
+-- Fails the events of a lane that could not start.
 local function fail(self, err)
   Log.error(nil, "could not open a lane to the handler: ", err)
   for _, event in ipairs(self.events or {}) do

@@ -1,7 +1,9 @@
--- The lanes of this worker, and whether they are busy. A request is recent until twice the typical response time has passed:
--- the handler may well be busy with it, and one lane is enough, since the fewer there are, the more events travel together.
--- For as long again FRESH_LANES of them are enough. A lane whose answers have begun to come, or whose request is older, does
--- not count: the handler is slow, not busy, and another lane is opened beside it, up to HANDLER_CONCURRENCY.
+-- The lanes of this worker. The pool decides whether they are busy, so that events should gather in a batch.
+-- A request is recent until twice the typical response time has passed. Its handler is probably busy with it.
+-- One recent request makes the pool busy: the fewer lanes there are, the more events travel together.
+-- For the same time again, FRESH_LANES requests make the pool busy.
+-- An older request, or one whose answers are coming, does not count: its handler is slow, not busy.
+-- Another lane is opened beside it, up to HANDLER_CONCURRENCY.
 
 ---@class LanePool
 local LanePool = {}
@@ -10,10 +12,10 @@ LanePool.__index = LanePool
 local FRESH_LANES = 2
 local RECENT_TIMES = 2
 local RECENT_MIN, RECENT_MAX = 0.002, 0.005
-local SAMPLES = 16 -- requests that the typical time is made of, about
+local SAMPLES = 16 -- the typical time is a moving average over about this many requests
 
----@param options { capacity: integer, open_lane: (fun(): Lane), now: fun(): number } how many lanes there may be; makes a
----  lane and starts it; a monotonic clock, in seconds
+---@param options { capacity: integer, open_lane: (fun(): Lane), now: fun(): number } `capacity`: maximum of lanes;
+---  `open_lane` makes and starts a lane; `now` is a monotonic clock, in seconds
 ---@return LanePool
 function LanePool.new(options)
   return setmetatable({
@@ -22,17 +24,17 @@ function LanePool.new(options)
     now = options.now,
     typical = RECENT_MAX, -- seconds until the first answer to a request
     idle = {},
-    fresh = {}, -- lanes that carry something, and perhaps have for too long
+    fresh = {}, -- lanes that carry events; those with an old request are removed later
     count = 0,
     is_closed = false,
   }, LanePool)
 end
 
---- For how long a request is recent.
+--- How long a request is recent.
 ---@return number seconds
 function LanePool:recent_seconds() return math.max(RECENT_MIN, math.min(self.typical * RECENT_TIMES, RECENT_MAX)) end
 
---- Whether events that may travel together should gather.
+--- Whether batchable events should gather.
 ---@return boolean
 function LanePool:are_busy()
   local time, number, recent, fresh = self.now(), 0, self:recent_seconds(), self.fresh
@@ -49,8 +51,8 @@ function LanePool:are_busy()
   return number >= FRESH_LANES
 end
 
---- A lane that is free, or a new one.
----@return Lane? lane nil when there are as many as there may be
+--- Takes a free lane, or opens a new one.
+---@return Lane? lane nil when all are in use and no more may be opened
 function LanePool:take()
   local lane = table.remove(self.idle)
   if lane then
@@ -63,6 +65,7 @@ function LanePool:take()
   return self.open_lane()
 end
 
+--- Gives events to a lane that was taken.
 ---@param lane Lane
 ---@param events Event[]
 function LanePool:carry(lane, events)
@@ -70,7 +73,8 @@ function LanePool:carry(lane, events)
   lane:carry(events)
 end
 
----@param lane Lane has nothing to do
+--- Takes back a lane that has nothing to do.
+---@param lane Lane
 function LanePool:free(lane)
   if lane.took then
     self.typical = self.typical + (math.min(lane.took, RECENT_MAX) - self.typical) / SAMPLES
@@ -81,7 +85,8 @@ function LanePool:free(lane)
   end
 end
 
----@param lane Lane has ended
+--- Removes a lane that has ended.
+---@param lane Lane
 function LanePool:retire(lane)
   self.count = self.count - 1
   lane.started, self.fresh[lane] = nil, nil
@@ -99,13 +104,13 @@ function LanePool:stop()
   end
 end
 
---- Ends the lanes that are free, and from now on every lane that is.
+--- Ends the lanes that are free, and from now on every lane that becomes free.
 function LanePool:close()
   self.is_closed = true
   self:stop()
 end
 
---- How many there are, and how many of them carry something.
+--- How many lanes there are, and how many of them carry events.
 ---@return { open: integer, busy: integer }
 function LanePool:state() return { open = self.count, busy = self.count - #self.idle } end
 

@@ -1,5 +1,6 @@
--- The addresses behind a list of URLs, and what is known of each: whether it lives, and who is connecting to it. An address
--- that failed is left alone for a while, so that events go to one that lives.
+-- The addresses behind a list of URLs, and the state of each: whether it lives, and how many connections are being
+-- made.
+-- An address that failed is avoided for a while, so that events go to one that lives.
 
 local Log = require "framegate.runtime.log"
 
@@ -8,12 +9,12 @@ local Log = require "framegate.runtime.log"
 ---@field host string an address, an IPv6 address in brackets, or unix:/path
 ---@field port integer?
 ---@field has_tls boolean
----@field tls_name string? the host's name, which a TLS server is asked for; an address has none (RFC 6066 section 3)
----@field options { pool: string } for connect; connections of one pool may stand for one another
+---@field tls_name string? the host name for TLS's server name; an address has none (RFC 6066 section 3)
+---@field options { pool: string } for connect; connections of one pool are interchangeable
 ---@field failures integer connections that failed in a row; 0 while it lives
 ---@field retry_at number when it may be tried again, in seconds of the monotonic clock
----@field connecting integer how many are connecting
----@field connecting_since number? when the first of them began
+---@field connecting integer how many connections are being made
+---@field connecting_since number? when the first of them began, in seconds of the monotonic clock
 
 ---@class Peers
 ---@field list Peer[]
@@ -22,8 +23,8 @@ local Peers = {}
 Peers.__index = Peers
 
 local MAX_PAUSE = 10 -- seconds before an address that failed is tried again; the first pause is one second
-local STUCK_SECONDS = 0.1 -- of connecting, after which others avoid an address
-local REFRESH_PAUSE = 1 -- seconds between two look-ups because of failures
+local STUCK_SECONDS = 0.1 -- of connecting, after which other lanes avoid an address
+local REFRESH_PAUSE = 1 -- seconds between two look-ups after failures
 
 local function parse(url)
   local file = url:match("^http://(unix:.+)$")
@@ -46,8 +47,8 @@ local function parse(url)
 end
 
 ---@param options { name: string, urls: string[], look_up: (fun(host: string): string[]?, string?), now: (fun(): number),
----  on_failed: fun()? } "handler" or "site", for the log; as Resolver looks names up; a monotonic clock, in seconds; called
----  when a connection failed and names should be looked up again
+---  on_failed: fun()? } `name` is "handler" or "site", for the log; `look_up` works as Resolver.look_up; `now` is a
+---  monotonic clock, in seconds; `on_failed` is called when a connection failed and names should be looked up again
 ---@return Peers
 function Peers.new(options)
   local self = setmetatable({
@@ -80,7 +81,7 @@ local function new_peer(target, host)
   }
 end
 
--- What is known of an address is kept when its name is looked up again.
+-- An address keeps its state when its name is looked up again.
 local function find_or_make(self, target, host)
   for _, peer in ipairs(self.list) do
     if peer.url == target.url and peer.host == host then
@@ -116,7 +117,8 @@ function Peers:refresh()
   self.list = list
 end
 
--- 0 is the best: a peer that lives, or one that is due to be tried. Others do not wait behind a connection that hangs.
+-- How good a choice a peer is; 0 is the best: it lives, or may be tried again.
+-- A peer whose connections hang ranks lower, so that other lanes do not wait there.
 local function rank_of(peer, time)
   local is_stuck = peer.connecting > 0 and time - peer.connecting_since > STUCK_SECONDS
   if peer.failures == 0 then
@@ -128,9 +130,9 @@ local function rank_of(peer, time)
   return time >= peer.retry_at and 0 or 2
 end
 
---- The peer whose turn it is: one that lives, now and then one that failed and is due, and any if none of them lives.
+--- Chooses the next peer in turn that lives, or that failed and may be tried again. If there is none, any peer.
 ---@param tried table<Peer, true>? those that this request has tried
----@return Peer? peer nil when none is known that was not tried
+---@return Peer? peer nil when every known peer was tried
 function Peers:pick(tried)
   local list, time = self.list, self.now()
   local count, best, best_rank = #list, nil, nil
@@ -162,7 +164,7 @@ local function has_other_that_lives(self, peer)
   return false
 end
 
---- How long connecting may take: not long where another handler can take the request.
+--- How long connecting may take. It is shorter when another peer can serve the request.
 ---@param peer Peer
 ---@return number milliseconds
 function Peers:connect_ms(peer)
@@ -174,7 +176,7 @@ end
 
 local function where(peer) return peer.host .. (peer.port and ":" .. peer.port or "") end
 
---- Somebody begins to connect.
+--- Records that a connection is being made.
 ---@param peer Peer
 function Peers:begin(peer)
   if peer.connecting == 0 then
@@ -183,7 +185,7 @@ function Peers:begin(peer)
   peer.connecting = peer.connecting + 1
 end
 
---- The connection was made.
+--- Records that a connection was made.
 ---@param peer Peer
 function Peers:succeeded(peer)
   peer.connecting = peer.connecting - 1
@@ -195,7 +197,7 @@ function Peers:succeeded(peer)
   end
 end
 
---- The connection could not be made.
+--- Records that a connection could not be made, and avoids the peer.
 ---@param peer Peer
 ---@param err string
 function Peers:failed(peer, err)
@@ -203,7 +205,7 @@ function Peers:failed(peer, err)
   self:avoid(peer, err)
 end
 
---- The peer does not answer: it is left alone for a second, then for two, four, up to 10. Names are looked up again.
+--- Avoids a peer that does not answer: for 1 second, then for 2, 4, up to 10. Names are looked up again.
 ---@param peer Peer
 ---@param err string
 function Peers:avoid(peer, err)
@@ -219,8 +221,8 @@ function Peers:avoid(peer, err)
   end
 end
 
---- Nothing came from the peer for as long as an answer may take. Connections that wait to be used again are given up, so
---- that the next one shows whether it lives.
+--- Abandons the pooled connections of a peer that sent nothing in time.
+--- The next connection is a new one, and so shows whether the peer lives.
 ---@param peer Peer
 function Peers.distrust(peer)
   peer.distrusted = (peer.distrusted or 0) + 1

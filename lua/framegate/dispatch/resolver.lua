@@ -1,5 +1,5 @@
--- Addresses of a host name, as getaddrinfo(3) would find them but without blocking the worker: /etc/hosts first, then
--- DNS with the servers and search list of /etc/resolv.conf.
+-- Finds the addresses of a host name, as getaddrinfo(3) does but without blocking the worker.
+-- It searches /etc/hosts first, then DNS with the servers and the search list of /etc/resolv.conf.
 
 local Address = require "framegate.protocol.address"
 local DnsClient = require "nginx.dns.resolver"
@@ -7,15 +7,15 @@ local Log = require "framegate.runtime.log"
 
 local Resolver = {}
 
-local MAX_SERVERS = 3 -- as resolv.conf(5) has it
+local MAX_SERVERS = 3 -- the limit of resolv.conf(5)
 local TIMEOUT_MS = 2000
 local ROUNDS = 2
 local HARD_ERRORS = { [3] = true } -- the name does not exist (RFC 1035 section 4.1.1): no other server is asked
 
-local reported = {} -- servers that cannot be used, a line each
-local preferred -- the server that answered last: a dead one before it costs time only once
+local reported = {} -- servers that cannot be used, so that each is logged once
+local preferred -- the server that answered last; it is asked first, so a dead one costs time only once
 
--- nginx takes an IPv6 address in brackets.
+-- nginx expects an IPv6 address in brackets.
 local function in_url(address) return address:find(":", 1, true) and "[" .. address .. "]" or address end
 
 local function lines_of(path)
@@ -89,7 +89,7 @@ local function addresses_in(answers, kind)
   return found[1] and found
 end
 
--- Asks one server after another until one knows.
+-- Asks one server after another until one answers.
 local function query(clients, name, kind)
   local reasons = {}
   for _ = 1, ROUNDS do
@@ -130,7 +130,7 @@ end
 --- Looks a name up. May yield: not for the phases balancer_by_lua and set_by_lua.
 ---@param host string a name, an IPv4 address or an IPv6 address in brackets
 ---@return string[]? addresses IPv6 ones in brackets
----@return string? err
+---@return string? err why no address was found, in words
 function Resolver.look_up(host)
   if Address.parse(host) or host:find("^%[") then
     return { host }

@@ -1,6 +1,7 @@
--- Keeps the addresses behind HANDLER_URL and SITE_URL fresh. nginx looks a name up once, when it starts, and refuses to start
--- when it cannot; here names are looked up every 10 s and when a connection failed, and those that cannot be found are a
--- warning. nginx's upstream blocks ask `balance` for the next address: those of the site, and of plain routes of the handler.
+-- Keeps the addresses behind HANDLER_URL and SITE_URL fresh, and chooses one for each request that nginx proxies.
+-- nginx itself looks a name up once, at its start, and refuses to start when the look-up fails.
+-- Here names are looked up every 10 s and after a failed connection, and a failed look-up is only a warning.
+-- The upstream blocks of nginx call `balance`: one for the site, one for plain HTTP routes of the handler.
 
 local balancer = require "ngx.balancer"
 local Config = require "framegate.config"
@@ -20,20 +21,20 @@ local refresh_all = Log.caught("looking names up", function(premature)
   end
 end)
 
---- Looks all names up soon.
+--- Looks all names up soon. Does not yield.
 function Upstream.refresh() ngx.timer.at(0, refresh_all) end
 
---- Runs when a worker is put together.
+--- Receives the worker's lists of peers, when the worker is assembled.
 ---@param worker { handlers: Peers, site: Peers }
 function Upstream.wire(worker) groups = { handler = worker.handlers, site = worker.site } end
 
---- Begins to look names up. Runs in each worker.
+--- Begins to look names up every 10 s. Runs in each worker.
 function Upstream.start()
   Upstream.refresh()
   ngx.timer.every(REFRESH_SECONDS, refresh_all)
 end
 
--- A repeat goes to the next address.
+-- Chooses an address. A retry goes to another one.
 local function pick(peers, context)
   local failure = balancer.get_last_failure()
   context.tried = context.tried or {}
@@ -47,7 +48,7 @@ local function pick(peers, context)
   return context.peer
 end
 
---- Names the address to which nginx sends a request, in the phase balancer_by_lua.
+--- Sets the address to which nginx sends a request. Runs in the phase balancer_by_lua.
 ---@param name "handler"|"site"
 function Upstream.balance(name)
   local peer = pick(groups[name], ngx.ctx)

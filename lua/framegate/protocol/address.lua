@@ -1,5 +1,5 @@
--- Addresses of clients and servers. Who is limited by address is limited by network: an IPv6 client has a whole /64 to
--- choose from (RFC 6177 section 2).
+-- Parses IP addresses, and finds the network of a client.
+-- Limits per address apply to the network, because an IPv6 client can choose from a whole /64 (RFC 6177 section 2).
 
 local ffi = require "ffi"
 
@@ -7,15 +7,15 @@ ffi.cdef "int inet_pton(int family, const char *text, void *address);"
 
 local Address = {}
 
-local AF_INET, AF_INET6 = 2, 10 -- of Linux
+local AF_INET, AF_INET6 = 2, 10 -- on Linux
 local MAPPED = ("\0"):rep(10) .. "\255\255" -- an IPv4 address written as an IPv6 one (RFC 4291 section 2.5.5.2)
 local NETWORK_BYTES = 8
 
 local buffer = ffi.new("unsigned char[16]")
 
---- Reads an address.
+--- Parses an address.
 ---@param text string such as 203.0.113.7 or 2001:db8::1, without brackets and zone
----@return string? address 4 or 16 bytes in network order (inet_pton(3)); nil when it is none
+---@return string? address 4 or 16 bytes in network order (inet_pton(3)); nil if the text is not an address
 function Address.parse(text)
   if ffi.C.inet_pton(AF_INET, text, buffer) == 1 then
     return ffi.string(buffer, 4)
@@ -25,9 +25,9 @@ function Address.parse(text)
   end
 end
 
---- What all addresses of one client have in common: of IPv4 the address, of IPv6 the /64.
----@param text string as Address.parse takes it
----@return string network 4 or 8 bytes; the text itself when it is no address
+--- The network of a client: the whole IPv4 address, or the first /64 of an IPv6 address.
+---@param text string as for Address.parse
+---@return string network 4 or 8 bytes; the text itself if it is not an address
 function Address.network(text)
   local address = Address.parse(text)
   if not address then

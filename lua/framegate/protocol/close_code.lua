@@ -1,4 +1,4 @@
--- Close codes of RFC 6455 section 7.4 and what a close frame carries.
+-- Close codes (RFC 6455 section 7.4), and the payload of close frames.
 
 local bit = require "bit"
 local Utf8 = require "framegate.protocol.utf8"
@@ -17,7 +17,7 @@ CloseCode.INTERNAL_ERROR = 1011
 CloseCode.SERVICE_RESTART = 1012
 CloseCode.TRY_AGAIN_LATER = 1013
 
---- What a handler may close with, in words, behind "code is".
+--- The codes that a handler may close with, in words, to follow "code is".
 CloseCode.SENDABLE = "1000 or 3000 to 4999"
 
 --- A control frame holds 125 bytes, two of which are the code (RFC 6455 section 5.5).
@@ -30,13 +30,13 @@ function CloseCode.is_receivable(code)
   return (code >= 1000 and code <= 1003) or (code >= 1007 and code <= 1014) or (code >= 3000 and code <= 4999)
 end
 
---- Whether a handler may close with this code (SENDABLE), as the browser's WebSocket.close() has it.
+--- Whether a handler may close with this code (SENDABLE). The rule is that of WebSocket.close() in browsers.
 ---@param code integer
 ---@return boolean
 function CloseCode.is_sendable(code) return code == 1000 or (code >= 3000 and code <= 4999 and code % 1 == 0) end
 
---- The payload of a close frame. A reason is cut to what fits, between characters.
----@param code integer? nothing for an empty payload
+--- Encodes the payload of a close frame. A reason that is too long is cut between characters.
+---@param code integer? nil for an empty payload
 ---@param reason string?
 ---@return string
 function CloseCode.payload(code, reason)
@@ -50,11 +50,11 @@ function CloseCode.payload(code, reason)
   return string.char(bit.rshift(code, 8), bit.band(code, 0xFF)) .. reason
 end
 
---- Reads the payload of a received close frame (RFC 6455 section 5.5.1).
+--- Decodes the payload of a received close frame (RFC 6455 section 5.5.1).
 ---@param payload string
 ---@return integer? code NO_STATUS when there is none; nil when the connection must fail
 ---@return string|integer reason_or_failure the reason, or the code to fail with
----@return string? message what was wrong
+---@return string? message what is wrong with the payload
 function CloseCode.read(payload)
   if #payload == 0 then
     return CloseCode.NO_STATUS, ""

@@ -1,5 +1,5 @@
--- Every message that goes to a client, as a frame of RFC 6455 section 5: text, binary, ping, pong and close. The vendored
--- lua-resty-websocket builds the bytes; only this file and public/upgrade.lua use it.
+-- Encodes every frame that goes to a client (RFC 6455 section 5): text, binary, ping, pong and close.
+-- The vendored lua-resty-websocket builds the bytes. Only this file and public/upgrade.lua use that library.
 
 local build_frame = require("nginx.websocket.protocol").build_frame
 local CloseCode = require "framegate.protocol.close_code"
@@ -8,10 +8,10 @@ local Frame = require "framegate.protocol.frame"
 local Encoder = {}
 
 ---@class Message one text or binary message for many sockets: framed once, and shared by all their outboxes
----@field frame string as it goes over the wire
+---@field frame string the bytes on the wire
 ---@field payload_bytes integer
 
---- A text or binary message for one socket.
+--- Encodes a text or binary message for one socket.
 ---@param payload string UTF-8 for a text
 ---@param is_text boolean
 ---@return string frame
@@ -19,7 +19,7 @@ function Encoder.frame(payload, is_text)
   return build_frame(true, is_text and Frame.TEXT or Frame.BINARY, #payload, payload, false)
 end
 
---- A text or binary message for any number of sockets.
+--- Encodes a text or binary message for any number of sockets.
 ---@param payload string UTF-8 for a text
 ---@param is_text boolean
 ---@return Message
@@ -28,12 +28,12 @@ function Encoder.message(payload, is_text) return { frame = Encoder.frame(payloa
 --- A ping without a payload (RFC 6455 section 5.5.2).
 Encoder.PING = build_frame(true, Frame.PING, 0, "", false)
 
---- The answer to a ping (RFC 6455 section 5.5.3).
+--- Encodes the answer to a ping (RFC 6455 section 5.5.3).
 ---@param payload string of the ping, at most 125 bytes
 ---@return string frame
 function Encoder.pong(payload) return build_frame(true, Frame.PONG, #payload, payload, false) end
 
---- A close frame (RFC 6455 section 5.5.1).
+--- Encodes a close frame (RFC 6455 section 5.5.1).
 ---@param code integer? nil for a frame without a payload
 ---@param reason string? cut to the 123 bytes that fit
 ---@return string frame

@@ -1,4 +1,4 @@
--- Header fields as a recipient reads them. nginx takes spaces around a value away, and leaves tabs.
+-- Normalizes and checks header fields. nginx removes spaces around a value, but not tabs.
 
 local Fields = {}
 
@@ -6,8 +6,8 @@ local TOKEN = "^[%w!#$%%&'*+%-.^_`|~]+$"
 
 local function trim(value) return (value:gsub("^[ \t]+", ""):gsub("[ \t]+$", "")) end
 
---- Takes the white space around all values away (RFC 9110 section 5.5).
----@param headers table by name; a header that came more than once is a list
+--- Removes the white space around all values (RFC 9110 section 5.5).
+---@param headers table values by name; a header that came more than once has a list
 ---@return table headers the same table
 function Fields.trim(headers)
   for name, value in pairs(headers) do
@@ -22,7 +22,7 @@ function Fields.trim(headers)
   return headers
 end
 
---- Whether a text is a token, as names of headers and of subprotocols are (RFC 9110 section 5.6.2).
+--- Whether a text is a token (RFC 9110 section 5.6.2). Names of headers and subprotocols must be tokens.
 ---@param text string
 ---@return boolean
 function Fields.is_token(text) return text:match(TOKEN) ~= nil end

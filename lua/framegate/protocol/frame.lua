@@ -1,5 +1,5 @@
--- A frame of RFC 6455 section 5, as a client sends it: bytes in, header or close code out. Nothing here
--- knows sockets. Frames to the client are made by encoder.lua.
+-- Parses and unmasks the frames of a client (RFC 6455 section 5): bytes in, a header or a violation out.
+-- Nothing here knows sockets. encoder.lua makes the frames to the client.
 
 local bit = require "bit"
 local ffi = require "ffi"
@@ -49,10 +49,10 @@ local function read_length(buffer, position, short)
   return length, length < 65536
 end
 
---- Reads the header that begins at `position` of `buffer`, once its two first bytes are there.
+--- Parses the header that begins at `position` of `buffer`. Violations show after its first two bytes.
 ---@param buffer string
 ---@param position integer of the header's first byte
----@param into table gets `fin`, `opcode`, `length` (bytes of payload), `mask` (as a 32 bit number, least significant byte first)
+---@param into table gets `fin`, `opcode`, `length` (payload bytes), `mask` (a 32-bit number, least significant byte first)
 ---@return integer? size bytes of the header; nil while bytes are missing
 ---@return string? violation why the connection must fail with 1002 (RFC 6455 section 5.2)
 function Frame.read_header(buffer, position, into)
@@ -94,11 +94,11 @@ local capacity = 4096
 local scratch = ffi.new("uint8_t[?]", capacity)
 
 --- Unmasks part of a payload (RFC 6455 section 5.3), four bytes at a time.
----@param buffer string holds the part
+---@param buffer string contains the part
 ---@param offset integer where it begins, from 0
 ---@param length integer bytes
----@param mask integer of the header, turned to where the payload stands: see Frame.turn
----@return ffi.cdata* bytes uint8_t *, until the next call
+---@param mask integer of the header, rotated to this part of the payload by Frame.turn
+---@return ffi.cdata* bytes uint8_t *, valid until the next call
 function Frame.unmask(buffer, offset, length, mask)
   if length > capacity then
     capacity = length
@@ -117,7 +117,7 @@ function Frame.unmask(buffer, offset, length, mask)
   return scratch
 end
 
---- The mask for what follows `length` unmasked bytes.
+--- Rotates a mask for the bytes after `length` unmasked bytes.
 ---@param mask integer
 ---@param length integer bytes
 ---@return integer mask

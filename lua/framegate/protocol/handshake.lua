@@ -1,5 +1,5 @@
--- Whether a request may become a WebSocket (RFC 6455 sections 4.2.1 and 10.2). Pure: facts of the request
--- in, a refusal or nil out.
+-- Checks whether a request may become a WebSocket (RFC 6455 sections 4.2.1 and 10.2).
+-- It has no side effects: a description of the request in, a refusal or nil out.
 
 local Fields = require "framegate.protocol.fields"
 local Host = require "framegate.protocol.host"
@@ -26,7 +26,7 @@ local function check_key(headers)
   end
 end
 
--- No server reads the body of a handshake: it would be kept, and what it holds taken for frames.
+-- A handshake must not have a body: nobody would read it, and its bytes would be taken for frames.
 local function check_body(headers)
   local length = headers["content-length"]
   if length and not (type(length) == "string" and length:match("^0+$")) or headers["transfer-encoding"] then
@@ -87,7 +87,7 @@ local function is_listed(origin, allowed)
   return false
 end
 
--- Whether ALLOWED_ORIGINS may hold it, so that it is worth being advised.
+-- Whether ALLOWED_ORIGINS may contain this origin, so that the refusal can advise it.
 local function is_origin(text)
   return text == "null"
     or text == "file://"
@@ -118,17 +118,17 @@ end
 ---@class HandshakeRequest
 ---@field method string
 ---@field http_version number
----@field headers table names in lower case, values without white space around; a header that came more than once is a list
----@field host string what the client calls this server: Host, or X-Forwarded-Host of a trusted proxy
+---@field headers table names in lower case, trimmed values; a header that came more than once has a list
+---@field host string the client's name for this server: Host, or X-Forwarded-Host of a trusted proxy
 ---@field allowed_origins string[] ALLOWED_ORIGINS, in lower case
 
 --- Checks a handshake.
 ---@param request HandshakeRequest
 ---@return { status: integer, message: string, headers: table, cause: "origin"?, origin: string?, can_be_listed: boolean? }?
----  refusal nil when it may go on; with the origin that was refused, and whether ALLOWED_ORIGINS may name it
+---  refusal nil if it is accepted; `origin` is the refused one, `can_be_listed` whether ALLOWED_ORIGINS may contain it
 function Handshake.check(request) return check_form(request) or check_origin(request) end
 
---- Whether the subprotocol a handler chose was offered (RFC 6455 section 4.2.2, /subprotocol/).
+--- Whether the client offered the subprotocol that a handler chose (RFC 6455 section 4.2.2, /subprotocol/).
 ---@param offered string|string[]|nil Sec-WebSocket-Protocol of the client
 ---@param chosen string
 ---@return boolean

@@ -1,4 +1,4 @@
--- The value of a Host header: a name or an address, and perhaps a port (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
+-- Checks the value of a Host header (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
 
 local Address = require "framegate.protocol.address"
 
@@ -13,6 +13,7 @@ local function is_address(text)
   return address ~= nil and address:find(":", 1, true) ~= nil and Address.parse(address) ~= nil
 end
 
+--- Whether a text is a name or an address, with or without a port.
 ---@param text string without white space around it
 ---@return boolean
 function Host.is_valid(text)

@@ -1,4 +1,4 @@
--- Reason phrases of HTTP (RFC 9110 section 15), and the body of an error in JSON, in the form of Fastify's own errors.
+-- Reason phrases of HTTP (RFC 9110 section 15), and JSON bodies of errors in the format of Fastify's own errors.
 
 local cjson = require "cjson.safe"
 
@@ -26,12 +26,12 @@ local NAMES = {
 
 --- The reason phrase of a status that the gateway itself answers with.
 ---@param status integer
----@return string?
+---@return string? name nil for other statuses
 function HttpStatus.name(status) return NAMES[status] end
 
---- The body of an error, as clients get it in a frame.
----@param error { status: integer, name: string?, message: string, id: string?, retry_after: number? } the name is that of
----  the status unless given; `id` is the event's, `retry_after` is in seconds
+--- Writes the body of an error, which clients get in a frame.
+---@param error { status: integer, name: string?, message: string, id: string?, retry_after: number? } `name` defaults to
+---  the reason phrase; `id` is that of the event; `retry_after` is in seconds
 ---@return string JSON, its members in this order
 function HttpStatus.error_body(error)
   return ('{"statusCode":%d,"error":%s,"message":%s%s%s}'):format(

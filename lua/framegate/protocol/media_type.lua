@@ -1,4 +1,4 @@
--- What a body is by its content type (RFC 9110 section 8.3): a text frame, a binary one, or a document of effects. Pure.
+-- Finds what a body is by its content type (RFC 9110 section 8.3): text, binary, or a document of effects.
 
 local MediaType = {}
 
@@ -19,8 +19,8 @@ local function read(content_type)
   return is_text and "text" or "binary"
 end
 
---- Most bodies have one of a few content types, which are read once.
----@param content_type string as it stands in the header
+--- The kind of a content type. Most bodies have one of a few, so results are cached.
+---@param content_type string the value of the header
 ---@return "text"|"binary"|"document"
 function MediaType.kind(content_type)
   local kind = known[content_type]

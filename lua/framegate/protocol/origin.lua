@@ -1,4 +1,4 @@
--- Whether the page that a browser asks for belongs to the host that it asks (RFC 6454).
+-- Compares the origin of a web page (RFC 6454) with the host that receives its request.
 
 local Origin = {}
 
@@ -16,7 +16,8 @@ local function split(origin)
   return scheme, host, port
 end
 
---- Host and port are compared with the default port of the origin's scheme filled in on both sides.
+--- Whether an origin and a Host header have the same host and port.
+--- A missing port is the default of the origin's scheme.
 ---@param origin string
 ---@param host_header string
 ---@return boolean

@@ -1,5 +1,5 @@
--- Percent-encoding of header values, as the CloudEvents HTTP binding has it (section 3.1.3.2): space, double
--- quote, percent and everything outside printable ASCII.
+-- Percent-encodes header values, by the CloudEvents HTTP binding (section 3.1.3.2).
+-- It encodes space, double quote, percent, and every byte outside printable ASCII.
 
 local Percent = {}
 
@@ -9,11 +9,12 @@ local function to_hex(character) return format("%%%02X", byte(character)) end
 
 local function from_hex(digits) return char(tonumber(digits, 16)) end
 
+--- Encodes a text.
 ---@param text string
 ---@return string
 function Percent.encode(text) return (text:gsub("[^!#-$&-~]", to_hex)) end
 
---- Decodes; a percent sign that no two hex digits follow stays as it is.
+--- Decodes a text. A percent sign without two hex digits after it stays as it is.
 ---@param text string
 ---@return string
 function Percent.decode(text) return (text:gsub("%%(%x%x)", from_hex)) end

@@ -1,4 +1,4 @@
--- The names that topics may have. Answers of the handler and paths of the control API bring them.
+-- Checks the names of topics, which come from answers of the handler and from paths of the control API.
 
 local Utf8 = require "framegate.protocol.utf8"
 
@@ -6,9 +6,10 @@ local TopicName = {}
 
 local MAX_BYTES = 255
 
---- The rule in words, behind "a topic is".
+--- The rule in words, to follow "a topic is".
 TopicName.RULE = ("1 to %d bytes of UTF-8"):format(MAX_BYTES)
 
+--- Whether a value is a valid name.
 ---@param name any
 ---@return boolean
 function TopicName.is_valid(name)

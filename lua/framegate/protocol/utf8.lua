@@ -1,5 +1,5 @@
--- Incremental validation of UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
--- The state between two calls is one number, so that a text may arrive in pieces of any size.
+-- Validates UTF-8 incrementally (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
+-- The state between two calls is one number, so a text may arrive in pieces of any size.
 
 local bit = require "bit"
 local ffi = require "ffi"
@@ -11,13 +11,13 @@ local Utf8 = {}
 
 local REPLACEMENT = "\239\191\189" -- U+FFFD
 
---- A text that is complete so far. Every other state but INVALID waits for more bytes.
+--- The state of a text that is complete so far. Every other state except INVALID waits for more bytes.
 local COMPLETE = 0
 local INVALID = 1
 Utf8.COMPLETE = COMPLETE
 Utf8.INVALID = INVALID
 
--- States that wait: how many continuation bytes, and what the next one is limited to.
+-- The states that wait: for one, two or three continuation bytes, or for a restricted one after the named byte.
 local LAST, TWO, THREE, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4 = 2, 3, 4, 5, 6, 7, 8
 local STATES = 9
 
@@ -49,8 +49,8 @@ fill(AFTER_ED, 0x80, 0x9F, LAST)
 fill(AFTER_F0, 0x90, 0xBF, TWO)
 fill(AFTER_F4, 0x80, 0x8F, TWO)
 
---- Goes on from `state` over `length` bytes.
----@param state integer COMPLETE at the start of a text, else what the last call returned
+--- Validates `length` more bytes, from `state`.
+---@param state integer COMPLETE at the start of a text, later the result of the previous call
 ---@param bytes ffi.cdata* const uint8_t *
 ---@param length integer bytes
 ---@return integer state COMPLETE, INVALID, or a state that waits for more
@@ -79,7 +79,7 @@ end
 ---@return boolean
 function Utf8.is_valid(text) return Utf8.validate(COMPLETE, ffi.cast("const uint8_t *", text), #text) == COMPLETE end
 
--- A character, or a byte that begins none.
+-- Replaces the invalid bytes in a run of bytes above ASCII.
 local function scrub(sequence)
   local clean, first = {}, 1
   while first <= #sequence do
@@ -93,7 +93,7 @@ local function scrub(sequence)
   return table.concat(clean)
 end
 
---- A text with U+FFFD in place of every byte that is not valid.
+--- Replaces every invalid byte of a text with U+FFFD.
 ---@param text string
 ---@return string
 function Utf8.scrub(text)

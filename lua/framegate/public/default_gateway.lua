@@ -1,11 +1,11 @@
--- The default gateway of this machine. In a container that is Docker's bridge, under whose address Docker hands on the
--- visitors that it cannot hand on as they came: all of IPv6, while the container's network has none.
+-- Finds the default gateway of this machine. In a container that is Docker's bridge.
+-- While the container's network has no IPv6, all IPv6 visitors arrive with the address of the bridge.
 
 local DefaultGateway = {}
 
---- Reads the kernel's table of routes.
----@param routes string as /proc/net/route has it (proc(5)): addresses in hex, the last byte first
----@return string? address of IPv4
+--- Parses the kernel's routing table.
+---@param routes string the text of /proc/net/route (proc(5)): addresses in hex, the last byte first
+---@return string? address IPv4; nil if there is no default gateway
 function DefaultGateway.parse(routes)
   for destination, gateway in routes:gmatch("\n%S+%s+(%x+)%s+(%x+)") do
     if destination == "00000000" and gateway ~= "00000000" then
@@ -15,7 +15,8 @@ function DefaultGateway.parse(routes)
   end
 end
 
----@return string? address of IPv4; nil where there is none
+--- Reads the routing table of this machine.
+---@return string? address IPv4; nil if there is no default gateway
 function DefaultGateway.address()
   local file = io.open("/proc/net/route")
   local routes = file and file:read("*a") or ""

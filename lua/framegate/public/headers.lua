@@ -1,12 +1,12 @@
--- Which headers pass through the gateway: from the handshake to the handler, and from its refusal to the client.
+-- Selects headers that pass the gateway: from the handshake to the handler, and from its refusal to the client.
 
 local Headers = {}
 
--- What the handler learns of the handshake. Nothing else passes, least of all a client's own ce-* or ws-*.
+-- Headers of the handshake that the handler gets. All others are dropped, above all a client's own ce-* or ws-*.
 local PASSED =
   { "cookie", "authorization", "origin", "user-agent", "accept-language", "sec-websocket-protocol", "traceparent" }
 
--- Hop-by-hop headers (RFC 9110 section 7.6.1), those that nginx writes itself, and those that are framegate's.
+-- Headers that the client does not get: hop-by-hop ones (RFC 9110 section 7.6.1), and those that nginx writes itself.
 local KEPT_BACK = {
   ["connection"] = true,
   ["keep-alive"] = true,
@@ -28,9 +28,9 @@ local function add(lines, name, value)
   end
 end
 
---- The header lines that every event of a socket carries.
+--- Writes the header lines that every event of a socket carries.
 ---@param headers table<string, string|string[]> of the handshake, which is this request
----@return string lines each with its end
+---@return string lines each with CR LF
 function Headers.of_handshake(headers)
   local var, lines = ngx.var, {}
   add(lines, "host", var.own_host)
@@ -43,7 +43,7 @@ function Headers.of_handshake(headers)
   return table.concat(lines, "\r\n") .. "\r\n"
 end
 
---- Gives the headers of a handler's answer to the answer of this request.
+--- Copies the headers of a handler's answer to the response of this request. Leaves out ws-*.
 ---@param headers table<string, string|string[]> names in lower case
 function Headers.pass_on(headers)
   for name, value in pairs(headers) do

@@ -1,16 +1,18 @@
--- Interim responses (RFC 9110 section 15.2), such as 103, of a site that nginx asks. nginx before 1.29 takes the first for the
--- whole head and passes what follows, the final response too, as it comes: the client gets both, but nginx learns only from the
--- end of the connection that the answer is over. So a server that was seen to send some is asked to close after each answer.
+-- Remembers which upstream sends interim responses (RFC 9110 section 15.2), such as 103.
+-- nginx before 1.29 mistakes the first one for the final head, and passes on all that follows as a body without an end.
+-- The client gets both responses, but only the closed connection ends them.
+-- So an upstream that has sent an interim response is asked to close after each response.
 
 local Interim = {}
 
 local gateway = ngx.shared.gateway
---- The header Connection of a request.
+
+--- The value of the Connection header for a request to an upstream.
 ---@param upstream "site"|"handler"
 ---@return string
 function Interim.connection(upstream) return gateway:get("interim:" .. upstream) and "close" or "" end
 
---- Runs in the header filter of an answer.
+--- Records an interim response. Runs in the header filter.
 ---@param upstream "site"|"handler"
 function Interim.note(upstream)
   local status = ngx.status

@@ -1,4 +1,4 @@
--- HTTP answers to requests that do not become a socket.
+-- Sends error responses to requests that the gateway refuses.
 
 local cjson = require "cjson.safe"
 local Config = require "framegate.config"
@@ -15,7 +15,7 @@ local ADVICE = "raise MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many c
 local BRIDGE_ADVICE = "; it is the default gateway of this machine: in a container all visitors of IPv6 come from it until "
   .. "Docker's network has IPv6 (docs/operating.md, Docker and IPv6)"
 
---- Answers with a JSON body in the form of Fastify's own errors, and ends the request.
+--- Sends a JSON body in the format of Fastify's own errors, and ends the request.
 ---@param refusal { status: integer, message: string, headers: table? }
 function Refusal.send(refusal)
   local status = refusal.status
@@ -55,7 +55,7 @@ local function too_many_sockets()
   }
 end
 
---- One address has MAX_CONNECTIONS_PER_IP sockets.
+--- Refuses a socket of an address that has MAX_CONNECTIONS_PER_IP sockets already.
 Refusal.too_many_sockets = Log.guarded("a refusal", too_many_sockets)
 
 return Refusal

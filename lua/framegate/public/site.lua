@@ -1,5 +1,5 @@
--- What a request of the site passes before it is proxied: names that only framegate may use are taken out, so
--- that one app may serve as site and as handler.
+-- Checks and cleans plain HTTP requests before nginx proxies them to the site.
+-- It removes headers that only framegate may set, so that one app can be both site and handler.
 
 local Fields = require "framegate.protocol.fields"
 local Host = require "framegate.protocol.host"
@@ -13,7 +13,7 @@ local BATCH_TYPE = "application/vnd.framegate.batch+json"
 local OWN_PREFIXES = { ["ce-"] = true, ["ws-"] = true }
 local OWN_NAMES = { forwarded = true, ["x-real-ip"] = true }
 
--- A site that reads names as CGI does (RFC 3875 section 4.1.18) takes `_` and `.` for `-`.
+-- A site that reads names as CGI does (RFC 3875 section 4.1.18) cannot distinguish `_` and `.` from `-`.
 local function is_own(name)
   name = name:lower():gsub("[_.]", "-")
   return OWN_PREFIXES[name:sub(1, 3)] or OWN_NAMES[name] or name:sub(1, 12) == "x-forwarded-"
@@ -44,14 +44,14 @@ local function check(headers)
   end
 end
 
--- The headers of the client, or nil for a request that was refused.
+-- Returns the headers of the client, or nil after refusing the request.
 local function clean()
   local headers, var = Fields.trim(ngx.req.get_headers(0)), ngx.var
   local refusal = check(headers)
   if refusal then
     return Refusal.send(refusal)
   end
-  local proto, host = var.forwarded_proto, var.forwarded_host -- read from headers that are taken out now
+  local proto, host = var.forwarded_proto, var.forwarded_host -- nginx computes them from headers that are removed now
   clear_own(headers)
   ngx.req.set_header("X-Forwarded-Proto", proto)
   ngx.req.set_header("X-Forwarded-Host", host)
@@ -78,13 +78,13 @@ local function request_of_handler()
   end
 end
 
---- Runs in the rewrite phase of every request that is not a socket's.
+--- Runs in the rewrite phase of every request that is not a WebSocket handshake.
 Site.request = Log.guarded("a request of the site", request)
 
---- The same for a plain request that handler.conf passes to the handler.
+--- Runs in the rewrite phase of a plain request that handler.conf proxies to the handler.
 Site.request_of_handler = Log.guarded("a plain request of the handler", request_of_handler)
 
--- By what nginx keeps of its last try: the time it took to connect, and how many bytes came.
+-- The reason of a failure, found from nginx's last attempt: the time to connect, and the bytes that came.
 local function reason(upstream, var)
   if var.upstream_connect_time:sub(-1) == "-" then
     return "it cannot be reached"
@@ -98,8 +98,8 @@ local function reason(upstream, var)
   return "its answer is no HTTP, or has headers that are larger than 64 KB"
 end
 
---- Runs when a plain request has ended: logs what went wrong, which nginx would log with its query.
----@param upstream "site"|"handler"|nil whom it was for; nil is the site
+--- Runs when a plain request has ended, and logs its failure. nginx's own line would contain the query.
+---@param upstream "site"|"handler"|nil where it was proxied to; nil is the site
 function Site.ended(upstream)
   upstream = upstream or "site"
   local var = ngx.var

@@ -1,4 +1,4 @@
--- A set of connections that is gone through often and changed at any time: a topic, a user, everybody.
+-- A set of connections that is iterated often and may change at any time, such as the subscribers of a topic.
 
 ---@class IndexedSet
 ---@field count integer
@@ -8,8 +8,9 @@ IndexedSet.__index = IndexedSet
 ---@return IndexedSet
 function IndexedSet.new() return setmetatable({ count = 0, places = {} }, IndexedSet) end
 
+--- Adds a connection.
 ---@param connection Connection
----@return boolean added false when it was there
+---@return boolean added false if the set has it already
 function IndexedSet:add(connection)
   if self.places[connection] then
     return false
@@ -19,9 +20,9 @@ function IndexedSet:add(connection)
   return true
 end
 
---- The last one takes the place of the one that goes.
+--- Removes a connection. The last one moves to its position.
 ---@param connection Connection
----@return boolean removed
+---@return boolean removed false if the set does not have it
 function IndexedSet:remove(connection)
   local place, count = self.places[connection], self.count
   if not place then

@@ -1,5 +1,6 @@
--- Messages that nobody asked for: to one connection, a topic, a user or everybody, on all workers. What travels between
--- workers is the payload and its type; each worker frames it once, however many of its sockets get it.
+-- Pushes: messages to one connection, a topic, a user or all connections, over all workers.
+-- Workers exchange only the payload and its type. Each worker frames a message once, however many of its sockets get
+-- it.
 
 local Counters = require "framegate.telemetry.counters"
 
@@ -24,9 +25,9 @@ local function worker_of(self, id)
   return id:sub(NODE + 1, NODE + WORKER)
 end
 
---- Asks the worker that holds a connection.
----@param id string
----@param op string
+--- Runs an operation in the worker that holds a connection.
+---@param id string of the connection
+---@param op string name of an operation
 ---@param args table gets the id
 ---@param payload string?
 ---@return table? result
@@ -53,7 +54,7 @@ local function sum(results)
   return total
 end
 
---- A message to one connection.
+--- Sends a message to one connection.
 ---@param id string
 ---@param payload string
 ---@param is_text boolean
@@ -64,7 +65,7 @@ function Push:send(id, payload, is_text)
   return self:ask(id, "send", { is_text = is_text }, payload)
 end
 
---- A message to many.
+--- Sends a message to a topic, a user or all connections.
 ---@param op "publish"|"send_to_user"|"broadcast"
 ---@param args { topic: string?, user: string?, except: string? } gets `is_text`
 ---@param payload string
@@ -78,7 +79,7 @@ function Push:to_many(op, args, payload, is_text)
   return sum(results), is_complete
 end
 
---- A message to a topic from an answer of the handler: nobody waits for the counts.
+--- Publishes a message that an answer of the handler asks for. Does not yield, and gives no counts.
 ---@param effect { topic: string, payload: string, is_text: boolean, except_self: boolean? }
 ---@param id string of the connection whose event was answered
 function Push:publish_effect(effect, id)

@@ -1,4 +1,4 @@
--- The sockets that this worker holds: by id, by topic, by user.
+-- The sockets of this worker: by id, by topic and by user.
 
 local IndexedSet = require "framegate.push.indexed_set"
 local Topic = require "framegate.push.topic"
@@ -7,7 +7,7 @@ local Topic = require "framegate.push.topic"
 local Registry = {}
 Registry.__index = Registry
 
----@param options { max_topics: integer } of one connection
+---@param options { max_topics: integer } the limit of one connection
 ---@return Registry
 function Registry.new(options)
   return setmetatable({
@@ -27,13 +27,14 @@ local function leave_user(self, connection)
   end
 end
 
+--- Adds a connection, without topics and without a user.
 ---@param connection Connection
 function Registry:add(connection)
   self.by_id[connection.id] = connection
   self.connections = self.connections + 1
 end
 
---- Takes a connection out: it has no topics any more, and is none of its user's. The name of the user stays with it.
+--- Removes a connection, and ends its subscriptions. It keeps the name of its user.
 ---@param connection Connection
 function Registry:remove(connection)
   if self.by_id[connection.id] ~= connection then
@@ -53,7 +54,7 @@ end
 ---@param connection Connection
 ---@param name string of the topic, as protocol/topic_name.lua allows it
 ---@return boolean? ok
----@return string? err when the connection has MAX_TOPICS topics
+---@return string? err if the connection has MAX_TOPICS topics already
 function Registry:subscribe(connection, name)
   if Topic.has(connection, name) then
     return true
@@ -70,8 +71,9 @@ function Registry:subscribe(connection, name)
   return true
 end
 
+--- Ends the subscription of a connection, if it has one.
 ---@param connection Connection
----@param name string
+---@param name string of the topic
 function Registry:unsubscribe(connection, name)
   if not Topic.has(connection, name) then
     return
@@ -83,7 +85,7 @@ function Registry:unsubscribe(connection, name)
   end
 end
 
---- Names the user of a connection; nil takes the name away.
+--- Sets the user of a connection; nil removes it.
 ---@param connection Connection
 ---@param user string?
 function Registry:name_user(connection, user)
@@ -102,14 +104,16 @@ end
 ---@return Connection?
 function Registry:get(id) return self.by_id[id] end
 
----@param name string
+--- The subscribers of a topic.
+---@param name string of the topic
 ---@return IndexedSet? subscribers nil when there are none
 function Registry:topic(name)
   local topic = self.topics[name]
   return topic and topic.subscribers
 end
 
----@param name string
+--- The connections of a user.
+---@param name string of the user
 ---@return IndexedSet? connections nil when there are none
 function Registry:user(name) return self.users[name] end
 

@@ -1,6 +1,6 @@
--- A topic: a name, and the connections of this worker that get what is published to it.
--- A connection keeps the names of its topics in one table, as a list with the place of each name beside it. So it knows
--- how many there are without counting, and one that subscribes to nothing keeps no table.
+-- A topic: a name, and its subscribers among the connections of this worker.
+-- A connection keeps the names of its topics in one table: a list, with the position of each name beside it.
+-- So their number is known without counting, and a connection without topics keeps no table.
 
 local IndexedSet = require "framegate.push.indexed_set"
 
@@ -25,6 +25,7 @@ function Topic.count_of(connection) return connection.topics and #connection.top
 ---@return boolean
 function Topic.has(connection, name) return connection.topics ~= nil and connection.topics[name] ~= nil end
 
+--- Adds a subscriber.
 ---@param connection Connection that does not subscribe yet
 function Topic:add(connection)
   local names = connection.topics or {}
@@ -34,7 +35,7 @@ function Topic:add(connection)
   self.subscribers:add(connection)
 end
 
---- The name that is last in the list takes the place of the one that goes.
+--- Removes a subscriber. In its list of names, the last one moves to the position of the removed one.
 ---@param connection Connection that subscribes
 function Topic:remove(connection)
   local names = connection.topics

@@ -1,4 +1,4 @@
--- Two clocks: one for durations and deadlines, which nobody can set back, and one for what people and protocols read.
+-- Two clocks: a monotonic one for durations and deadlines, and a wall clock for times that people and protocols read.
 
 local ffi = require "ffi"
 
@@ -13,7 +13,8 @@ local Clock = {}
 local CLOCK_MONOTONIC = 1
 local C, spec = ffi.C, ffi.new("framegate_timespec")
 
---- For durations and deadlines (clock_gettime(2), CLOCK_MONOTONIC): the same for all processes of this machine.
+--- The time for durations and deadlines (clock_gettime(2), CLOCK_MONOTONIC).
+--- It is the same in all processes of a machine.
 ---@return number seconds since some point in the past
 function Clock.monotonic()
   C.clock_gettime(CLOCK_MONOTONIC, spec)
@@ -28,7 +29,7 @@ local date, floor, format, now = os.date, math.floor, string.format, ngx.now
 
 local second, prefix = -1, ""
 
---- A point in time as CloudEvents writes it (RFC 3339, milliseconds, UTC).
+--- Writes a point in time in the format of CloudEvents (RFC 3339, milliseconds, UTC).
 ---@param time number seconds since 1970
 ---@return string such as 2026-11-20T10:00:00.123Z
 function Clock.format(time)
@@ -40,7 +41,8 @@ function Clock.format(time)
   return format("%s.%03dZ", prefix, milliseconds - whole * 1000)
 end
 
----@return string now
+--- The current time, in the same format.
+---@return string
 function Clock.timestamp() return Clock.format(now()) end
 
 return Clock

@@ -1,6 +1,7 @@
--- How eagerly LuaJIT's garbage is collected. Most of what a gateway holds is idle sockets, and garbage beside them should be
--- small; but while frames pass, each collection goes over all of them, so it is done less often. The collector runs as
--- garbage is produced, so callers report what they are doing (frame, idle socket).
+-- Controls how often LuaJIT collects garbage: often for idle sockets, rarely while frames pass.
+-- Most memory belongs to idle sockets, and the garbage beside them should stay small.
+-- But each collection visits all sockets, which is too expensive while frames pass.
+-- The collector runs as garbage is produced, so callers report what they are doing (frame, idle socket).
 
 local ffi = require "ffi"
 local Clock = require "framegate.runtime.clock"
@@ -8,18 +9,18 @@ local Log = require "framegate.runtime.log"
 
 ffi.cdef "int malloc_trim(size_t pad);"
 local C = ffi.C
-local has_trim = pcall(function() return C.malloc_trim end) -- of glibc alone
+local has_trim = pcall(function() return C.malloc_trim end) -- only glibc has it
 
 local Gc = {}
 
-local IDLE_PAUSE, BUSY_PAUSE = 108, 400 -- percent of what lives, at which the next collection begins
-local STEP = 400 -- how fast one is done
+local IDLE_PAUSE, BUSY_PAUSE = 108, 400 -- a collection begins when memory reaches this percentage of the live memory
+local STEP = 400 -- speed of a collection
 local BUSY_SECONDS = 5 -- after a frame
 
 local MANY = 1000 -- sockets that have ended
 
 local LARGE_BYTES = 256 * 1024 -- of a message or an answer
-local LARGE_PAUSES = { 1, 9, 50 } -- seconds without one, after which what they left is collected
+local LARGE_PAUSES = { 1, 9, 50 } -- seconds without a large body, after which garbage is collected
 local STEP_KB = 4096
 local MAX_CYCLES = 12
 
@@ -28,13 +29,13 @@ local is_waiting, large_bodies = false, 0
 local last_frame = 0
 local ended = 0
 
---- Begins, in a worker.
+--- Sets the collector up. Runs in each worker.
 function Gc.start()
   collectgarbage("setstepmul", STEP)
   collectgarbage("setpause", IDLE_PAUSE)
 end
 
---- A message or a push passes.
+--- Reports that a message or a push passes.
 function Gc.note_frame()
   last_frame = Clock.monotonic()
   if not is_busy then
@@ -43,7 +44,7 @@ function Gc.note_frame()
   end
 end
 
---- A socket opens, or an idle one is pinged.
+--- Reports that a socket opens, or that an idle one is pinged.
 function Gc.note_idle_socket()
   if is_busy and Clock.monotonic() - last_frame > BUSY_SECONDS then
     is_busy = false
@@ -63,8 +64,8 @@ local function run_cycle()
   end
 end
 
--- At least two cycles, since the first may have been under way for long, and more while they help: each halves LuaJIT's own
--- buffer. In steps, so that sockets are served meanwhile.
+-- Runs at least two cycles, since the first may have begun long ago, and more while they help.
+-- Each cycle halves LuaJIT's own buffer. Between its steps sockets are served.
 local function collect_in_steps()
   run_cycle()
   for _ = 1, MAX_CYCLES do
@@ -79,7 +80,7 @@ end
 
 local wait_for_pause
 
--- Collects if no large body has passed since the pause began; if one has, the pauses begin anew.
+-- Collects if no large body has passed since the pause began. If one has, the first pause begins again.
 local end_of_pause = Log.caught("collecting garbage", function(premature, pause, seen)
   if premature then
     return
@@ -98,8 +99,9 @@ function wait_for_pause(pause)
   is_waiting = seconds ~= nil and ngx.timer.at(seconds, end_of_pause, pause, large_bodies) ~= nil
 end
 
---- A message, or the answer of a handler, was read or let go. While large ones pass, the collector follows by itself; when
---- the last has passed, nothing else would collect what they left.
+--- Reports that a message or an answer of a handler was read or released.
+--- While large ones pass, the collector keeps up by itself. After the last one nothing else would collect their
+--- garbage.
 ---@param bytes integer
 function Gc.note_body(bytes)
   if bytes >= LARGE_BYTES then
@@ -110,15 +112,15 @@ function Gc.note_body(bytes)
   end
 end
 
---- A socket has ended.
+--- Reports that a socket has ended.
 function Gc.note_end() ended = ended + 1 end
 
---- Whether so many sockets have ended that a worker without any should collect what they left.
+--- Whether at least 1,000 sockets have ended, so that a worker without sockets should collect their garbage.
 ---@return boolean
 function Gc.is_due() return ended >= MANY end
 
---- Collects everything, in a worker without sockets, and gives free pages back to the kernel. It takes some 2 µs for each
---- socket that has ended; what the next ones take does not come on top of that.
+--- Collects all garbage, in a worker without sockets, and returns free pages to the kernel.
+--- It blocks for about 2 µs for each socket that has ended. Later sockets can then use the same memory.
 function Gc.collect()
   ended = 0
   collectgarbage()

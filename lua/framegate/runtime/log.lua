@@ -1,7 +1,7 @@
--- The error log. Every line begins with [gateway] and, where there is one, the id of the connection or event it is about.
+-- The error log. Every line begins with [gateway] and, if there is one, the id of the connection or event.
 --
--- ngx.log would add the request line, and with it the tokens that people put into the query of a socket's URL. So lines go
--- to the log of the process, and nginx's own lines about requests are silenced where strangers send them.
+-- ngx.log would add the request line, and with it tokens in the query of a socket's URL.
+-- So lines go to the log of the process, and nginx's own lines about requests are off where strangers send them.
 
 local ffi = require "ffi"
 local Clock = require "framegate.runtime.clock"
@@ -9,7 +9,7 @@ local Printable = require "framegate.runtime.printable"
 
 local Log = {}
 
--- Of the lines that strangers can cause: so many of a kind, within such a time, in each worker.
+-- The limit of lines that strangers can cause: per kind, within a window, in each worker.
 local MOST, WINDOW_SECONDS = 20, 60
 local PART_BYTES = 300
 
@@ -27,17 +27,17 @@ end
 --- Runs in the master: declares the function of ngx_lua that writes a line.
 function Log.init() require "ngx.errlog" end
 
---- Something that an operator must look into.
+--- Logs a fault that an operator must investigate.
 ---@param id string? of the connection or event
 ---@param ... any the parts of the line
 function Log.error(id, ...) write(ngx.ERR, id, ...) end
 
---- Something unusual that the gateway copes with.
+--- Logs an unusual condition that the gateway handles.
 ---@param id string? of the connection or event
 ---@param ... any the parts of the line
 function Log.warn(id, ...) write(ngx.WARN, id, ...) end
 
---- Something usual that helps while one looks for a fault.
+--- Logs a normal condition that helps to find a fault.
 ---@param id string? of the connection or event
 ---@param ... any the parts of the line
 function Log.info(id, ...) write(ngx.INFO, id, ...) end
@@ -51,8 +51,9 @@ local function window_of(kind)
   return window
 end
 
---- A line that people from outside can cause, as often as they like: the same one once a minute, and 20 of a kind a minute at
---- most, in each worker. The first line of the next minute has the number of those that were left out. Long parts are cut.
+--- Logs a line that strangers can cause as often as they like. The same line appears once a minute in each worker.
+--- At most 20 lines of a kind appear a minute. The first line of the next minute has the number of those left out.
+--- Long parts are cut.
 ---@param log fun(id: string?, ...: any) Log.error or Log.warn
 ---@param kind string a name for such lines
 ---@param id string? of the connection or event
@@ -74,7 +75,7 @@ function Log.limited(log, kind, id, ...)
   log(id, line, left_out > 0 and (" (%d such lines were left out)"):format(left_out) or "")
 end
 
---- What nginx calls for a request: a defect is logged, and the client gets a 500.
+--- Wraps a function that nginx calls for a request: an error in it is logged, and the client gets a 500.
 ---@param name string for the log: "… failed"
 ---@param run fun()
 ---@return fun()
@@ -88,8 +89,8 @@ function Log.guarded(name, run)
   end
 end
 
---- What nginx calls for a timer: a defect is logged. nginx's own line about it is silenced with those of connections that
---- cannot be made (nginx.conf).
+--- Wraps a function that nginx calls for a timer: an error in it is logged.
+--- nginx's own line about it is off, together with those about failed connections (nginx.conf).
 ---@param name string for the log: "… failed"
 ---@param run fun(...)
 ---@return fun(...)

@@ -1,5 +1,5 @@
--- Text of strangers for a log: it stays in its line, and moves nobody's terminal.
--- Escaped are the control characters of ASCII and C1 (ECMA-48), and bytes that are not UTF-8.
+-- Makes text of strangers safe for a log: it stays on one line, and cannot control a terminal.
+-- It escapes the control characters of ASCII and C1 (ECMA-48), and bytes that are not UTF-8.
 
 local Printable = {}
 
@@ -28,7 +28,7 @@ local function following(first)
   end
 end
 
--- A run of bytes above ASCII: characters stay, other bytes are escaped.
+-- Cleans a run of bytes above ASCII: characters stay, other bytes are escaped.
 local function clean(run)
   local parts, at = {}, 1
   while at <= #run do
@@ -40,6 +40,7 @@ local function clean(run)
   return table.concat(parts)
 end
 
+--- Escapes a text.
 ---@param text string
 ---@return string
 function Printable.text(text)
@@ -49,9 +50,10 @@ function Printable.text(text)
   return (text:gsub("%c", escape):gsub("[\128-\255]+", clean))
 end
 
---- What a stranger sent, as a part of a line.
+--- Cuts a text of a stranger to a length that fits a line.
+--- Escapes a text.
 ---@param text string
----@param most integer bytes; what is longer is cut
+---@param most integer bytes
 ---@return string
 function Printable.cut(text, most) return #text <= most and text or text:sub(1, most) .. "…" end
 

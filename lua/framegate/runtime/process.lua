@@ -1,4 +1,4 @@
--- Processes of this machine (kill(2)).
+-- What the kernel knows about processes: whether one lives, and how much memory this one uses.
 
 local ffi = require "ffi"
 
@@ -8,13 +8,13 @@ local Process = {}
 
 local ESRCH = 3
 
---- Whether no process has this number. One that was killed counts as dead when its parent has taken note.
+--- Whether no process has this id (kill(2)). A killed process counts as dead once its parent has waited for it.
 ---@param pid integer
 ---@return boolean
 function Process.is_dead(pid) return ffi.C.kill(pid, 0) == -1 and ffi.errno() == ESRCH end
 
---- What this process occupies in memory, shared memory that it has touched among it, in bytes (proc(5), VmRSS).
----@return integer
+--- The resident memory of this process, including shared memory that it has touched (proc(5), VmRSS).
+---@return integer bytes
 function Process.memory()
   local file = assert(io.open("/proc/self/status"))
   local text = file:read("*a")

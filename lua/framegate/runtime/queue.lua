@@ -1,4 +1,4 @@
--- A first-in-first-out queue. Taking from the front does not move what is behind.
+-- A first-in-first-out queue. Unlike table.remove, `pop` does not move the other items.
 
 ---@class Queue
 local Queue = {}
@@ -7,19 +7,21 @@ Queue.__index = Queue
 ---@return Queue
 function Queue.new() return setmetatable({ first = 1, last = 0 }, Queue) end
 
+--- Adds an item at the end.
 function Queue:push(item)
   local last = self.last + 1
   self[last] = item
   self.last = last
 end
 
---- Puts an item back to where the next pop takes it.
+--- Adds an item at the front, where the next `pop` takes it.
 function Queue:push_front(item)
   local first = self.first - 1
   self[first] = item
   self.first = first
 end
 
+--- Removes the item at the front.
 ---@return any? item nil when empty
 function Queue:pop()
   local first = self.first
@@ -36,7 +38,8 @@ function Queue:pop()
   return item
 end
 
----@return any? item the next that pop would take
+--- The item at the front.
+---@return any? item nil when empty
 function Queue:peek() return self[self.first] end
 
 ---@return integer

@@ -1,12 +1,12 @@
--- Names nobody can guess, from the kernel's random numbers (random(4)).
+-- Makes names that nobody can guess, from the kernel's random numbers (random(4)).
 
 local Random = {}
 
 local source = assert(io.open("/dev/urandom", "rb"))
-source:setvbuf("no") -- what one process had read ahead, its forks would all read again
+source:setvbuf("no") -- forks would share the bytes that one process has read ahead
 
---- Letters, digits, - and _ (base64url, RFC 4648 section 5), but no - at the beginning: a command line would take the name
---- for an option.
+--- Makes a name of letters, digits, - and _ (base64url, RFC 4648 section 5).
+--- It does not begin with -, which would look like an option on a command line.
 ---@param length integer characters, six bits each
 ---@return string
 function Random.name(length)

@@ -1,10 +1,10 @@
--- Compares secrets in a time that does not tell how much of them was right.
+-- Compares secrets in constant time, so that the time does not reveal how many bytes were right.
 
 local bit = require "bit"
 
 local Secret = {}
 
---- Digests have one length, whatever was sent.
+--- Whether two secrets are equal. It compares digests, because these all have the same length.
 ---@param given string
 ---@param expected string
 ---@return boolean

@@ -1,4 +1,4 @@
--- Work of a worker that goes on in a thread of its own, one run at a time.
+-- A background task: it runs in a thread of its own, and never twice at the same time.
 
 local Log = require "framegate.runtime.log"
 local Threads = require "framegate.runtime.threads"
@@ -7,7 +7,7 @@ local Task = {}
 Task.__index = Task
 
 ---@class Task
----@field is_under_way boolean? whether it runs, or will in a moment
+---@field is_under_way boolean? whether it runs or is about to
 
 ---@param name string for the log: "… failed"
 ---@param work fun()
@@ -28,7 +28,7 @@ local function try_again(self, err)
   self:begin()
 end
 
---- Begins, if it is not under way.
+--- Starts the task, unless it is under way. Does not yield.
 function Task:begin()
   if not self.is_under_way then
     self.is_under_way = true

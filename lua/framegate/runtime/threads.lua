@@ -1,9 +1,9 @@
--- Starts threads that belong to nobody's request. A timer of ngx_lua takes on the settings of the location in which it
--- was started: a lane that a socket started would read with the socket's small lua_socket_buffer_size. What is started
--- here has the settings of http {}.
+-- Starts threads outside of requests, and checks that they really begin.
+-- A timer of ngx_lua inherits the settings of the location that starts it. A lane that a socket started would use the
+-- socket's small lua_socket_buffer_size. Threads that start here have the settings of http {}.
 --
--- A timer takes one of nginx's connections when it fires. With none left the timer never fires and reports nothing, so we
--- check that every thread really started. The thread of this file has had its connection since the worker began.
+-- A timer needs one of nginx's connections when it fires. If none is left, it never fires and reports nothing.
+-- The thread of this file has had its connection since the worker began.
 
 local semaphore = require "ngx.semaphore"
 local Clock = require "framegate.runtime.clock"
@@ -15,7 +15,7 @@ local WAIT_SECONDS = 3600
 local LATE_SECONDS = 2 -- a timer without delay runs in the next turn of the event loop
 
 local jobs = {}
-local starting = {} -- those that have not been seen to begin, oldest first
+local starting = {} -- jobs that have not begun yet, oldest first
 local arrival
 local is_stopped = false
 
@@ -48,7 +48,7 @@ local function give_up(job)
   end
 end
 
-local function look_after()
+local function check_started()
   local still = {}
   for _, job in ipairs(starting) do
     if not job.is_over and Clock.monotonic() < job.due then
@@ -63,21 +63,21 @@ end
 local function loop(premature)
   while not premature and not is_stopped do
     arrival:wait(starting[1] and LATE_SECONDS or WAIT_SECONDS)
-    look_after()
+    check_started()
     start_all()
   end
 end
 
---- Begins, in a worker.
+--- Starts the thread that starts others. Runs in each worker.
 function Threads.start()
   arrival = semaphore.new()
   ngx.timer.at(0, Log.caught("starting threads", loop))
 end
 
---- Has `run(premature, value)` called in a thread of its own, soon. Works in a worker that is shutting down, too.
+--- Calls `run(premature, value)` soon, in a thread of its own. Does not yield. Also works in a worker that shuts down.
 ---@param run fun(premature: boolean, value: any)
 ---@param value any
----@param fail fun(value: any, err: string) called instead when the thread has not begun some seconds later
+---@param fail fun(value: any, err: string) called instead if the thread has not begun after 2 s
 function Threads.run(run, value, fail)
   local job = { run = run, value = value, fail = fail }
   if is_stopped then
@@ -89,7 +89,7 @@ function Threads.run(run, value, fail)
   end
 end
 
---- Ends the thread that starts the others: it would keep a worker alive that is shutting down.
+--- Ends the thread that starts others, which would keep alive a worker that is shutting down.
 function Threads.stop()
   is_stopped = true
   arrival:post()

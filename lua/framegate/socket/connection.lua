@@ -21,10 +21,10 @@ local Traffic = require "framegate.telemetry.traffic"
 ---@field id string unguessable; begins with the names of node and worker
 ---@field path string path and query of the handshake
 ---@field handshake string header lines of the handshake that every event carries
----@field opened number wall clock, in seconds since 1970
----@field opened_at number by Clock.monotonic
+---@field opened number wall clock, in seconds since 1970; opened_at and ended_at are by Clock.monotonic
+---@field opened_at number
 ---@field phase "opening"|"open"|"closing"|"ended" until the 101; until nothing more may be sent; until TCP ends; then
----@field ended_at number? by Clock.monotonic
+---@field ended_at number?
 ---@field closing Closing? why it ends, as soon as that is known
 ---@field is_refused boolean? whether the handler refused it with a close frame: no close event is owed
 ---@field options Options
@@ -41,7 +41,6 @@ local Connection = {}
 Connection.__index = Connection
 
 local LOST = { code = CloseCode.ABNORMAL, reason = "", cause = "lost" }
-
 local dispatch, registry
 
 --- Gives this module the instances of its worker.

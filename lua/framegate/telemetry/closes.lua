@@ -1,5 +1,5 @@
--- The last 1,000 sockets that closed, over all workers: a ring of JSON texts in shared memory. Whoever asks why sockets
--- ended gets an answer without SOCKET_LOG, and it survives reloads and killed workers.
+-- The last 1,000 closed sockets of all workers: a ring of JSON texts in shared memory.
+-- It shows why sockets ended, even without SOCKET_LOG, and survives reloads and killed workers.
 
 local Clock = require "framegate.runtime.clock"
 local JsonObject = require "framegate.telemetry.json_object"
@@ -9,10 +9,10 @@ local Closes = {}
 local ring = ngx.shared.closes
 local KEPT = 1000
 
--- What strangers may choose: with these an entry has less than 1,024 bytes of JSON, however much of it is escaped.
+-- Limits for members that strangers choose. With them an entry has less than 1,024 bytes of JSON, escapes included.
 local MAX_BYTES = { path = 256, user = 128, reason = 256 }
 
--- Cuts a text until its JSON has so few bytes, between characters.
+-- Cuts a text between characters, until its JSON has at most `bytes` bytes.
 local function shortened(text, bytes)
   local size = #JsonObject.value(text)
   while size > bytes do
@@ -22,7 +22,7 @@ local function shortened(text, bytes)
   return text
 end
 
---- A socket closed now. One increment and one write, however many sockets close.
+--- Adds a socket that has just closed. This costs one increment and one write.
 ---@param members { [1]: string, [2]: string|number|table|nil }[] as JsonObject.write takes them; texts are UTF-8
 function Closes.add(members)
   local entry = { { "time", Clock.timestamp() } }
@@ -35,7 +35,7 @@ function Closes.add(members)
   ring:set(tostring(number % KEPT), number .. " " .. JsonObject.write(entry))
 end
 
---- The last sockets that closed, the newest first.
+--- The last closed sockets, the newest first.
 ---@param limit integer how many at most
 ---@return string[] entries JSON objects
 ---@return integer count how many are kept, at most 1,000
@@ -46,7 +46,7 @@ function Closes.last(limit)
     if #entries == limit then
       break
     end
-    -- A worker may be between its two writes: then the place still holds an older entry, or none.
+    -- Another worker may be between increment and write: then this key still holds an older entry, or none.
     local own, json = (ring:get(tostring(number % KEPT)) or ""):match("^(%d+) (.*)$")
     if tonumber(own) == number then
       entries[#entries + 1] = json

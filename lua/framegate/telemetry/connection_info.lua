@@ -1,24 +1,25 @@
--- Public description of a connection: nothing of it is secret.
+-- Public description of a connection: it contains nothing secret.
 
 local Clock = require "framegate.runtime.clock"
 local SocketLog = require "framegate.telemetry.socket_log"
 
 local ConnectionInfo = {}
 
---- The client's address, as nginx sees it or a trusted proxy reveals it.
+--- The client's address, as nginx sees it or a trusted proxy forwards it.
 ---@param connection Connection
 ---@return string
 function ConnectionInfo.address(connection) return connection.handshake:match("\r\nx%-forwarded%-for: ([^\r]*)") end
 
--- A query may hold what a token is: it is shown to those who ask for it.
+-- A query may contain tokens, so it is shown only on request.
 local function path_of(connection, has_query)
   return has_query and SocketLog.printable(connection.path) or SocketLog.path(connection.path)
 end
 
---- For the control API: times in seconds, `opened` as RFC 3339 has it, `outbox` in bytes, `bytes` those of payload. `topics`
---- that are none may turn into an empty object on their way between workers: Json.array knows how to write them.
+--- Describes a connection for the control API. `age` and `idle` are in seconds, `opened` is in RFC 3339 format.
+--- `outbox` is in bytes, and `bytes` counts payload only.
+--- An empty list of `topics` may become an empty object between workers; write it with Json.array.
 ---@param connection Connection
----@param has_query boolean? whether the path has its query
+---@param has_query boolean? whether the path includes its query
 ---@return table
 function ConnectionInfo.of(connection, has_query)
   local topics = {}

@@ -1,10 +1,10 @@
--- What this gateway has counted since it started, in memory that all its workers share. Each worker writes a slot of its
--- own, so that counting is one write without a lock; who reads adds the slots up. A slot outlives its worker: the next one goes on
--- counting in it.
+-- The counters of this gateway since its start, in memory that all workers share.
+-- Each worker writes its own slot, so counting is one write without a lock. A reader adds up the slots.
+-- A slot outlives its worker: a later worker continues to count in it.
 --
--- The master maps the memory (mmap(2)) and workers inherit it, so that it is there for every user and lasts as long as nginx's
--- shared memory, in which its address stands. A reload that brings other counters maps new memory and keeps the old
--- beside it: what has the same name is added.
+-- The master maps the memory (mmap(2)) and workers inherit it, whatever user they run as.
+-- It lasts as long as nginx's shared memory, which holds its address.
+-- A reload with other counters maps new memory and keeps the old. Counters of the same name are added up.
 
 local cjson = require "cjson.safe"
 local ffi = require "ffi"
@@ -20,10 +20,10 @@ local gateway = ngx.shared.gateway
 local PROT_READ_WRITE, MAP_SHARED_ANONYMOUS = 3, 0x21 -- the same on x86-64 and arm64
 local SLOTS = 1024
 
--- The first numbers of a slot are no counters.
-local OWNER = 0 -- process id; 0 while nobody has had the slot
+-- The first numbers of a slot are not counters.
+local OWNER = 0 -- process id; 0 if no worker has had the slot
 local OPEN = 1 -- sockets that the owner holds
-local ANSWERED, FAILED = 2, 3 -- when an event last ended so, in seconds
+local ANSWERED, FAILED = 2, 3 -- when an event last ended so, in seconds of the monotonic clock
 local FIRST = 4
 
 local series = {} -- names of the counters, in their order
@@ -34,7 +34,7 @@ local function add_series(name)
   return FIRST + #series - 1
 end
 
--- A histogram has a counter for each bound, one for what is above them, and the sum.
+-- A histogram has a counter for each bound, one for values above all bounds, and the sum.
 local function make_room(family, key)
   if not family.bounds then
     return add_series(key)
@@ -74,17 +74,18 @@ local STRIDE = FIRST + #series
 local regions = {} -- { address, slots: double*, stride, places: ours by theirs }
 local own = ffi.new("double[?]", STRIDE) -- until the worker has a slot
 
---- Where a family counts, for `count` and `observe`: of one with labels a table by their values.
----@param name string
+--- The place of a family, for `count` and `observe`. A family with labels has a table of places by label values.
+---@param name string of the family; an unknown one raises an error
 ---@return integer|table
 function Counters.place(name) return assert(places[name], name) end
 
+--- Adds to a counter.
 ---@param place integer
 ---@param amount number? 1 by default
 function Counters.count(place, amount) own[place] = own[place] + (amount or 1) end
 
---- Takes one value of a histogram.
----@param histogram table as `place` gives it
+--- Adds one value to a histogram.
+---@param histogram table from `place`
 ---@param value number
 function Counters.observe(histogram, value)
   local bounds, i = histogram.bounds, 1
@@ -100,11 +101,12 @@ local OPENED = places.framegate_sockets_opened_total
 local CLOSED = places.framegate_sockets_closed_total
 local KILLED = CLOSED.worker_killed["1006"]
 
+--- Counts a socket that was opened.
 function Counters.opened()
   own[OPENED], own[OPEN] = own[OPENED] + 1, own[OPEN] + 1
 end
 
---- A socket that was opened has ended.
+--- Counts the end of a socket that was open.
 ---@param cause string of framegate_sockets_closed_total
 ---@param code integer
 function Counters.closed(cause, code)
@@ -113,8 +115,8 @@ function Counters.closed(cause, code)
   own[place], own[OPEN] = own[place] + 1, own[OPEN] - 1
 end
 
---- An event has ended.
----@param time number now, in seconds
+--- Records when an event has ended.
+---@param time number now, in seconds of the monotonic clock
 ---@param is_failure boolean
 function Counters.note_end(time, is_failure) own[is_failure and FAILED or ANSWERED] = time end
 
@@ -143,7 +145,7 @@ local function open_region(kept)
   return { address = kept.address, slots = slots, stride = FIRST + count, places = translated }
 end
 
---- Runs in the master, before there are workers: the last region is theirs.
+--- Maps the memory. Runs in the master, before workers start; they count in the last region.
 function Counters.init()
   local kept, all, current = cjson.decode(gateway:get("counters") or "[]"), {}, nil
   for _, region in ipairs(kept) do
@@ -160,7 +162,7 @@ function Counters.init()
   end
 end
 
--- The sockets of an owner that was killed count as closed from its death on.
+-- Takes a slot. The sockets of a killed owner count as closed from its death on.
 local function take_over(slot)
   slot[KILLED] = slot[KILLED] + slot[OPEN]
   slot[OPEN] = 0
@@ -168,7 +170,7 @@ local function take_over(slot)
   own = slot
 end
 
---- The worker begins to count. Of several that find a slot without an owner one alone may add the key.
+--- Takes a free slot for this worker. `gateway:add` is atomic: exactly one worker gets each slot.
 function Counters.claim()
   local region = regions[#regions]
   for i = 0, SLOTS - 1 do
@@ -197,9 +199,9 @@ local function add_slot(totals, region, slot)
   end
 end
 
---- Everything that was counted, by place. Also `open`: sockets that are open, `answered` and `failed`: when an event last ended
---- so, 0 if never.
----@return table
+--- Adds up all slots.
+---@return table totals numbers by place; also `open`: open sockets; `answered`, `failed`: when an event last ended so,
+---  in seconds of the monotonic clock, 0 if never
 function Counters.totals()
   local totals = { open = 0, answered = 0, failed = 0 }
   for i = 1, #series do
@@ -209,7 +211,7 @@ function Counters.totals()
     for i = 0, SLOTS - 1 do
       local slot = region.slots + i * region.stride
       if slot[OWNER] == 0 then
-        break -- slots are taken in their order
+        break -- slots are used in order
       end
       add_slot(totals, region, slot)
     end

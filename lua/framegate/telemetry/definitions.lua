@@ -1,5 +1,6 @@
--- Every metric of the gateway: name, type, help and label sets. counters.lua makes room for those that count, and
--- metrics.lua writes all of them. A family is { name, type, help, labels = names, sets = values of each series }.
+-- Every metric of the gateway: name, type, help and label sets.
+-- counters.lua reserves memory for counters and histograms; metrics.lua writes all metrics.
+-- A family is { name, type, help, labels = names, sets = values of each series }.
 -- Names follow prometheus.io/docs/practices/naming.
 
 local Definitions = {}
@@ -11,7 +12,7 @@ Definitions.REFUSALS =
   { "handshake", "origin", "full", "leaving", "address", "handler", "unavailable", "timeout", "error", "left" }
 Definitions.PUSHES = { "connection", "topic", "user", "broadcast" }
 
--- Which codes a cause may have; what a client or a handler may choose is summed up.
+-- The codes that each cause may have. Codes that a client or a handler chooses are grouped.
 local CLOSES = {
   { "client", { "1000", "1001", "1005", "3xxx", "4xxx", "other" } },
   { "handler", { "1000", "3xxx", "4xxx" } },

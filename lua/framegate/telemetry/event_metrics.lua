@@ -1,4 +1,4 @@
--- Counts what becomes of events: sent, put back, ended.
+-- Counts the events that are sent, retried and ended.
 
 local Clock = require "framegate.runtime.clock"
 local Counters = require "framegate.telemetry.counters"
@@ -15,18 +15,18 @@ local GIVEN_UP = Counters.place "framegate_close_events_given_up_total"
 local REJECTED = Counters.place "framegate_answers_rejected_total"
 local REQUEST_EVENTS = Counters.place "framegate_request_events"
 
---- A request to the handler leaves.
----@param events integer that it carries
+--- Counts a request that is sent to the handler.
+---@param events integer how many it carries
 function EventMetrics.sent(events) observe(REQUEST_EVENTS, events) end
 
---- An event will be sent again.
----@param reason string failure, as Answer names it
+--- Counts an event that will be sent again.
+---@param reason string a failure of answer.lua
 function EventMetrics.retried(reason) count(RETRIED[reason]) end
 
---- An answer of the handler cannot be carried out.
+--- Counts an answer of the handler whose effects cannot be applied.
 function EventMetrics.rejected() count(REJECTED) end
 
---- An event has ended.
+--- Counts an event that has ended.
 ---@param event Event
 ---@param answer Answer
 function EventMetrics.ended(event, answer)

@@ -1,15 +1,16 @@
--- JSON objects whose members keep their order: lines of SOCKET_LOG, and the list of closed sockets.
+-- Writes JSON objects whose members keep their order, for SOCKET_LOG and for the list of closed sockets.
 
 local cjson = require "cjson.safe"
 
 local JsonObject = {}
 
---- One value as JSON. cjson escapes slashes, which nobody needs here.
+--- Writes one value as JSON. Slashes, which cjson escapes, stay as they are.
 ---@param value string|number
 ---@return string
 function JsonObject.value(value) return (cjson.encode(value):gsub("\\/", "/")) end
 
---- Values are texts and numbers, or JSON that is written already, in a table; members that are nil are left out.
+--- Writes an object. A value is a string, a number, or a table with a JSON text.
+--- Members with the value nil are left out.
 ---@param members { [1]: string, [2]: string|number|table|nil }[] in their order
 ---@return string
 function JsonObject.write(members)

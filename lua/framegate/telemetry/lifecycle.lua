@@ -27,7 +27,7 @@ local function members_of(connection, ...)
   }
 end
 
---- The 101 is on its way to a socket that the handler accepted.
+--- Records a socket that the handler has accepted, whose 101 is sent.
 ---@param connection Connection
 function Lifecycle.opened(connection)
   Counters.opened()
@@ -53,21 +53,21 @@ local function record_close(connection, traffic)
   end
 end
 
---- A socket that was open has ended, for the reason in its `closing`.
+--- Records the end of a socket that was open. Its `closing` holds the reason.
 ---@param connection Connection
 function Lifecycle.closed(connection)
   Counters.closed(connection.closing.cause, connection.closing.code)
   record_close(connection, connection.traffic)
 end
 
---- The worker that held a socket was killed. Its counters are recovered by counters.lua.
+--- Records the end of a socket whose worker was killed. counters.lua recovers the counters of that worker.
 ---@param orphan Orphan
 function Lifecycle.killed(orphan) record_close(orphan) end
 
---- The handshake of this request was refused.
+--- Records the refused handshake of this request.
 ---@param cause string of framegate_sockets_refused_total
----@param status integer? that the client gets, if it is still there
----@param close { code: integer, reason: string }? with which the handler closes a socket that it did not accept
+---@param status integer? that the client gets, if it is still connected
+---@param close { code: integer, reason: string }? the close code, if the handler refuses the socket with one
 function Lifecycle.refused(cause, status, close)
   Counters.count(REFUSED[cause])
   if SocketLog.is_on() then

@@ -1,6 +1,6 @@
--- SOCKET_LOG: a line of JSON when a socket opens, closes or is refused. docs/operating.md has its members. A file is opened for
--- each line, so that it may be moved away at any time; stdout never makes a worker wait: what a full pipe does not take is
--- counted and lost.
+-- SOCKET_LOG: writes a line of JSON when a socket opens, closes or is refused (docs/operating.md lists the members).
+-- A file is opened for each line, so that it may be moved away at any time.
+-- Writing never makes a worker wait: a line that does not fit into a full pipe is counted as lost.
 
 local bit = require "bit"
 local ffi = require "ffi"
@@ -26,7 +26,7 @@ local C = ffi.C
 local LOST = Counters.place "framegate_log_lines_lost_total"
 local O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK, O_CLOEXEC = 0x1, 0x40, 0x400, 0x800, 0x80000 -- Linux, x86-64 and arm64
 local MODE = 416 -- 0640
-local MAX_PATH = 1024 -- a line stays below what a pipe takes as a whole (pipe(7), PIPE_BUF)
+local MAX_PATH = 1024 -- so that a line stays below the size that a pipe writes in one piece (pipe(7), PIPE_BUF)
 local STANDARD = { stdout = 1, stderr = 2 }
 
 local ENXIO = 6
@@ -34,13 +34,13 @@ local MSG_DONTWAIT_NOSIGNAL = 0x4040
 
 local POLLOUT = 4
 
-local has_told = false
+local has_warned = false
 local descriptor, is_socket
-local is_shared -- another user's pipe: it may wait, so it is asked before
+local is_shared -- another user's pipe: writing may block, so it is polled first
 local poll = ffi.new("struct framegate_pollfd")
 
--- Opened anew, since only then may it be told not to wait without telling others who have it. A socket, such as systemd's,
--- cannot be opened, and need not be.
+-- Opens stdout or stderr again: O_NONBLOCK on the inherited one would also change it for other processes.
+-- A socket, such as systemd's, cannot be opened; there `send` has a flag instead.
 local function open_standard(name)
   descriptor = C.open("/dev/" .. name, bit.bor(O_WRONLY, O_APPEND, O_NONBLOCK, O_CLOEXEC))
   if descriptor < 0 then
@@ -75,7 +75,7 @@ local function put(line)
   return is_written
 end
 
---- A path in printable ASCII: other bytes are percent-encoded.
+--- Writes a path in printable ASCII: other bytes are percent-encoded.
 ---@param uri string as it was sent
 ---@return string
 function SocketLog.printable(uri)
@@ -87,7 +87,7 @@ end
 ---@return string
 function SocketLog.path(uri) return SocketLog.printable(uri:match("^[^?]*")):sub(1, MAX_PATH) end
 
---- Whether lines are wanted.
+--- Whether SOCKET_LOG is on.
 ---@return boolean
 function SocketLog.is_on() return Config.SOCKET_LOG ~= "off" end
 
@@ -97,12 +97,12 @@ function SocketLog.is_on() return Config.SOCKET_LOG ~= "off" end
 function SocketLog.write(event, members)
   local line = JsonObject.write { { "time", Clock.timestamp() }, { "event", event }, unpack(members) }
   if put(line .. "\n") then
-    has_told = false
+    has_warned = false
     return
   end
   Counters.count(LOST)
-  if not has_told then
-    has_told = true
+  if not has_warned then
+    has_warned = true
     Log.warn(
       nil,
       "SOCKET_LOG=",

@@ -1,4 +1,5 @@
--- Messages and bytes of payload that one connection has received and sent, and when; the worker's own counts go along.
+-- Counts the messages and payload bytes of one connection, and adds them to the counters of the worker.
+-- It also records when the connection last received something.
 
 local ffi = require "ffi"
 local Clock = require "framegate.runtime.clock"
@@ -17,31 +18,31 @@ local FRAMES_OUT = Counters.place "framegate_frames_sent_total"
 local BYTES_IN = Counters.place "framegate_received_bytes_total"
 local BYTES_OUT = Counters.place "framegate_sent_bytes_total"
 
----@class Traffic one small object, because a socket holds it for as long as it is open
+---@class Traffic one small object, because every open socket holds one
 ---@field frames_in number
 ---@field frames_out number
 ---@field bytes_in number
 ---@field bytes_out number
----@field last_read number when anything last came, by Clock.monotonic; at first when the connection was made
+---@field last_read number when anything last came, by Clock.monotonic; the time of its creation until then
 ---@field last_ping number when the peer was last pinged, by Clock.monotonic; 0 for never
 
 ---@return Traffic
 function Traffic.new() return traffic_t(0, 0, 0, 0, now(), 0) end
 
---- Something came, be it a part of a message.
+--- Records that bytes came, even if only a part of a message.
 ---@param traffic Traffic
 function Traffic.note_read(traffic) traffic.last_read = now() end
 
---- The peer is pinged.
+--- Records that the peer is pinged.
 ---@param traffic Traffic
 function Traffic.note_ping(traffic) traffic.last_ping = now() end
 
---- How long ago something last came, or the peer was pinged.
+--- The time since bytes last came or the peer was last pinged.
 ---@param traffic Traffic
 ---@return number seconds
 function Traffic.silence(traffic) return now() - max(traffic.last_read, traffic.last_ping) end
 
---- A message came.
+--- Counts a message that came.
 ---@param traffic Traffic of its connection
 ---@param bytes integer of its payload
 function Traffic.received(traffic, bytes)
@@ -50,7 +51,7 @@ function Traffic.received(traffic, bytes)
   count(BYTES_IN, bytes)
 end
 
---- A message is on its way.
+--- Counts a message that is sent.
 ---@param traffic Traffic
 ---@param bytes integer of its payload
 function Traffic.sent(traffic, bytes)

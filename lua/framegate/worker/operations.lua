@@ -1,5 +1,6 @@
--- What a worker does with its own sockets when it, or another worker, asks for it. Each operation takes `args` and a
--- payload, which is text if `args.is_text`, and returns a result that can travel as JSON.
+-- The operations of the bus: what this worker does with its own sockets when any worker asks for it.
+-- Each operation gets `args` and a payload, which is text if `args.is_text`.
+-- It returns a result that JSON can represent.
 
 local Counters = require "framegate.telemetry.counters"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
@@ -57,7 +58,7 @@ local function members(group)
   end
 end
 
-local function everybody(self)
+local function all_connections(self)
   local id, connection
   return function()
     id, connection = next(self.registry:all(), id)
@@ -65,29 +66,30 @@ local function everybody(self)
   end
 end
 
---- A message to all subscribers of a topic.
+--- Sends a message to all subscribers of a topic.
 function Operations:publish(args, payload)
   return deliver("topic", members(self.registry:topic(args.topic)), args, payload)
 end
 
---- A message to all connections of a user.
+--- Sends a message to all connections of a user.
 function Operations:send_to_user(args, payload)
   return deliver("user", members(self.registry:user(args.user)), args, payload)
 end
 
---- A message to every connection.
-function Operations:broadcast(args, payload) return deliver("broadcast", everybody(self), args, payload) end
+--- Sends a message to every connection.
+function Operations:broadcast(args, payload) return deliver("broadcast", all_connections(self), args, payload) end
 
---- A message to one connection.
+--- Sends a message to one connection.
 function Operations:send(args, payload)
   local connection = self.registry:get(args.id)
   if not connection or connection.outbox.is_closed then
     return GONE
   end
-  local taken = connection:offer(Encoder.message(payload, args.is_text))
-  return counted("connection", taken and 1 or 0, taken and 0 or 1)
+  local is_queued = connection:offer(Encoder.message(payload, args.is_text))
+  return counted("connection", is_queued and 1 or 0, is_queued and 0 or 1)
 end
 
+--- Closes one connection.
 function Operations:close(args)
   local connection = self.registry:get(args.id)
   if not connection then
@@ -97,6 +99,7 @@ function Operations:close(args)
   return { closed = true }
 end
 
+--- Subscribes one connection to a topic.
 function Operations:subscribe(args)
   local connection = self.registry:get(args.id)
   if not connection then
@@ -106,6 +109,7 @@ function Operations:subscribe(args)
   return { ok = ok, err = err }
 end
 
+--- Ends a subscription of one connection.
 function Operations:unsubscribe(args)
   local connection = self.registry:get(args.id)
   if not connection then
@@ -115,13 +119,13 @@ function Operations:unsubscribe(args)
   return { ok = true }
 end
 
---- The facts of one connection.
+--- Describes one connection.
 function Operations:describe(args)
   local connection = self.registry:get(args.id)
   return connection and { connection = ConnectionInfo.of(connection, args.has_query) } or GONE
 end
 
--- A page of facts: in the order of ids, from the one after `args.after`, at most `args.limit`.
+-- Describes a page of connections: in the order of ids, after `args.after`, at most `args.limit`.
 local function page(self, connections, args)
   local ids, facts = {}, {}
   for _, connection in connections do
@@ -136,19 +140,21 @@ local function page(self, connections, args)
   return facts
 end
 
---- Connections, a page at a time.
-function Operations:list(args) return { connections = page(self, everybody(self), args), count = self.registry:count() } end
+--- Describes a page of all connections.
+function Operations:list(args)
+  return { connections = page(self, all_connections(self), args), count = self.registry:count() }
+end
 
---- How many subscribers each topic has.
+--- Counts the subscribers of each topic.
 function Operations:count_topics() return { topics = self.registry:topic_counts() } end
 
---- Who subscribes to a topic, a page at a time.
+--- Describes a page of the subscribers of a topic.
 function Operations:list_topic(args)
   local group = self.registry:topic(args.topic)
   return { connections = page(self, members(group), args), count = group and group.count or 0 }
 end
 
---- The facts of this worker.
+--- Reads the statistics of this worker.
 function Operations.describe_worker() return Stats.read() end
 
 return Operations

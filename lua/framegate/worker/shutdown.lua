@@ -1,5 +1,6 @@
--- How a worker that is shutting down ends: its sockets live on after a reload and are closed at a stop; when the last one
--- has ended and every event was answered, lanes, links and threads end too. Any of them would keep the process alive.
+-- The shutdown of a worker. After a reload its sockets stay open; at a stop they are closed.
+-- When the last socket has ended and every event has its answer, lanes, links and threads end too.
+-- Each of them would keep the process alive.
 
 local Threads = require "framegate.runtime.threads"
 local CloseCode = require "framegate.protocol.close_code"
@@ -13,13 +14,13 @@ local semaphore = require "ngx.semaphore"
 local Shutdown = {}
 
 local STEP_SECONDS = 0.05
-local LOOK_SECONDS = 0.25 -- between two looks whether the gateway stops
+local POLL_SECONDS = 0.25 -- between two checks whether the gateway is stopping
 
 local members, mesh, bus, registry, dispatch, lanes, flusher
-local retired -- has a resource when this worker has nothing left to do
+local retired -- a semaphore, posted when this worker has nothing left to do
 
--- A reload starts workers with a later configuration, and one of them may take its time. When a configuration was loaded
--- and could not be used, none comes; a stop is told from that by nobody listening any more.
+-- Waits until a worker of a later configuration has joined. A reload starts such workers, but the first may start late.
+-- If the gateway stops meanwhile, none comes and the mesh port is closed.
 local function await_successor()
   while members:is_successor_due() and mesh:has_listener() do
     ngx.sleep(STEP_SECONDS)
@@ -28,7 +29,7 @@ end
 
 local function await_stop()
   while not members:has_left() and not members:is_stopping() do
-    retired:wait(LOOK_SECONDS)
+    retired:wait(POLL_SECONDS)
   end
   if members:is_stopping() then
     Drain.stop()
@@ -49,7 +50,7 @@ local function close_sockets()
   ngx.timer.at(0, Log.caught("the wait for a stop", await_stop))
 end
 
--- A request of the control API may still wait for the other workers.
+-- Ends the links, when no call and no request of the control API needs other workers any more.
 local function end_links()
   while bus:is_busy() or Server.is_busy() do
     ngx.sleep(0.02)
@@ -59,8 +60,9 @@ local function end_links()
   members:leave()
 end
 
--- A lane keeps the memory it has used, so after many sockets the lanes end first; then the garbage is collected.
-local function give_memory_back()
+-- Frees memory after many sockets have ended. Lanes keep the memory they have used, so they end first.
+-- This is called again when they have ended, and then collects the garbage.
+local function free_memory()
   if Gc.is_due() and lanes:state().open > 0 then
     lanes:stop()
   elseif Gc.is_due() then
@@ -68,13 +70,13 @@ local function give_memory_back()
   end
 end
 
---- No event is in flight and none waits: dispatch calls this.
+--- Frees memory, or ends a worker that is shutting down. Dispatch calls this when no event is in flight and none waits.
 function Shutdown.on_idle()
   if members:has_left() or registry:count() > 0 then
     return
   end
   if not members:is_leaving() then
-    return give_memory_back()
+    return free_memory()
   end
   members:retire()
   retired:post()
@@ -91,10 +93,12 @@ function Shutdown.wire(worker)
   retired = semaphore.new()
 end
 
---- Begins to watch, in a worker. A timer far in the future fires early, with `premature`, when nginx tells the worker to exit.
+--- Starts to wait for the shutdown of this worker.
+--- A timer far in the future fires early, with `premature`, when nginx shuts the worker down.
 function Shutdown.watch()
   local function begin()
-    -- nginx 1.22 runs this outside its event loop; a thread that a semaphore wakes here would sleep until the next event.
+    -- nginx 1.22 runs this outside its event loop. A thread that a semaphore wakes here would sleep until the next
+    -- event.
     ngx.sleep(0.001)
     mesh:begin_to_leave()
     await_successor()

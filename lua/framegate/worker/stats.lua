@@ -1,4 +1,4 @@
--- Statistics of this worker, as GET /status and GET /metrics show them.
+-- Statistics of this worker, for GET /status and GET /metrics.
 
 local Inbox = require "framegate.socket.inbox"
 local Outbox = require "framegate.push.outbox"
@@ -14,12 +14,12 @@ local members, mesh, registry, lanes, queue
 ---@field configuration integer
 ---@field is_leaving boolean whether it is shutting down
 ---@field connections integer
----@field memory integer bytes, as the system counts them
+---@field memory integer bytes, as Process.memory counts them
 ---@field lua_memory integer bytes
 ---@field lanes { open: integer, busy: integer }
 ---@field for_lane integer events that wait for a lane
----@field for_retry integer events that wait to be sent again
----@field queued integer messages that wait for the answer to the one in front of them
+---@field for_retry integer events that wait for their retry
+---@field queued integer messages that wait for the answer to an earlier one of their socket
 ---@field outbox integer bytes that wait to be sent to clients
 ---@field links { linked: integer, missing: integer }
 
@@ -30,6 +30,7 @@ function Stats.wire(worker)
   lanes, queue = worker.lanes, worker.queue
 end
 
+--- Reads the current values.
 ---@return WorkerStats
 function Stats.read()
   return {
