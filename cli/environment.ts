@@ -36,7 +36,7 @@ function readSettings(file: string): string {
   }
 }
 
-/** A unix socket's path has at most 107 bytes (unix(7)), and the longest in the folder is `/internal/dispatch.sock`. */
+/** A unix socket's path has at most 107 bytes (unix(7)): this leaves 23 for its place in the folder. */
 const MAX_RUN_DIR_BYTES = 84
 
 /**
