@@ -48,7 +48,7 @@ test('an event that needs a lane while no connection is left is answered when th
 test('handshakes that wait for the handler count as sockets, and the sockets that are there are served', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,
-    env: { WORKERS: '1', WORKER_CONNECTIONS: '64', HANDLER_CONCURRENCY: '4', HANDLER_WAIT: '20s' },
+    env: { WORKERS: '1', WORKER_CONNECTIONS: '128', HANDLER_CONCURRENCY: '4', HANDLER_WAIT: '20s' },
   })
   const held: Array<() => void> = []
   await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
@@ -56,10 +56,10 @@ test('handshakes that wait for the handler count as sockets, and the sockets tha
     else void echo(event, response, request)
   })
   const there = await Promise.all([1, 2, 3, 4].map(() => open(`${gateway.ws}/ws/a`)))
-  const waiting = Array.from({ length: 50 }, () => rawHandshake(gateway.port, '/ws/slow'))
+  const waiting = Array.from({ length: 80 }, () => rawHandshake(gateway.port, '/ws/slow'))
   const statuses: number[] = []
   for (const raw of waiting) void raw.response(60_000).then(({ status }) => statuses.push(status))
-  await until('those without a place are refused', () => statuses.length === 50 - 28)
+  await until('those without a place are refused', () => statuses.length === 80 - 60)
   for (let i = 0; i < 5; i++) {
     const texts = there.map((_, n) => `${i} ${n}`)
     assert.deepEqual(await Promise.all(there.map((client, n) => client.ask(texts[n]!))), texts)
@@ -68,9 +68,9 @@ test('handshakes that wait for the handler count as sockets, and the sockets tha
   assert.deepEqual(new Set(statuses), new Set([503]))
   await until('the others are accepted, one after the other', () => {
     for (const answer of held.splice(0)) answer()
-    return statuses.length === 50
+    return statuses.length === 80
   })
-  assert.equal(statuses.filter((status) => status === 101).length, 28)
+  assert.equal(statuses.filter((status) => status === 101).length, 60)
   for (const { socket } of waiting) socket.destroy()
   await Promise.all(there.map((client) => client.close()))
 })

@@ -225,12 +225,8 @@ function Connection:answered(event, answer)
   end
 end
 
---- nginx frees the request of the socket: RequestEnd's last word, if no thread ended it before.
-function Connection:request_ended()
-  if self.phase ~= "ended" then
-    self:finish()
-  end
-end
+--- nginx frees the request of the socket: it ends now, if no thread has ended it.
+function Connection:request_ended() return self.phase == "ended" or self:finish() end
 
 --- The socket has ended; the close event follows the answer to its last message.
 function Connection:finish()
