@@ -1,8 +1,9 @@
 -- lua5.1 lua/configure.lua <project> <run> [<target>]
--- Checks the environment and writes what nginx starts from: <run>/nginx/ (links to nginx/*.conf and the few
--- generated files), <run>/settings.json and the folders of sockets. The arguments are absolute paths.
--- With a third one the files are written there, for <run> but beside it, to be tried before they count.
--- A value that is refused gives one line on stderr, and exit status 1. What is good to know is printed, a line each.
+-- Checks the environment and writes the files that nginx starts from. The arguments are absolute paths.
+-- The files are <run>/nginx/ (links to nginx/*.conf, and a few generated files), <run>/settings.json, and the socket
+-- folders.
+-- With <target>, the same files are written there, so that nginx can test them first.
+-- Each refused value gives one line on stderr, and exit status 1. Notes for the operator are printed, one line each.
 
 local project, run = arg[1], arg[2]
 local target = arg[3] or run
@@ -37,7 +38,7 @@ local function output(command)
   return (text:gsub("%s+$", ""))
 end
 
--- No mode is left to the umask of the start.
+-- Sets the mode, whatever umask the process has.
 local function shell(command)
   local said = output("umask 022; { " .. command .. "; } 2>&1 || echo failed")
   if said ~= "" then
@@ -45,7 +46,7 @@ local function shell(command)
   end
 end
 
--- A file counts when it is complete: a full disk leaves the one before.
+-- Replaces a file only when the new one is complete: on a full disk the old one stays.
 local function write(path, text, is_secret)
   local temporary = path .. ".new"
   if is_secret then
@@ -125,7 +126,7 @@ local function stop_at_any(problems)
 end
 
 local settings, problems = Variables.read(os.getenv, run)
--- FRAMEGATE_ENV_NAMES: what the file of settings names; cli/environment.ts has read it.
+-- FRAMEGATE_ENV_NAMES: the names in the settings file, which cli/environment.ts has read.
 local misspelt, name_notes = Names.check(words(os.getenv "FRAMEGATE_ENV_NAMES"), environment_names())
 for _, problem in ipairs(problems or {}) do
   misspelt[#misspelt + 1] = problem
@@ -189,7 +190,7 @@ local files, missing = NginxFiles.files(settings, machine)
 stop_at(not files and missing)
 
 if machine.is_root then
-  -- A folder that is its owner's already keeps the group that somebody may have given it.
+  -- A folder that has the right owner keeps its group, which an operator may have set.
   local account = machine.account or { name = machine.user, group = machine.group }
   for _, folder in ipairs { run .. "/internal", run .. "/handler", run .. "/control" } do
     local path, owner = quoted(folder), quoted(account.name .. ":" .. account.group)
@@ -206,7 +207,7 @@ for name, text in pairs(files) do
     "# Written by lua/configure.lua from the environment: changes are lost.\n" .. text
   )
 end
-write(target .. "/settings.json", cjson.encode(settings), true) -- it holds CONTROL_TOKEN
+write(target .. "/settings.json", cjson.encode(settings), true) -- it contains CONTROL_TOKEN
 for _, line in ipairs(settings.notes) do
   print("framegate: " .. line)
 end

@@ -31,7 +31,7 @@ apt() {
   LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" >"$scratch/log" 2>&1
 }
 
-# Bookworm's Lua module needs the library of luajit2, which luajit's own conflicts with; trixie has luajit alone.
+# Bookworm's Lua module needs the library of luajit2, which conflicts with luajit's own. Trixie has only luajit.
 luajit_beside() { # PACKAGE...
   for candidate in luajit luajit2; do
     if apt install -s --no-remove --no-install-recommends "$@" "$candidate"; then
@@ -58,7 +58,7 @@ installed() {
   [ -z "$(missing_packages "$1")" ]
 }
 
-# Packages start their services as they are installed; policy-rc.d is where Debian asks first.
+# Packages start their services when they are installed, unless policy-rc.d forbids it.
 forbid_services() {
   policy=/usr/sbin/policy-rc.d
   if [ -e "$policy" ]; then

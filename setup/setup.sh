@@ -16,7 +16,7 @@ die() {
   exit 1
 }
 
-# npm puts the packages' own commands first, a Node among them that npm ci is about to replace.
+# npm puts the commands of packages first in PATH. One of them is a Node that npm ci is about to replace.
 machine_path() {
   printf '%s' "$PATH" | tr ':' '\n' | grep -v '/node_modules/\.bin$' | paste -sd ':' -
 }
@@ -27,7 +27,7 @@ check_node() {
   [ "${major%%.*}" -ge "$oldest_node" ] || die "Node $version is too old: install Node $oldest_node or newer"
 }
 
-# What start needs is a Node that is new enough; the machine's own spares a download.
+# `start` needs a Node that is new enough. If the machine has one, nothing is downloaded.
 runs_framegate() { # NODE
   "$1" cli/node-version.js 2>/dev/null
 }

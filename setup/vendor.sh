@@ -1,10 +1,10 @@
 #!/bin/sh
-# Downloads lua-resty-websocket, as Debian and Ubuntu package it, into a folder: vendor.sh [folder]; the default is lua/vendor.
+# Downloads Debian's or Ubuntu's package of lua-resty-websocket into a folder: vendor.sh [folder]; default lua/vendor.
 # It needs apt's lists, but neither root nor an installed package.
 set -eu
 
-# Upstream's files but for one line, the name under which they find each other. Distributions build packages of their own
-# from these, so what counts is what is in them.
+# The accepted files: upstream's, except for the line with the module name by which they find each other.
+# Each distribution builds its own packages from them, so the contents are compared.
 accepted() { # version, sha256, file
   cat <<'END'
 0.08 5658a0aef7a5ec903687b592b12ba1e671b17e10af2ff71b4350f78c73a10ab4  nginx/websocket/client.lua

@@ -19,8 +19,8 @@ lua_tests() {
   part busted busted --lua=luajit "$@"
 }
 
-# One file at a time: the gateway's tests measure times, and would measure their neighbours. A file that leaves something
-# open behind its tests must not hold everything up.
+# Files run one at a time: the gateway's tests measure times, which other tests would disturb.
+# --test-force-exit ends a file whose tests leave something open.
 node_tests() {
   part node node --test --test-concurrency=1 --test-timeout=300000 --test-force-exit "$@"
 }

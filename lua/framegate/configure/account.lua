@@ -1,5 +1,5 @@
--- Under whom workers and handler run. A start as root gives its rights away: to USER_NAME, or to a user who is there for
--- such things, if that one can read what it needs.
+-- Chooses the account that workers and handler run as.
+-- A start as root drops its privileges: to USER_NAME, or to a default service account that can read the needed files.
 
 local Account = {}
 
@@ -16,7 +16,7 @@ local function default_of(machine)
   end
 end
 
--- The first path that this account cannot read or go through. The gateway's image has no handler, nor npm packages.
+-- The first path that the account cannot read or enter. The gateway's image has neither a handler nor npm packages.
 local function obstacle(account, machine)
   local script = { "cd /" }
   for _, folder in ipairs { "lua", "nginx", "web", "handler" } do
@@ -50,10 +50,10 @@ end
 --- Chooses the account of workers and handler.
 ---@param settings table as Variables.read returns it
 ---@param machine { project: string, run: string, is_root: boolean, user: string, output: fun(command: string): string,
----  exists: fun(path: string): boolean, quoted: fun(word: string): string } `quoted` as a shell wants it
----@return Account? account nil when they run as whoever starts them
----@return string? problem one line that names the variable: the start is refused
----@return string? note one line for who starts it: they stay root, and why
+---  exists: fun(path: string): boolean, quoted: fun(word: string): string } `quoted` quotes for a shell
+---@return Account? account nil if they run as the user who starts the gateway
+---@return string? problem one line that names the variable; the start is refused
+---@return string? note one line for the operator: why they run as root
 function Account.choose(settings, machine)
   local wanted = settings.USER_NAME
   if not machine.is_root then

@@ -1,23 +1,24 @@
--- How many sockets a worker can hold. nginx counts every connection against worker_connections, and the kernel against the
--- limit of open files: what events, listeners and the site need must be left, or no socket would be answered.
+-- Calculates how many sockets a worker can hold.
+-- nginx counts every connection against worker_connections, and the kernel against the limit of open files.
+-- Events, listeners and the site need a reserve, or no socket would get an answer.
 
 local Capacity = {}
 
--- A lane has a timer and a connection to a handler; with several handlers, others wait in nginx's pool.
+-- A lane has a timer and a connection to a handler. With several handlers, more connections wait in nginx's pool.
 local CONNECTIONS_OF_A_LANE = 3
 -- Listeners, links between workers, requests of the site.
 local OTHERS = 64
--- Files of a worker that are no connections: log, epoll, and for each worker a channel and the mesh's listener.
+-- Files that are not connections: log and epoll; and for each worker a channel and a listener of the mesh.
 local FILES, FILES_OF_A_WORKER = 32, 3
 
 Capacity.LEAST_FILES = 512
 
---- What one worker may have open.
+--- Calculates the capacity of one worker.
 ---@param settings table as Variables.read returns it
----@param machine { open_files: integer, processors: integer } the hard limit of open files; what `auto` means
+---@param machine { open_files: integer, processors: integer } the hard limit of open files; the workers of `auto`
 ---@return { workers: integer, connections: integer, sockets: integer, lanes: integer, files: integer?, remedy: string }
----  capacity of one worker; `files` is the limit of open files when that is what bounds it; `remedy` names what to raise
----  when a worker is full
+---  capacity; `files` is the limit of open files, if that limits the worker; `remedy` names what to raise when it is
+--- full
 function Capacity.of(settings, machine)
   local workers = settings.WORKERS == "auto" and machine.processors or settings.WORKERS
   local files = machine.open_files - FILES - FILES_OF_A_WORKER * workers
@@ -36,7 +37,7 @@ function Capacity.of(settings, machine)
   }
 end
 
---- One line for who starts it.
+--- Describes a capacity in one line for the operator.
 function Capacity.describe(capacity)
   local line = ("can hold %d sockets: %d in each worker"):format(capacity.workers * capacity.sockets, capacity.sockets)
   if capacity.files then

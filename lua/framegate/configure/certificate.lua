@@ -1,11 +1,11 @@
--- Whether nginx can use TLS_CERTIFICATE with TLS_CERTIFICATE_KEY. nginx itself is asked, before anything is started: it
--- decides in the end, and Lua has nothing to compare a key with a certificate.
+-- Checks whether nginx can use TLS_CERTIFICATE with TLS_CERTIFICATE_KEY.
+-- It runs `nginx -t` before the start, because Lua cannot compare a key with a certificate.
 
 local KeyKind = require "framegate.configure.key_kind"
 
 local Certificate = {}
 
--- As much of a server as makes nginx load both files; it opens no port.
+-- The smallest server that makes nginx load both files. It opens no port.
 local CONFIGURATION = [[
 error_log stderr;
 pid nginx/generated/check.pid;
@@ -63,7 +63,8 @@ local function check_kinds(settings)
   end
 end
 
--- nginx: [emerg] SSL_CTX_use_PrivateKey("/key.pem") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)
+-- nginx: [emerg] SSL_CTX_use_PrivateKey("/key.pem") failed (SSL: error:05800074:x509 certificate routines::key values
+-- mismatch)
 local function ask_nginx(settings, run)
   local path = run .. "/nginx/generated/check.conf"
   local file = assert(io.open(path, "w"))
@@ -88,9 +89,9 @@ local function ask_nginx(settings, run)
   return problem(settings, name, "what nginx can use", reason)
 end
 
---- Looks at the files of TLS_CERTIFICATE and TLS_CERTIFICATE_KEY, if they are set.
+--- Checks the files of TLS_CERTIFICATE and TLS_CERTIFICATE_KEY, if they are set.
 ---@param settings table as Variables.read returns it
----@param run string the run directory, whose folders are there
+---@param run string the run directory, whose folders exist
 ---@return string? problem one line that names the variable
 function Certificate.check(settings, run)
   if settings.TLS_CERTIFICATE == "" then

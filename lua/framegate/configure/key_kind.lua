@@ -1,12 +1,12 @@
--- Which kind of key a certificate is for and a private key is: nginx takes a pair of different kinds without a word, and
--- then serves neither.
+-- Finds the kind of key in a certificate or in a private key.
+-- nginx accepts a pair of different kinds without a warning, and then serves neither.
 
 local KeyKind = {}
 
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
--- The algorithm of a public key in DER: RFC 8017 appendix A.1, RFC 5480 section 2.1.1, RFC 8410 section 3. Those of
--- signatures differ in their last bytes.
+-- Algorithm identifiers of keys in DER (RFC 8017 appendix A.1, RFC 5480 section 2.1.1, RFC 8410 section 3).
+-- Those of signatures differ in their last bytes.
 local ALGORITHMS = {
   RSA = "\42\134\72\134\247\13\1\1\1",
   EC = "\42\134\72\206\61\2\1",
@@ -27,7 +27,7 @@ local function decode(base64)
   return table.concat(bytes)
 end
 
--- nil when there is none that is known, or more than one.
+-- The kind of key, or nil if no known one is found, or more than one.
 local function kind_in(der)
   local found
   for kind, algorithm in pairs(ALGORITHMS) do
@@ -43,7 +43,7 @@ end
 
 --- The kind of the first certificate in a file.
 ---@param pem string
----@return "RSA"|"EC"|"Ed25519"|"Ed448"|nil kind nil when it cannot be told
+---@return "RSA"|"EC"|"Ed25519"|"Ed448"|nil kind nil if unknown
 function KeyKind.of_certificate(pem)
   local body = pem:match("%-%-%-%-%-BEGIN [%w ]*CERTIFICATE%-%-%-%-%-(.-)%-%-%-%-%-END")
   return body and kind_in(decode(body))
@@ -51,7 +51,7 @@ end
 
 --- The kind of a private key.
 ---@param pem string
----@return "RSA"|"EC"|"Ed25519"|"Ed448"|nil kind nil when it cannot be told
+---@return "RSA"|"EC"|"Ed25519"|"Ed448"|nil kind nil if unknown
 function KeyKind.of_key(pem)
   local named = pem:match("%-%-%-%-%-BEGIN (%u+) PRIVATE KEY%-%-%-%-%-")
   if ALGORITHMS[named] then

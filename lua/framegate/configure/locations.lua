@@ -1,4 +1,5 @@
--- The settings of locations (nginx/locations.d/): nginx takes any value, and any name as a new variable.
+-- Checks the settings in nginx/locations.d/.
+-- nginx itself would accept any value, and any misspelt name as a new variable.
 
 local Values = require "framegate.configure.values"
 
@@ -11,7 +12,7 @@ local function close_or_nothing(text)
   return text
 end
 
---- What may be set, and how it is read.
+--- The settings of a location, each with the function that reads its value.
 Locations.settings = { ws_rate = Values.rate, ws_overflow = close_or_nothing }
 
 local function expected_of(name, value)
@@ -23,10 +24,10 @@ local function expected_of(name, value)
   return result == nil and expected or nil
 end
 
---- Checks the lines `set $ws_…;` of a file. A value that nginx makes of its variables is not looked at.
+--- Checks the lines `set $ws_…;` of a file. Values that contain nginx variables are not checked.
 ---@param path string for the messages
 ---@param text string
----@return string[] problems one line for each, with its place
+---@return string[] problems one line each, with file and line number
 function Locations.check(path, text)
   local problems = {}
   text = text:gsub("#[^\n]*", "")

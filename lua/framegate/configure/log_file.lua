@@ -1,8 +1,8 @@
--- Whether the workers may write the file of SOCKET_LOG.
+-- Checks whether the workers may write the file of SOCKET_LOG.
 
 local LogFile = {}
 
---- Looks at the file, or at the folder in which it is to be.
+--- Checks the file, or its folder if the file does not exist.
 ---@param settings table as Variables.read returns it
 ---@param machine { account: Account?, output: fun(command: string): string, quoted: fun(word: string): string }
 ---@return string? problem one line that names the variable

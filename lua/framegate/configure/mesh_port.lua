@@ -1,4 +1,5 @@
--- The workers' own port: a free one, kept while this gateway runs, so that workers of before and after a reload meet.
+-- Chooses the port of the mesh: a free one, which this gateway keeps while it runs.
+-- It keeps it so that workers from before and after a reload can link.
 
 local cjson = require "cjson"
 
@@ -15,7 +16,7 @@ local function read(path)
   return text
 end
 
--- That of the gateway that runs; a file that a full disk left empty has none.
+-- The port of the running gateway. There is none if a full disk left the file empty.
 local function kept(run)
   local pid = (read(run .. "/nginx.pid") or ""):match("^%d+")
   local is_read, settings = pcall(cjson.decode, read(run .. "/settings.json") or "")

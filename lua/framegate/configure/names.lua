@@ -1,17 +1,17 @@
--- Whether variables are spelt right. A handler's own variables stand in the same file and the same environment, so only a
--- name that is nearly one of framegate's is a mistake.
+-- Checks the spelling of variable names.
+-- A handler's own variables are in the same file and environment, so only names similar to framegate's are mistakes.
 
 local Variables = require "framegate.configure.variables"
 
 local Names = {}
 
--- Those that the command and the shipped handler read.
+-- Variables of the command line and of the shipped handler.
 local OTHERS = { "CONTROL_URL", "ENV_FILE", "HANDLER_LISTEN", "HANDLER_LOG_LEVEL", "RUN_DIR", "WATCH" }
 
--- Near one of ours, and set on many machines.
+-- Similar to one of framegate's, but set on many machines.
 local COMMON = { USERNAME = true }
 
-local SHORT = 5 -- characters: in a short name one slip is all that can be told from another word
+local SHORT = 5 -- characters: a short name with more than one slip may well be another word
 
 --- Every variable that docs/operating.md lists.
 ---@return string[]
@@ -26,7 +26,7 @@ function Names.all()
   return all
 end
 
--- How many slips turn one word into the other: a character more, less or other, or two that changed places.
+-- How many slips turn one word into the other: a character added, missing or replaced, or two swapped.
 local function distance(a, b)
   local rows = {}
   for i = 0, #a do
@@ -47,9 +47,9 @@ local function distance(a, b)
   return rows[#a][#b]
 end
 
---- The variable that was meant by a name that is none.
+--- The variable that a misspelt name probably means.
 ---@param name string
----@return string? meant nil when the name is a variable, or near none
+---@return string? meant nil if the name is a variable, or similar to none
 function Names.meant(name)
   local nearest, least = nil, #name <= SHORT and 2 or 3
   for _, known in ipairs(Names.all()) do
@@ -64,9 +64,9 @@ function Names.meant(name)
   return nearest
 end
 
---- Looks at the names of the file of settings, which are refused, and of the environment, which are reported.
+--- Checks names. Misspelt ones in the settings file are refused; those in the environment are only reported.
 ---@param in_file string[]
----@param in_environment string[] with those of the file, or without
+---@param in_environment string[] with or without those of the file
 ---@return string[] problems one line for each name of the file
 ---@return string[] notes one line for each other name
 function Names.check(in_file, in_environment)

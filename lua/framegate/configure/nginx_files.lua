@@ -1,4 +1,4 @@
--- The few nginx files that are made from settings: what nginx cannot read from a variable.
+-- Generates the few nginx files that depend on settings, because nginx cannot read these values from variables.
 
 local Ports = require "framegate.configure.ports"
 
@@ -42,7 +42,7 @@ end
 
 local function listen_file(settings, machine)
   local out = {}
-  -- Dead peers are found by pings; the kernel's keep-alive is the second net (20 s, 4 probes).
+  -- Pings find dead peers. The kernel's keep-alive is the fallback (20 s, 4 probes).
   local function listen(port, tls)
     out[#out + 1] = ("listen %d%s so_keepalive=60s:20s:4;"):format(port, tls)
     out[#out + 1] = machine.has_ipv6 and ("listen [::]:%d%s so_keepalive=60s:20s:4;"):format(port, tls) or nil
@@ -89,7 +89,7 @@ local function trusted_file(settings)
   end
   out[#out + 1] = "real_ip_header X-Forwarded-For;"
   out[#out + 1] = "real_ip_recursive on;"
-  -- Of a list each proxy on the way has added its own behind the client's.
+  -- In a list the client's value is first: each proxy on the way has appended its own.
   for _, pair in ipairs { { "proto", "$scheme" }, { "host", "$own_host" } } do
     out[#out + 1] = ('map "$from_trusted_proxy:$http_x_forwarded_%s" $forwarded_%s {'):format(pair[1], pair[1])
     out[#out + 1] = ("    ~^1:\\s*(?<trusted_%s>[^,\\s]+) $trusted_%s;"):format(pair[1], pair[1])
@@ -107,7 +107,7 @@ local function sockets_file(settings)
   }
 end
 
--- How long the site, or its visitor, may be silent; at the way there, too, while a body is sent.
+-- The time-outs for silence between the gateway and an upstream, in both directions.
 local function silence_file(seconds)
   local out = {}
   for i, directive in ipairs { "proxy_read_timeout", "proxy_send_timeout", "client_body_timeout", "send_timeout" } do
@@ -118,7 +118,7 @@ end
 
 local function scheme(url) return url:match("^(%a+)://") end
 
--- The name that a TLS server is asked for; nginx would take the upstream block's.
+-- The server name for TLS. By default nginx would use the name of the upstream block.
 local function tls_name(url)
   local host = url:match("^https://([^:/%[]+)")
   return host and ("proxy_ssl_name %s;\n"):format(host) or ""
@@ -126,12 +126,13 @@ end
 
 local function pass_file(upstream, url) return ("proxy_pass %s://%s;\n"):format(scheme(url), upstream) .. tls_name(url) end
 
---- The files by name, or nil and what is missing on this machine.
+--- Generates the files, or lists what is missing on this machine.
 ---@param settings table as Variables.read returns it
----@param machine { run: string, is_root: boolean, user: string, group: string, account: { name: string, group: string }?,
----  open_files: number, capacity: { connections: integer }, mesh_port: number, has_ipv6: boolean, exists: fun(path: string): boolean }
----@return table<string, string>? files
----@return string[]? missing
+---@param machine { run: string, is_root: boolean, user: string, group: string, account: Account?,
+---  open_files: number, capacity: { connections: integer }, mesh_port: number, has_ipv6: boolean,
+---  exists: fun(path: string): boolean }
+---@return table<string, string>? files texts by name
+---@return string[]? missing what the machine lacks
 function NginxFiles.files(settings, machine)
   local main, missing = main_file(settings, machine)
   if #missing > 0 then

@@ -1,4 +1,4 @@
--- The TCP ports that settings ask for.
+-- Checks the TCP ports of the settings.
 
 local Ports = {}
 
@@ -7,9 +7,9 @@ local Ports = {}
 ---@return integer[]
 function Ports.plain(settings) return settings.PORTS[1] and settings.PORTS or { settings.PORT } end
 
---- Refuses a port that is asked for twice: nginx would take it, and serve whom it was given first.
----@param settings table in which a value that was refused is nil
----@param problems string[] to which lines are added
+--- Refuses a port that two settings use. nginx would accept that, and serve only the first of them.
+---@param settings table in which a refused value is nil
+---@param problems string[] lines are added to it
 function Ports.check(settings, problems)
   local taken = {}
   local function take(name, port)

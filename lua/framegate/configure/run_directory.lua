@@ -1,9 +1,9 @@
--- The folder of sockets and generated files: whose it is, and that nothing in it leads elsewhere. A start as root would
--- otherwise write, and give away, what another user points it to.
+-- Creates and checks the run directory, which contains sockets and generated files.
+-- A link of another user in it could make a start as root overwrite, or give away, files elsewhere.
 
 local RunDirectory = {}
 
--- What framegate and nginx write there, and what is never a link.
+-- The entries that framegate and nginx write there. None of them may be a link.
 local ENTRIES = {
   "control",
   "framegate.lock",
@@ -20,9 +20,9 @@ local ENTRIES = {
   "settings.json.new",
   "temp",
 }
-local MAX_PATH = 84 -- bytes, so that the longest socket in it stays within the 107 of unix(7)
+local MAX_PATH = 84 -- bytes, so that the path of the longest socket in it fits the 107 bytes of unix(7)
 
---- Whether nginx can use the paths at all.
+--- Checks whether nginx can use the paths.
 ---@param run string absolute
 ---@param project string absolute
 ---@return string? problem
@@ -63,12 +63,12 @@ local function link_in(run, machine)
     :match("^[^\n]+")
 end
 
---- Makes the folder if need be, so that workers of another user can go through it. Closes it to other writers,
---- and looks whether it can be trusted.
+--- Creates the folder if needed, so that workers of another user can enter it.
+--- Removes the write permission of others, and checks whether the folder can be trusted.
 ---@param run string absolute
 ---@param machine { uid: string, user: string, is_root: boolean, output: fun(command: string): string,
----  quoted: fun(word: string): string } `quoted` as a shell wants it
----@return string? problem one line that says what to do
+---  quoted: fun(word: string): string } `quoted` quotes for a shell
+---@return string? problem one line that states what to do
 function RunDirectory.prepare(run, machine)
   local path = machine.quoted(run)
   machine.output(("umask 022; mkdir -p %s 2>&1"):format(path))

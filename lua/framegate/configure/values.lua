@@ -1,5 +1,5 @@
--- Reads one configuration value from text. Each function takes the text of an environment
--- variable and returns the value, or nil and what was expected.
+-- Reads one configuration value from text.
+-- Each function gets the text of an environment variable, and returns the value, or nil and what was expected.
 
 local Values = {}
 
@@ -82,7 +82,7 @@ function Values.list(item)
   end
 end
 
---- A path of the public server in which sockets live: `/ws/`.
+--- A path prefix of the public server for sockets, such as `/ws/`.
 function Values.path(text)
   if not text:match("^/[%w%-%._~/]*/$") or text == "/" or text:find("/%.*/") then
     return nil, "a path that begins and ends with a slash and is not / alone, such as /ws/"
@@ -98,7 +98,7 @@ function Values.socket_file(text)
   return text
 end
 
---- An absolute path of a file that nginx reads; whether it is there is not looked at here.
+--- An absolute path of a file that nginx reads. Whether the file exists is not checked here.
 ---@return string?
 function Values.file(text)
   if text:sub(1, 1) ~= "/" or text:find("[%s;{}\"'$\\]") then
@@ -167,7 +167,7 @@ function Values.network(text)
   return text
 end
 
---- An origin as RFC 6454 writes it, `https://*.example.com`, `file://` and `null`, which pages of files have, or `*`.
+--- An origin (RFC 6454), `https://*.example.com`, `*`, or `file://` and `null`, which pages from files have.
 function Values.origin(text)
   local origin = text:lower()
   if
@@ -196,7 +196,7 @@ function Values.rate(text)
   return value
 end
 
---- Where to listen besides: `9000` on all addresses, `127.0.0.1:9000` or `[::1]:9000` on one; `off` and 0 are nowhere.
+--- An address to listen on: `9000` for all addresses, `127.0.0.1:9000` or `[::1]:9000` for one; `off` and 0 for none.
 ---@return string?
 function Values.listen_or_off(text)
   if text == "off" or text == "0" then
@@ -212,7 +212,7 @@ function Values.listen_or_off(text)
   return text
 end
 
---- A secret that may stand in a header.
+--- A secret that is valid in a header.
 ---@return string?
 function Values.token(text)
   if not text:match("^[!-~]+$") or #text < 16 then

@@ -1,4 +1,4 @@
--- Every variable that the gateway reads, with its default: docs/operating.md lists the same names.
+-- Every variable that the gateway reads, with its default. docs/operating.md lists the same names.
 -- configure.lua reads them once, before nginx starts.
 
 local Values = require "framegate.configure.values"
@@ -9,7 +9,7 @@ local Variables = {}
 local DAY = 86400
 local GIB = 1024 * 1024 * 1024
 
--- A default that is a function is given the run directory.
+-- A default may be a function, which gets the run directory.
 Variables.list = {
   { "PORT", Values.integer(1, 65535), 8080 },
   { "PORTS", Values.list(Values.integer(1, 65535)), {} },
@@ -50,7 +50,7 @@ Variables.list = {
   { "SOCKET_LOG", Values.log, "off" },
 }
 
--- Never shown in a message.
+-- Variables whose values never appear in a message.
 local SECRET = { CONTROL_TOKEN = true }
 
 local function check_tls(settings, problems)
@@ -91,10 +91,10 @@ local function check_together(settings, problems)
 end
 
 --- Reads and checks every variable.
----@param environment fun(name: string): string? as os.getenv; an empty value counts as unset
+---@param environment fun(name: string): string? like os.getenv; an empty value counts as unset
 ---@param run string the run directory, absolute
----@return table? settings by variable name: seconds, bytes, texts and lists
----@return string[]? problems one line for each value that is refused
+---@return table? settings by variable name: seconds, bytes, strings and lists
+---@return string[]? problems one line for each refused value
 function Variables.read(environment, run)
   local settings, problems = {}, {}
   for _, variable in ipairs(Variables.list) do

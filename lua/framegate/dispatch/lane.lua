@@ -49,7 +49,7 @@ function Lane.new(options)
   }, Lane)
 end
 
---- Gives the lane its next events. There is more than one only if their sockets take batches.
+--- Gives the lane its next events. There is more than one only if their handler accepts batches.
 ---@param events Event[]
 function Lane:carry(events)
   self.events, self.started, self.took, self.has_answered = events, now(), nil, false

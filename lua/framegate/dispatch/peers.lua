@@ -46,9 +46,9 @@ local function parse(url)
   }
 end
 
----@param options { name: string, urls: string[], look_up: (fun(host: string): string[]?, string?), now: (fun(): number),
----  on_failed: fun()? } `name` is "handler" or "site", for the log; `look_up` works as Resolver.look_up; `now` is a
----  monotonic clock, in seconds; `on_failed` is called when a connection failed and names should be looked up again
+---  on_failed: fun()? } `name`: "handler" or "site", for the log; `look_up`: as Resolver.look_up;
+---  `now`: a monotonic clock, in seconds; `on_failed`: called when a connection failed and names should be looked up
+---  again
 ---@return Peers
 function Peers.new(options)
   local self = setmetatable({

@@ -52,7 +52,7 @@ end
 --- Parses the header that begins at `position` of `buffer`. Violations show after its first two bytes.
 ---@param buffer string
 ---@param position integer of the header's first byte
----@param into table gets `fin`, `opcode`, `length` (payload bytes), `mask` (a 32-bit number, least significant byte first)
+---@param into table gets `fin`, `opcode`, `length` (payload bytes), `mask` (32 bits, least significant byte first)
 ---@return integer? size bytes of the header; nil while bytes are missing
 ---@return string? violation why the connection must fail with 1002 (RFC 6455 section 5.2)
 function Frame.read_header(buffer, position, into)

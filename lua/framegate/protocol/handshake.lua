@@ -124,7 +124,7 @@ end
 
 --- Checks a handshake.
 ---@param request HandshakeRequest
----@return { status: integer, message: string, headers: table, cause: "origin"?, origin: string?, can_be_listed: boolean? }?
+---  refusal nil if accepted; `origin` is the refused one, `can_be_listed` whether ALLOWED_ORIGINS may contain it
 ---  refusal nil if it is accepted; `origin` is the refused one, `can_be_listed` whether ALLOWED_ORIGINS may contain it
 function Handshake.check(request) return check_form(request) or check_origin(request) end
 

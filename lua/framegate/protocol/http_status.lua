@@ -30,8 +30,8 @@ local NAMES = {
 function HttpStatus.name(status) return NAMES[status] end
 
 --- Writes the body of an error, which clients get in a frame.
----@param error { status: integer, name: string?, message: string, id: string?, retry_after: number? } `name` defaults to
----  the reason phrase; `id` is that of the event; `retry_after` is in seconds
+---@param error { status: integer, name: string?, message: string, id: string?, retry_after: number? }
+---  `name` defaults to the reason phrase; `id` is that of the event; `retry_after` is in seconds
 ---@return string JSON, its members in this order
 function HttpStatus.error_body(error)
   return ('{"statusCode":%d,"error":%s,"message":%s%s%s}'):format(

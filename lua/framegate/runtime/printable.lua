@@ -51,7 +51,6 @@ function Printable.text(text)
 end
 
 --- Cuts a text of a stranger to a length that fits a line.
---- Escapes a text.
 ---@param text string
 ---@param most integer bytes
 ---@return string

@@ -23,7 +23,7 @@ local function shortened(text, bytes)
 end
 
 --- Adds a socket that has just closed. This costs one increment and one write.
----@param members { [1]: string, [2]: string|number|table|nil }[] as JsonObject.write takes them; texts are UTF-8
+---@param members { [1]: string, [2]: string|number|table|nil }[] as for JsonObject.write; texts are UTF-8
 function Closes.add(members)
   local entry = { { "time", Clock.timestamp() } }
   for _, member in ipairs(members) do

@@ -93,7 +93,7 @@ function SocketLog.is_on() return Config.SOCKET_LOG ~= "off" end
 
 --- Writes one line.
 ---@param event "open"|"close"|"refuse"
----@param members { [1]: string, [2]: string|number|table|nil }[] as JsonObject.write takes them
+---@param members { [1]: string, [2]: string|number|table|nil }[] as for JsonObject.write
 function SocketLog.write(event, members)
   local line = JsonObject.write { { "time", Clock.timestamp() }, { "event", event }, unpack(members) }
   if put(line .. "\n") then
