@@ -17,6 +17,7 @@ async function reloadAndHold(gateway: Gateway): Promise<number> {
     if (fresh) {
       process.kill(fresh, 'SIGSTOP')
       await reloading
+      await until('it stands still', () => isHeld(fresh))
       return fresh
     }
   }

@@ -27,7 +27,8 @@ local SCAN = "scan"
 function Mesh.new(parts)
   local self = setmetatable({
     members = parts.members,
-    links = {}, -- links and routes, by name of the other worker
+    links = {}, -- links and routes that messages take, by name of the other worker
+    served = {}, -- all links: two workers that dial each other at the same time have two
     known_version = nil, -- members:version() when all were last linked
     heard_version = 0, -- the last version that was received or sent as news
     has_stopped = false,
@@ -50,10 +51,14 @@ local function lose(self, name)
 end
 
 local function on_link_lost(self, link)
+  self.served[link] = nil
   for name, other in pairs(self.links) do
     if other == link or other.via == link then
       lose(self, name)
     end
+  end
+  for other in pairs(self.served) do
+    self.links[other.name] = self.links[other.name] or other
   end
   self.dialer:scan()
 end
@@ -96,10 +101,13 @@ end
 ---@param link Link
 function Mesh:serve(link)
   if self.has_stopped then -- since the dial began; a link would keep the worker alive
-    self.links[link.name] = nil
     return
   end
-  self.links[link.name] = link
+  self.served[link] = true
+  local known = self.links[link.name]
+  if not known or known.via then
+    self.links[link.name] = link
+  end
   spread_news(self)
   link:run(function(head, payload) return on_message(self, link, head, payload) end)
   on_link_lost(self, link)
@@ -216,7 +224,7 @@ function Mesh:has_listener() return self.dialer:has_listener() end
 function Mesh:stop()
   self.has_stopped = true
   self.dialer:stop()
-  for _, link in pairs(self.links) do
+  for link in pairs(self.served) do
     link:stop()
   end
 end

@@ -32,9 +32,6 @@ end
 ---@return boolean is_queued false when the link to the relaying worker has ended
 function Route:send(head, payload) return self.via:send(self.prefix .. head .. "}}", payload) end
 
---- Does nothing: messages of a route wait in its link.
-function Route.stop() end
-
 -- The link to a serving worker, since those are linked with all others.
 local function relaying_link(links, others)
   for _, other in ipairs(others) do

@@ -54,6 +54,29 @@ describe("the mesh", function()
     assert.is_nil(made:admit(other("younger", 6), socket()), "a second dial of the same")
   end)
 
+  it("ends both links to a worker when the two have dialled each other", function()
+    local made = mesh()
+    made.events = { on_lost = function() end }
+    local function link(name)
+      return {
+        name = name,
+        send = function() end,
+        stop = function(self) self.has_ended = true end,
+        run = function(self) ngx.sleep(self.seconds) end,
+      }
+    end
+    local first, second = link "other", link "other"
+    first.seconds, second.seconds = 1, 100
+    Loop.spawn(function() made:serve(first) end)
+    Loop.spawn(function() made:serve(second) end)
+    Loop.run(0.5)
+    assert.are.equal(first, made.links.other, "messages keep to the first, and so their order")
+    Loop.run(1)
+    assert.are.equal(second, made.links.other)
+    made:stop()
+    assert.is_true(second.has_ended)
+  end)
+
   it("is complete when all who live are linked, and not after somebody came or went", function()
     local made = mesh()
     others = { other("younger", 6), { name = "killed", joined_at = 7, is_dead = true } }
