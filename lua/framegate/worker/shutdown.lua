@@ -9,6 +9,7 @@ local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
 local Inbox = require "framegate.socket.inbox"
 local Log = require "framegate.runtime.log"
+local Passing = require "framegate.runtime.passing"
 local Process = require "framegate.runtime.process"
 local Server = require "framegate.control.server"
 local Threads = require "framegate.runtime.threads"
@@ -32,22 +33,28 @@ local function await_successor()
   end
 end
 
--- Returns early when this worker has nothing left to do.
-local function wait(seconds)
+-- Whether this worker holds nothing any more: no socket, no event, no request of the site.
+local function is_empty() return members:has_left() and Passing.count() == 0 end
+
+-- Waits until this holds, this worker is empty, or the time is over.
+local function wait(seconds, is_true)
   local deadline = Clock.monotonic() + seconds
-  while not members:has_left() and Clock.monotonic() < deadline do
+  while not is_empty() and not is_true() and Clock.monotonic() < deadline do
     retired:wait(POLL_SECONDS)
   end
 end
 
--- Whatever a queue or a slow handler still holds, a stop ends.
+local function never() return false end
+
+-- Whatever the site, a queue or a slow handler still holds, a stop ends.
 local function bound_stop()
-  wait(Config.STOP_SECONDS)
+  wait(Config.STOP_SECONDS, never)
   Inbox.drop_messages()
-  wait(ANSWER_SECONDS)
+  Passing.end_all()
+  wait(ANSWER_SECONDS, never)
   Drain.close_all()
-  wait(CLOSE_SECONDS)
-  if not members:has_left() then
+  wait(CLOSE_SECONDS, never)
+  if not is_empty() then
     Log.warn(nil, "the time of the stop is over: what is left is broken off")
     Process.exit()
   end
@@ -58,11 +65,16 @@ local function stop()
   ngx.timer.at(0, Log.caught("the bound of the stop", bound_stop))
 end
 
+local function is_stopping() return members:is_stopping() end
+
+-- After a reload: sockets live on, requests of the site for SITE_DRAIN.
 local function await_stop()
-  while not members:has_left() and not members:is_stopping() do
-    retired:wait(POLL_SECONDS)
+  wait(Config.SITE_DRAIN, is_stopping)
+  if not is_stopping() then
+    Passing.end_all()
   end
-  if members:is_stopping() then
+  wait(math.huge, is_stopping)
+  if is_stopping() then
     stop()
   end
 end
