@@ -19,7 +19,7 @@ describe("draining", function()
       worker.registry:add {
         id = "c" .. i,
         drop_inbox = function() end,
-          outbox = { wake_reader = function() end },
+        outbox = { wake_reader = function() end },
         close_after_replies = function(self, code, reason, cause)
           closed[#closed + 1] = { self.id, code, reason, cause, Stub.now }
         end,
