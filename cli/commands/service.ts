@@ -13,7 +13,8 @@ import { print } from './output.ts'
 import { counted } from './table.ts'
 
 const VARIABLES = "Variables come from the environment, then from the file .env in framegate's folder (or ENV_FILE)."
-const STOP_SECONDS = 10
+/** The longest time that the supervisor takes by itself, for nginx and then for the handler. */
+const LONGEST_SECONDS = 3605
 /** What the supervisor needs beyond the deadlines of nginx and of the handler. */
 const MARGIN_SECONDS = 15
 const POLL_MS = 50
@@ -53,13 +54,18 @@ export const stop = new Command('stop')
   .description(
     'Stops the gateway: closes sockets with 1001, delivers their close events to the handler, then ends nginx and handler.',
   )
-  .option('--timeout <seconds>', 'seconds to wait before killing it', wholeNumber, STOP_SECONDS)
-  .action(async ({ timeout }: { timeout: number }) => {
+  .option(
+    '--timeout <seconds>',
+    'seconds to wait before killing it (default: 10, or STOP_SECONDS and 5 more)',
+    wholeNumber,
+  )
+  .action(async ({ timeout }: { timeout?: number }) => {
     const run = runDirectory(readEnvironment(process.env))
     const pid = await pidOf(run)
     const sockets = await openSockets(run)
-    const deadlineMs = (2 * timeout + MARGIN_SECONDS) * 1000
-    const answer = await askSupervisor(run, 'POST', `/stop?seconds=${timeout}`, deadlineMs).catch(() => undefined)
+    const path = timeout === undefined ? '/stop' : `/stop?seconds=${timeout}`
+    const deadlineMs = (2 * (timeout ?? LONGEST_SECONDS) + MARGIN_SECONDS) * 1000
+    const answer = await askSupervisor(run, 'POST', path, deadlineMs).catch(() => undefined)
     if (!answer && (await isRunning(run))) process.kill(pid, 'SIGKILL') // the kernel ends nginx and the handler with it
     while (await isRunning(run)) await sleep(POLL_MS)
     print(sockets === undefined ? 'stopped' : `stopped: ${counted(sockets, 'socket')} closed`)

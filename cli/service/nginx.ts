@@ -26,6 +26,8 @@ export type Settings = {
   /** `off`, a port, or an address and a port. */
   CONTROL_PORT: string
   SOCKET_PATH: string
+  /** Over how many seconds a stop closes sockets. */
+  STOP_SECONDS: number
   HANDLER_URL: string[]
   HANDLER_TIMEOUT: number
   SITE_URL: string

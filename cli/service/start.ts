@@ -59,7 +59,8 @@ function routesOf({ supervisor, started, stopRequested }: Parts): Routes {
     },
     'POST /restart': () => supervisor.restart(),
     'POST /stop': async (query) => {
-      const stopped = supervisor.stop(Number(query.get('seconds')) * 1000)
+      const seconds = query.get('seconds')
+      const stopped = supervisor.stop(seconds === null ? undefined : Number(seconds) * 1000)
       stopRequested.resolve()
       await stopped
     },

@@ -8,7 +8,9 @@ import { check, configure, nginxCommand, publicPorts, type Settings, waitForGate
 import { reloadNginx } from './nginx-workers.ts'
 import { checkPort } from './run-directory.ts'
 
-const GRACE_MS = 10_000
+const MIN_GRACE_MS = 10_000
+/** What a stop may take beyond STOP_SECONDS. */
+const BEYOND_STOP_MS = 5_000
 const TERM_GRACE_MS = 3_000
 /** How long a replaced handler may take beyond its longest answer. */
 const REPLACED_GRACE_MS = 10_000
@@ -69,7 +71,7 @@ export class Supervisor {
   restart(): Promise<void> {
     return this.#inTurn(async () => {
       check(this.#run, this.#variables())
-      await this.#end(GRACE_MS)
+      await this.#end(this.#graceMs())
       await this.#start().catch((error) => {
         this.#failure.reject(error)
         throw error
@@ -83,7 +85,7 @@ export class Supervisor {
   }
 
   /** Closes sockets with 1001 and delivers their close events; whatever takes longer than `graceMs` is killed. */
-  stop(graceMs = GRACE_MS): Promise<void> {
+  stop(graceMs = this.#graceMs()): Promise<void> {
     this.#stopped ??= this.#end(graceMs)
     return this.#stopped
   }
@@ -103,6 +105,10 @@ export class Supervisor {
 
   #throwIfStopping(): void {
     if (this.#stopped) throw new Failure('the gateway is stopping')
+  }
+
+  #graceMs(): number {
+    return Math.max(MIN_GRACE_MS, (this.#settings?.STOP_SECONDS ?? 0) * 1000 + BEYOND_STOP_MS)
   }
 
   #variables(): NodeJS.ProcessEnv {

@@ -51,6 +51,8 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   MAX_ANSWER_BYTES: { bad: ['0', '1023', '2g'], good: ['1k', '16m', '1g'] },
   HANDLER_CONCURRENCY: { bad: ['0', '4097'], good: ['1', '4096'] },
   OUTBOX_BYTES: { bad: ['1023', '2g', '0'], good: ['1k', '1g'] },
+  SITE_DRAIN: { bad: ['0', '25h'], good: ['1s', '10m', '24h'] },
+  STOP_SECONDS: { bad: ['-1', '2h'], good: ['0', '20s', '1h'] },
   DRAIN_SECONDS: { bad: ['-1', 'slowly'], good: ['30', 'off', '24h'] },
   MAX_TOPICS: { bad: ['0', '10001', 'many'], good: ['5', '10000'] },
   MESSAGE_RATE: { bad: ['fast', '-1', '0.001', '0'], good: ['1', '0.5', 'off'] },

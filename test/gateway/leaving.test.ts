@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
-import { test } from 'node:test'
-import { open } from '../support/client.ts'
-import { askSocket, startGateway } from '../support/gateway.ts'
-import { startProbeHandler } from '../support/probe-handler.ts'
+import { type TestContext, test } from 'node:test'
+import { type Client, open } from '../support/client.ts'
+import { askSocket, type Gateway, startGateway } from '../support/gateway.ts'
+import { echo, type ProbeHandler, startProbeHandler } from '../support/probe-handler.ts'
 import { until } from '../support/wait.ts'
 
 test('a stop: every socket gets 1001, every close event reaches the handler, the port is free', async (t) => {
@@ -25,6 +25,57 @@ test('a stop: every socket gets 1001, every close event reaches the handler, the
   await assert.rejects(
     new Promise((resolve, reject) => connect(gateway.port, '127.0.0.1', () => resolve(0)).on('error', reject)),
   )
+})
+
+// Sends more than one event at a time can take, and answers slowly.
+async function queue(t: TestContext, env: Record<string, string>): Promise<Queue> {
+  const gateway = await startGateway(t, { handler: false, env })
+  const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
+    if (event.type !== 'framegate.message') return void response.writeHead(204).end()
+    setTimeout(() => echo(event, response, response.req), 300)
+  })
+  const client = await open(`${gateway.ws}/ws/echo`)
+  for (let i = 0; i < 60; i++) client.socket.send(String(i))
+  const messages = (): number => handler.events.filter((event) => event.type === 'framegate.message').length
+  await until('the first is answered, and the next in flight', () => messages() === 2)
+  return { gateway, handler, client, messages }
+}
+
+type Queue = { gateway: Gateway; handler: ProbeHandler; client: Client; messages: () => number }
+
+test('a stop closes a socket after the answer to its event in flight, whatever waits behind it', async (t) => {
+  const { gateway, handler, client, messages } = await queue(t, {})
+  const began = performance.now()
+  await gateway.quit()
+  assert.ok(performance.now() - began < 4000, `${Math.round(performance.now() - began)} ms`)
+  assert.equal((await client.closed).code, 1001)
+  assert.equal((await handler.seen('close')).headers['ce-closecode'], '1001')
+  assert.ok(messages() < 10, `${messages()} of 60 messages, one in 300 ms`)
+  for (let i = 0; i < messages(); i++) assert.equal(await client.next(), String(i))
+})
+
+test('a stop ends also when a client that has gone left many messages, and its close event comes', async (t) => {
+  const { gateway, handler, client, messages } = await queue(t, {})
+  client.socket.terminate()
+  const began = performance.now()
+  await gateway.quit()
+  assert.ok(performance.now() - began < 4000, `${Math.round(performance.now() - began)} ms`)
+  assert.equal((await handler.seen('close')).headers['ce-closecode'], '1006')
+  assert.ok(messages() < 15, `${messages()} of 60 messages`)
+})
+
+test('a stop ends when the handler does not answer; its socket gets 1001 before', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { STOP_SECONDS: '0' } })
+  const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
+    if (event.type === 'framegate.open') response.writeHead(204).end()
+  })
+  const client = await open(`${gateway.ws}/ws/echo`)
+  client.socket.send('never answered')
+  await handler.seen('message')
+  const began = performance.now()
+  await gateway.quit()
+  assert.equal((await client.closed).code, 1001)
+  assert.ok(performance.now() - began < 8000, `${Math.round(performance.now() - began)} ms`)
 })
 
 test('a gateway in which nothing has moved for a while ends as soon', async (t) => {
@@ -111,4 +162,14 @@ test('DRAIN_SECONDS: after a reload old sockets are closed with 1012, spread, ea
   waiting[0]!()
   assert.equal(await clients[0]!.next(), 'in flight')
   assert.equal((await clients[0]!.closed).code, 1012)
+})
+
+test('DRAIN_SECONDS: messages that wait behind the event in flight do not keep a socket open', async (t) => {
+  const { gateway, handler, client, messages } = await queue(t, { DRAIN_SECONDS: '1s', WORKERS: '1' })
+  await gateway.reload()
+  assert.equal((await client.closed).code, 1012)
+  assert.equal((await handler.seen('close')).headers['ce-closecode'], '1012')
+  await until('the old worker has ended', () => gateway.workers().length === 1, 20_000)
+  assert.ok(messages() < 15, `${messages()} of 60 messages`)
+  for (let i = 0; i < messages(); i++) assert.equal(await client.next(), String(i))
 })

@@ -42,6 +42,8 @@ Variables.list = {
   { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },
   { "HANDLER_CONCURRENCY", Values.integer(1, 4096), 256 },
   { "OUTBOX_BYTES", Values.bytes(1024, GIB), 1024 * 1024 },
+  { "SITE_DRAIN", Values.duration(1, DAY), 3600 },
+  { "STOP_SECONDS", Values.duration(0, 3600), 1 },
   { "DRAIN_SECONDS", Values.duration_or_off(DAY), 0 },
   { "MAX_TOPICS", Values.integer(1, 10000), 100 },
   { "MESSAGE_RATE", Values.rate, 0 },

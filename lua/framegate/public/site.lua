@@ -4,6 +4,7 @@
 local Fields = require "framegate.protocol.fields"
 local Host = require "framegate.protocol.host"
 local Log = require "framegate.runtime.log"
+local Passing = require "framegate.runtime.passing"
 local Refusal = require "framegate.public.refusal"
 local SocketLog = require "framegate.telemetry.socket_log"
 
@@ -55,6 +56,7 @@ local function clean()
   clear_own(headers)
   ngx.req.set_header("X-Forwarded-Proto", proto)
   ngx.req.set_header("X-Forwarded-Host", host)
+  Passing.note()
   return headers
 end
 
@@ -101,6 +103,7 @@ end
 --- Runs when a plain request has ended, and logs its failure. nginx's own line would contain the query.
 ---@param upstream "site"|"handler"|nil where it was proxied to; nil is the site
 function Site.ended(upstream)
+  Passing.forget()
   upstream = upstream or "site"
   local var = ngx.var
   local header_time = var.upstream_header_time

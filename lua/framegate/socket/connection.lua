@@ -163,6 +163,9 @@ function Connection:close_after_replies(code, reason, cause)
   self:advance()
 end
 
+--- Drops the messages that wait: the gateway leaves.
+function Connection:drop_inbox() self.inbox = Inbox.drop(self.inbox) end
+
 --- Sets why the socket ends.
 ---@param code integer
 ---@param reason string?

@@ -3,6 +3,7 @@
 
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
+local Config = require "framegate.config"
 local Task = require "framegate.runtime.task"
 
 ---@class Drain
@@ -16,13 +17,15 @@ local registry
 function Drain.wire(worker) registry = worker.registry end
 
 local STEP_SECONDS = 0.05
-local STOP_SECONDS = 1 -- over which the sockets of a gateway that stops are closed
+local STOP = { code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }
 
--- Each after the answer to the event it has in flight.
+-- Each after the answer to the event it has in flight; what waits behind that is dropped.
 local function close_some(ids, from, to, reason)
   for i = from, to do
     local connection = registry:get(ids[i])
     if connection then
+      connection:drop_inbox()
+      connection.outbox:wake_reader()
       connection:close_after_replies(reason.code, reason.text, reason.cause)
     end
   end
@@ -34,7 +37,7 @@ local function drain(reason, seconds)
     ids[#ids + 1] = id
   end
   local began, closed = Clock.monotonic(), 0
-  while closed < #ids do
+  while closed < #ids and registry:count() > 0 do
     local share = seconds > 0 and math.min((Clock.monotonic() - began + STEP_SECONDS) / seconds, 1) or 1
     local to = math.ceil(#ids * share)
     close_some(ids, closed + 1, to, reason)
@@ -51,12 +54,14 @@ function Drain.begin(reason, seconds)
   Task.new("closing the sockets", function() drain(reason, seconds) end):begin()
 end
 
---- The gateway stops: the sockets of this worker are closed with 1001.
-function Drain.stop()
-  if Drain.reason and Drain.reason.code == CloseCode.GOING_AWAY then
-    return
+--- The gateway stops: the sockets of this worker are closed with 1001, over STOP_SECONDS.
+function Drain.stop() Drain.begin(STOP, Config.STOP_SECONDS) end
+
+--- Closes with 1001 every socket that is still open, whatever answer it waits for.
+function Drain.close_all()
+  for _, connection in pairs(registry:all()) do
+    connection:close(STOP.code, STOP.text, STOP.cause)
   end
-  Drain.begin({ code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }, STOP_SECONDS)
 end
 
 return Drain

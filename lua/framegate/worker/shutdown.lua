@@ -2,19 +2,25 @@
 -- When the last socket has ended and every event has its answer, lanes, links and threads end too.
 -- Each of them would keep the process alive.
 
-local Threads = require "framegate.runtime.threads"
+local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
+local Inbox = require "framegate.socket.inbox"
 local Log = require "framegate.runtime.log"
+local Passing = require "framegate.runtime.passing"
+local Process = require "framegate.runtime.process"
 local Server = require "framegate.control.server"
+local Threads = require "framegate.runtime.threads"
 local semaphore = require "ngx.semaphore"
 
 local Shutdown = {}
 
 local STEP_SECONDS = 0.05
 local POLL_SECONDS = 0.25 -- between two checks whether the gateway is stopping
+local ANSWER_SECONDS = 2 -- after STOP_SECONDS, for the answers to events in flight
+local CLOSE_SECONDS = 2 -- after that, for the close events
 
 local members, mesh, bus, registry, dispatch, lanes, flusher
 local retired -- a semaphore, posted when this worker has nothing left to do
@@ -27,19 +33,56 @@ local function await_successor()
   end
 end
 
-local function await_stop()
-  while not members:has_left() and not members:is_stopping() do
+-- Whether this worker holds nothing any more: no socket, no event, no request of the site.
+local function is_empty() return members:has_left() and Passing.count() == 0 end
+
+-- Waits until this holds, this worker is empty, or the time is over.
+local function wait(seconds, is_true)
+  local deadline = Clock.monotonic() + seconds
+  while not is_empty() and not is_true() and Clock.monotonic() < deadline do
     retired:wait(POLL_SECONDS)
   end
-  if members:is_stopping() then
-    Drain.stop()
+end
+
+local function never() return false end
+
+-- Whatever the site, a queue or a slow handler still holds, a stop ends.
+local function bound_stop()
+  wait(Config.STOP_SECONDS, never)
+  Inbox.drop_messages()
+  Passing.end_all()
+  wait(ANSWER_SECONDS, never)
+  Drain.close_all()
+  wait(CLOSE_SECONDS, never)
+  if not is_empty() then
+    Log.warn(nil, "the time of the stop is over: what is left is broken off")
+    Process.exit()
+  end
+end
+
+local function stop()
+  Drain.stop()
+  ngx.timer.at(0, Log.caught("the bound of the stop", bound_stop))
+end
+
+local function is_stopping() return members:is_stopping() end
+
+-- After a reload: sockets live on, requests of the site for SITE_DRAIN.
+local function await_stop()
+  wait(Config.SITE_DRAIN, is_stopping)
+  if not is_stopping() then
+    Passing.end_all()
+  end
+  wait(math.huge, is_stopping)
+  if is_stopping() then
+    stop()
   end
 end
 
 local function close_sockets()
   if members:is_last_configuration() then
     members:announce_stop()
-    return Drain.stop()
+    return stop()
   end
   if Config.DRAIN_SECONDS > 0 then
     Drain.begin(

@@ -18,6 +18,8 @@ describe("draining", function()
     for i = 1, count do
       worker.registry:add {
         id = "c" .. i,
+        drop_inbox = function() end,
+        outbox = { wake_reader = function() end },
         close_after_replies = function(self, code, reason, cause)
           closed[#closed + 1] = { self.id, code, reason, cause, Stub.now }
         end,
@@ -53,9 +55,19 @@ describe("draining", function()
     assert.are.equal(1, #closed)
   end)
 
-  it("at a stop closes with 1001, once", function()
+  it("ends early when no socket is left", function()
+    hold(10)
+    Drain.begin({ code = 1012, text = "reloaded", cause = "reload" }, 10)
+    Loop.run(0)
+    worker.registry.by_id = {}
+    Loop.run(0.1)
+    hold(10)
+    Loop.run(11)
+    assert.are.equal(1, #closed)
+  end)
+
+  it("at a stop closes with 1001", function()
     hold(3)
-    Drain.stop()
     Drain.stop()
     Loop.run(2)
     assert.are.equal(3, #closed)

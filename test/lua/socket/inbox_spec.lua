@@ -21,6 +21,15 @@ describe("an inbox", function()
     assert.is_nil(Inbox.take(inbox))
   end)
 
+  it("takes nothing behind a close", function()
+    local before = Inbox.total()
+    local inbox = Inbox.add_close(nil, { code = 1001, cause = "stop" })
+    inbox = Inbox.add_message(inbox, "late", true)
+    assert.are.equal(before, Inbox.total())
+    local _, rest = Inbox.take(inbox)
+    assert.is_nil(rest)
+  end)
+
   it("is full by number or by bytes", function()
     assert.is_false(Inbox.is_full(nil))
     local inbox

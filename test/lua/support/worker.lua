@@ -60,6 +60,7 @@ local SETTINGS = {
   IDLE_TIMEOUT = 60,
   MESSAGE_TIMEOUT = 120,
   PING_INTERVAL = 25,
+  STOP_SECONDS = 1,
   SOCKET_LOG = "off",
   capacity = { lanes = 4 },
 }
@@ -81,6 +82,7 @@ local function new_registry()
     remove = function(self, connection) self.by_id[connection.id] = nil end,
     get = function(self, id) return self.by_id[id] end,
     all = function(self) return self.by_id end,
+    count = function(self) return next(self.by_id) and 1 or 0 end,
     subscribe = function(_, connection, topic)
       if topic == "too many" then
         return nil, "too many topics"
