@@ -1,4 +1,7 @@
-/** What people write without a gateway: a Node `ws` server that sends what is posted to it to every socket. */
+/**
+ * A Node `ws` server that sends whatever is posted to it to every socket.
+ * It is what people write without a gateway.
+ */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
@@ -12,7 +15,7 @@ const server = createServer((request, response) => {
     response.end('{}')
   })
 })
-server.keepAliveTimeout = 60_000 // a burst may take longer than the default of 5 s
+server.keepAliveTimeout = 60_000 // a burst may last longer than the default of 5 s
 const sockets = new WebSocketServer({ server, perMessageDeflate: false })
 server.listen(0, '127.0.0.1', () => process.send!({ port: (server.address() as AddressInfo).port }))
 process.on('disconnect', () => process.exit())

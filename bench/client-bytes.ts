@@ -1,4 +1,4 @@
-/** What the bench's clients write, made once (RFC 6455 sections 4.1 and 5.2). */
+/** The bytes that the bench's clients write, made once (RFC 6455 sections 4.1 and 5.2). */
 
 const PATH = '/ws/echo'
 

@@ -1,6 +1,6 @@
--- What the clients have in common that send or read beside a gateway while it is measured. They are written in Lua because on a
--- machine with few cores what a client takes is missing where it is measured: here it is little beside the kernel's part. Each gets
--- its task as JSON in its first argument, and tells its parent over Node's channel, in lines of JSON.
+-- The common part of the clients that send or read while a gateway is measured.
+-- On a machine with few cores a client takes processor time from the gateway. In Lua that time is small beside the kernel's.
+-- A client gets its task as JSON in its first argument. It reports to its parent over Node's channel, in lines of JSON.
 
 local cjson = require "cjson"
 local ffi = require "ffi"
@@ -8,9 +8,9 @@ local Sockets = require "sockets"
 
 local Client = {}
 
-local AT_ONCE = 64 -- handshakes
+local AT_ONCE = 64 -- handshakes at the same time
 local WAIT_MS = 10000
-local LONGEST = 1000000 -- microseconds; longer latencies count as that
+local LONGEST = 1000000 -- microseconds; longer latencies count as this
 
 local parent = tonumber(os.getenv "NODE_CHANNEL_FD")
 local latencies, count = ffi.new("uint32_t[?]", LONGEST + 1), 0

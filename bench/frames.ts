@@ -1,4 +1,7 @@
-/** Frames: sockets in a closed loop through each gateway, in turns, so that what disturbs one round disturbs all. */
+/**
+ * The section frames: sockets send in a closed loop through each gateway.
+ * The gateways take turns, so a disturbance affects all of them.
+ */
 import { join } from 'node:path'
 import { HANDSHAKE, PAYLOAD, textFrame } from './client-bytes.ts'
 import { type Bench, type Gateway, type Key, NAMES, startGateways } from './gateways.ts'
@@ -7,7 +10,7 @@ import { processorTime } from './proc.ts'
 import { ended, message, startLua } from './processes.ts'
 import type { Row } from './table.ts'
 
-/** Of the connections of the round before: their close events. */
+/** Time for the close events of the previous round's connections. */
 const SETTLE_MS = 200
 const WARM_UP_SECONDS = 1
 
@@ -18,7 +21,7 @@ const GOALS: Record<number, Goal> = {
   512: { perSecond: { middle: 3.5, capture: 5 } },
 }
 
-/** What load-client.lua is to do. The frame is a list of its bytes: JSON has no others. */
+/** The task of load-client.lua. The frame is a list of its bytes, because JSON has no byte strings. */
 type Load = {
   port: number
   sockets: number

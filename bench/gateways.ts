@@ -1,4 +1,4 @@
-/** The three ways for a frame to reach the handler, each started as it would be used. */
+/** The three gateways between a frame and the handler, each started as people would use it. */
 import type { ChildProcess } from 'node:child_process'
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { Failure, message, ready, start, startNode, stop, temporary } from './pr
 
 const project = join(import.meta.dirname, '..')
 
-/** In the order of the table's columns. */
+/** Names of the gateways, in the order of the table's columns. */
 export const NAMES = { framegate: 'framegate', middle: '(a) ws + undici', capture: '(b) location.capture' } as const
 export type Key = keyof typeof NAMES
 
@@ -27,7 +27,7 @@ export type Bench = {
   stop: () => Promise<void>
 }
 
-/** Starts the shipped handler and all gateways before it. */
+/** Starts the shipped handler and all gateways in front of it. */
 export async function startGateways(): Promise<Bench> {
   if (!existsSync(join(project, 'lua/vendor/nginx'))) throw new Failure('lua/vendor is empty: run sh setup/setup.sh')
   const run = temporary(mkdtempSync(join(tmpdir(), 'framegate-bench-')))
@@ -63,10 +63,10 @@ function configure(run: string, env: Record<string, string>): void {
   }
 }
 
-/** So that no ping falls into what is measured. */
+/** Keeps pings out of the measurement. */
 export const NO_PINGS = { PING_INTERVAL: '1h', IDLE_TIMEOUT: '2h' }
 
-/** framegate with a handler whose sockets all subscribe to one topic. */
+/** Starts framegate with a handler whose sockets all subscribe to one topic. */
 export async function startTopicGateway(
   env: Record<string, string> = {},
 ): Promise<Gateway & { controlSocket: string; stop: () => Promise<void> }> {
@@ -102,7 +102,7 @@ async function startMiddle(socket: string): Promise<Gateway> {
   return { key: 'middle', port, pid: child.pid!, child }
 }
 
-/** bench/capture/nginx.conf in a run directory of its own; modules and user are those of framegate's nginx. */
+/** Starts bench/capture/nginx.conf in its own run directory, with the modules and the user of framegate's nginx. */
 async function startCapture(run: string, socket: string): Promise<Gateway> {
   const folder = join(run, 'capture')
   const port = await freePort()

@@ -1,4 +1,4 @@
-/** Processes that hold idle sockets, and what a gateway's memory is once nothing moves. */
+/** Processes that hold idle sockets, and the memory of a gateway once it is stable. */
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import type { Gateway } from './gateways.ts'
@@ -6,11 +6,11 @@ import type { Hold } from './idle-holder.ts'
 import { type Memory, memory, openFilesLimit } from './proc.ts'
 import { Failure, message, startNode, stop } from './processes.ts'
 
-/** What code runs for the first sockets, and the memory it takes, is not theirs. */
+/** Sockets to open in advance: the code that runs for the first sockets takes memory that is not theirs. */
 export const FIRST_SOCKETS = 200
 const SETTLE_MS = 2000
 const SPARE_FILES = 500
-/** Each holder has an address of its own to connect from, so that ports suffice, those of sockets that have just ended too. */
+/** Each holder connects from its own address, so there are enough ports, even while those of ended sockets stay in use. */
 const SOCKETS_OF_A_HOLDER = 10000
 const ADDRESSES = 250
 
@@ -48,7 +48,7 @@ export async function release(holders: ChildProcess[]): Promise<void> {
   await Promise.all(holders.map(stop))
 }
 
-/** After the last close events. A Node server is asked for its garbage; nginx keeps what it has. */
+/** Memory after the last close events. A Node server collects its garbage first; nginx keeps the memory it has. */
 export async function settled(gateway: Gateway): Promise<Memory> {
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
   if (gateway.key === 'middle') {

@@ -1,11 +1,14 @@
-/** Opens sockets, says so, and holds them until it is ended; pings are answered. idle-holder.ts '<Hold as JSON>' */
+/**
+ * Opens sockets, reports that, and holds them until it is killed. It answers pings.
+ * Usage: idle-holder.ts '<Hold as JSON>'
+ */
 import { connect } from 'node:net'
 import { HANDSHAKE, PONG } from './client-bytes.ts'
 
 export type Hold = { port: number; sockets: number; from: string }
 
 const { port, sockets, from } = JSON.parse(process.argv[2]!) as Hold
-/** Handshakes under way: fewer than nginx lets wait for its `accept`. */
+/** Handshakes at the same time, fewer than nginx's queue for `accept` holds. */
 const AT_ONCE = 64
 const PING = 0x89
 

@@ -1,4 +1,4 @@
-/** Idle sockets: what one of them costs in memory, in gateways that were just started. */
+/** The section idle: the memory of one idle socket, in gateways that were just started. */
 import { type Gateway, startGateways } from './gateways.ts'
 import { checkOpenFiles, FIRST_SOCKETS, hold, release, settled } from './holding.ts'
 import type { Options } from './options.ts'

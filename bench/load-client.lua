@@ -1,5 +1,5 @@
--- Sockets that send a text frame, and the next when its answer came. A process of its own, so that its processor time is
--- counted apart. The task is in frames.ts.
+-- Sockets that send a text frame, and the next one after its answer. frames.ts describes the task.
+-- It is a separate process, so that its processor time is counted separately.
 
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local ffi = require "ffi"
@@ -19,7 +19,7 @@ local function send(fd, time)
   Sockets.send(fd, frame)
 end
 
--- An answer comes in one piece nearly always, and is only counted byte by byte if not.
+-- An answer nearly always comes in one piece. Only otherwise are its bytes counted.
 local function take(fd, bytes, count)
   local before = bytes_so_far[fd]
   assert(before > 0 or bytes[0] == TEXT and bytes[1] == task.payloadBytes, "not the echo of the frame")

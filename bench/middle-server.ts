@@ -1,6 +1,6 @@
 /**
- * What people use instead of framegate: a small server with `ws` that asks the handler with `undici`, one request for
- * each message, in order for each socket. middle-server.ts <the handler's unix socket>
+ * A small `ws` server that sends the handler one `undici` request per message, in order for each socket.
+ * It is what people use instead of framegate. Usage: middle-server.ts <the handler's unix socket>
  */
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
@@ -56,6 +56,6 @@ async function forward(
 
 server.on('listening', () => process.send!({ port: (server.address() as AddressInfo).port }))
 
-// The idle section asks for its memory without garbage.
+// The section idle measures its memory without garbage.
 process.on('SIGUSR2', () => globalThis.gc?.())
 process.on('disconnect', () => process.exit())

@@ -1,15 +1,16 @@
+/** The options of `npm run bench`. */
 import { parseArgs } from 'node:util'
 import { Failure } from './processes.ts'
 
 export type Options = {
   /** Names of the sections to run, in order. */
   only: string[]
-  /** How many sockets send at once; one cell of the table for each. */
+  /** How many sockets send at the same time; each number is a cell of the table. */
   sockets: number[]
-  /** Of one round, after the warm-up. */
+  /** Length of one round, after the warm-up. */
   seconds: number
   rounds: number
-  /** How many sockets are held for their memory. */
+  /** How many idle sockets are held to measure their memory. */
   idle: number
   json: boolean
   help: boolean
@@ -23,7 +24,7 @@ export const HELP = `npm run bench -- [options]
   --idle=5000          sockets that are held for their memory
   --json               for machines: every row with the figures of its rounds`
 
-/** Reads the command line. Throws a Failure that says what was expected. */
+/** Reads the command line. Throws a Failure that names what was expected. */
 export function readOptions(args: string[], sections: string[]): Options {
   const values = parse(args)
   const only = values.only.split(',')
@@ -34,7 +35,7 @@ export function readOptions(args: string[], sections: string[]): Options {
   return {
     only: only[0] === '' ? sections : only,
     sockets: values.sockets.split(',').map((text) => number('sockets', text, 1, 10000)),
-    // The classic recipe keeps some 13 KB for each frame until its socket closes: a long round would take all memory.
+    // The classic recipe keeps some 13 KB for each frame until its socket closes, so a long round would use up all memory.
     seconds: number('seconds', values.seconds, 0.1, 20),
     rounds: number('rounds', values.rounds, 1, 100),
     idle: number('idle', values.idle, 1, 100000),

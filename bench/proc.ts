@@ -1,10 +1,10 @@
-/** What the kernel tells about processes: the time they took and the memory they hold (proc(5)). */
+/** Processor time and memory of processes, as the kernel reports them (proc(5)). */
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** Linux counts in hundredths of a second here, on every architecture. */
 const TICKS_PER_SECOND = 100
 
-/** A process and all its descendants. */
+/** Ids of a process and all its descendants. */
 export function tree(pid: number): number[] {
   const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
     readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
@@ -26,8 +26,8 @@ export function processorTime(pid: number): number {
 export type Memory = { total: number; shared: number }
 
 /**
- * Resident memory of a process and its descendants in bytes. Each page that several of them map counts once in all:
- * that is what the kernel's proportional set size (Pss) adds up to. `shared` is the part in shared memory.
+ * Resident memory of a process and its descendants in bytes, the sum of the kernel's proportional set sizes (Pss).
+ * So a page that several of them map counts once. `shared` is the part in shared memory.
  */
 export function memory(pid: number): Memory {
   const sum = { total: 0, shared: 0 }
@@ -40,7 +40,7 @@ export function memory(pid: number): Memory {
   return sum
 }
 
-/** How many files a process that is started here may have open: Node and nginx raise their limit to the hard one. */
+/** How many files a child process may have open. Node and nginx raise their limit to the hard limit. */
 export function openFilesLimit(): number {
   const [, , hard] = readFileSync('/proc/self/limits', 'utf8').match(/^Max open files\s+(\S+)\s+(\S+)/m)!
   return hard === 'unlimited' ? Infinity : Number(hard)

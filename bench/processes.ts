@@ -1,9 +1,9 @@
-/** Every process that the bench starts, so that all of them end with it: at its end, on Ctrl-C and after a failure. */
+/** The processes that the bench starts. All of them end with it: at its end, on Ctrl-C and after a failure. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 
-/** What keeps the bench from running, told in one line. */
+/** A problem that keeps the bench from running. Its message is one line. */
 export class Failure extends Error {}
 
 export type Program = {
@@ -16,11 +16,11 @@ export type Program = {
 const running = new Set<ChildProcess>()
 const folders = new Set<string>()
 const STOP_MS = 3000
-/** Stands behind the message of an error. */
+/** Follows the message of an error. */
 const LUA_TRACE = /^(stack traceback:|\t)/
 let stopping = false
 
-/** Starts a program. It may send messages over a channel, as `fork` gives it. */
+/** Starts a program. It may send messages over a channel like that of `fork`. */
 export function start({ name, command, args, env }: Program): ChildProcess {
   if (stopping) throw new Failure('stopped')
   const child = spawn(command, args, {
@@ -32,7 +32,7 @@ export function start({ name, command, args, env }: Program): ChildProcess {
   child.stderr!.on('data', (chunk: Buffer) => {
     said = (said + chunk).slice(-2000)
   })
-  // 'failure' is the end of a child, for those who still expect something of it.
+  // 'failure' is the end of a child, for callers that still wait for something from it.
   const fail = (reason: string): void => {
     running.delete(child)
     if (!stopping) child.emit('failure', new Failure(reason))
@@ -62,12 +62,12 @@ export function startNode(
   return start({ name, command: process.execPath, args: ['--expose-gc', file, ...args], env })
 }
 
-/** Starts a client (client.lua says what it is given). */
+/** Starts a client (client.lua describes its task). */
 export function startLua(name: string, file: string, task: object): ChildProcess {
   return start({ name, command: 'luajit', args: [file, JSON.stringify(task)] })
 }
 
-/** What a child says next on its channel. Rejects with a Failure when it ends instead. */
+/** Waits for a child's next message on its channel. Rejects with a Failure when the child ends instead. */
 export function message<T>(child: ChildProcess): Promise<T> {
   return new Promise((resolve, reject) => {
     child.once('failure', reject)
@@ -78,7 +78,7 @@ export function message<T>(child: ChildProcess): Promise<T> {
   })
 }
 
-/** Waits until `check` resolves to true. Rejects when the child ends before, or it takes longer than ten seconds. */
+/** Waits until `check` resolves to true. Rejects when the child ends first, or after ten seconds. */
 export async function ready(child: ChildProcess, what: string, check: () => Promise<boolean>): Promise<void> {
   let failure: Failure | undefined
   child.once('failure', (error: Failure) => {
@@ -92,7 +92,7 @@ export async function ready(child: ChildProcess, what: string, check: () => Prom
   }
 }
 
-/** Waits until a child has ended by itself. Rejects with a Failure when it ended badly. */
+/** Waits until a child has ended by itself. Rejects with a Failure when it failed. */
 export function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     if (child.exitCode === 0) return resolve()
@@ -111,7 +111,7 @@ export async function stop(child: ChildProcess): Promise<void> {
   clearTimeout(late)
 }
 
-/** A folder that is removed at the end. */
+/** Makes a folder that is removed at the end. */
 export function temporary(folder: string): string {
   folders.add(folder)
   return folder

@@ -1,5 +1,5 @@
--- Sockets that only read, and the publisher beside them: a publish is timed from before its request until each socket has
--- the frame. The task is in push.ts.
+-- Sockets that only read, and the publisher beside them. push.ts describes the task.
+-- The time of a publish begins in front of its request and ends when each socket has the frame.
 
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local ffi = require "ffi"
@@ -10,7 +10,7 @@ local task = Client.task
 local FRAME_BYTES = 2 + #task.payload
 local WARM_UP_MS = 500
 
-local readers = {} -- by fd: bytes of the frame that has begun
+local readers = {} -- by fd: bytes so far of the frame in progress
 local publishers = {} -- by fd: the answer so far
 local began, frames_left, answers_left
 

@@ -1,4 +1,4 @@
-/** Pushes to all subscribers of a topic, beside a Node `ws` server that sends to all its sockets. */
+/** The section push: pushes to all subscribers of a topic, beside a Node `ws` server that sends to all its sockets. */
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { HANDSHAKE, PAYLOAD } from './client-bytes.ts'
@@ -8,14 +8,14 @@ import { processorTime } from './proc.ts'
 import { message, startLua, startNode, stop } from './processes.ts'
 import type { Row } from './table.ts'
 
-/** What push-client.lua is to do. */
+/** The task of push-client.lua. */
 type Pushes = {
   port: number
   sockets: number
   seconds: number
-  /** Publishes that are under way at once. */
+  /** Publishes that are under way at the same time. */
   burst: number
-  /** Where a publish is posted to. */
+  /** Where to post a publish. */
   target: { socketPath: string } | { port: number }
   path: string
   from: string[]
@@ -25,7 +25,7 @@ type Pushes = {
 type Pushed = { deliveries: number; seconds: number; p50: number; p99: number; processorTime: number }
 type Peer = { key: 'framegate' | 'middle'; pid: number; port: number; target: Pushes['target']; path: string }
 
-/** Sockets, and how many pushes are under way at once. */
+/** Numbers of sockets, and of pushes under way at the same time. */
 const CELLS = [
   [1000, 1],
   [1000, 100],
@@ -100,7 +100,7 @@ async function push(
   return { result, server }
 }
 
-/** The column (a) is the Node `ws` server here. */
+/** Here the column (a) is the Node `ws` server. */
 function rowsOf(cell: Cell, sockets: number, burst: number): Row[] {
   const what = burst === 1 ? 'one push after the other' : `${burst} pushes at once`
   const section = `push to ${sockets.toLocaleString('en')} sockets, ${what}; (a) is Node ws`

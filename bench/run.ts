@@ -1,6 +1,6 @@
 /**
- * npm run bench: framegate beside what people use instead, on this machine, in one run and one table.
- * npm run bench -- --help lists the options.
+ * `npm run bench`: compares framegate with what people use instead, on this machine, in one run and one table.
+ * `npm run bench -- --help` lists the options.
  */
 import { availableParallelism, loadavg } from 'node:os'
 import { measureFrames } from './frames.ts'
@@ -11,7 +11,7 @@ import { measurePush } from './push.ts'
 import { measureSubscribed } from './subscribed.ts'
 import { type Row, toMarkdown } from './table.ts'
 
-/** Each section measures one thing and gives its rows of the table. */
+/** Sections by name. Each measures one thing and returns its rows of the table. */
 const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   frames: measureFrames,
   idle: measureIdle,

@@ -1,10 +1,10 @@
--- Sockets of Linux for the bench's clients: many that one loop reads, each read a system call and little else (socket(7),
--- epoll(7)). IPv4 and unix sockets.
+-- IPv4 and unix sockets of Linux for the bench's clients (socket(7), epoll(7)).
+-- One loop reads many of them, and a read costs a system call and little else.
 
 local bit = require "bit"
 local ffi = require "ffi"
 
--- Linux packs it on this one architecture.
+-- Linux packs it on this architecture only.
 ffi.cdef(
   "struct epoll_event { uint32_t events; uint64_t fd; }" .. (ffi.arch == "x64" and " __attribute__((packed));" or ";")
 )

@@ -1,4 +1,4 @@
-/** Sockets that subscribe to a topic and are quiet: their memory, their processor time, and what they leave behind. */
+/** The section subscribed: memory and processor time of quiet subscribers, and the memory they leave after their end. */
 import { NO_PINGS, startTopicGateway } from './gateways.ts'
 import { checkOpenFiles, FIRST_SOCKETS, hold, release, settled } from './holding.ts'
 import { GOAL_BYTES } from './idle.ts'
@@ -7,7 +7,7 @@ import { median, type Row } from './table.ts'
 
 const SOCKETS = 10_000
 const COME_AND_GO = 100_000
-/** The first and the last so many are compared. */
+/** How many of the first waves are compared with as many of the last. */
 const WAVES = 4
 const QUIET_SOCKETS = 1_000
 const QUIET_SECONDS = 60
@@ -20,7 +20,7 @@ export async function measureSubscribed(): Promise<Row[]> {
   const first = await hold(gateway, SOCKETS)
   const full = await settled(gateway)
   await release(first)
-  const gone = [await settled(gateway)] // and so on, after each wave: no more than SOCKETS are there at a time
+  const gone = [await settled(gateway)] // memory after each wave; at most SOCKETS are open at a time
   while (gone.length * SOCKETS < COME_AND_GO) {
     await release(await hold(gateway, SOCKETS))
     gone.push(await settled(gateway))
@@ -65,7 +65,7 @@ function rows({ bytes, gone, busy }: { bytes: number; gone: Memory[]; busy: numb
   ]
 }
 
-/** Heaps breathe, by a fifth and more: medians of a few waves are compared. */
+/** Heaps grow and shrink by a fifth or more, so this compares the medians of a few waves. */
 function growth(waves: Memory[], part: keyof Memory): number {
   const of = (some: Memory[]): number => median(some.map((memory) => memory[part]))
   return (of(waves.slice(-WAVES)) / of(waves.slice(0, WAVES))) * 100

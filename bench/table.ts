@@ -1,19 +1,20 @@
+/** The table that the bench prints. */
 import { type Key, NAMES } from './gateways.ts'
 
 /** One line of the table. */
 export type Row = {
   section: string
   figure: string
-  /** One value a round; the table shows the median. */
+  /** One value per round; the table shows the median. */
   rounds: Partial<Record<Key, number[]>>
-  /** Behind the point. */
+  /** Digits after the decimal point. */
   digits: number
-  /** Goals: what framegate's value divided by the other's is to be. */
+  /** Goals for framegate's value divided by the other's. */
   atLeast?: Partial<Record<Key, number>> | undefined
   atMost?: Partial<Record<Key, number>> | undefined
-  /** Goal: what framegate's value itself is to be at the most. */
+  /** Goal: the maximum of framegate's own value. */
   limit?: number
-  /** The figure is not the gateways' own, so that a ratio would say nothing. */
+  /** The figure is not the gateways' own, so a ratio means nothing. */
   noRatio?: boolean
 }
 
@@ -26,14 +27,14 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** The median of each round's ratio: what slowed a round down slowed both. */
+/** The median of the rounds' ratios. Whatever slowed a round down affected both gateways. */
 export function ratio(row: Row, other: Key): number | undefined {
   const { framegate, [other]: others } = row.rounds
   if (!framegate || !others || row.noRatio) return undefined
   return median(framegate.map((value, round) => value / others[round]!))
 }
 
-/** The whole table. */
+/** Formats the whole table. */
 export function toMarkdown(rows: Row[]): string {
   const lines = rows.map((row, i) => [
     row.section === rows[i - 1]?.section ? '' : row.section,

@@ -1,4 +1,7 @@
-/** The handler of the sections push and subscribed: every socket subscribes to one topic. HANDLER_LISTEN=unix:/path says where it listens. */
+/**
+ * The handler of the sections push and subscribed: every socket subscribes to one topic.
+ * HANDLER_LISTEN=unix:/path sets where it listens.
+ */
 import Fastify from 'fastify'
 import websocket from '../plugin/index.ts'
 

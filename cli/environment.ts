@@ -1,4 +1,4 @@
-// The settings of a command: variables of the environment and of the file of settings.
+// The settings of a command: environment variables and the settings file.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Failure } from './failure.ts'

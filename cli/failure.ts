@@ -1,5 +1,7 @@
-/** An expected problem: its message is shown to the user, a line for each line, with exit status 1. */
+// Problems that a command expects and shows to its user.
+
+/** An expected problem. The command prints its message, one or more lines, and exits with status 1. */
 export class Failure extends Error {}
 
-/** A wrong command line: exit status 2. */
+/** A wrong command line. The command exits with status 2. */
 export class UsageError extends Failure {}

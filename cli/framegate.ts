@@ -1,4 +1,5 @@
-// The command framegate. Exit status 0 on success, 1 on failure, 2 for a wrong command line.
+// The command `framegate`.
+// It exits with status 0 on success, 1 on failure, and 2 for a wrong command line.
 import { Command, CommanderError } from 'commander'
 import { GatewayError } from '../plugin/gateway/gateway.ts'
 import { check } from './commands/check.ts'

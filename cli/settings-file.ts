@@ -1,4 +1,4 @@
-// The file of settings (.env), read as Docker Compose reads it: both read the same file, and a value must not mean two things.
+// The settings file (.env), read as Docker Compose reads it. Both read the same file, so a value must mean the same in both.
 // https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/#env-file-syntax
 import { Failure } from './failure.ts'
 

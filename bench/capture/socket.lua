@@ -1,3 +1,6 @@
+-- The classic recipe: one ngx.location.capture for each frame of a socket.
+-- The bench compares framegate with it.
+
 local WebSocket = require "nginx.websocket.server"
 
 local socket = WebSocket:new { timeout = 60000, max_payload_len = 65536 }

@@ -1,4 +1,5 @@
-// Parsers of arguments and options. Each takes what was typed, and throws InvalidArgumentError for what cannot be used.
+// Parsers of arguments and options.
+// Each accepts the typed text and throws InvalidArgumentError when the text is not valid.
 import { InvalidArgumentError } from 'commander'
 
 /** @returns the text, which is not empty */

@@ -1,3 +1,4 @@
+// The command `check`: prints the findings about the configuration and the running parts.
 import { Command } from 'commander'
 import { needProject, readEnvironment, runDirectory } from '../environment.ts'
 import { Failure } from '../failure.ts'

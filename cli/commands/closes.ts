@@ -1,3 +1,4 @@
+// The command `closes`: lists sockets that ended recently.
 import { Command } from 'commander'
 import type { ClosedConnection } from '../../plugin/gateway/gateway.ts'
 import { type LimitOptions, withLimitOptions } from './connections.ts'

@@ -1,3 +1,4 @@
+// The commands `connections` and `close`: list sockets, and close them.
 import { Argument, Command, Option } from 'commander'
 import type { ConnectionInfo, Gateway } from '../../plugin/gateway/gateway.ts'
 import { closeCode, closeReason, notEmpty, wholeNumber } from './arguments.ts'

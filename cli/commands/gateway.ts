@@ -1,3 +1,4 @@
+// The options that name a gateway, and the client made from them.
 import { type Command, Option } from 'commander'
 import { Gateway } from '../../plugin/gateway/gateway.ts'
 import { readEnvironment, runDirectory } from '../environment.ts'

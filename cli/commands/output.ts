@@ -1,3 +1,5 @@
+// What commands print on standard output.
+
 /** Prints lines on standard output. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`)

@@ -1,3 +1,4 @@
+// The commands that push a frame: `send`, `user`, `publish` and `broadcast`.
 import { buffer } from 'node:stream/consumers'
 import { Argument, Command, Option } from 'commander'
 import type { Counts, Gateway, PushOptions } from '../../plugin/gateway/gateway.ts'

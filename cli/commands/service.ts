@@ -1,4 +1,4 @@
-// Commands that start, change and stop the gateway of a run directory.
+// The commands that start, reload and stop the gateway of a run directory.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'

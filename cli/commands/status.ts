@@ -1,3 +1,4 @@
+// The command `status`: shows a gateway's workers, sockets, throughput and latency.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import type { GatewayStatus } from '../../plugin/gateway/gateway.ts'

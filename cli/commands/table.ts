@@ -1,4 +1,6 @@
-/** Columns below their headings. What clients chose (names, paths) cannot move the cursor or colour the terminal. */
+// Tables and counts as text for people.
+
+/** Columns below their headings. Text that clients chose (names, paths) cannot move the cursor or colour the terminal. */
 export function table(headings: string[], rows: Array<Array<string | number | undefined>>): string {
   const cells = [headings, ...rows.map((row) => row.map(cell))]
   const widths = headings.map((_, column) => cells.reduce((width, row) => Math.max(width, row[column]!.length), 0))

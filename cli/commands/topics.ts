@@ -1,3 +1,4 @@
+// The commands `topics` and `topic`: list topics, and the subscribers of one topic.
 import { Argument, Command } from 'commander'
 import { notEmpty } from './arguments.ts'
 import { gather, type ListOptions, listing, withListOptions } from './connections.ts'

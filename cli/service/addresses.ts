@@ -1,4 +1,4 @@
-// The lines of a start: what listens where.
+// The lines that a start prints: which part listens where.
 import { isDemoSite, publicPorts, type Settings } from './nginx.ts'
 
 /**

@@ -1,4 +1,4 @@
-// The checks of `framegate check`: whether the configuration is valid, and whether everything answers.
+// The checks of `framegate check`: is the configuration valid, and does every part answer?
 import { existsSync } from 'node:fs'
 import { exchange, TimeoutError } from '../../plugin/gateway/exchange.ts'
 import { watchesHandler } from '../environment.ts'

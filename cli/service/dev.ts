@@ -1,4 +1,4 @@
-// What runs beside the gateway in development. The handler watches its own code.
+// The watchers and the type check that run beside the gateway in development. The handler watches its own code.
 import { project, settingsFile } from '../environment.ts'
 import { info, error as printError } from './foreground.ts'
 import type { Supervisor } from './supervisor.ts'

@@ -1,4 +1,4 @@
-// Runs a command in the foreground, and prints its lines.
+// Runs a command in the foreground and prints its lines.
 import { isatty } from 'node:tty'
 
 /** Ctrl-C reaches npm too, which passes it on: a signal this soon after the first is the same request. */

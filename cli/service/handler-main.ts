@@ -1,4 +1,5 @@
-// The shipped handler alone, as in its container: it is kept running, and replaced after an edit unless WATCH is off.
+// The shipped handler alone, as in its container.
+// This process keeps it running, and replaces it after an edit unless WATCH is off.
 import { accessSync, constants } from 'node:fs'
 import { project, watchesHandler } from '../environment.ts'
 import { Failure } from '../failure.ts'

@@ -1,4 +1,4 @@
-// nginx's reload, and the processes by which it shows.
+// Reloads nginx and watches its worker processes to see that the reload worked.
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../failure.ts'

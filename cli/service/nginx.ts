@@ -1,4 +1,4 @@
-// nginx's configuration, written and checked, and its command line.
+// Writes and checks nginx's configuration, and makes nginx's command line.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'

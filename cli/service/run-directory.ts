@@ -1,4 +1,4 @@
-// The run directory: one gateway at a time uses it, with its sockets and its ports.
+// The run directory. Only one gateway at a time uses it, its sockets and its ports.
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,

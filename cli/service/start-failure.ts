@@ -1,4 +1,4 @@
-// Why a Node program did not start, from what it wrote to its standard error.
+// Finds out why a Node program did not start, from its standard error.
 import { project } from '../environment.ts'
 
 export type StartFailure = {

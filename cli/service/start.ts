@@ -1,4 +1,4 @@
-// `framegate start` and `framegate dev`.
+// Runs the gateway in the foreground, for `framegate start` and `framegate dev`.
 import { readEnvironment, runDirectory } from '../environment.ts'
 import { info, type Stop } from './foreground.ts'
 import { lockRunDirectory } from './run-directory.ts'

@@ -1,5 +1,5 @@
-// How commands reach the process that runs the gateway: HTTP on a unix socket that only its user can open. The socket is in a
-// folder in which the workers, who may be another user, cannot put anything.
+// The supervisor's socket: commands reach the process that runs the gateway by HTTP on a unix socket.
+// Only its user can open it. The workers may run as another user, and they cannot write to its folder.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { exchange, TimeoutError } from '../../plugin/gateway/exchange.ts'
 import { Failure } from '../failure.ts'

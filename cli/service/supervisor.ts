@@ -1,3 +1,4 @@
+// The supervisor: starts, reloads and stops nginx and the shipped handler.
 import { readEnvironment, watchesHandler } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import { addressLines } from './addresses.ts'

@@ -1,5 +1,5 @@
-// Checks the types of the project in development. A run is cheap, so each edit starts one: tsc --watch misses edits that are made
-// while it starts, and then reports that there are no errors.
+// Checks the project's types in development. A run is cheap, so each edit starts one.
+// tsc --watch misses edits that are made while it starts, and then reports no errors.
 import { project } from '../environment.ts'
 import { type Child, startChild } from './child.ts'
 import { info } from './foreground.ts'

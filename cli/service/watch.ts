@@ -1,4 +1,5 @@
-// Watches source files: `framegate dev` reloads after an edit, and the shipped handler restarts after one of its own.
+// Watches source files.
+// `framegate dev` reloads after an edit, and the shipped handler restarts after an edit of its own code.
 import { relative } from 'node:path'
 import { watch } from 'chokidar'
 import { project } from '../environment.ts'

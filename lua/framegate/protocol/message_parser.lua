@@ -1,5 +1,5 @@
--- Messages out of bytes: joins frames, checks what RFC 6455 asks of their order and of text, and gives out one
--- message or control frame at a time. Pure: `push` takes what was read, `next` gives what is complete.
+-- Parses bytes into messages: joins frames, checks their order and their text by RFC 6455 (sections 5.4, 5.5 and 8.1).
+-- It does no I/O: `push` accepts what was read, and `next` returns one complete message or control frame at a time.
 
 local ffi = require "ffi"
 local CloseCode = require "framegate.protocol.close_code"
@@ -14,8 +14,8 @@ MessageParser.__index = MessageParser
 
 local CONTROL = { [Frame.CLOSE] = "close", [Frame.PING] = "ping", [Frame.PONG] = "pong" }
 
--- Parts are joined by the group, so that a message of very many tiny fragments stays small, and each byte is
--- copied twice at the most.
+-- Parts are joined in groups of this size. A message of very many tiny fragments stays small, and each byte is copied at
+-- most twice.
 local GROUP = 256
 
 ---@param max_bytes integer of a message; longer ones fail with 1009
@@ -25,20 +25,20 @@ function MessageParser.new(max_bytes)
     max_bytes = max_bytes,
     buffer = "",
     position = 1, -- of the next unread byte in buffer
-    in_frame = false, -- the header below is read, its payload not wholly
+    in_frame = false, -- the header below is read, but not all of its payload
     header = {},
-    remaining = 0, -- bytes of payload that are still to come
+    remaining = 0, -- bytes of payload that are still missing
     kind = nil, -- "text" or "binary" while a message is in progress
     groups = {}, -- joined parts of the message so far
-    parts = {}, -- and those after them
+    parts = {}, -- parts after those
     bytes = 0, -- of the message so far
-    ended = 0, -- messages so far, and control frames between them
+    ended = 0, -- messages and control frames so far
     text_state = Utf8.COMPLETE,
     control = "", -- payload of a control frame so far
   }, MessageParser)
 end
 
---- Takes what was read from the socket.
+--- Accepts bytes that were read from the socket.
 ---@param chunk string
 function MessageParser:push(chunk)
   if self.position > #self.buffer then
@@ -49,7 +49,7 @@ function MessageParser:push(chunk)
   self.position = 1
 end
 
---- Whether a message or frame has begun and not ended. If not, the parser may serve another socket.
+--- Whether a message or frame has begun but not ended. If not, the parser may serve another socket.
 function MessageParser:is_unfinished() return self.kind ~= nil or self.in_frame or self.position <= #self.buffer end
 
 local function begin_frame(self)
@@ -83,7 +83,7 @@ local function begin_frame(self)
   return "begun"
 end
 
--- Takes what is there of the frame's payload. Returns its bytes as a string, or nil and a close code.
+-- Takes the part of the frame's payload that has arrived. Returns its bytes as a string, or nil and a close code.
 local function take_payload(self, length)
   local header = self.header
   local bytes = Frame.unmask(self.buffer, self.position - 1, length, header.mask)
@@ -162,7 +162,7 @@ local function continue_frame(self)
   return end_data(self)
 end
 
---- The next frame that is complete: a message at its last one. After "error" nothing more may be asked.
+--- Returns the next complete frame; a message comes with its last one. After "error" it must not be called again.
 ---@return "text"|"binary"|"fragment"|"ping"|"pong"|"close"|"error"|nil kind nil while bytes are missing
 ---@return string? payload of an error: what was wrong, in words for a close reason
 ---@return integer? code of an error: the close code to send

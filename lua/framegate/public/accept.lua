@@ -1,5 +1,5 @@
--- The life of one socket: check the handshake, ask the handler, register, upgrade, run. nginx calls `Accept.run` for every
--- request under SOCKET_PATH; the function `run` at the end is that life on one screen.
+-- The life of one socket: check the handshake, ask the handler, register, upgrade, run.
+-- nginx calls `Accept.run` for every request under SOCKET_PATH. The function `run` at the end shows that life on one screen.
 
 local Admission = require "framegate.public.admission"
 local Apply = require "framegate.socket.apply"
@@ -26,7 +26,7 @@ local Writer = require "framegate.socket.writer"
 
 local Accept = {}
 
-local CLIENT_CLOSED = 499 -- as nginx calls it: nobody reads an answer
+local CLIENT_CLOSED = 499 -- nginx's own code for a client that left: nobody reads the answer
 
 local members
 
@@ -42,7 +42,7 @@ local function new_connection(headers)
   }
 end
 
--- The location speaks with `set $ws_overflow close;` and `set $ws_rate 1;`, the handler with its answer to open.
+-- A location sets options with `set $ws_overflow close;` and `set $ws_rate 1;`, the handler with its answer to open.
 local function options_of(answer)
   local own_rate = ngx.var.ws_rate
   local rate = own_rate == "off" and 0 or tonumber(own_rate) or Config.MESSAGE_RATE
@@ -59,7 +59,7 @@ local function refuse(cause, refusal)
   return Refusal.send(refusal)
 end
 
--- An open that the handler may have counted as accepted, and that cannot be: its close event is owed.
+-- Ends an open that the handler may have accepted but that failed. Its close event is owed.
 local function abort(connection)
   connection:register()
   connection:finish()
@@ -67,7 +67,7 @@ end
 
 local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
 
--- No handler has answered.
+-- Refuses the handshake because no handler answered.
 local function fail(connection, answer)
   if OpenEvent.may_be_accepted(answer) then
     abort(connection)
@@ -80,7 +80,7 @@ local function fail(connection, answer)
   )
 end
 
--- The handler said no: its answer is the client's answer.
+-- The handler refused: the client gets its answer.
 local function pass_on(connection, answer)
   Record.remove(connection)
   Lifecycle.refused("handler", answer.status)
@@ -105,7 +105,7 @@ local function close_among(effects)
   end
 end
 
--- A 2xx, or a close code that a browser can read once there is a socket to close.
+-- Whether to open a socket: for a 2xx, or for a close code, which a browser can read only from an open socket.
 local function is_for_a_socket(answer, effects)
   if OpenEvent.is_success(answer) or answer.headers["ws-close"] then
     return true
@@ -123,7 +123,7 @@ local function defect_of(answer, headers)
   end
 end
 
--- The answer's frames wait in the outbox until the 101 is out.
+-- Registers the connection. The answer's frames wait in the outbox until the 101 is sent.
 local function register(connection, event, effects)
   RequestEnd.own(connection)
   if OpenEvent.is_success(event.answer) then
@@ -139,21 +139,21 @@ local function register(connection, event, effects)
   end
 end
 
--- The client has gone while the handler was asked: what is owed follows the answer to open.
+-- The client left while the handler was asked. A close event that is owed follows the answer to open.
 local function leave(connection)
   Log.info(connection.id, "left while the handler was asked")
   Lifecycle.refused "left"
   return ngx.exit(CLIENT_CLOSED)
 end
 
--- The client has gone before its 101.
+-- The client left before its 101.
 local function forget(connection, err)
   Log.info(connection.id, "left before it was accepted: ", err)
   connection:finish()
   if not connection.is_refused then
     Lifecycle.refused("left")
   end
-  return ngx.exit(ngx.ERROR) -- a part of the 101 may be out: nothing else may follow on this connection
+  return ngx.exit(ngx.ERROR) -- part of the 101 may be out, so nothing else may follow on this connection
 end
 
 local function run()
@@ -185,7 +185,7 @@ local function run()
   local transport = Transport.new(connection, socket, Flusher.address())
   RequestEnd.own(transport)
   connection:open(transport)
-  -- The two threads run on without this one: what it needed for the handshake is not kept while the socket is open.
+  -- The two threads keep running without this one, so the handshake's memory is freed while the socket is open.
   ngx.thread.spawn(Writer.run, transport)
 end
 

@@ -1,5 +1,5 @@
--- Whether a request may become a socket, before any handler hears of it: its path, its handshake, and whether this worker has
--- room. And the key under which nginx counts the sockets of an address.
+-- Decides whether a request may become a socket before any handler sees it: its path, its handshake, and room in this worker.
+-- It also makes the key under which nginx counts the sockets of an address.
 
 local Address = require "framegate.protocol.address"
 local Config = require "framegate.config"
@@ -16,8 +16,8 @@ local has_warned = false
 ---@param worker Worker
 function Admission.wire(worker) members = worker.members end
 
--- nginx chose this location by the path it made of the one that was sent; the handler is given the one that was sent. They
--- may differ in slashes that nginx merged after decoding: an encoded slash is data (RFC 3986 section 2.2).
+-- nginx chose this location by the normalized path, but the handler gets the path that was sent. nginx merges slashes after
+-- decoding, so the two may differ. An encoded slash is data (RFC 3986 section 2.2).
 local function check_path()
   local sent = ngx.var.request_uri:match("^[^?]*")
   local decoded = ngx.unescape_uri((sent:gsub("%+", "%%2B"))):gsub("//+", "/")
@@ -49,8 +49,8 @@ local function warn_once()
   end
 end
 
--- Handshakes that wait for the handler count, and so does a socket that has ended until nginx lets go of its connection: a
--- place is a connection of nginx.
+-- A place is a connection of nginx. So handshakes that wait for the handler count too, and ended sockets whose connection
+-- nginx still holds.
 local function check_room()
   if members:has_left() then
     return {
@@ -83,8 +83,8 @@ function Admission.check(headers)
   return refusal
 end
 
---- The key under which limit_conn counts: the address (of an IPv6 client its /64) and the generation. limit_conn never
---- forgets the sockets of a worker that was killed; a new generation begins to count anew.
+--- The key under which limit_conn counts: the address (an IPv6 client's /64) and the generation.
+--- limit_conn never forgets the sockets of a killed worker, so each new generation starts its own count.
 ---@return string
 function Admission.limit_key() return Address.network(ngx.var.remote_addr) .. members:generation() end
 

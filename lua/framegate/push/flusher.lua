@@ -1,6 +1,6 @@
--- Sends what waits in outboxes straight with nginx's own function for a plain socket, all of it in one turn of the event
--- loop. Waking the thread of each socket would be the larger part of what a frame costs. That thread (socket/writer.lua) is
--- woken for what the flusher cannot do: TLS, a socket that takes no more or has too much waiting, a close frame.
+-- Sends all waiting outboxes in one turn of the event loop, with nginx's own send function for a plain socket.
+-- Waking each socket's thread would be the larger part of a frame's cost. That thread (socket/writer.lua) is woken only for
+-- what the flusher cannot do: TLS, a close frame, a full socket, an outbox with too much waiting.
 --
 -- Used only when `connection->send` is `ngx_unix_send`. TLS sockets have another function there and are left to writer.lua.
 
@@ -33,8 +33,8 @@ function Flusher.new()
   return setmetatable({ due = {}, count = 0, arrival = semaphore.new(), is_stopped = false }, Flusher)
 end
 
---- Where nginx keeps the connection of the current request: valid as long as the request lives. It gets TCP_NODELAY, which
---- ngx_lua sets only for what it writes itself.
+--- The address of nginx's connection for the current request, valid until the request ends.
+--- It also sets TCP_NODELAY, which ngx_lua sets only for its own writes.
 ---@return integer? address nil when it cannot be written to from here
 function Flusher.address()
   local connection = has_functions and Client.connection()
@@ -45,7 +45,7 @@ function Flusher.address()
   return tonumber(cast("uintptr_t", connection))
 end
 
--- Over the bound somebody may wait for room, and only the thread reports when there is some.
+-- Above the bound a reader may wait for room, and only the writer's thread reports when there is some.
 local function send(outbox)
   local transport = outbox.transport
   if outbox.count == 0 or not transport then
@@ -60,7 +60,7 @@ local function send(outbox)
   if bytes == #data then
     return outbox:sent(bytes)
   end
-  -- Not all of it, or NGX_AGAIN, or NGX_ERROR: the thread waits until there is room, or learns that there is no peer.
+  -- A partial write, NGX_AGAIN or NGX_ERROR: the thread waits for room, or learns that the peer is gone.
   bytes = math.max(bytes, 0)
   outbox:sent(bytes)
   outbox:put_back(data:sub(bytes + 1))
@@ -101,7 +101,7 @@ local function run(premature, self)
   end
 end
 
---- Something waits in an outbox that was empty.
+--- Adds an outbox that was empty and now has a waiting frame.
 ---@param outbox Outbox
 function Flusher:add(outbox)
   local count = self.count + 1
@@ -114,7 +114,7 @@ end
 --- Starts its thread, in a worker.
 function Flusher:start() ngx.timer.at(0, Log.caught("sending", run), self) end
 
---- Ends the thread, which would keep a worker alive that is shutting down.
+--- Ends the thread, which would otherwise keep a worker alive that is shutting down.
 function Flusher:stop()
   self.is_stopped = true
   self.arrival:post()

@@ -1,5 +1,5 @@
--- What waits to be sent to one socket. Everything that a socket sends passes through here. It belongs to the connection and
--- outlives a transport: flusher.lua, or the transport's own thread (socket/writer.lua), takes the bytes out.
+-- The frames that wait to be sent to one socket. Everything sent to it passes through here.
+-- An outbox belongs to the connection and outlives a transport. flusher.lua or socket/writer.lua takes the bytes out.
 
 local concat = table.concat
 
@@ -7,7 +7,7 @@ local concat = table.concat
 ---@field bytes integer that wait or are being written
 ---@field count integer of frames that wait
 ---@field waiting string|string[]|nil the frame that waits; a list when there are several
----@field transport Transport? that carries what leaves; without one everything waits
+---@field transport Transport? that carries the frames; without one everything waits
 ---@field is_closed boolean? whether nothing more is accepted
 local Outbox = {}
 Outbox.__index = Outbox
@@ -22,15 +22,15 @@ function Outbox.wire(worker) flusher = worker.flusher end
 ---@return Outbox
 function Outbox.new() return setmetatable({ count = 0, bytes = 0 }, Outbox) end
 
---- What waits leaves by this transport from now on.
+--- Sends everything through this transport from now on.
 ---@param transport Transport
 function Outbox:set_transport(transport) self.transport = transport end
 
---- What waits or is being written in all outboxes of this worker.
+--- Counts the bytes that wait or are being written in all outboxes of this worker.
 ---@return integer bytes
 function Outbox.total() return total end
 
---- There may be room again: the transport may read on.
+--- Wakes the transport's reader, because there may be room again.
 function Outbox:wake_reader()
   if self.transport then
     self.transport:wake_reader()
@@ -60,10 +60,10 @@ function Outbox:push(frame)
   return true
 end
 
---- Accepts nothing more. What waits may still leave.
+--- Accepts nothing more. Frames that wait may still leave.
 function Outbox:close() self.is_closed = true end
 
---- The socket has ended: nothing waits any more, and nobody writes to its transport.
+--- Empties the outbox of a socket that has ended. Nobody writes to its transport any more.
 function Outbox:clear()
   self.is_closed, self.transport = true, nil
   self:take()
@@ -87,7 +87,7 @@ function Outbox:sent(bytes)
   self.bytes, total = self.bytes - bytes, total - bytes
 end
 
---- What was taken and not sent. Nothing was pushed since.
+--- Puts back bytes that were taken and not sent. Nothing may have been pushed in between.
 ---@param bytes string
 function Outbox:put_back(bytes)
   self.waiting, self.count = bytes, 1

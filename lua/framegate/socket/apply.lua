@@ -1,4 +1,4 @@
--- Applies what an answer of the handler asks for to the connection whose event it answers.
+-- Applies a handler's answer to the connection whose event it answers.
 
 local Effects = require "framegate.dispatch.effects"
 local EventMetrics = require "framegate.telemetry.event_metrics"
@@ -28,7 +28,7 @@ local function report(self, event, err)
   send_error(self, event, { status = 502, message = "the handler's answer cannot be carried out: " .. err })
 end
 
--- A socket that is refused, or gone, has nothing that could be changed.
+-- A socket that was refused or has ended has nothing to change.
 local function is_registered(self) return registry:get(self.id) ~= nil end
 
 local APPLY = {
@@ -61,7 +61,7 @@ local APPLY = {
   publish = function(self, effect) push:publish_effect(effect, self.id) end,
 }
 
---- Applies effects, in their order.
+--- Applies effects in order.
 ---@param self Connection
 ---@param event Event whose answer they are
 ---@param effects table[] as Effects.read gives them
@@ -74,7 +74,7 @@ function Apply.effects(self, event, effects)
   end
 end
 
---- Applies the answer to a message: its frame, its effects, or the frame that says what went wrong.
+--- Applies the answer to a message: its frame and effects, or the frame that reports an error.
 ---@param self Connection
 ---@param event Event
 ---@param answer Answer
@@ -96,7 +96,7 @@ function Apply.answer(self, event, answer)
   Apply.effects(self, event, effects)
 end
 
---- Applies the answer to a close event: its effects on others. The socket itself is gone.
+--- Applies the answer to a close event: its effects on other sockets. The socket itself has ended.
 ---@param id string of the socket
 ---@param answer Answer
 function Apply.close_answer(id, answer)

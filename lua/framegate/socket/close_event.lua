@@ -1,5 +1,5 @@
--- The last event of a socket: its close, sent by the worker that held it (connection.lua) or, if that worker was killed, by
--- another one (orphans.lua).
+-- The close event, the last event of a socket.
+-- The worker that held the socket sends it (connection.lua). If that worker was killed, another one does (orphans.lua).
 
 local Apply = require "framegate.socket.apply"
 local Event = require "framegate.dispatch.event"
@@ -22,7 +22,7 @@ function CloseEvent.send(socket, ended_at)
   dispatch:submit(Event.close(socket, { code = closing.code, reason = closing.reason, seconds = seconds }))
 end
 
---- The close event was answered: its effects on others are applied, and the record is no longer needed.
+--- Applies the answer's effects on other sockets and removes the record.
 ---@param socket Connection|Orphan
 ---@param answer Answer
 function CloseEvent.on_answered(socket, answer)

@@ -1,5 +1,5 @@
--- What a handler sees of a socket: its messages become events, one at a time and in order, and what the handler answers is
--- applied. It knows nothing of TCP: transport.lua describes the seam between the two.
+-- A socket as its handler sees it: messages become events, one at a time and in order, and answers are applied.
+-- It knows nothing of TCP. transport.lua describes the seam between the two.
 
 local Apply = require "framegate.socket.apply"
 local Clock = require "framegate.runtime.clock"
@@ -23,20 +23,20 @@ local Traffic = require "framegate.telemetry.traffic"
 ---@field handshake string header lines of the handshake that every event carries
 ---@field opened number wall clock, in seconds since 1970; opened_at and ended_at are by Clock.monotonic
 ---@field opened_at number
----@field phase "opening"|"open"|"closing"|"ended" until the 101; until nothing more may be sent; until TCP ends; then
+---@field phase "opening"|"open"|"closing"|"ended" until the 101; until nothing more may be sent; until TCP ends; after that
 ---@field ended_at number?
 ---@field closing Closing? why it ends, as soon as that is known
 ---@field is_refused boolean? whether the handler refused it with a close frame: no close event is owed
 ---@field options Options
----@field events integer how many events were made so far, which is the number of the next; 0 is open
----@field is_in_flight boolean? whether an event is with the handler; the close event stays so
----@field inbox Inbox? what waits for the answer to that event
+---@field events integer events made so far, which is the number of the next one; open is 0
+---@field is_in_flight boolean? whether an event is with the handler; stays true after the close event
+---@field inbox Inbox? messages that wait for the answer to that event
 ---@field outbox Outbox
 ---@field traffic Traffic
----@field state string? percent-encoded, as the handler last set it
----@field user string? as push/registry.lua alone sets it
----@field topics table? as push/topic.lua alone sets it
----@field batch_prefix string? what every event begins with in a batch (dispatch/event.lua)
+---@field state string? percent-encoded; the handler's last value
+---@field user string? set only by push/registry.lua
+---@field topics table? set only by push/topic.lua
+---@field batch_prefix string? start of each of its events in a batch (dispatch/event.lua)
 local Connection = {}
 Connection.__index = Connection
 
@@ -66,20 +66,20 @@ function Connection.new(handshake)
   }, Connection)
 end
 
---- Enters the registry: from now on the socket counts, and its close event is owed.
----@param options Options? that its location and its handler agreed on; none for one that will not be opened
+--- Enters the registry. From now on the socket counts, and the gateway owes its close event.
+---@param options Options? agreed by its location and its handler; nil for a socket that will not be opened
 function Connection:register(options)
   self.options = options or self.options
   registry:add(self)
 end
 
---- The handler refused the socket with a close code, which its client can read only once there is a socket.
+--- Records that the handler refused the socket with a close code. A client can read that code only from an open socket.
 function Connection:refuse()
   self.is_refused = true
   Record.remove(self)
 end
 
---- The 101 was sent: what waits in the outbox leaves by this transport.
+--- Opens after the 101: the outbox is now sent through this transport.
 ---@param transport Transport
 function Connection:open(transport)
   self.outbox:set_transport(transport)
@@ -89,19 +89,19 @@ function Connection:open(transport)
   end
 end
 
---- An event was made that carries the number in `events`.
+--- Counts an event that carries the number in `events`.
 function Connection:count_event() self.events = self.events + 1 end
 
 ---@param prefix string
 function Connection:set_batch_prefix(prefix) self.batch_prefix = prefix end
 
---- Its handler takes no batches any more.
+--- Stops batches: its handler no longer accepts them.
 function Connection:stop_batches() self.options = Options.without_batches(self.options) end
 
 ---@param state string? percent-encoded
 function Connection:set_state(state) self.state = state end
 
---- Whether the inbox or the outbox is so full that nothing more may be read.
+--- Whether the inbox or the outbox is too full to read more.
 ---@return boolean
 function Connection:is_full() return self.outbox.bytes > Config.OUTBOX_BYTES or Inbox.is_full(self.inbox) end
 
@@ -113,12 +113,12 @@ local function push(self, frame, payload_bytes)
   return true
 end
 
---- A message for the client: an answer, or one from the gateway itself.
+--- Sends the client a message: an answer, or one from the gateway itself.
 ---@param payload string
 ---@param is_text boolean
 function Connection:send(payload, is_text) push(self, Encoder.frame(payload, is_text), #payload) end
 
---- A push. Only pushes are refused: answers always find room.
+--- Offers a pushed message. Only pushes can be refused; answers are always accepted.
 ---@param message Message
 ---@return boolean delivered false when the reader is too slow for more, or the socket is closing
 function Connection:offer(message)
@@ -132,7 +132,7 @@ function Connection:offer(message)
   return false
 end
 
--- One event is in flight at a time, and the outbox must have room for its answer.
+-- Only one event is in flight at a time, and the outbox must have room for its answer.
 local function may_send_event(self)
   return not self.is_in_flight and (self.outbox.bytes <= Config.OUTBOX_BYTES or self.phase == "ended")
 end
@@ -143,7 +143,7 @@ local function send_message(self, payload, is_text)
   dispatch:submit(Event.message(self, payload, is_text))
 end
 
---- A message came.
+--- Accepts a message from the client.
 ---@param payload string
 ---@param is_text boolean
 function Connection:receive(payload, is_text)
@@ -154,7 +154,7 @@ function Connection:receive(payload, is_text)
   self:advance()
 end
 
---- Closes after the answers to what came before: the peer asked for it, broke the protocol, or the gateway ends.
+--- Closes after the answers to earlier messages. The peer closed or broke the protocol, or the gateway is shutting down.
 ---@param code integer? nil for an empty close frame
 ---@param reason string?
 ---@param cause string of framegate_sockets_closed_total
@@ -172,13 +172,13 @@ function Connection:drop_inbox() self.inbox = Inbox.drop(self.inbox) end
 ---@param cause string of framegate_sockets_closed_total
 function Connection:end_with(code, reason, cause) self.closing = { code = code, reason = reason or "", cause = cause } end
 
---- Nothing more may be sent: a close frame waits, or the peer is gone.
+--- Stops sending: a close frame waits, or the peer is gone.
 function Connection:begin_closing()
   self.outbox:close()
   self.phase = self.phase == "open" and "closing" or self.phase
 end
 
---- Closes with this code, after what waits in the outbox. It is why the socket ends if nothing else was before.
+--- Closes with this code once the outbox is sent. An earlier reason for the end is kept.
 ---@param code integer? nil for an empty close frame
 ---@param reason string?
 ---@param cause string of framegate_sockets_closed_total
@@ -190,7 +190,7 @@ function Connection:close(code, reason, cause)
   end
 end
 
---- Sends the next event that waits, if it may go. The last one, after the socket's end, is its close event.
+--- Sends the next waiting event, if it may go. After the socket's end, the last one is the close event.
 function Connection:advance()
   if not may_send_event(self) then
     return
@@ -211,7 +211,7 @@ function Connection:advance()
   end
 end
 
---- Dispatch reports what became of an event.
+--- Accepts the result of an event from dispatch.
 ---@param event Event
 ---@param answer Answer
 function Connection:answered(event, answer)
@@ -228,10 +228,10 @@ function Connection:answered(event, answer)
   end
 end
 
---- nginx frees the request of the socket: it ends now, if no thread has ended it.
+--- Ends the socket when nginx frees its request, unless a thread has already ended it.
 function Connection:request_ended() return self.phase == "ended" or self:finish() end
 
---- The socket has ended; the close event follows the answer to its last message.
+--- Ends the socket. The close event follows the answer to its last message.
 function Connection:finish()
   local was_open = self.phase ~= "opening"
   Gc.note_body(self.outbox.bytes)

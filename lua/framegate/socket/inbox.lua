@@ -1,5 +1,5 @@
--- What came from one socket and waits for the answer to the event in flight: messages, and last of all a close. A connection
--- has an inbox only while something waits: most sockets are idle.
+-- Messages of one socket that wait for the answer to the event in flight; a close may be the last.
+-- A connection has an inbox only while something waits, because most sockets are idle.
 
 local Config = require "framegate.config"
 local Queue = require "framegate.runtime.queue"
@@ -9,11 +9,11 @@ local Queue = require "framegate.runtime.queue"
 ---@field has_close boolean? whether a close waits in it: nothing comes after that
 local Inbox = {}
 
--- With more the gateway stops reading: TCP is the back-pressure.
+-- Above this the gateway stops reading, and TCP slows the client down.
 local MAX_MESSAGES = 64
 
-local total = 0 -- messages of all sockets of this worker that wait
-local are_dropped = false -- whether messages that wait are dropped when their turn comes
+local total = 0 -- waiting messages of all sockets of this worker
+local are_dropped = false -- whether waiting messages are dropped when their turn comes
 
 local function new()
   local inbox = Queue.new()
@@ -24,7 +24,7 @@ end
 ---@param inbox Inbox? nil when nothing waits
 ---@param payload string
 ---@param is_text boolean
----@return Inbox that holds the message, too, unless a close waits already
+---@return Inbox that also holds the message, unless a close already waits
 function Inbox.add_message(inbox, payload, is_text)
   inbox = inbox or new()
   if inbox.has_close then
@@ -37,7 +37,7 @@ end
 
 ---@param inbox Inbox? nil when nothing waits
 ---@param close { code: integer?, reason: string?, cause: string }
----@return Inbox that holds the close, too
+---@return Inbox that also holds the close
 function Inbox.add_close(inbox, close)
   inbox = inbox or new()
   inbox:push(close)
@@ -45,7 +45,7 @@ function Inbox.add_close(inbox, close)
   return inbox
 end
 
--- Takes out what waits longest.
+-- Takes out the oldest item.
 local function pop(inbox)
   local item = inbox:pop()
   if item and item.payload then
@@ -54,7 +54,7 @@ local function pop(inbox)
   return item
 end
 
---- Drops the messages that wait, and what they were to be followed by.
+--- Drops everything that waits: the messages, and a close after them.
 ---@param inbox Inbox? nil when nothing waits
 ---@return nil rest nothing waits any more
 function Inbox.drop(inbox)
@@ -62,10 +62,10 @@ function Inbox.drop(inbox)
   end
 end
 
---- From now on all sockets of this worker drop what waits when its turn comes; a close is kept.
+--- From now on all sockets of this worker drop waiting messages when their turn comes; a close is kept.
 function Inbox.drop_messages() are_dropped = true end
 
---- Takes out what waits longest.
+--- Takes out the oldest item.
 ---@param inbox Inbox? nil when nothing waits
 ---@return table? item with `payload` and `is_text`, or with `cause`, which only a close has; nil when nothing waits
 ---@return Inbox? rest nil when nothing waits any more
@@ -83,7 +83,7 @@ function Inbox.is_full(inbox)
   return inbox ~= nil and (inbox:count() >= MAX_MESSAGES or inbox.bytes >= Config.MAX_MESSAGE_BYTES)
 end
 
---- Messages of all sockets of this worker that wait.
+--- Counts the waiting messages of all sockets of this worker.
 ---@return integer
 function Inbox.total() return total end
 

@@ -1,4 +1,5 @@
--- The first event of a socket: its handshake waits here for the answer, and looks whether its client is still there.
+-- The open event, the first event of a socket.
+-- The handshake waits here for the answer and checks that its client is still connected.
 
 local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
@@ -14,21 +15,21 @@ local semaphore = require "ngx.semaphore"
 
 ---@class OpenEvent a handshake that waits
 ---@field connection Connection
----@field event Event? its open event, once that was submitted
+---@field event Event? its open event, once submitted
 ---@field answered table semaphore on which it waits
----@field has_left boolean? whether its client, or its request, is gone
+---@field has_left boolean? whether its client or its request is gone
 ---@field is_waiting boolean?
----@field is_settled boolean? whether the answer was taken
+---@field is_settled boolean? whether the answer was picked up
 local OpenEvent = {}
 OpenEvent.__index = OpenEvent
 
-local SLACK_SECONDS = 60 -- dispatch answers sooner: this is only for a defect there
-local LOOK_SECONDS = 0.1 -- between looks at the client, but
-local LOOKS_A_SECOND = 5000 -- of all that wait
+local SLACK_SECONDS = 60 -- dispatch answers sooner; this only guards against a defect there
+local LOOK_SECONDS = 0.1 -- shortest time between two looks at a client
+local LOOKS_A_SECOND = 5000 -- limit over all waiting handshakes
 local MAY_BE_ACCEPTED = { lost = true, timeout = true, malformed = true }
 
 local dispatch
-local turns -- a semaphore: half of the lanes are left to the sockets that are there
+local turns -- a semaphore: half of the lanes stay free for open sockets
 local waiting = 0
 
 --- Gives this module the instances of its worker.
@@ -42,12 +43,12 @@ end
 ---@return boolean
 function OpenEvent.is_success(answer) return not answer.failure and answer.status >= 200 and answer.status < 300 end
 
---- Whether the handler may have counted the socket as accepted, though no answer says so: a close event is owed.
+--- Whether the handler may have accepted the socket although its answer was lost. If so, a close event is owed.
 ---@param answer Answer
 ---@return boolean
 function OpenEvent.may_be_accepted(answer) return MAY_BE_ACCEPTED[answer.failure] ~= nil end
 
--- Returns whether the semaphore was posted in time, while the client was there.
+-- Returns whether the semaphore was posted in time, with the client still connected.
 local function await(self, posted, seconds)
   local deadline = Clock.monotonic() + seconds
   waiting, self.is_waiting = waiting + 1, true
@@ -73,9 +74,9 @@ local function submit(self)
   dispatch:submit(self.event)
 end
 
---- Sends the open event and waits for its answer. The request has an owner from now on.
+--- Sends the open event and waits for its answer. From now on the request has an owner.
 ---@param connection Connection
----@return Answer? answer nil when the client has left: the close event follows the answer, if one is owed
+---@return Answer? answer nil when the client has left; if a close event is owed, it follows the answer
 ---@return Event?
 function OpenEvent.send(connection)
   Gc.note_idle_socket()
@@ -94,7 +95,7 @@ function OpenEvent.send(connection)
   return self.event.answer or Answer.failed("timeout"), self.event
 end
 
--- The client left while the handler was asked: what that has accepted is closed.
+-- The client left before the answer: a socket that the handler accepted is closed.
 local function settle(self, answer)
   local connection, event = self.connection, self.event
   self.is_settled = true
@@ -108,7 +109,7 @@ local function settle(self, answer)
   connection:finish()
 end
 
---- The request has ended, and with it the thread that waited.
+--- Notes that the request has ended, and the waiting thread with it.
 function OpenEvent:request_ended()
   self.has_left = true
   if self.is_waiting then
@@ -120,7 +121,7 @@ function OpenEvent:request_ended()
   end
 end
 
---- The open event was answered: the handshake goes on.
+--- Accepts the answer to the open event, and the handshake continues.
 ---@param event Event
 ---@param answer Answer
 function OpenEvent.on_answered(event, answer)

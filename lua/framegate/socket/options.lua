@@ -1,5 +1,5 @@
--- What was agreed for a socket when it was accepted: by its location in nginx and by the answer to its open event. Most
--- sockets agree on the same, so equal options are one shared table, which nobody changes.
+-- Options of a socket, set once by its nginx location and the answer to its open event.
+-- Most sockets have the same options, so equal options share one table, which nobody changes.
 
 ---@class Options
 ---@field rate number? messages a second that its address may send
@@ -12,7 +12,7 @@ local TEXT_MODES = { text = "text", json = "json", form = "form" }
 
 local known = {}
 
---- The one table that holds these options. A `text_mode` that is unknown counts as none.
+--- Returns the shared table for these options. An unknown `text_mode` counts as none.
 ---@param wanted { rate: number?, closes_on_overflow: boolean?, takes_batches: boolean?, text_mode: any }
 ---@return Options
 function Options.of(wanted)
@@ -37,7 +37,7 @@ function Options.of(wanted)
   return options
 end
 
---- The same options without batches.
+--- Returns the same options without batches.
 ---@param options Options
 ---@return Options
 function Options.without_batches(options)
@@ -48,7 +48,7 @@ function Options.without_batches(options)
   }
 end
 
---- Those of a socket that is not accepted yet.
+--- Options of a socket that is not accepted yet.
 Options.NONE = Options.of {}
 
 return Options

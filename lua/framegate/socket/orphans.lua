@@ -1,4 +1,4 @@
--- Sockets whose worker was killed: another worker sends the close events that they are owed.
+-- Sockets whose worker was killed. Another worker sends the close events that they are owed.
 
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
@@ -12,7 +12,7 @@ local Record = require "framegate.socket.record"
 local CLOSING =
   { code = CloseCode.ABNORMAL, reason = "the worker that held the socket was killed", cause = "worker_killed" }
 
----@class Orphan what is left of a connection: as much as its close event needs
+---@class Orphan the part of a connection that its close event needs
 ---@field id string
 ---@field opened_at number by Clock.monotonic
 ---@field state string? percent-encoded
@@ -23,7 +23,7 @@ local CLOSING =
 local Orphan = { closing = CLOSING, options = Options.NONE }
 Orphan.__index = Orphan
 
---- Dispatch reports what became of the close event.
+--- Accepts the result of the close event from dispatch.
 ---@param answer Answer
 function Orphan:answered(_, answer) CloseEvent.on_answered(self, answer) end
 
@@ -49,14 +49,14 @@ local function recover(name)
   Log.warn(nil, "a worker was killed; close events of its ", #records, " sockets are on their way")
 end
 
---- Looks for workers that were killed, and sends the close events of their sockets.
+--- Finds workers that were killed and sends the close events of their sockets.
 function Orphans.scan()
   for _, name in ipairs(members:claim_dead()) do
     recover(name)
   end
 end
 
---- Scans now, for the worker in whose place this one was started, and then every 10 s.
+--- Scans now, because this worker may replace one that was killed, and then every 10 s.
 function Orphans.start()
   local scan = Log.caught("the scan for orphans", function(premature)
     if not premature then

@@ -1,6 +1,6 @@
--- MESSAGE_RATE: frames a second that one address (of IPv6 a /64) may send, over all its sockets and all workers. A bucket
--- that holds a second's worth, as a single number in shared memory: the time at which it would be empty again (the generic
--- cell rate algorithm). It is changed by atomic increments alone.
+-- MESSAGE_RATE: frames a second that one address (an IPv6 /64) may send, over all its sockets and workers.
+-- Each address has a bucket for one second's worth of frames (the generic cell rate algorithm). Shared memory holds one
+-- number for it, the time at which it is empty again. Only atomic increments change that number.
 
 local Address = require "framegate.protocol.address"
 local Clock = require "framegate.runtime.clock"
@@ -15,13 +15,13 @@ local now = Clock.monotonic
 ---@param rate number frames a second
 ---@return number? seconds until the next frame will be accepted; nil when this one is
 function Rate.take(address, rate)
-  local key = Address.network(address) .. " " .. rate -- locations with rates of their own count apart
+  local key = Address.network(address) .. " " .. rate -- locations with different rates count separately
   local interval = 1 / rate
-  local burst = math.max(1, rate) * interval -- seconds that may be used up ahead
+  local burst = math.max(1, rate) * interval -- seconds that an address may use in advance
   local time = now()
   local due = rates:incr(key, interval, time, burst + interval + 1)
   if not due then
-    return nil -- shared memory is full: better a frame too many than one lost
+    return nil -- shared memory is full: one frame too many is better than a lost one
   end
   if due - interval < time then
     due = time + interval

@@ -1,5 +1,5 @@
--- The thread that reads one transport: bytes to messages, messages to the connection. It ends when the peer is gone, said
--- goodbye, or broke the protocol; writer.lua ends the connection then.
+-- The thread that reads one transport: it turns bytes into messages and gives them to the connection.
+-- It ends when the peer is gone, sent a close frame, or broke the protocol. writer.lua then ends the connection.
 
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
@@ -18,17 +18,17 @@ local now, traceback = Clock.monotonic, debug.traceback
 
 local Reader = {}
 
----@class Unfinished a message of which the end is still to come
----@field messages MessageParser that holds what has come of it
----@field number integer how many the parser had ended when it began
+---@class Unfinished a message that has not arrived completely
+---@field messages MessageParser that holds the part that has arrived
+---@field number integer how many messages the parser had ended when this one began
 ---@field deadline number by Clock.monotonic
 ---@field ends_first boolean whether the deadline comes before IDLE_TIMEOUT
 
 local RATE_LIMITED = Counters.place "framegate_frames_rate_limited_total"
-local CLOSE_SECONDS = 2 -- for the answers of what came before a close frame
+local CLOSE_SECONDS = 2 -- for the answers to messages that came before a close frame
 
--- After the last message: answers of earlier ones may still go out, what comes in is ignored (RFC 6455
--- section 5.5.1), and the end of the peer's side ends the wait.
+-- Waits after the last message, until the peer's side ends. Answers to earlier messages may still go out.
+-- The gateway ignores whatever still comes in (RFC 6455 section 5.5.1).
 local function await_end(self)
   local deadline = now() + CLOSE_SECONDS
   repeat
@@ -42,7 +42,7 @@ local function await_end(self)
   until not chunk
 end
 
--- Closes after the answers of what came before, or after CLOSE_SECONDS without them.
+-- Closes after the answers to earlier messages, or after CLOSE_SECONDS without them.
 local function close_and_await(self, code, reason, cause)
   self:begin_closing()
   self.connection:close_after_replies(code, reason, cause)
@@ -61,7 +61,7 @@ local function on_close(self, payload)
   end
 end
 
--- A frame over the rate is answered right here; the handler never sees it.
+-- The gateway itself answers a frame over the rate; the handler never sees it.
 local function is_too_fast(connection)
   local rate = connection.options.rate
   local seconds = rate and Rate.take(ConnectionInfo.address(connection), rate)
@@ -80,7 +80,7 @@ local function on_message(connection, payload, is_text)
   end
 end
 
--- Takes everything that is complete. Returns true when reading is over.
+-- Takes every complete message. Returns true when reading is over.
 local function take_messages(self, messages)
   local connection = self.connection
   while true do
@@ -104,7 +104,7 @@ local function take_messages(self, messages)
   end
 end
 
--- Parsers that no socket uses now: an idle socket needs none.
+-- Parsers that no socket uses now. An idle socket needs none.
 local spare = {}
 
 local function on_slow_message(connection)
@@ -122,9 +122,10 @@ local function on_timeout(self)
   connection:close(CloseCode.GOING_AWAY, reason, "idle")
 end
 
--- A message is unfinished: waits for its rest. Returns whether its time is over.
+-- Waits for the rest of an unfinished message. Returns whether its time is over.
 --
--- Which of the two times ends first is kept: nginx's timers go by a clock that stands still while Lua runs, and may be early.
+-- `ends_first` records which of the two times ends first. nginx's timers may fire early, because their clock stands still
+-- while Lua runs.
 local function await_rest(self, messages)
   local unfinished = self.unfinished or { messages = messages }
   if unfinished.number ~= messages.ended then
@@ -137,7 +138,7 @@ local function await_rest(self, messages)
   return left <= 0
 end
 
--- Takes what was read. Returns whether reading is over.
+-- Processes what was read. Returns whether reading is over.
 local function work(self, chunk)
   local unfinished = self.unfinished
   local messages = unfinished and unfinished.messages
@@ -178,7 +179,7 @@ local function take(self, chunk, err)
   return not ok or is_over
 end
 
---- Reads until the peer's side ends, and wakes the writer then. As in the writer, a thread that waits holds few values.
+--- Reads until the peer's side ends, then wakes the writer. As in the writer, a waiting thread holds few values.
 ---@param self Transport
 function Reader.run(self)
   self:limit_reading(Config.IDLE_TIMEOUT)

@@ -1,5 +1,6 @@
--- What a close event needs of a socket, in shared memory: when the worker that holds the socket is killed, another worker
--- can still send the close event (orphans.lua). A time by CLOCK_MONOTONIC means the same in all processes of a machine.
+-- The record of a socket in shared memory, with all that its close event needs.
+-- If the worker that holds the socket is killed, another worker can still send the close event (orphans.lua).
+-- All processes of a machine share CLOCK_MONOTONIC, so its times are valid there too.
 
 local Log = require "framegate.runtime.log"
 local Record = {}
@@ -7,7 +8,7 @@ local Record = {}
 local sockets = ngx.shared.sockets
 local is_full = false
 
---- Writes the record of a socket. No part of it but the handshake, which is last, contains the end of a line.
+--- Writes the record of a socket. Only its last part, the handshake, may contain line breaks.
 ---@param connection Connection
 function Record.write(connection)
   local record = ("%.3f\n%s\n%s\n%s"):format(
@@ -23,15 +24,15 @@ function Record.write(connection)
   end
 end
 
---- The close event was answered: the record is no longer needed.
+--- Removes the record once the close event was answered.
 ---@param connection { id: string }
 function Record.remove(connection)
   sockets:delete(connection.id)
   is_full = false
 end
 
---- The sockets of one worker.
----@param prefix string names of the node and the worker, with which the ids of its sockets begin
+--- Reads the records of one worker's sockets.
+---@param prefix string names of the node and the worker; the ids of its sockets begin with it
 ---@return { id: string, opened_at: number, state: string?, path: string, handshake: string }[] records
 function Record.of_worker(prefix)
   local records = {}

@@ -1,9 +1,9 @@
--- Every request that may become a socket has one owner from the moment its handler hears of it until nginx has freed it, and
--- nginx reports the end to that owner, however it came about: a client that resets, a request that nginx finalizes, an error
--- in a thread. socket.conf calls `RequestEnd.run` then.
+-- Owners of the requests that may become sockets, and the report of each request's end to its owner.
+-- A request has one owner from the moment its handler learns of it until nginx frees it. Its end may be a client's reset,
+-- an error in a thread, or nginx finalizing the request. socket.conf calls `RequestEnd.run` in every case.
 --
--- To hold the owner is to hold the raw request socket: were it collected while nginx lingers, its finalizer would delete the
--- timer that ends the lingering, and a silent client would keep the connection for ever.
+-- Holding the owner also holds the raw request socket, which must not be collected while nginx lingers. Its finalizer
+-- would delete the timer that ends the lingering, and a silent client would keep the connection for ever.
 
 local Client = require "framegate.runtime.client"
 local Log = require "framegate.runtime.log"
@@ -13,8 +13,8 @@ local RequestEnd = {}
 local owners = {} -- by Client.key
 local total = 0
 
---- Names the owner of the current request, in place of the one before.
----@param owner table with a method `request_ended`, which may be called when it has long ended, and must not yield
+--- Sets the owner of the current request and replaces the previous one.
+---@param owner table with a method `request_ended`, which must not yield; the owner may have ended long before the call
 function RequestEnd.own(owner)
   local key = Client.key()
   if not owners[key] then
@@ -23,7 +23,7 @@ function RequestEnd.own(owner)
   owners[key] = owner
 end
 
---- How many requests have an owner: handshakes that wait, sockets, and ended sockets that nginx still holds.
+--- Counts the requests that have an owner: waiting handshakes, sockets, and ended sockets that nginx still holds.
 ---@return integer
 function RequestEnd.total() return total end
 
@@ -36,7 +36,7 @@ local function run()
   end
 end
 
---- nginx frees the current request.
+--- Reports to the owner that nginx frees the current request.
 function RequestEnd.run()
   local ok, err = xpcall(run, debug.traceback)
   if not ok then

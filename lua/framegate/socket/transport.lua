@@ -1,44 +1,44 @@
--- One TCP connection that carries a socket: its raw request socket, and what the two threads that read and write it need. It
--- knows nothing of events; what a handler sees of a socket is connection.lua.
+-- One TCP connection that carries a socket: its raw request socket and the state of its two threads.
+-- It knows nothing of events. connection.lua is the socket as a handler sees it.
 --
 -- The seam between the two:
---   * A connection has at most one transport at a time. It may get several, one after the other; a transport never changes its
---     connection.
---   * What waits to be sent is the connection's: its outbox outlives the transport. Where it leaves to is the transport's:
---     `outbox.transport` is set by Connection:open and cleared by Connection:finish, before the writer's thread returns.
---     flusher.lua finds `address` only through it: with the thread ends nginx's request, and the address points nowhere.
---   * The transport's threads report to the connection: receive (a message), advance (there may be room again), close,
+--   * A connection has at most one transport at a time. It may get several, one after the other.
+--     A transport never changes its connection.
+--   * The connection owns the outbox, which outlives the transport.
+--     Connection:open sets `outbox.transport`, and Connection:finish clears it before the writer's thread returns.
+--     flusher.lua finds `address` only through it. nginx's request ends with that thread, and the address is then invalid.
+--   * The transport's threads call the connection: receive (a message), advance (there may be room again), close,
 --     close_after_replies and end_with (the peer's close, or its fault), begin_closing (the peer is gone without a close
---     frame) and finish (both threads are over). Pings and pongs they push into the outbox themselves.
---   * The flusher and the connection call on the transport: wake (the writer is needed) and wake_reader (there is room).
---   * Either reads the other's fields, and changes them by methods alone.
+--     frame) and finish (both threads are over). They push pings and pongs into the outbox themselves.
+--   * The flusher and the connection call the transport: wake (the writer is needed) and wake_reader (there is room).
+--   * Each side may read the other's fields, but changes them only through methods.
 
 local Config = require "framegate.config"
 local semaphore = require "ngx.semaphore"
 
 local sub = string.sub
 
--- Of an idle socket this table has four fields, and a fifth would take 96 bytes. So it is the semaphore on which its writer
--- waits, and the times at which something came or was pinged are with the connection's traffic.
+-- This table has four fields for an idle socket, and a fifth would take 96 bytes. So the transport is also the semaphore
+-- on which its writer waits. The connection's traffic keeps the times of the last input and the last ping.
 
 ---@class Transport: ngx.semaphore
 ---@field connection Connection that it carries
 ---@field socket table raw request socket
----@field address integer? of nginx's connection, while flusher.lua may write to it: not while the writer does
----@field unfinished Unfinished? message that has begun (reader.lua)
+---@field address integer? of nginx's connection; set only while flusher.lua, not the writer, may write to it
+---@field unfinished Unfinished? message that has not arrived completely (reader.lua)
 ---@field room table? semaphore on which the reader waits for room
 ---@field is_reader_waiting boolean?
----@field reading "closing"|"ended"|nil whether the peer's last message has come, or its end
+---@field reading "closing"|"ended"|nil "closing" after the peer's last message, "ended" after its end
 ---@field reader_ended table? semaphore on which the writer waits for the reader's end
----@field is_lost boolean? whether the peer is gone without a close frame of ours on its way
+---@field is_lost boolean? whether the peer left before the gateway sent a close frame
 local Transport = setmetatable({}, { __index = semaphore })
 Transport.__index = Transport
 
 local CHUNK = 65536
--- ngx_lua keeps a buffer as large as the largest write for as long as the request lives.
+-- ngx_lua keeps a buffer the size of the largest write until the request ends.
 local WRITE_BYTES = 16384
 local ROOM_SECONDS = 60
-local CONNECT_MS = 1000 -- never used: the socket is connected
+local CONNECT_MS = 1000 -- has no effect: the socket is already connected
 
 ---@param connection Connection
 ---@param socket table raw request socket
@@ -50,18 +50,18 @@ function Transport.new(connection, socket, address)
   return self
 end
 
---- Limits how long the next reads may take.
+--- Limits the time of each following read.
 ---@param seconds number
 function Transport:limit_reading(seconds)
   self.socket:settimeouts(CONNECT_MS, Config.IDLE_TIMEOUT * 1000, math.max(seconds, 0.001) * 1000)
 end
 
---- Reads what has come. A tail call: a thread that waits keeps no frame for it.
+--- Reads what has arrived. It is a tail call, so a waiting thread keeps no frame for it.
 ---@return string? chunk
 ---@return string? err
 function Transport:read() return self.socket:receiveany(CHUNK) end
 
---- Writes everything, or fails: half a frame may be out then, and nobody may write any more.
+--- Writes everything or fails. After a failure half a frame may be out, so nobody may write again.
 ---@param data string
 ---@return boolean ok
 function Transport:write(data)
@@ -76,7 +76,7 @@ function Transport:write(data)
   return true
 end
 
---- Wakes the writer if it waits: the semaphore's count is below 0 then.
+--- Wakes the writer if it waits. The semaphore's count is below 0 while it does.
 function Transport:wake()
   if self:count() < 0 then
     self:post()
@@ -101,14 +101,14 @@ function Transport:wake_reader()
   end
 end
 
---- A message has begun, or, with nil, the one that had begun is complete.
+--- Sets the message that has begun, or nil once it is complete.
 ---@param unfinished Unfinished?
 function Transport:set_unfinished(unfinished) self.unfinished = unfinished end
 
---- The peer's last message has come: nobody waits for what it may still send.
+--- Notes that the peer's last message has come. Nobody waits for anything it may still send.
 function Transport:begin_closing() self.reading = "closing" end
 
---- The reader has ended.
+--- Notes that the reader has ended.
 function Transport:end_reading()
   self.reading = "ended"
   if self.reader_ended then
@@ -121,10 +121,10 @@ function Transport:end_reading()
   self:wake()
 end
 
---- nginx frees the request that carried it.
+--- Reports to the connection that nginx frees the request.
 function Transport:request_ended() self.connection:request_ended() end
 
---- Waits until the peer's last message has come, or its end.
+--- Waits for the peer's last message or its end.
 ---@param seconds number at most
 function Transport:await_reader(seconds)
   if not self.reading then

@@ -1,5 +1,5 @@
--- Fair turns: a socket that sends faster than it is read would never let its thread wait, and the worker would serve nobody
--- else. After its share of a turn of nginx's event loop the thread waits for another turn.
+-- Fair turns: after its share of one turn of nginx's event loop a thread waits for the next turn.
+-- Otherwise a socket that sends faster than it is read would keep its thread busy, and the worker would serve nobody else.
 
 local Clock = require "framegate.runtime.clock"
 
@@ -10,11 +10,11 @@ local NEXT_TURN_SECONDS = 0.001 -- a timer of 0 s would end in the same turn
 
 local owner, time, spent
 
---- The time that one more frame takes, be it empty, in bytes that take as long.
+--- The cost of one frame, even an empty one, as the number of bytes that take the same time.
 Turn.FRAME_BYTES = 2048
 
---- Counts what a thread has worked in this turn, and waits for another turn when that is its share. A turn is a millisecond
---- at least: who does less in one never waits.
+--- Counts a thread's work in this turn, and waits for the next turn once the share is used up.
+--- A turn is at least a millisecond; a thread that does less in it never waits.
 ---@param of any whose turn it is
 ---@param bytes integer
 function Turn.spend(of, bytes)

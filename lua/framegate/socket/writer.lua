@@ -1,5 +1,5 @@
--- The thread of one transport that pings an idle peer and writes what flusher.lua cannot: what waits in the outbox leaves in
--- one write. Its end is the end of the connection.
+-- The thread of one transport that pings an idle peer and writes what flusher.lua cannot.
+-- It sends the whole outbox in one write. When it ends, the connection ends.
 
 local Config = require "framegate.config"
 local Encoder = require "framegate.protocol.encoder"
@@ -14,9 +14,9 @@ local spawn, kill = ngx.thread.spawn, ngx.thread.kill
 local Writer = {}
 
 local CLOSE_SECONDS = 3 -- for the peer to answer a close frame
-local SLACK_SECONDS = 0.002 -- by which a ping may be early: timers count in milliseconds
+local SLACK_SECONDS = 0.002 -- a ping may be this early: timers count in milliseconds
 
--- PING_INTERVAL after the last sign of life, and after the last ping.
+-- Seconds until a ping is due: PING_INTERVAL after the last sign of life or the last ping.
 local function until_ping(self) return Config.PING_INTERVAL - Traffic.silence(self.connection.traffic) end
 
 local function write_waiting(self)
@@ -34,7 +34,7 @@ local function write_waiting(self)
   return ok
 end
 
--- Writes what waits. Returns whether the connection is over.
+-- Writes the waiting frames. Returns whether the connection is over.
 local function work(self)
   local outbox = self.connection.outbox
   while outbox.count > 0 and not self.is_lost do
@@ -62,15 +62,16 @@ local function step(self)
   return not ok or is_over
 end
 
--- A close frame was sent, and the peer's comes next, or its end; or writing has failed, and what the peer sent before is read.
+-- After our close frame, waits for the peer's close frame or its end. After a failed write, lets the reader finish what the
+-- peer sent before.
 local function finish(self, reader)
   self:await_reader(CLOSE_SECONDS)
   kill(reader)
   self.connection:finish()
 end
 
---- Runs both threads until the socket ends, and the request with it. A thread that waits holds no more than the values of
---- its outer function: the memory of an idle socket in Lua is mostly its two stacks.
+--- Runs both threads until the socket ends, and the request with it. A waiting thread holds only the values of its outer
+--- function, because an idle socket's Lua memory is mostly its two stacks.
 ---@param self Transport
 function Writer.run(self)
   local reader = spawn(Reader.run, self)
