@@ -2,7 +2,7 @@
 -- The kernel chooses which listening worker a dial reaches, so reaching all of them needs several dials.
 --
 -- A worker that joins while this one is shutting down cannot dial it.
--- Links bring the news, but this worker may have none.
+-- Linked workers report new members, but this worker may have no links.
 -- So it also checks the members itself, more often for a while after a worker joined or left.
 
 local Clock = require "framegate.runtime.clock"

@@ -1,4 +1,4 @@
--- The list of this node's workers: which live, which are shutting down, and which configuration runs.
+-- The list of this node's workers: which are running, which are shutting down, and with which configuration.
 -- It is in shared memory, because every worker needs it and any worker may be killed at any moment.
 
 local Clock = require "framegate.runtime.clock"

@@ -1,5 +1,4 @@
--- Chooses the port of the mesh: a free one, which this gateway keeps while it runs.
--- It keeps it so that workers from before and after a reload can link.
+-- Chooses a free port for the mesh. It stays the same across reloads, so that old and new workers can link.
 
 local cjson = require "cjson"
 

@@ -1,5 +1,5 @@
 -- Creates and checks the run directory, which contains sockets and generated files.
--- A link of another user in it could make a start as root overwrite, or give away, files elsewhere.
+-- If another user put a symbolic link there, a start as root could overwrite files elsewhere, or give them away.
 
 local RunDirectory = {}
 

@@ -1,4 +1,4 @@
--- The HTTP server of the control API: checks access, reads the request, writes the answer. api.lua does what was asked.
+-- The HTTP server of the control API: checks access, reads the request, writes the answer. api.lua executes it.
 
 local Config = require "framegate.config"
 local Api = require "framegate.control.api"

@@ -1,6 +1,5 @@
--- The addresses behind a list of URLs, and the state of each: whether it lives, and how many connections are being
--- made.
--- An address that failed is avoided for a while, so that events go to one that lives.
+-- The addresses behind a list of URLs, and the state of each: whether it can be reached, and how many connections are
+-- being made. An address that failed is avoided for a while, so that events go to one that can be reached.
 
 local Log = require "framegate.runtime.log"
 

@@ -1,4 +1,4 @@
--- Finds what a body is by its content type (RFC 9110 section 8.3): text, binary, or a document of effects.
+-- Classifies a body by its content type (RFC 9110 section 8.3): text, binary, or a document of effects.
 
 local MediaType = {}
 

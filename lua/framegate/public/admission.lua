@@ -1,4 +1,5 @@
--- Decides whether a request may become a socket before any handler sees it: its path, its handshake, and room in this worker.
+-- Decides whether a request may become a socket, before it reaches a handler: checks its path, its handshake and whether
+-- this worker has room.
 -- It also makes the key under which nginx counts the sockets of an address.
 
 local Address = require "framegate.protocol.address"

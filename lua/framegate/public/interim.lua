@@ -1,6 +1,6 @@
 -- Remembers which upstream sends interim responses (RFC 9110 section 15.2), such as 103.
--- nginx before 1.29 mistakes the first one for the final head, and passes on all that follows as a body without an end.
--- The client gets both responses, but only the closed connection ends them.
+-- nginx before 1.29 mistakes the first one for the final head, and forwards everything after it as an endless body.
+-- The client gets both responses, but sees the end only when the connection closes.
 -- So an upstream that has sent an interim response is asked to close after each response.
 
 local Interim = {}

@@ -1,5 +1,5 @@
--- The TCP connection of the request that runs now, as nginx itself keeps it. ngx_lua shows neither its address nor whether
--- its client has left while Lua waits for something else.
+-- nginx's own record of the TCP connection of the current request. ngx_lua shows neither its address nor whether its
+-- client has left while Lua waits for something else.
 
 local ffi = require "ffi"
 local get_request = require("resty.core.base").get_request

@@ -1,7 +1,7 @@
 -- The error log. Every line begins with [gateway] and, if there is one, the id of the connection or event.
 --
 -- ngx.log would add the request line, and with it tokens in the query of a socket's URL.
--- So lines go to the log of the process, and nginx's own lines about requests are off where strangers send them.
+-- So lines go to the log of the process, and nginx's own lines about requests are disabled on the public ports.
 
 local ffi = require "ffi"
 local Clock = require "framegate.runtime.clock"

@@ -1,5 +1,5 @@
--- The requests that nginx passes on, to the site or as plain ones to the handler. A WebSocket, an event stream or a download
--- among them would keep a worker that is shutting down for as long as it lasts, and nginx ends only whole workers.
+-- The requests that nginx proxies to the site, or as plain ones to the handler. A long one would keep a worker from
+-- exiting, and nginx cannot end single requests.
 
 local ffi = require "ffi"
 local Client = require "framegate.runtime.client"

@@ -1,4 +1,4 @@
--- Makes text of strangers safe for a log: it stays on one line, and cannot control a terminal.
+-- Makes untrusted text safe to log: it stays on one line, and cannot control a terminal.
 -- It escapes the control characters of ASCII and C1 (ECMA-48), and bytes that are not UTF-8.
 
 local Printable = {}

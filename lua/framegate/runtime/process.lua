@@ -1,4 +1,4 @@
--- What the kernel knows about processes: whether one lives, and how much memory this one uses.
+-- What the kernel knows about processes: whether one is running, and how much memory this one uses.
 
 local ffi = require "ffi"
 

@@ -1,5 +1,5 @@
 -- A socket as its handler sees it: messages become events, one at a time and in order, and answers are applied.
--- It knows nothing of TCP. transport.lua describes the seam between the two.
+-- It knows nothing of TCP. transport.lua describes the contract between the two.
 
 local Apply = require "framegate.socket.apply"
 local Clock = require "framegate.runtime.clock"

@@ -1,4 +1,4 @@
--- Sockets whose worker was killed. Another worker sends the close events that they are owed.
+-- Sockets whose worker was killed. Another worker sends their close events.
 
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"

@@ -1,7 +1,7 @@
 -- One TCP connection that carries a socket: its raw request socket and the state of its two threads.
 -- It knows nothing of events. connection.lua is the socket as a handler sees it.
 --
--- The seam between the two:
+-- The contract between the two:
 --   * A connection has at most one transport at a time. It may get several, one after the other.
 --     A transport never changes its connection.
 --   * The connection owns the outbox, which outlives the transport.
