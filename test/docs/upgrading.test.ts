@@ -16,7 +16,11 @@ const UPGRADING = page('docs/upgrading.md')
 const execute = promisify(execFile)
 
 test('a clone is upgraded by the lines of the page; what is one’s own stays', async (t) => {
+  const made = { clone: '' }
+  // Registered before the folder is made, so that it runs before the folder is removed.
+  t.after(() => execute('npx', ['framegate', 'stop'], { cwd: made.clone, timeout: 60_000 }))
   const { origin, clone, git } = checkout(t)
+  made.clone = clone
   symlinkSync(join(project, 'node_modules'), join(clone, 'node_modules'))
   utimesSync(join(clone, 'package-lock.json'), 0, 0) // older than the packages, which are shared: nothing is installed
   cpSync(join(project, 'lua/vendor'), join(clone, 'lua/vendor'), { recursive: true })
@@ -25,7 +29,6 @@ test('a clone is upgraded by the lines of the page; what is one’s own stays', 
   writeFileSync(join(clone, 'nginx/locations.d/mine.conf'), 'location = /mine { return 298; }\n')
   const shell = (text: string) => execute('sh', ['-euc', text], { cwd: clone, timeout: 60_000 })
   const status = async (path: string): Promise<number> => (await fetchOnce(`http://127.0.0.1:${port}${path}`)).status
-  t.after(() => shell('npx framegate stop').catch(() => {}))
 
   await shell('npm start -- --detach')
   assert.deepEqual([await status('/version'), await status('/mine')], [404, 298])
