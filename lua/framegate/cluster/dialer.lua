@@ -19,7 +19,8 @@ local DIAL_MS = 1000
 local MAX_DIALS = 4 -- more than one, because the kernel may give one to a worker that is stuck
 local DIAL_PATIENCE = 0.02 -- seconds until the next dial starts beside it
 local MAX_BACKOFF = 0.1 -- seconds between dials that reach no new worker
-local SCAN_SECONDS, RECENT_SCAN_SECONDS, RECENT_SECONDS = 1, 0.05, 10
+local MIN_SCAN_SECONDS, MAX_SCAN_SECONDS = 0.05, 1
+local SCAN_SHARE = 0.1 -- of the time since the last change: a worker that has nothing to do uses no processor time
 
 --- `on_link` serves the link, and returns when the link has ended.
 ---@param parts { members: Members, port: integer, has_to_dial: (fun(): boolean), on_link: fun(link: Link) }
@@ -105,8 +106,8 @@ local function begin_dial(self)
 end
 
 local function await_change(self, version)
-  local is_recent = Clock.monotonic() - self.changed_at < RECENT_SECONDS
-  self.awaited:wait(is_recent and RECENT_SCAN_SECONDS or SCAN_SECONDS)
+  local pause = (Clock.monotonic() - self.changed_at) * SCAN_SHARE
+  self.awaited:wait(math.min(math.max(pause, MIN_SCAN_SECONDS), MAX_SCAN_SECONDS))
   if self.members:version() ~= version then
     self.changed_at = Clock.monotonic()
   end
