@@ -60,7 +60,7 @@ function rows({ bytes, gone, busy }: { bytes: number; gone: Memory[]; busy: numb
       1,
       105,
     ),
-    row(`${all} sockets that came and went`, '… of which shared memory, likewise', growth(gone, 'shared'), 1, 105),
+    row(`${all} sockets that came and went`, '… of which shared memory, the same', growth(gone, 'shared'), 1, 105),
     row(`${few} idle sockets that subscribe`, `processor time of the gateway in ${QUIET_SECONDS} s, ms`, busy, 0, 10),
   ]
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 
 /**
- * A socket without `app.ws`: a route like any other, which the gateway calls for every event. `ce-type` says which.
+ * A socket without `app.ws`: a route like any other, which the gateway calls for every event. `ce-type` names it.
  * Its answer to open asks for messages as forms, so a page may send `name=Ada&drink=tea`.
  */
 export default async function form(app: FastifyInstance): Promise<void> {

@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 
 /**
  * JSON in, JSON out: {"zone":"Europe/Berlin"} is answered with {"zone":"Europe/Berlin","time":"20/11/2026, 11:00:00"}.
- * `schema.message` says what a frame must hold, and types `request.body`. A frame that does not fit never gets to the
+ * `schema.message` describes what a frame must hold, and types `request.body`. A frame that does not fit never gets to the
  * handler; the client is answered with what is wrong with it, and the socket stays open.
  */
 export default async function time(instance: FastifyInstance): Promise<void> {

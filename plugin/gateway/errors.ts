@@ -11,7 +11,7 @@ export interface Problem {
 
 /**
  * The gateway refused a request, or could not execute it. Fastify puts `message` into its answer, so that may reach browsers and
- * holds nothing about the machine; `detail` says all of it, for logs.
+ * holds nothing about the machine; `detail` holds all of it, for logs.
  */
 export class GatewayError extends Error {
   override readonly name: string = 'GatewayError'
@@ -45,7 +45,7 @@ export class SlowReaderError extends GatewayError {
   override readonly name = 'SlowReaderError'
 }
 
-/** There was no answer. `detail` names the address, and says what to do. */
+/** There was no answer. `detail` names the address and what to do. */
 export class UnreachableError extends GatewayError {
   override readonly name = 'UnreachableError'
 
@@ -69,7 +69,7 @@ export function errorOf(problem: Problem): GatewayError {
   }
 }
 
-/** The error for no answer from `where`, the path of a socket or a URL: its detail is one sentence that says why. */
+/** The error for no answer from `where`, the path of a socket or a URL: its detail is one sentence with the reason. */
 export function unreachable(where: string, cause: NodeJS.ErrnoException): UnreachableError {
   if (cause.syscall !== 'connect' && cause.syscall !== 'getaddrinfo') {
     const consequence = 'it may or may not have executed the request'

@@ -14,7 +14,7 @@ local dispatch
 function CloseEvent.wire(worker) dispatch = worker.dispatch end
 
 --- Sends the close event.
----@param socket Connection|Orphan whose `closing` says why it ended
+---@param socket Connection|Orphan whose `closing` holds why it ended
 ---@param ended_at number by Clock.monotonic, in seconds
 function CloseEvent.send(socket, ended_at)
   local closing = socket.closing

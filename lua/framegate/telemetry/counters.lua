@@ -183,7 +183,7 @@ function Counters.claim()
       return take_over(slot)
     end
   end
-  Log.error(nil, "there are more than ", SLOTS, " workers: what this one counts is not told")
+  Log.error(nil, "there are more than ", SLOTS, " workers: what this one counts is not in the metrics")
 end
 
 local function add_slot(totals, region, slot)
