@@ -3,7 +3,7 @@
 
 local Values = {}
 
-local SECONDS = { ms = 0.001, s = 1, m = 60, h = 3600 }
+local SECONDS = { [""] = 1, ms = 0.001, s = 1, m = 60, h = 3600 }
 local BYTES = { [""] = 1, k = 1024, m = 1024 * 1024, g = 1024 * 1024 * 1024 }
 
 ---@return fun(text: string): number?, string? whole numbers from `low` to `high`
@@ -32,18 +32,23 @@ end
 ---@return fun(text: string): number?, string? like integer; `off` is 0
 function Values.limit(high) return or_off(Values.integer(0, high)) end
 
----@return fun(text: string): number?, string? seconds, from texts like `25`, `25s`, `500ms`, `2m`
-function Values.duration(low, high)
-  local expected = ("a time from %gs to %gs, such as 30, 30s, 500ms or 2m"):format(low, high)
+-- A number with a unit behind it, between two bounds.
+local function quantity(form, bounds, expected)
   return function(text)
-    local digits, unit = text:match("^(%d+%.?%d*)(%l*)$")
-    local factor = SECONDS[unit == "" and "s" or unit]
+    local digits, unit = text:match(form.pattern)
+    local factor = form.units[unit]
     local value = digits and factor and tonumber(digits) * factor
-    if not value or value < low or value > high then
+    if not value or value < bounds[1] or value > bounds[2] then
       return nil, expected
     end
     return value
   end
+end
+
+---@return fun(text: string): number?, string? seconds, from texts like `25`, `25s`, `500ms`, `2m`
+function Values.duration(low, high)
+  local expected = ("a time from %gs to %gs, such as 30, 30s, 500ms or 2m"):format(low, high)
+  return quantity({ pattern = "^(%d+%.?%d*)(%l*)$", units = SECONDS }, { low, high }, expected)
 end
 
 ---@return fun(text: string): number?, string? like duration; `off` is 0
@@ -52,14 +57,8 @@ function Values.duration_or_off(high) return or_off(Values.duration(0, high)) en
 ---@return fun(text: string): number?, string? bytes, from texts like `65536`, `64k`, `16m`
 function Values.bytes(low, high)
   local expected = ("a size from %d to %d bytes, such as 65536, 64k or 16m"):format(low, high)
-  return function(text)
-    local digits, unit = text:lower():match("^(%d+)([kmg]?)$")
-    local value = digits and tonumber(digits) * BYTES[unit]
-    if not value or value < low or value > high then
-      return nil, expected
-    end
-    return value
-  end
+  local parse = quantity({ pattern = "^(%d+)([kmg]?)$", units = BYTES }, { low, high }, expected)
+  return function(text) return parse(text:lower()) end
 end
 
 --- A list separated by commas or white space.
