@@ -161,6 +161,10 @@ prepare "chmod 0700 RUN/internal"
 prepare "mkdir -p -m 0750 RUN/control"
 
 stop_at(Certificate.check(settings, run))
+stop_at(Certificate.check_authorities(settings))
+if settings.NODE_NAME == "" then
+  settings.NODE_NAME = output("uname -n"):gsub("[^%w%-%._]", "-")
+end
 settings.mesh_port = MeshPort.choose(run)
 settings.ports = Ports.plain(settings)
 machine.mesh_port = settings.mesh_port
@@ -207,7 +211,7 @@ for name, text in pairs(files) do
     "# Written by lua/configure.lua from the environment: changes are lost.\n" .. text
   )
 end
-write(target .. "/settings.json", cjson.encode(settings), true) -- it contains CONTROL_TOKEN
+write(target .. "/settings.json", cjson.encode(settings), true) -- it contains CONTROL_TOKEN and the password for Redis
 for _, line in ipairs(settings.notes) do
   print("framegate: " .. line)
 end

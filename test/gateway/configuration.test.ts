@@ -58,6 +58,18 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   MESSAGE_RATE: { bad: ['fast', '-1', '0.001', '0'], good: ['1', '0.5', 'off'] },
   CONTROL_PORT: { bad: ['65536', 'http', 'localhost:1', '127.0.0.1'], good: ['18081', '127.0.0.1:18081'] },
   CONTROL_TOKEN: { bad: ['short', 'with spaces in between it'], good: ['0123456789abcdef'] },
+  REDIS_URL: {
+    bad: ['redis:6379', 'http://redis', 'redis://h:0', 'redis://h/x', 'unix:redis.sock', 'redis://:secret@'],
+    good: ['redis://user:p%40ss@localhost:6380/2', 'redis://[::1]', 'unix:/run/redis.sock?db=1'],
+  },
+  REDIS_CA: { bad: ['ca.pem', '/a b.pem', '/nowhere/ca.pem'], good: [] },
+  REDIS_SENTINELS: { bad: ['redis://a:1', 'a:0', ','], good: ['a:1,b', '[::1]:26380'] },
+  REDIS_MASTER: { bad: ['my master', 'a;b'], good: ['mymaster'] },
+  CLUSTER_NAME: { bad: ['a b', 'a:b', 'a'.repeat(65)], good: ['other', 'a.b-c_1'] },
+  NODE_NAME: { bad: ['a b', 'a/b'], good: ['node-1'] },
+  CLUSTER_WAIT: { bad: ['-1', '61s', 'off'], good: ['0', '500ms', '60s'] },
+  CLUSTER_BUFFER: { bad: ['2g', '1.5m', 'off'], good: ['0', '64k', '1g'] },
+  RECORD_HEADERS: { bad: ['a:b', '"', ','], good: ['off', 'cookie, X-Tenant'] },
   SOCKET_LOG: { bad: ['on', 'sockets.log', '/var/log/'], good: ['stdout', 'stderr', '/tmp/sockets.log'] },
 }
 
@@ -65,6 +77,9 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
 const BESIDE: Record<string, Record<string, string>> = {
   CONTROL_PORT: { CONTROL_TOKEN: '0123456789abcdef' },
   CONTROL_TOKEN: { CONTROL_PORT: '18081' },
+  REDIS_CA: { REDIS_URL: 'rediss://localhost' },
+  REDIS_SENTINELS: { REDIS_MASTER: 'mymaster' },
+  REDIS_MASTER: { REDIS_SENTINELS: 'localhost' },
   TLS_CERTIFICATE: { TLS_CERTIFICATE_KEY: '/key.pem' },
   TLS_CERTIFICATE_KEY: { TLS_CERTIFICATE: '/certificate.pem' },
 }
@@ -263,6 +278,8 @@ test('every variable with a value of its own at once: nginx takes it', async (t)
   const env = Object.fromEntries(Object.entries(GATEWAY).map(([name, { good }]) => [name, good[0] ?? '']))
   Object.assign(env, await listenSomewhere(t))
   env.CONTROL_SOCKET = `${run}/control/other.sock`
+  env.REDIS_URL = 'rediss://localhost'
+  env.REDIS_CA = env.TLS_CERTIFICATE!
   const { status, stderr } = configure(run, env)
   assert.equal(status, 0, stderr)
   const settings = JSON.parse(readFileSync(`${run}/settings.json`, 'utf8'))

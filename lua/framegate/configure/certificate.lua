@@ -1,4 +1,4 @@
--- Checks whether nginx can use TLS_CERTIFICATE with TLS_CERTIFICATE_KEY.
+-- Checks whether nginx can use TLS_CERTIFICATE with TLS_CERTIFICATE_KEY, and the authorities for Redis.
 -- It runs `nginx -t` before the start, because Lua cannot compare a key with a certificate.
 
 local KeyKind = require "framegate.configure.key_kind"
@@ -101,6 +101,29 @@ function Certificate.check(settings, run)
     or check_file(settings, "TLS_CERTIFICATE_KEY", "PRIVATE KEY", "a private key in PEM form")
     or check_kinds(settings)
     or ask_nginx(settings, run)
+end
+
+--- The file with the authorities that a Redis with TLS is checked against.
+---@param settings table as Variables.read returns it
+---@return string? path nil when the link to Redis has no TLS
+function Certificate.authorities(settings)
+  if settings.REDIS_URL == "" or not settings.REDIS_URL.is_tls then
+    return nil
+  end
+  return settings.REDIS_CA ~= "" and settings.REDIS_CA or "/etc/ssl/certs/ca-certificates.crt"
+end
+
+--- Checks the file with the authorities for Redis, if one is needed.
+---@param settings table as Variables.read returns it
+---@return string? problem one line that names the variable
+function Certificate.check_authorities(settings)
+  local path = Certificate.authorities(settings)
+  if not path then
+    return nil
+  elseif settings.REDIS_CA == "" and not io.open(path) then
+    return ("REDIS_URL=…: expected REDIS_CA beside it, or the package ca-certificates (there is no %s)"):format(path)
+  end
+  return settings.REDIS_CA ~= "" and check_file(settings, "REDIS_CA", "CERTIFICATE", "certificates in PEM form") or nil
 end
 
 return Certificate

@@ -9,7 +9,7 @@ local Names = {}
 local OTHERS = { "CONTROL_URL", "ENV_FILE", "HANDLER_LISTEN", "HANDLER_LOG_LEVEL", "RUN_DIR", "WATCH" }
 
 -- Similar to one of framegate's, but set on many machines.
-local COMMON = { USERNAME = true }
+local COMMON = { USERNAME = true, REDIS_DB = true, REDIS_SSL = true }
 
 local SHORT = 5 -- characters: a short name with more than one slip may well be another word
 

@@ -1,5 +1,6 @@
 -- Generates the few nginx files that depend on settings, because nginx cannot read these values from variables.
 
+local Certificate = require "framegate.configure.certificate"
 local Ports = require "framegate.configure.ports"
 
 local NginxFiles = {}
@@ -126,6 +127,12 @@ end
 
 local function pass_file(upstream, url) return ("proxy_pass %s://%s;\n"):format(scheme(url), upstream) .. tls_name(url) end
 
+-- Lua checks certificates only on the link to Redis: its own connections to handlers are not checked.
+local function redis_tls_file(settings)
+  local path = Certificate.authorities(settings)
+  return path and lines { ("lua_ssl_trusted_certificate %s;"):format(path), "lua_ssl_verify_depth 5;" } or ""
+end
+
 --- Generates the files, or lists what is missing on this machine.
 ---@param settings table as Variables.read returns it
 ---@param machine { run: string, is_root: boolean, user: string, group: string, account: Account?,
@@ -155,6 +162,7 @@ function NginxFiles.files(settings, machine)
       .. ("proxy_send_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000),
     ["control_listen.conf"] = control_file(settings, machine),
     ["mesh_listen.conf"] = ("listen 127.0.0.1:%d reuseport;\n"):format(machine.mesh_port),
+    ["redis_tls.conf"] = redis_tls_file(settings),
     ["site_listen.conf"] = ("listen unix:%s/internal/site.sock;\n"):format(machine.run),
   }
 end

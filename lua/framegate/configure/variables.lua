@@ -1,8 +1,10 @@
 -- Every variable that the gateway reads, with its default. docs/operating.md lists the same names.
 -- configure.lua reads them once, before nginx starts.
 
+local ClusterValues = require "framegate.configure.cluster_values"
 local Values = require "framegate.configure.values"
 local Ports = require "framegate.configure.ports"
+local RedisUrl = require "framegate.configure.redis_url"
 
 local Variables = {}
 
@@ -50,10 +52,23 @@ Variables.list = {
   { "CONTROL_PORT", Values.listen_or_off, "off" },
   { "CONTROL_TOKEN", Values.token, "" },
   { "SOCKET_LOG", Values.log, "off" },
+  { "REDIS_URL", RedisUrl.parse, "" },
+  { "REDIS_CA", Values.file, "" },
+  { "REDIS_SENTINELS", Values.list(RedisUrl.sentinel), {} },
+  { "REDIS_MASTER", ClusterValues.name, "" },
+  { "CLUSTER_NAME", ClusterValues.name, "framegate" },
+  { "NODE_NAME", ClusterValues.name, "" },
+  { "CLUSTER_WAIT", Values.duration(0, 60), 2 },
+  { "CLUSTER_BUFFER", Values.bytes(0, GIB), 16 * 1024 * 1024 },
+  {
+    "RECORD_HEADERS",
+    ClusterValues.headers,
+    { "cookie", "authorization", "origin", "user-agent", "accept-language", "sec-websocket-protocol", "traceparent" },
+  },
 }
 
 -- Variables whose values never appear in a message.
-local SECRET = { CONTROL_TOKEN = true }
+local SECRET = { CONTROL_TOKEN = true, REDIS_URL = true }
 
 local function check_tls(settings, problems)
   local certificate, key = settings.TLS_CERTIFICATE, settings.TLS_CERTIFICATE_KEY
@@ -69,6 +84,7 @@ end
 local function check_together(settings, problems)
   check_tls(settings, problems)
   Ports.check(settings, problems)
+  RedisUrl.combine(settings, problems)
   local schemes = {}
   for _, url in ipairs(settings.HANDLER_URL or {}) do
     schemes[url:match("^%a+")] = true

@@ -40,6 +40,20 @@ local VALUES = {
   CONTROL_PORT = { "127.0.0.1:9000", "127.0.0.1:9000", "65536", { CONTROL_TOKEN = ("t"):rep(16) } },
   CONTROL_TOKEN = { ("s"):rep(16), ("s"):rep(16), "short", { CONTROL_PORT = "9000" } },
   SOCKET_LOG = { "/var/log/sockets.log", "/var/log/sockets.log", "sockets.log" },
+  REDIS_URL = { "redis://h/1", { host = "h", port = 6379, db = 1, is_tls = false }, "h:6379" },
+  REDIS_CA = { "/ca.pem", "/ca.pem", "ca.pem", { REDIS_URL = "rediss://h" } },
+  REDIS_SENTINELS = {
+    "a,b:1",
+    { { host = "a", port = 26379 }, { host = "b", port = 1 } },
+    "a:0",
+    { REDIS_MASTER = "m" },
+  },
+  REDIS_MASTER = { "m", "m", "a b", { REDIS_URL = "redis://h", REDIS_SENTINELS = "a" } },
+  CLUSTER_NAME = { "c-1", "c-1", "a b" },
+  NODE_NAME = { "n.1", "n.1", "a/b" },
+  CLUSTER_WAIT = { "0", 0, "61" },
+  CLUSTER_BUFFER = { "64k", 65536, "2g" },
+  RECORD_HEADERS = { "Cookie X-A", { "cookie", "x-a" }, "a:b" },
 }
 
 -- The variable, and what it needs beside it.
@@ -105,6 +119,23 @@ describe("the settings", function()
         CONTROL_PORT = "off",
         CONTROL_TOKEN = "",
         SOCKET_LOG = "off",
+        REDIS_URL = "",
+        REDIS_CA = "",
+        REDIS_SENTINELS = {},
+        REDIS_MASTER = "",
+        CLUSTER_NAME = "framegate",
+        NODE_NAME = "",
+        CLUSTER_WAIT = 2,
+        CLUSTER_BUFFER = 16777216,
+        RECORD_HEADERS = {
+          "cookie",
+          "authorization",
+          "origin",
+          "user-agent",
+          "accept-language",
+          "sec-websocket-protocol",
+          "traceparent",
+        },
       }, read {})
     end
   )
@@ -137,7 +168,7 @@ describe("the settings", function()
 
     it(name .. " that is wrong is refused by name, with the value and what was expected", function()
       local words = problem(with(name, texts[3]))
-      local shown = name == "CONTROL_TOKEN" and "…" or texts[3]
+      local shown = (name == "CONTROL_TOKEN" or name == "REDIS_URL") and "…" or texts[3]
       assert.are.equal(name .. "=" .. shown .. ": expected ", words:sub(1, #name + #shown + 12))
       assert.is_true(#words > #name + #shown + 20)
       assert.is_nil(words:find("\n") or words:find("nil") or words:find("%%"))
