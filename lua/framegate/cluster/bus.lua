@@ -1,6 +1,7 @@
--- Remote calls between workers: runs an operation in one worker or in all, with or without waiting for results.
--- The bus matches requests with results. Drivers carry the messages: the mesh does so within one machine.
+-- Remote calls between the workers of this node: runs an operation in one worker or in all, with or without waiting.
+-- A driver carries the messages: the mesh. nodes.lua reaches the other nodes of a cluster.
 
+local Calls = require "framegate.cluster.calls"
 local Task = require "framegate.runtime.task"
 local semaphore = require "ngx.semaphore"
 
@@ -28,18 +29,19 @@ Bus.__index = Bus
 
 local ANSWER_SECONDS = 5
 
----@alias BusOperation fun(self: table, args: table, payload: string): table
+--- A result that is not known yet is a function: it gets a function that accepts the result, and calls it once.
+---@alias BusOperation fun(self: table, args: table, payload: string): table|fun(reply: fun(result: table))
 
----@param parts { name: string, drivers: BusDriver[], operations: table<string, BusOperation> }
+---@param parts { name: string, driver: BusDriver, operations: table<string, BusOperation> }
 ---@return Bus
 function Bus.new(parts)
   local self = setmetatable({
     name = parts.name, -- of this worker
-    drivers = parts.drivers,
+    driver = parts.driver,
     operations = parts.operations,
-    calls = {}, -- requests that wait for results, by number
+    calls = Calls.new(),
+    watchers = {}, -- functions to call when a peer is lost
     waiting = 0, -- requests that wait for peers or results
-    last_call = 0,
     deferred = {}, -- messages to all others, until every one can be reached
   }, Bus)
   self.sending = Task.new("telling other workers", function() self:send_deferred() end)
@@ -48,69 +50,60 @@ end
 
 local function operate(self, op, args, payload) return self.operations[op](self.operations, args, payload) end
 
--- Ends the part of a peer in a call. A lost peer gives no result, and neither does one that does not know the
--- operation.
-local function end_part(call, peer, result)
-  if not call or not call.open[peer] then
-    return
+-- Calls `on_result` with the result of an operation of this worker.
+local function run_here(self, op, args, payload, on_result)
+  local result = operate(self, op, args, payload)
+  if type(result) == "function" then
+    return result(on_result)
   end
-  call.open[peer] = nil
-  call.results[#call.results + 1] = result
-  call.remaining = call.remaining - 1
-  if call.remaining == 0 then
-    call.semaphore:post()
-  end
+  return on_result(result)
 end
 
-local function receive(self, driver, peer, head, payload)
+local function receive(self, peer, head, payload)
+  local driver = self.driver
   if not head.op then
-    return end_part(self.calls[head.call], peer, head.result)
+    return self.calls:answer(head.call, peer, head.result)
+  elseif not self.operations[head.op] then
+    return driver:send(peer, { call = head.call }, "")
   end
-  local result = self.operations[head.op] and operate(self, head.op, head.args, payload)
-  if head.call then
-    driver:send(peer, { call = head.call, result = result }, "")
-  end
+  run_here(self, head.op, head.args, payload, function(result)
+    if head.call then
+      driver:send(peer, { call = head.call, result = result }, "")
+    end
+  end)
 end
 
---- Starts the drivers, and from then on receives messages.
+--- Calls a function with the name of each worker that cannot be reached any more.
+---@param on_lost fun(peer: string)
+function Bus:watch(on_lost) self.watchers[#self.watchers + 1] = on_lost end
+
+--- Starts the driver, and from then on receives messages.
 function Bus:start()
-  for _, driver in ipairs(self.drivers) do
-    driver:start {
-      on_message = function(peer, head, payload) receive(self, driver, peer, head, payload) end,
-      on_lost = function(peer)
-        for _, call in pairs(self.calls) do
-          end_part(call, peer)
-        end
-      end,
-    }
+  self.driver:start {
+    on_message = function(peer, head, payload) receive(self, peer, head, payload) end,
+    on_lost = function(peer)
+      self.calls:lose(peer)
+      for _, on_lost in ipairs(self.watchers) do
+        on_lost(peer)
+      end
+    end,
+  }
+end
+
+-- Begins a request and waits up to 5 s for its result. Returns whether there is one, the result, and the call.
+local function await(begin)
+  local is_known, result, answered = false, nil, nil
+  local call = begin(function(value)
+    is_known, result = true, value
+    if answered then
+      answered:post()
+    end
+  end)
+  if not is_known then
+    answered = semaphore.new()
+    answered:wait(ANSWER_SECONDS)
   end
-end
-
-local function new_call(self)
-  self.last_call = self.last_call + 1
-  local call = { number = self.last_call, open = {}, results = {}, remaining = 0, semaphore = semaphore.new() }
-  self.calls[call.number] = call
-  return call
-end
-
-local function expect(call, peer)
-  call.open[peer], call.remaining = true, call.remaining + 1
-end
-
-local function await(self, call)
-  if call.remaining > 0 then
-    call.semaphore:wait(ANSWER_SECONDS)
-  end
-  self.calls[call.number] = nil
-  return call.results
-end
-
-local function await_complete(self)
-  local is_complete = true
-  for _, driver in ipairs(self.drivers) do
-    is_complete = driver:await_complete() and is_complete
-  end
-  return is_complete
+  return is_known, result, call
 end
 
 local function finish(self, ok, ...)
@@ -121,34 +114,30 @@ local function finish(self, ok, ...)
   return ...
 end
 
--- A request counts as waiting from its beginning, so that the drivers are not stopped while it waits for peers.
+-- A request counts as waiting from its beginning, so that the driver is not stopped while it waits for peers.
 local function count_while(self, run, ...)
   self.waiting = self.waiting + 1
   return finish(self, xpcall(run, debug.traceback, self, ...))
 end
 
-local function driver_of(self, peer)
-  for _, driver in ipairs(self.drivers) do
-    if driver:peers()[peer] then
-      return driver
-    end
+-- Sends a request to every other worker that can be reached now, and runs it here.
+local function ask_reachable(self, request, on_done)
+  local call = self.calls:begin(function(call) on_done(call.results) end)
+  local head = { op = request.op, args = request.args, call = call.number }
+  for peer in pairs(self.driver:peers()) do
+    Calls.expect(call, peer)
   end
+  self.driver:send_all(head, request.payload)
+  call.results[#call.results + 1] = operate(self, request.op, request.args, request.payload)
+  self.calls:check(call)
+  return call
 end
 
-local function call_all(self, op, args, payload)
-  local is_complete = await_complete(self)
-  local call = new_call(self)
-  local head = { op = op, args = args, call = call.number }
-  for _, driver in ipairs(self.drivers) do
-    for peer in pairs(driver:peers()) do
-      expect(call, peer)
-    end
-    driver:send_all(head, payload)
-  end
-  local own = operate(self, op, args, payload)
-  local results = await(self, call)
-  results[#results + 1] = own
-  return results, is_complete and call.remaining == 0
+local function call_all(self, request)
+  local is_complete = self.driver:await_complete()
+  local is_known, _, call = await(function(on_done) return ask_reachable(self, request, on_done) end)
+  self.calls:drop(call)
+  return call.results, is_complete and is_known
 end
 
 --- Runs an operation in every worker, including this one, and waits up to 5 s for the results.
@@ -158,22 +147,37 @@ end
 ---@param payload string?
 ---@return table[] results
 ---@return boolean is_complete false when a worker could not be reached, or did not answer in time
-function Bus:call_all(op, args, payload) return count_while(self, call_all, op, args, payload or "") end
+function Bus:call_all(op, args, payload)
+  return count_while(self, call_all, { op = op, args = args, payload = payload or "" })
+end
 
-local function call_one(self, name, op, args, payload)
-  local driver = driver_of(self, name)
-  if not driver then
-    await_complete(self)
-    driver = driver_of(self, name)
+--- Runs an operation in one worker. Does not yield.
+---@param name string of the worker
+---@param request { op: string, args: table, payload: string }
+---@param on_result fun(result: table?) called once: nil when the worker is lost, or cannot be reached now; must not yield
+---@return Call? call to drop if the result is not awaited any more
+function Bus:ask(name, request, on_result)
+  if name == self.name then
+    return run_here(self, request.op, request.args, request.payload, on_result)
   end
-  if not driver then
-    return nil, "gone"
+  if not self.driver:peers()[name] then
+    return on_result(nil)
   end
-  local call = new_call(self)
-  expect(call, name)
-  driver:send(name, { op = op, args = args, call = call.number }, payload)
-  local result = await(self, call)[1]
-  return result, not result and (call.remaining > 0 and "timeout" or "gone") or nil
+  local call = self.calls:begin(function(call) on_result(call.results[1]) end)
+  Calls.expect(call, name)
+  self.driver:send(name, { op = request.op, args = request.args, call = call.number }, request.payload)
+  return call
+end
+
+local function call_one(self, name, request)
+  if name ~= self.name and not self.driver:peers()[name] then
+    self.driver:await_complete()
+  end
+  local is_known, result, call = await(function(on_result) return self:ask(name, request, on_result) end)
+  if not is_known and call then
+    self.calls:drop(call)
+  end
+  return result, not result and (is_known and "gone" or "timeout") or nil
 end
 
 --- Runs an operation in one worker, and waits up to 5 s for its result.
@@ -184,38 +188,20 @@ end
 ---@return table? result nil when the worker does not exist (any more), or did not answer in time
 ---@return string? err "gone" or "timeout"
 function Bus:call(name, op, args, payload)
-  if name == self.name then
-    return operate(self, op, args, payload or "")
-  end
-  return count_while(self, call_one, name, op, args, payload or "")
-end
-
-local function send_to_others(self, head, payload)
-  for _, driver in ipairs(self.drivers) do
-    driver:send_all(head, payload)
-  end
+  return count_while(self, call_one, name, { op = op, args = args, payload = payload or "" })
 end
 
 --- Sends the deferred messages in their order.
 ---@private
 function Bus:send_deferred()
-  await_complete(self)
+  self.driver:await_complete()
   while self.deferred[1] do
     local batch = self.deferred
     self.deferred = {}
     for _, message in ipairs(batch) do
-      send_to_others(self, message.head, message.payload)
+      self.driver:send_all(message.head, message.payload)
     end
   end
-end
-
-local function is_complete(self)
-  for _, driver in ipairs(self.drivers) do
-    if not driver:is_complete() then
-      return false
-    end
-  end
-  return true
 end
 
 --- Runs an operation in every worker, this one first, without waiting for results. Does not yield.
@@ -225,22 +211,30 @@ end
 ---@param payload string
 function Bus:tell_all(op, args, payload)
   operate(self, op, args, payload)
-  if not self.sending.is_under_way and is_complete(self) then
-    return send_to_others(self, { op = op, args = args }, payload)
+  if not self.sending.is_under_way and self.driver:is_complete() then
+    return self.driver:send_all({ op = op, args = args }, payload)
   end
   self.deferred[#self.deferred + 1] = { head = { op = op, args = args }, payload = payload }
   self.sending:begin()
+end
+
+--- Runs an operation in every worker, and calls `on_done` with the results. Does not yield.
+--- Operations of one worker arrive in the order in which it sent them.
+---@param request { op: string, args: table, payload: string }
+---@param on_done fun(results: table[], is_complete: boolean?) must not yield
+function Bus:ask_all(request, on_done)
+  if self.sending.is_under_way or not self.driver:is_complete() then
+    Task.new("asking other workers", function() on_done(count_while(self, call_all, request)) end):begin()
+  else
+    ask_reachable(self, request, function(results) on_done(results, true) end)
+  end
 end
 
 --- Whether a call still waits for results, or a message for peers.
 ---@return boolean
 function Bus:is_busy() return self.waiting > 0 or self.sending.is_under_way == true end
 
---- Ends all drivers.
-function Bus:stop()
-  for _, driver in ipairs(self.drivers) do
-    driver:stop()
-  end
-end
+--- Ends the driver.
+function Bus:stop() self.driver:stop() end
 
 return Bus

@@ -77,7 +77,7 @@ describe("a bus", function()
           return { from = name }
         end,
       }
-      local bus = Bus.new { name = name, drivers = { driver }, operations = operations }
+      local bus = Bus.new { name = name, driver = driver, operations = operations }
       bus:start()
       for _, other in pairs(made) do
         QueueDriver.join(driver, other.driver)
@@ -167,23 +167,5 @@ describe("a bus", function()
     Loop.run(1)
     assert.are.same({ "a:one", "a:two", "b:one", "b:two", "a:three", "b:three" }, heard)
     assert.is_false(all.a.bus:is_busy())
-  end)
-
-  it("speaks over several drivers", function()
-    local all = buses("a", "b")
-    local far, own = QueueDriver.new "far", QueueDriver.new "a"
-    local beyond = Bus.new {
-      name = "far",
-      drivers = { far },
-      operations = { greet = function() return { from = "far" } end },
-    }
-    local bus = Bus.new { name = "a", drivers = { all.a.driver, own }, operations = all.a.bus.operations }
-    beyond:start()
-    bus:start()
-    QueueDriver.join(far, own)
-    assert.are.equal("a b far", names(in_thread(function() return bus:call_all("greet", { word = "hi" }) end)))
-    assert.are.equal("far", in_thread(function() return bus:call("far", "greet", { word = "hi" }) end).from)
-    bus:stop()
-    assert.is_true(own.has_stopped and all.a.driver.has_stopped)
   end)
 end)
