@@ -176,6 +176,14 @@ function RedisLink:start()
   end)
 end
 
+--- Ends the connection, and makes a new one. Does not yield.
+---@param reason string for the log
+function RedisLink:break_off(reason)
+  if self.traffic then
+    self.traffic:break_off(reason)
+  end
+end
+
 --- Sends what waits, waits up to 1 s for the replies, and ends. `on_down` is not called. Does not yield.
 function RedisLink:stop()
   self.has_stopped = true

@@ -144,6 +144,8 @@ local function write(self)
       end
       self.commands:sent(bytes)
       self.counts.sent_bytes = self.counts.sent_bytes + bytes
+    elseif self.broken then
+      return self.broken
     elseif self.is_stopping then
       await_last_replies(self)
       return "stopped"
@@ -174,6 +176,13 @@ function RedisTraffic:run()
   self.connection:close()
   self.counts.subscriptions = 0
   return reason
+end
+
+--- Ends the connection as soon as what waits is sent, because it is not what it should be.
+---@param reason string
+function RedisTraffic:break_off(reason)
+  self.broken = reason
+  wake(self)
 end
 
 --- Sends what waits, waits up to 1 s for the replies, and ends.
