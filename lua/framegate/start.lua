@@ -11,6 +11,8 @@ rawset(ngx.req, "http_version", function() return http_version() or 1.1 end)
 
 local Start = {}
 
+local KEEP_SECONDS = 10 -- for which a push of an answer is kept while another node is away
+
 -- Modules whose `new` or `start` is called below. Together, both lists and the modules they require are all modules.
 local MODULES = {
   "runtime.gc",
@@ -18,8 +20,13 @@ local MODULES = {
   "runtime.threads",
   "telemetry.counters",
   "cluster.bus",
+  "cluster.groups",
+  "cluster.holders",
+  "cluster.link_holder",
   "cluster.members",
   "cluster.mesh",
+  "cluster.nodes",
+  "cluster.seen",
   "dispatch.dispatch",
   "dispatch.event_queue",
   "dispatch.lane",
@@ -49,6 +56,7 @@ local WIRED = {
   "public.accept",
   "public.admission",
   "control.server",
+  "worker.neighbourhood",
   "worker.shutdown",
   "worker.stats",
 }
@@ -59,6 +67,10 @@ local WIRED = {
 ---@field registry Registry
 ---@field mesh Mesh
 ---@field bus Bus
+---@field holders Holders
+---@field nodes Nodes
+---@field groups Groups
+---@field link_holder LinkHolder
 ---@field push Push
 ---@field flusher Flusher
 ---@field queue EventQueue
@@ -92,15 +104,58 @@ function Start.master()
   worker.members:init()
 end
 
-local function add_cluster()
-  worker.registry = modules["push.registry"].new { max_topics = Config.MAX_TOPICS }
+local function on_group(group) worker.groups:change(group) end
+
+local function add_workers()
+  worker.registry = modules["push.registry"].new { max_topics = Config.MAX_TOPICS, on_group = on_group }
   worker.mesh = modules["cluster.mesh"].new { members = worker.members, port = Config.mesh_port }
   worker.bus = modules["cluster.bus"].new {
     name = worker.members:worker(),
-    drivers = { worker.mesh },
-    operations = modules["worker.operations"].new { registry = worker.registry },
+    driver = worker.mesh,
+    operations = modules["worker.operations"].new(worker),
   }
-  worker.push = modules["push.push"].new { node = worker.members:node(), bus = worker.bus }
+end
+
+local function add_nodes()
+  local members, bus, registry = worker.members, worker.bus, worker.registry
+  local holders = modules["cluster.holders"].new { dict = ngx.shared.gateway, members = members }
+  holders:set_clustered(Config.REDIS_URL ~= "")
+  worker.holders = holders
+  worker.nodes = modules["cluster.nodes"].new {
+    own = members:node() .. members:worker(),
+    wait = Config.CLUSTER_WAIT,
+    holders = holders,
+    bus = bus,
+    now = Clock.monotonic,
+    max_bytes = Config.CLUSTER_BUFFER,
+    on_lost = modules["worker.neighbourhood"].on_lost,
+  }
+  worker.groups = modules["cluster.groups"].new {
+    own = members:worker(),
+    holders = holders,
+    bus = bus,
+    has = function(group) return registry:has_group(group) end,
+    all = function() return registry:groups() end,
+  }
+  worker.link_holder = modules["cluster.link_holder"].new {
+    members = members,
+    holders = holders,
+    bus = bus,
+    now = Clock.monotonic,
+    is_enabled = Config.REDIS_URL ~= "",
+    new_link = modules["worker.neighbourhood"].new_link,
+  }
+end
+
+local function add_push()
+  worker.push = modules["push.push"].new {
+    members = worker.members,
+    bus = worker.bus,
+    nodes = worker.nodes,
+    seen = modules["cluster.seen"].new(ngx.shared.seen),
+    wait = Config.CLUSTER_WAIT,
+    keep = KEEP_SECONDS,
+  }
 end
 
 -- Lanes need dispatch and dispatch needs lanes, so these functions find dispatch when they are called.
@@ -143,7 +198,9 @@ end
 
 local function assemble()
   worker.flusher = modules["push.flusher"].new()
-  add_cluster()
+  add_workers()
+  add_nodes()
+  add_push()
   worker.handlers, worker.site = new_peers("handler", Config.HANDLER_URL), new_peers("site", { Config.SITE_URL })
   add_dispatch()
   for _, name in ipairs(WIRED) do
@@ -162,6 +219,7 @@ function Start.worker()
   modules["socket.orphans"].start()
   modules["dispatch.upstream"].start()
   worker.bus:start()
+  worker.link_holder:start()
   modules["worker.shutdown"].watch()
 end
 

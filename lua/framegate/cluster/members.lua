@@ -8,6 +8,7 @@ local Random = require "framegate.runtime.random"
 ---@field name string
 ---@field pid integer
 ---@field joined_at integer its position in the order in which workers joined
+---@field configuration integer
 ---@field is_leaving boolean whether it is shutting down
 
 ---@class Members
@@ -96,10 +97,15 @@ local function read_members(dict)
   local members = {}
   for _, key in ipairs(dict:get_keys(0)) do
     local pid = tonumber(key:match("^worker:(%d+)$"))
-    local name, joined_at = (pid and dict:get(key) or ""):match("^(%S+) (%d+)$")
+    local name, joined_at, configuration = (pid and dict:get(key) or ""):match("^(%S+) (%d+) (%d+)$")
     if name then
-      local is_leaving = dict:get("leaving:" .. name) == true
-      members[#members + 1] = { name = name, pid = pid, joined_at = tonumber(joined_at), is_leaving = is_leaving }
+      members[#members + 1] = {
+        name = name,
+        pid = pid,
+        joined_at = tonumber(joined_at),
+        configuration = tonumber(configuration),
+        is_leaving = dict:get("leaving:" .. name) == true,
+      }
     end
   end
   return members
@@ -131,7 +137,7 @@ function Members:is_alive(other) return not self.is_process_dead(other.pid) end
 function Members:join()
   local dict = self.dict
   self.name, self.place = Random.name(6), dict:incr("joined", 1)
-  dict:set("worker:" .. self.pid(), self.name .. " " .. self.place)
+  dict:set("worker:" .. self.pid(), ("%s %d %d"):format(self.name, self.place, self.own_configuration))
   dict:add("running:" .. self.own_configuration, ngx.now())
   announce_change(self)
 end
@@ -155,9 +161,11 @@ end
 --- Whether the master has loaded a later configuration that no worker runs yet.
 --- nginx stops old workers without waiting for the first new one.
 ---@return boolean
-function Members:is_successor_due()
-  return self.dict:get("configurations") ~= self.own_configuration and self:is_last_configuration()
-end
+function Members:is_successor_due() return not self:is_newest() and self:is_last_configuration() end
+
+--- Whether the master has loaded no later configuration than this worker's.
+---@return boolean
+function Members:is_newest() return self.dict:get("configurations") == self.own_configuration end
 
 --- Whether no worker runs a later configuration than this one.
 ---@return boolean
@@ -188,6 +196,17 @@ function Members:retire() self.has_retired = true end
 --- Whether this worker has nothing left to do.
 ---@return boolean
 function Members:has_left() return self.has_retired end
+
+--- Records when Redis last confirmed this node's lease.
+---@param at number by Clock.monotonic
+function Members:set_renewed(at) self.dict:set("renewed", at) end
+
+--- How long ago Redis confirmed this node's lease.
+---@return number? seconds nil when it never did
+function Members:renewal_age()
+  local at = self.dict:get("renewed")
+  return at and Clock.monotonic() - at
+end
 
 --- Removes this worker from the list: it exits by itself.
 function Members:leave()

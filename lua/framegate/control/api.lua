@@ -26,12 +26,16 @@ end
 
 local function json(value) return { status = 200, body = cjson.encode(value), type = "application/json" } end
 
+local function unreachable(detail, counts) return Problem.new(503, detail, { ["Retry-After"] = "1" }, counts) end
+
 local function gone(err)
   if err == "timeout" then
     return Problem.new(
       504,
       "the worker that holds this connection did not answer: what became of the request is not known"
     )
+  elseif err == "unreachable" then
+    return unreachable "the node that holds this connection cannot be reached now: what became of the request is not known"
   end
   return Problem.new(410, "this connection is gone, or never was")
 end
@@ -63,8 +67,13 @@ local function to_many(op, request, args)
     return text
   end
   args.except = request.query.except
-  local counts, is_complete = push:to_many(op, args, payload, text)
-  if not is_complete then
+  local counts, err = push:to_many(op, args, { payload = payload, is_text = text, key = request.key })
+  if err == "unreachable" then
+    return unreachable(
+      "not every node of the cluster could be reached; a repeat with the same idempotency-key reaches only those that were not",
+      counts
+    )
+  elseif err then
     return Problem.new(504, "a worker did not answer: what became of the frame there is not known", nil, counts)
   end
   return json(counts)
@@ -75,7 +84,7 @@ local function send(request)
   if not payload then
     return text
   end
-  local result, err = push:send(request.segments[2], payload, text)
+  local result, err = push:send(request.segments[2], { payload = payload, is_text = text, key = request.key })
   if not result then
     return gone(err)
   end
@@ -94,7 +103,8 @@ local function describe(request)
   if problem then
     return problem
   end
-  local result, err = push:ask(request.segments[2], "describe", { has_query = has_query })
+  local result, err =
+    push:ask(request.segments[2], { op = "describe", args = { has_query = has_query }, payload = "", is_read = true })
   return result and Listing.answer(Listing.facts(result.connection)) or gone(err)
 end
 
@@ -106,7 +116,10 @@ local function close(request)
   if #reason > CloseCode.MAX_REASON_BYTES or not Utf8.is_valid(reason) then
     return Problem.new(400, ("reason is at most %d bytes of UTF-8"):format(CloseCode.MAX_REASON_BYTES))
   end
-  local result, err = push:ask(request.segments[2], "close", { code = code, reason = reason })
+  local result, err = push:ask(
+    request.segments[2],
+    { op = "close", args = { code = code, reason = reason }, payload = "", key = request.key }
+  )
   return result and NO_CONTENT or gone(err)
 end
 
@@ -121,7 +134,8 @@ local function change_subscription(op)
     if not topic then
       return problem
     end
-    local result, err = push:ask(request.segments[4], op, { topic = topic })
+    local result, err =
+      push:ask(request.segments[4], { op = op, args = { topic = topic }, payload = "", key = request.key })
     if not result then
       return gone(err)
     end

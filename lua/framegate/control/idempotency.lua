@@ -35,16 +35,20 @@ local function reserve(name, bytes)
   return ok, err
 end
 
--- Drops parts that only read, since a repeat reads again. Most bodies are equal, so each is kept once.
+local UNREACHABLE = 503 -- a node of the cluster; a repeat reaches it, and only it
+
+-- Drops parts that a repeat has to run again: those that only read, and those that did not reach every node.
+-- Most bodies are equal, so each is kept once.
 local function shorten_parts(parts)
   local short, bodies, places = {}, {}, {}
   for i, part in ipairs(parts) do
     local body = part.body
-    if not part.is_read and body ~= "" and not places[body] then
+    local is_kept = not part.is_read and part.status ~= UNREACHABLE
+    if is_kept and body ~= "" and not places[body] then
       bodies[#bodies + 1] = body
       places[body] = #bodies
     end
-    short[i] = part.is_read and {} or { part.status, places[body] or 0, part.type }
+    short[i] = not is_kept and {} or { part.status, places[body] or 0, part.type }
   end
   return { parts = short, bodies = bodies }
 end
@@ -86,6 +90,10 @@ local function run(name, bytes, request)
   if not ok then
     answers:delete(name)
     error(answer, 0)
+  end
+  if answer.status == UNREACHABLE then
+    answers:delete(name)
+    return answer
   end
   if not keep(name, bytes, entry_of(answer, request.fingerprint)) then
     keep(name, bytes, entry_of(without_bodies(answer), request.fingerprint))

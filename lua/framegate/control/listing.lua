@@ -1,4 +1,4 @@
--- The lists of the control API: open connections, topics and closed sockets, over all workers.
+-- The lists of the control API: open connections, topics and closed sockets, over all workers of all nodes.
 
 local Closes = require "framegate.telemetry.closes"
 local Json = require "framegate.control.json"
@@ -9,11 +9,11 @@ local Listing = {}
 
 local PAGE, MAX_PAGE = 100, 1000
 
-local bus
+local nodes
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Listing.wire(worker) bus = worker.bus end
+function Listing.wire(worker) nodes = worker.nodes end
 
 --- Makes an answer of a JSON text.
 ---@param text string
@@ -99,7 +99,7 @@ end
 --- GET /connections
 function Listing.list(request)
   local page, problem = page_of(request)
-  return problem or write_page(bus:call_all("list", page), page.limit - 1, {})
+  return problem or write_page(nodes:collect("list", page), page.limit - 1, {})
 end
 
 local function as_written(json) return json end
@@ -117,7 +117,7 @@ end
 --- GET /topics
 function Listing.list_topics()
   local counts = {}
-  for _, result in ipairs(bus:call_all("count_topics", {})) do
+  for _, result in ipairs(nodes:collect("count_topics", {})) do
     for name, count in pairs(result.topics) do
       counts[name] = (counts[name] or 0) + count
     end
@@ -138,7 +138,7 @@ function Listing.describe_topic(request)
     return problem or page_problem
   end
   page.topic = topic
-  return write_page(bus:call_all("list_topic", page), page.limit - 1, { topic = topic })
+  return write_page(nodes:collect("list_topic", page), page.limit - 1, { topic = topic })
 end
 
 return Listing

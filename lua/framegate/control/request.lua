@@ -40,9 +40,10 @@ function Request.is_read(method) return method == "GET" or method == "HEAD" end
 ---@field query table<string, string>
 ---@field payload string
 ---@field content_type string?
+---@field key string? of a request that all nodes run once, from its idempotency-key
 
 --- Parses a request. Its `path` is as it was sent, with the query.
----@param parts { method: string, path: string, payload: string, content_type: string? }
+---@param parts { method: string, path: string, payload: string, content_type: string?, key: string? }
 ---@return ControlRequest? request
 ---@return table? problem
 function Request.read(parts)
@@ -56,6 +57,7 @@ function Request.read(parts)
     query = query,
     payload = parts.payload,
     content_type = parts.content_type,
+    key = parts.key,
   }
 end
 

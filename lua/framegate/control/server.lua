@@ -12,13 +12,13 @@ local Utf8 = require "framegate.protocol.utf8"
 
 local Server = {}
 
-local members
+local members, holders
 local requests = 0 -- that are running
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Server.wire(worker)
-  members = worker.members
+  members, holders = worker.members, worker.holders
   Api.wire(worker)
 end
 
@@ -61,7 +61,7 @@ end
 -- Resources that Api.handle does not know: batches, and the API's description.
 local OWN = { ["/batch"] = { "POST", Batch.run }, ["/openapi.json"] = { "GET", openapi } }
 
----@param asked { method: string, path: string, payload: string, content_type: string? }
+---@param asked { method: string, path: string, payload: string, content_type: string?, key: string? }
 ---@param kept table? answers of a batch that is repeated, by position
 local function act(asked, kept)
   local request, problem = Request.read(asked)
@@ -72,7 +72,7 @@ local function act(asked, kept)
   if own and request.method ~= own[1] then
     return Api.not_allowed { own[1] }
   end
-  return own and own[2](request.payload, kept) or Api.handle(request)
+  return own and own[2](request, kept) or Api.handle(request)
 end
 
 local function refusal(headers)
@@ -95,6 +95,9 @@ end
 local function answer_of(asked, key)
   if type(key) ~= "string" or key == "" or Request.is_read(asked.method) then
     return act(asked)
+  end
+  if holders:is_clustered() then
+    asked.key = "key/" .. ngx.encode_base64(ngx.sha1_bin(key))
   end
   local is_batch = asked.path:match("^[^?]*") == "/batch"
   return Idempotency.once(key, {

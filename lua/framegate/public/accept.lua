@@ -28,11 +28,13 @@ local Accept = {}
 
 local CLIENT_CLOSED = 499 -- nginx's own code for a client that left: nobody reads the answer
 
-local members
+local members, groups
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Accept.wire(worker) members = worker.members end
+function Accept.wire(worker)
+  members, groups = worker.members, worker.groups
+end
 
 local function new_connection(headers)
   return Connection.new {
@@ -178,6 +180,7 @@ local function run()
     return reject(connection, err)
   end
   register(connection, event, effects)
+  groups:await()
   local socket, left = Upgrade.perform(answer)
   if not socket then
     return forget(connection, left)

@@ -1,8 +1,8 @@
--- Pushes: messages to one connection, a topic, a user or all connections, over all workers.
--- Workers exchange only the payload and its type. Each worker frames a message once, however many of its sockets get
--- it.
+-- Pushes: messages to one connection, a topic, a user or all connections, over all workers and all nodes of the cluster.
+-- They exchange only the payload and its type. Each worker frames a message once, however many of its sockets get it.
 
 local Counters = require "framegate.telemetry.counters"
+local OnceHere = require "framegate.push.once_here"
 
 ---@class Push
 local Push = {}
@@ -11,84 +11,139 @@ Push.__index = Push
 local REQUESTED = Counters.place "framegate_pushes_total"
 local KINDS = { publish = "topic", send_to_user = "user", broadcast = "broadcast" }
 
+local GROUPS = { publish = "topic", send_to_user = "user" }
+
 -- A connection's id begins with the names of its node (4) and its worker (6).
 local NODE, WORKER = 4, 6
 
----@param parts { node: string, bus: Bus } the id of this node
+---@param parts { members: Members, bus: Bus, nodes: Nodes, seen: Seen, wait: number, keep: number } `wait`: seconds for the
+--- answers of other nodes; `keep`: seconds for which a message that nobody waits for is kept while a node is away
 ---@return Push
-function Push.new(parts) return setmetatable({ node = parts.node, bus = parts.bus }, Push) end
-
-local function worker_of(self, id)
-  if id:sub(1, NODE) ~= self.node then
-    return nil
-  end
-  return id:sub(NODE + 1, NODE + WORKER)
+function Push.new(parts)
+  return setmetatable({
+    members = parts.members,
+    bus = parts.bus,
+    nodes = parts.nodes,
+    once_here = OnceHere.new { bus = parts.bus, seen = parts.seen },
+    wait = parts.wait,
+    keep = parts.keep,
+  }, Push)
 end
+
+local function ask_node(self, id, request)
+  local outcome = self.nodes:begin({
+    id = request.key or self.nodes:new_id(),
+    op = request.op,
+    args = request.args,
+    to = id:sub(1, NODE),
+    worker = id:sub(NODE + 1, NODE + WORKER),
+    waits = true,
+    is_read = request.is_read,
+    seconds = self.wait,
+  }, request.payload)()
+  if outcome.is_away or #outcome.missing > 0 then
+    return nil, "unreachable"
+  end
+  return outcome.results[1], "gone"
+end
+
+---@class ConnectionRequest
+---@field op string name of an operation
+---@field args table gets the id
+---@field payload string
+---@field is_read boolean? whether it changes nothing
+---@field key string? unique in the cluster: a repeat with it is not run again
 
 --- Runs an operation in the worker that holds a connection.
 ---@param id string of the connection
----@param op string name of an operation
----@param args table gets the id
----@param payload string?
+---@param request ConnectionRequest
 ---@return table? result
----@return string? err "gone", or "timeout" when its worker did not answer
-function Push:ask(id, op, args, payload)
-  local worker = worker_of(self, id)
-  if not worker then
-    return nil, "gone"
+---@return string? err "gone", "timeout" when its worker did not answer, or "unreachable" when its node did not
+function Push:ask(id, request)
+  request.args.id = id
+  local result, err
+  if id:sub(1, NODE) == self.members:node() then
+    result, err = self.once_here:ask(id:sub(NODE + 1, NODE + WORKER), request)
+  else
+    result, err = ask_node(self, id, request)
   end
-  args.id = id
-  local result, err = self.bus:call(worker, op, args, payload)
   if not result or result.gone then
     return nil, err or "gone"
   end
   return result
 end
 
-local function sum(results)
-  local total = { delivered = 0, dropped = 0 }
+local function add_up(total, results)
   for _, result in ipairs(results) do
     total.delivered = total.delivered + result.delivered
     total.dropped = total.dropped + result.dropped
   end
-  return total
 end
 
 --- Sends a message to one connection.
 ---@param id string
----@param payload string
----@param is_text boolean
+---@param message { payload: string, is_text: boolean, key: string? } `key` as in ConnectionRequest
 ---@return { delivered: integer, dropped: integer }? counts
----@return string? err "gone" or "timeout"
-function Push:send(id, payload, is_text)
+---@return string? err as of `ask`
+function Push:send(id, message)
   Counters.count(REQUESTED.connection)
-  return self:ask(id, "send", { is_text = is_text }, payload)
+  return self:ask(
+    id,
+    { op = "send", args = { is_text = message.is_text }, payload = message.payload, key = message.key }
+  )
+end
+
+local function group_of(op, args)
+  local kind = GROUPS[op]
+  return kind and kind .. ":" .. args[kind] or nil
+end
+
+local function err_of(outcome, is_complete)
+  if outcome.is_away or #outcome.missing > 0 then
+    return "unreachable"
+  end
+  return (not is_complete or outcome.is_incomplete) and "timeout" or nil
 end
 
 --- Sends a message to a topic, a user or all connections.
 ---@param op "publish"|"send_to_user"|"broadcast"
 ---@param args { topic: string?, user: string?, except: string? } gets `is_text`
----@param payload string
----@param is_text boolean
----@return { delivered: integer, dropped: integer } counts over all workers
----@return boolean is_complete false when a worker did not answer: it may have sockets that are not counted
-function Push:to_many(op, args, payload, is_text)
+---@param message { payload: string, is_text: boolean, key: string? } `key` as in ConnectionRequest
+---@return { delivered: integer, dropped: integer } counts over all workers and nodes that answered
+---@return string? err "timeout" when a worker did not answer, "unreachable" when a node did not: they may have more sockets
+function Push:to_many(op, args, message)
   Counters.count(REQUESTED[KINDS[op]])
-  args.is_text = is_text
-  local results, is_complete = self.bus:call_all(op, args, payload)
-  return sum(results), is_complete
+  args.is_text = message.is_text
+  local await = self.nodes:begin({
+    id = message.key or self.nodes:new_id(),
+    op = op,
+    args = args,
+    group = group_of(op, args),
+    waits = true,
+    seconds = self.wait,
+  }, message.payload)
+  local request = { op = op, args = args, payload = message.payload, key = message.key }
+  local results, is_complete = self.once_here:ask_all(request)
+  local total, outcome = { delivered = 0, dropped = 0 }, await()
+  add_up(total, results)
+  add_up(total, outcome.results)
+  return total, err_of(outcome, is_complete)
 end
+
+local function done() end
 
 --- Publishes a message that an answer of the handler asks for. Does not yield, and gives no counts.
 ---@param effect { topic: string, payload: string, is_text: boolean, except_self: boolean? }
 ---@param id string of the connection whose event was answered
 function Push:publish_effect(effect, id)
   Counters.count(REQUESTED.topic)
-  self.bus:tell_all(
-    "publish",
-    { topic = effect.topic, except = effect.except_self and id or nil, is_text = effect.is_text },
-    effect.payload
-  )
+  local args = { topic = effect.topic, except = effect.except_self and id or nil, is_text = effect.is_text }
+  self.bus:tell_all("publish", args, effect.payload)
+  if not self.nodes:is_alone() then
+    local group = group_of("publish", args)
+    local request = { id = self.nodes:new_id(), op = "publish", args = args, group = group, seconds = self.keep }
+    self.nodes:send(request, effect.payload, done)
+  end
 end
 
 return Push

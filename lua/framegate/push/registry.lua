@@ -7,11 +7,13 @@ local Topic = require "framegate.push.topic"
 local Registry = {}
 Registry.__index = Registry
 
----@param options { max_topics: integer } the limit of one connection
+---@param options { max_topics: integer, on_group: (fun(group: string))? } `max_topics` of one connection; `on_group` is called
+--- when a topic or user has its first connection here, and when it has lost the last: "topic:<name>" or "user:<name>"
 ---@return Registry
 function Registry.new(options)
   return setmetatable({
     max_topics = options.max_topics,
+    on_group = options.on_group or function() end,
     by_id = {},
     connections = 0,
     topics = {}, -- by name
@@ -24,6 +26,7 @@ local function leave_user(self, connection)
   set:remove(connection)
   if set.count == 0 then
     self.users[connection.user] = nil
+    self.on_group("user:" .. connection.user)
   end
 end
 
@@ -66,6 +69,7 @@ function Registry:subscribe(connection, name)
   if not topic then
     topic = Topic.new(name)
     self.topics[name] = topic
+    self.on_group("topic:" .. name)
   end
   topic:add(connection)
   return true
@@ -82,6 +86,7 @@ function Registry:unsubscribe(connection, name)
   topic:remove(connection)
   if topic.subscribers.count == 0 then
     self.topics[name] = nil
+    self.on_group("topic:" .. name)
   end
 end
 
@@ -94,8 +99,12 @@ function Registry:name_user(connection, user)
   end
   connection.user = user
   if user then
-    local set = self.users[user] or IndexedSet.new()
-    self.users[user] = set
+    local set = self.users[user]
+    if not set then
+      set = IndexedSet.new()
+      self.users[user] = set
+      self.on_group("user:" .. user)
+    end
     set:add(connection)
   end
 end
@@ -120,6 +129,27 @@ function Registry:user(name) return self.users[name] end
 --- Every connection, by id.
 ---@return table<string, Connection>
 function Registry:all() return self.by_id end
+
+--- Whether a topic or a user has a connection here.
+---@param group string "topic:<name>" or "user:<name>"
+---@return boolean
+function Registry:has_group(group)
+  local kind, name = group:match("^(%a+):(.*)$")
+  return (kind == "topic" and self.topics or self.users)[name] ~= nil
+end
+
+--- The topics and users that have a connection here.
+---@return string[] groups "topic:<name>" and "user:<name>"
+function Registry:groups()
+  local groups = {}
+  for name in pairs(self.topics) do
+    groups[#groups + 1] = "topic:" .. name
+  end
+  for name in pairs(self.users) do
+    groups[#groups + 1] = "user:" .. name
+  end
+  return groups
+end
 
 --- How many subscribers each topic has.
 ---@return table<string, integer>

@@ -161,6 +161,11 @@ Definitions.list = {
     labels = { "kind" },
     sets = singly(Definitions.PUSHES),
   },
+  {
+    "framegate_publications_lost_total",
+    "counter",
+    "Messages published by answers that did not reach every node of the cluster.",
+  },
 }
 
 return Definitions

@@ -10,6 +10,7 @@ local Stats = require "framegate.worker.stats"
 
 ---@class Operations
 ---@field private registry Registry
+---@field private worker Worker
 local Operations = {}
 Operations.__index = Operations
 
@@ -18,9 +19,9 @@ local GONE = { gone = true }
 local DELIVERED = Counters.place "framegate_pushes_delivered_total"
 local DROPPED = Counters.place "framegate_pushes_dropped_total"
 
----@param parts { registry: Registry }
+---@param worker Worker
 ---@return Operations
-function Operations.new(parts) return setmetatable({ registry = parts.registry }, Operations) end
+function Operations.new(worker) return setmetatable({ registry = worker.registry, worker = worker }, Operations) end
 
 local function counted(kind, delivered, dropped)
   Counters.count(DELIVERED[kind], delivered)
@@ -99,14 +100,16 @@ function Operations:close(args)
   return { closed = true }
 end
 
---- Subscribes one connection to a topic.
+--- Subscribes one connection to a topic. The result comes when the topic's messages from other nodes come too.
 function Operations:subscribe(args)
   local connection = self.registry:get(args.id)
   if not connection then
     return GONE
   end
   local ok, err = self.registry:subscribe(connection, args.topic)
-  return { ok = ok, err = err }
+  return function(reply)
+    self.worker.groups:when_known(function() reply { ok = ok, err = err } end)
+  end
 end
 
 --- Ends a subscription of one connection.
@@ -152,6 +155,40 @@ function Operations:count_topics() return { topics = self.registry:topic_counts(
 function Operations:list_topic(args)
   local group = self.registry:topic(args.topic)
   return { connections = page(self, members(group), args), count = group and group.count or 0 }
+end
+
+--- Sends a request to other nodes, if this worker holds the link to Redis.
+function Operations:ask_nodes(request, payload)
+  local link = self.worker.link_holder.link
+  return function(reply)
+    if not link then
+      return reply(nil)
+    end
+    link:send(request, payload, reply)
+  end
+end
+
+--- Changes the groups of a worker, if this worker holds the link to Redis, or is about to.
+function Operations:change_groups(args)
+  local link = self.worker.link_holder.link
+  return function(reply)
+    if not link then
+      return reply(nil)
+    end
+    link.subscriptions:change(args.worker, args.change, function() reply { ok = true } end)
+  end
+end
+
+--- Reports the groups of this worker to one that is about to hold the link to Redis.
+function Operations:tell_groups(args)
+  self.worker.groups:tell(args.holder)
+  return {}
+end
+
+--- Describes the link to Redis and the other nodes, if this worker holds the link.
+function Operations:describe_nodes()
+  local link = self.worker.link_holder.link
+  return link and link:state() or {}
 end
 
 --- Reads the statistics of this worker.

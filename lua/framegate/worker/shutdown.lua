@@ -22,7 +22,7 @@ local POLL_SECONDS = 0.25 -- between two checks whether the gateway is stopping
 local ANSWER_SECONDS = 2 -- after STOP_SECONDS, for the answers to events in flight
 local CLOSE_SECONDS = 2 -- after that, for the close events
 
-local members, mesh, bus, registry, dispatch, lanes, flusher
+local members, mesh, bus, nodes, groups, link_holder, registry, dispatch, lanes, flusher
 local retired -- a semaphore, posted when this worker has nothing left to do
 
 -- Waits until a worker of a later configuration has joined. A reload starts such workers, but the first may start late.
@@ -95,9 +95,11 @@ end
 
 -- Ends the links, when no call and no request of the control API needs other workers any more.
 local function end_links()
-  while bus:is_busy() or Server.is_busy() do
+  while bus:is_busy() or Server.is_busy() or nodes:is_busy() or link_holder:is_busy() do
     ngx.sleep(0.02)
   end
+  groups:stop()
+  link_holder:stop()
   bus:stop()
   flusher:stop()
   members:leave()
@@ -132,6 +134,7 @@ end
 ---@param worker Worker
 function Shutdown.wire(worker)
   members, mesh, bus, registry = worker.members, worker.mesh, worker.bus, worker.registry
+  nodes, groups, link_holder = worker.nodes, worker.groups, worker.link_holder
   dispatch, lanes, flusher = worker.dispatch, worker.lanes, worker.flusher
   retired = semaphore.new()
 end

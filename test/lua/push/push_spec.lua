@@ -2,7 +2,7 @@ local Stub = require "support.ngx"
 require "support.event_loop"
 
 describe("a push", function()
-  local saved, Push, asked, told, results
+  local saved, Push, asked, told, requested, results, outcome
 
   before_each(function()
     saved = {}
@@ -15,7 +15,7 @@ describe("a push", function()
       count = function() end,
     }
     Push = require "framegate.push.push"
-    asked, told, results = {}, {}, {}
+    asked, told, requested, results, outcome = {}, {}, {}, {}, nil
     Stub.now = 0
   end)
 
@@ -27,7 +27,20 @@ describe("a push", function()
 
   local function push()
     return Push.new {
-      node = "node",
+      members = { node = function() return "node" end },
+      seen = {},
+      wait = 2,
+      keep = 10,
+      nodes = {
+        new_id = function() return "node/1" end,
+        is_alone = function() return not outcome end,
+        begin = function(_, request, payload)
+          requested[#requested + 1] = { request, payload }
+          local is_gone = request.to ~= nil
+          return function() return outcome or { results = {}, missing = {}, is_gone = is_gone } end
+        end,
+        send = function(_, request, payload) requested[#requested + 1] = { request, payload } end,
+      },
       bus = {
         call = function(_, ...)
           asked[#asked + 1] = { ... }
@@ -35,7 +48,7 @@ describe("a push", function()
         end,
         call_all = function(_, ...)
           asked[#asked + 1] = { ... }
-          return results
+          return results, true
         end,
         tell_all = function(_, ...) told[#told + 1] = { ... } end,
       },
@@ -44,26 +57,57 @@ describe("a push", function()
 
   it("to a connection asks the worker whose name is in its id", function()
     results = { { delivered = 1, dropped = 0 } }
-    assert.are.same({ delivered = 1, dropped = 0 }, push():send("nodeworker-rest", "hi", true))
+    assert.are.same({ delivered = 1, dropped = 0 }, push():send("nodeworker-rest", { payload = "hi", is_text = true }))
     assert.are.same({ { "worker", "send", { id = "nodeworker-rest", is_text = true }, "hi" } }, asked)
   end)
 
   it("to a connection of another node, or one that is gone, reaches nobody", function()
-    local counts, err = push():send("otherworker-rest", "hi", true)
+    local counts, err = push():send("otherworker-rest", { payload = "hi", is_text = true })
     assert.is_nil(counts)
     assert.are.equal("gone", err)
     assert.are.same({}, asked)
     results = { { gone = true } }
-    assert.are.equal("gone", select(2, push():send("nodeworker-rest", "hi", true)))
+    assert.are.equal("gone", select(2, push():send("nodeworker-rest", { payload = "hi", is_text = true })))
     results = { nil, "timeout" }
-    assert.are.equal("timeout", select(2, push():send("nodeworker-rest", "hi", true)))
+    assert.are.equal("timeout", select(2, push():send("nodeworker-rest", { payload = "hi", is_text = true })))
   end)
 
   it("to many gives the sum over all workers", function()
     results = { { delivered = 2, dropped = 1 }, { delivered = 3, dropped = 0 } }
-    local counts = push():to_many("publish", { topic = "news" }, "hi", false)
+    local counts = push():to_many("publish", { topic = "news" }, { payload = "hi", is_text = false })
     assert.are.same({ delivered = 5, dropped = 1 }, counts)
     assert.are.same({ { "publish", { topic = "news", is_text = false }, "hi" } }, asked)
+  end)
+
+  it("goes to the node of the connection", function()
+    outcome = { results = { { delivered = 1, dropped = 0 } }, missing = {} }
+    local message = { payload = "hi", is_text = true, key = "k" }
+    assert.are.same({ delivered = 1, dropped = 0 }, push():send("otherworker-rest", message))
+    local request, payload = unpack(requested[1])
+    assert.are.same({ "k", "send", "othe", "rworke", "hi" }, {
+      request.id,
+      request.op,
+      request.to,
+      request.worker,
+      payload,
+    })
+    outcome = { results = {}, missing = { "othe" } }
+    assert.are.equal("unreachable", select(2, push():send("otherworker-rest", message)))
+    outcome = { results = {}, missing = {}, is_away = true }
+    assert.are.equal("unreachable", select(2, push():send("otherworker-rest", message)))
+  end)
+
+  it("to many gives the sum over all nodes", function()
+    results = { { delivered = 2, dropped = 1 } }
+    outcome = { results = { { delivered = 3, dropped = 0 } }, missing = {} }
+    local message = { payload = "hi", is_text = false }
+    local counts, err = push():to_many("publish", { topic = "news" }, message)
+    assert.are.same({ delivered = 5, dropped = 1 }, counts)
+    assert.is_nil(err)
+    assert.are.equal("topic:news", requested[1][1].group)
+    outcome.missing[1] = "far"
+    assert.are.equal("unreachable", select(2, push():to_many("broadcast", {}, message)))
+    assert.is_nil(requested[2][1].group)
   end)
 
   it("of an answer waits for nobody, and leaves out its own socket when it says so", function()

@@ -1,0 +1,42 @@
+-- The names of channels and keys in Redis. All begin with CLUSTER_NAME, so that one Redis serves several clusters.
+
+local Channels = {}
+Channels.__index = Channels
+
+---@class Channels
+---@field all string the channel of all nodes
+---@field nodes string the key of the hash with all nodes
+
+---@param cluster string CLUSTER_NAME
+---@return Channels
+function Channels.new(cluster)
+  local prefix = cluster .. ":"
+  return setmetatable({ prefix = prefix, all = prefix .. "all", nodes = prefix .. "nodes" }, Channels)
+end
+
+--- The channel of one node.
+---@param id string
+---@return string
+function Channels:node(id) return self.prefix .. "node:" .. id end
+
+--- The channel of a group of sockets.
+---@param group string "topic:<name>" or "user:<name>"
+---@return string
+function Channels:group(group) return self.prefix .. group end
+
+--- The key whose life is the lease of a node.
+---@param id string
+---@return string
+function Channels:lease(id) return self.prefix .. "lease:" .. id end
+
+--- The key that exists once a node was buried.
+---@param id string
+---@return string
+function Channels:buried(id) return self.prefix .. "buried:" .. id end
+
+--- The key of the hash with the records of a node's sockets.
+---@param id string
+---@return string
+function Channels:records(id) return self.prefix .. "records:" .. id end
+
+return Channels

@@ -1,0 +1,132 @@
+-- A request to other nodes that is not finished: who has answered, and whether that is everybody.
+-- Each node answers with its id, so it is counted once however often a request reaches it. Redis' own count of receivers
+-- only shows how many answers to expect: a node with two links is in it twice, and one without a link is not in it.
+
+local Message = require "framegate.cluster.message"
+
+---@class NodeOutcome
+---@field results table[] of the workers that ran it
+---@field missing string[] ids of nodes that did not answer
+---@field is_away boolean? whether Redis was away at the end, so that not even the missing nodes are known
+---@field is_incomplete boolean? whether a worker of a node did not answer
+---@field is_gone boolean? whether the node it was for does not exist (any more)
+
+---@class Flight
+---@field number integer in the order of requests
+---@field request NodeRequest
+---@field text string? as it is sent; nil once it is finished
+---@field bytes integer
+---@field deadline number by Clock.monotonic
+---@field repeat_at number? by Clock.monotonic
+---@field receivers integer? how many links Redis gave it to; nil until Redis has answered
+---@field includes_own boolean? whether this node's link is one of them
+---@field unlinked table<string, boolean> nodes that had no link then
+---@field answers table<string, boolean> by node
+---@field answered integer
+---@field outcome NodeOutcome
+---@field on_done fun(outcome: NodeOutcome)
+---@field is_finished boolean?
+local Flight = {}
+Flight.__index = Flight
+
+local function encode(own, request, payload)
+  local head = {
+    id = request.id,
+    from = own,
+    op = request.op,
+    args = request.args,
+    worker = request.worker,
+    waits = request.waits,
+    is_read = request.is_read,
+  }
+  return Message.encode(head, payload)
+end
+
+---@param own string id of this node
+---@param request NodeRequest
+---@param payload string
+---@return Flight
+function Flight.new(own, request, payload)
+  local text = encode(own, request, payload)
+  return setmetatable({
+    request = request,
+    text = text,
+    bytes = #text,
+    unlinked = {},
+    answers = {},
+    answered = 0,
+    outcome = { results = {}, missing = {} },
+  }, Flight)
+end
+
+--- The nodes that may still answer.
+---@param roster Roster
+---@return string[] ids
+function Flight:unanswered(roster)
+  local to, ids = self.request.to, {}
+  for _, neighbour in ipairs(roster:all()) do
+    if (not to or neighbour.id == to) and not self.answers[neighbour.id] then
+      ids[#ids + 1] = neighbour.id
+    end
+  end
+  return ids
+end
+
+--- Forgets what is known of links, because it is sent again.
+function Flight:reset()
+  self.receivers, self.includes_own, self.unlinked = nil, nil, {}
+end
+
+--- Takes the count of Redis.
+---@param ids string[] of nodes
+---@param counts integer[] links that it was given to, then how many links each of the nodes has
+function Flight:published(ids, counts)
+  self.receivers = counts[1]
+  for i, id in ipairs(ids) do
+    self.unlinked[id] = counts[i + 1] == 0 or nil
+  end
+end
+
+--- Takes the answer of a node.
+---@param from string id of the node
+---@param answer { results: table[], is_incomplete: boolean? }
+function Flight:answer(from, answer)
+  if self.answers[from] then
+    return
+  end
+  self.answers[from], self.answered = true, self.answered + 1
+  local outcome = self.outcome
+  for _, result in ipairs(answer.results) do
+    outcome.results[#outcome.results + 1] = result
+  end
+  outcome.is_incomplete = outcome.is_incomplete or answer.is_incomplete
+end
+
+local function has_unlinked(self, roster)
+  for id in pairs(self.unlinked) do
+    if roster:get(id) and not self.answers[id] then
+      return true
+    end
+  end
+  return false
+end
+
+--- Whether every node has answered that has somebody for it.
+---@param roster Roster
+---@return boolean
+function Flight:is_complete(roster)
+  local to = self.request.to
+  if to then
+    self.outcome.is_gone = not self.answers[to] and not roster:get(to)
+    return self.answers[to] or self.outcome.is_gone
+  elseif not self.receivers then
+    return false
+  end
+  local expected = self.receivers - (self.includes_own and 1 or 0)
+  if self.answered >= expected and not has_unlinked(self, roster) then
+    return true
+  end
+  return self.answered > 0 and #self:unanswered(roster) == 0
+end
+
+return Flight

@@ -1,0 +1,131 @@
+-- The lease of this node: a key in Redis that is gone when the node has not renewed it for 9 s.
+-- Each renewal also writes what the others show of this node, and reads the list of all nodes.
+
+local cjson = require "cjson.safe"
+local Roster = require "framegate.cluster.roster"
+
+---@class Lease
+local Lease = {}
+Lease.__index = Lease
+
+local RENEW_SECONDS = 3
+local LATE_SECONDS = 2 -- without the reply or this node's own message, the link is broken
+Lease.RENEW_SECONDS = RENEW_SECONDS
+
+-- A buried node gets no lease. Gives each node with its facts and the milliseconds of its lease.
+local RENEW = [[
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return { 'buried' }
+end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+local reply = { 'renewed' }
+local nodes = redis.call('HGETALL', KEYS[3])
+for i = 1, #nodes, 2 do
+  reply[#reply + 1] = nodes[i]
+  reply[#reply + 1] = nodes[i + 1]
+  reply[#reply + 1] = redis.call('PTTL', ARGV[6] .. nodes[i])
+end
+return reply
+]]
+
+-- A node that leaves has no sockets any more.
+local END = [[
+redis.call('DEL', KEYS[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+return redis.call('PUBLISH', ARGV[2], ARGV[3])
+]]
+
+---@param parts { own: string, link: RedisLink, channels: Channels, roster: Roster, facts: (fun(): NodeFacts),
+--- now: (fun(): number), on_renewed: (fun(at: number)), on_buried: fun() } `on_renewed` gets when the renewal was sent, by
+--- Clock.monotonic
+---@return Lease
+function Lease.new(parts)
+  return setmetatable({
+    own = parts.own,
+    link = parts.link,
+    channels = parts.channels,
+    roster = parts.roster,
+    facts = parts.facts,
+    now = parts.now,
+    on_renewed = parts.on_renewed,
+    on_buried = parts.on_buried,
+    number = 0, -- of renewals
+  }, Lease)
+end
+
+local function nodes_of(reply)
+  local nodes = {}
+  for i = 2, #reply, 3 do
+    local facts = cjson.decode(reply[i + 1])
+    nodes[#nodes + 1] = facts and { id = reply[i], facts = facts, lease = reply[i + 2] / 1000 }
+  end
+  return nodes
+end
+
+local function on_reply(self, reply, sent_at)
+  if reply[1] == "buried" then
+    return self.on_buried()
+  end
+  self.replied = true
+  self.roster:update(nodes_of(reply))
+  self.on_renewed(sent_at)
+end
+
+--- Renews the lease. Does not yield.
+---@param on_done fun()? called when Redis has renewed it
+function Lease:renew(on_done)
+  local channels, sent_at = self.channels, self.now()
+  self.number, self.sent_at, self.replied, self.came_back = self.number + 1, sent_at, false, false
+  local number = self.number
+  local keys = { channels:buried(self.own), channels:lease(self.own), channels.nodes }
+  local args = {
+    self.own,
+    cjson.encode(self.facts()),
+    Roster.LEASE_SECONDS * 1000,
+    channels:node(self.own),
+    ('{"from":"%s","renewal":%d}\n'):format(self.own, number),
+    channels:lease "",
+  }
+  self.link:eval(RENEW, keys, args, function(reply)
+    if reply and number == self.number then
+      on_reply(self, reply, sent_at)
+      if on_done and self.replied then
+        on_done()
+      end
+    end
+  end)
+end
+
+--- Takes this node's own message of a renewal.
+---@param number integer of the renewal
+function Lease:heard(number) self.came_back = self.came_back or number == self.number end
+
+--- Renews the lease when that is due. Gives a reason to break the link when the last renewal is not confirmed in time.
+---@return string? reason
+function Lease:look()
+  local age = self.sent_at and self.now() - self.sent_at or math.huge
+  if age >= RENEW_SECONDS then
+    self:renew()
+  elseif age > LATE_SECONDS and not self.replied then
+    return "Redis did not renew the lease within 2 s"
+  elseif age > LATE_SECONDS and not self.came_back then
+    return "this node's own message did not come back within 2 s"
+  end
+end
+
+--- Begins anew over a new link.
+function Lease:reset() self.sent_at = nil end
+
+--- Ends the lease, because this node leaves, and lets the others know.
+---@param on_done fun()
+function Lease:finish(on_done)
+  local keys = { self.channels:lease(self.own), self.channels.nodes }
+  local text = ('{"from":"%s","event":"left"}\n'):format(self.own)
+  if not self.link:eval(END, keys, { self.own, self.channels.all, text }, on_done) then
+    on_done()
+  end
+end
+
+return Lease

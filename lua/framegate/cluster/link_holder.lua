@@ -1,0 +1,125 @@
+-- Decides which worker of this node holds the link to Redis: the oldest one of the newest configuration that is not leaving.
+-- (An older configuration has an older REDIS_URL, and lives as long as its sockets.)
+-- The next holder subscribes first and then takes over. Both receive meanwhile; the ids of requests sort out doubles.
+
+local Log = require "framegate.runtime.log"
+local Threads = require "framegate.runtime.threads"
+local semaphore = require "ngx.semaphore"
+
+---@class LinkHolder
+---@field link NodeLink? while this worker has one
+local LinkHolder = {}
+LinkHolder.__index = LinkHolder
+
+local LOOK_SECONDS = 0.5
+local FINISH_SECONDS = 10 -- for what a former holder has under way
+
+---@param parts { members: Members, holders: Holders, bus: Bus, now: (fun(): number), is_enabled: boolean,
+--- new_link: fun(on_ready: fun()): NodeLink } `is_enabled`: whether this worker's configuration has a REDIS_URL
+---@return LinkHolder
+function LinkHolder.new(parts)
+  local self = setmetatable({
+    members = parts.members,
+    holders = parts.holders,
+    bus = parts.bus,
+    now = parts.now,
+    is_enabled = parts.is_enabled,
+    new_link = parts.new_link,
+    changed = semaphore.new(),
+    has_stopped = false,
+  }, LinkHolder)
+  parts.bus:watch(function(peer)
+    if self.link then
+      self.link.subscriptions:forget(peer)
+    end
+    self.changed:post()
+  end)
+  return self
+end
+
+local function begin(self)
+  self.link = self.new_link(function() self.holders:take_over() end)
+  self.holders:prepare()
+  self.bus:tell_all("tell_groups", { holder = self.members:worker() }, "")
+  self.link:start()
+end
+
+local function finish(self)
+  self.finish_until = self.finish_until or self.now() + FINISH_SECONDS
+  if self.link:is_busy() and self.now() < self.finish_until then
+    return
+  end
+  if self.holders:is_clustered() then
+    self.link:stop()
+  else
+    self.link:leave()
+  end
+  self.link, self.finish_until = nil, nil
+end
+
+-- Whether another worker has taken over, or the newest configuration belongs to no cluster.
+local function is_former(self)
+  return not self.holders:is_clustered() or not self.holders:is_own() and not self.holders:should_hold()
+end
+
+local function look(self)
+  if not self.link then
+    if self.is_enabled and self.holders:should_hold() then
+      begin(self)
+    end
+  elseif is_former(self) then
+    finish(self)
+  elseif not self.holders:is_alive() then
+    self.holders:take_over() -- before the link is up, because nobody else has one: requests wait here
+  end
+end
+
+local function run(_, self)
+  while not self.has_stopped do
+    local ok, err = xpcall(look, debug.traceback, self)
+    if not ok then
+      Log.error(nil, "the choice of the worker that holds the link to Redis failed: ", err)
+    end
+    self.changed:wait(LOOK_SECONDS)
+  end
+end
+
+--- Begins to watch which worker should hold the link.
+function LinkHolder:start()
+  Threads.run(run, self, function(_, err)
+    Log.warn(nil, "the link to Redis could not begin, and is tried again: ", err)
+    self:start()
+  end)
+end
+
+local function has_living_others(self)
+  for _, other in ipairs(self.members:others()) do
+    if self.members:is_alive(other) then
+      return true
+    end
+  end
+  return false
+end
+
+local function is_last_holder(self) return self.members:is_stopping() and self.holders:is_own() end
+
+--- Whether the link has something under way, or other workers of a gateway that stops still need it.
+---@return boolean
+function LinkHolder:is_busy()
+  return self.link ~= nil and (self.link:is_busy() or is_last_holder(self) and has_living_others(self))
+end
+
+--- Ends the link, because this worker ends. When the gateway stops, the lease ends too.
+function LinkHolder:stop()
+  self.has_stopped = true
+  self.changed:post()
+  self.holders:step_back()
+  if self.link and is_last_holder(self) then
+    self.link:leave()
+  elseif self.link then
+    self.link:stop()
+  end
+  self.link = nil
+end
+
+return LinkHolder

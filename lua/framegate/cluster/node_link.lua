@@ -1,0 +1,199 @@
+-- This node's link to the others in Redis, with all that works over it. In the worker that holds it: Redis sees a node once,
+-- however many workers it has. nodes.lua decides which worker that is.
+
+local Lease = require "framegate.cluster.lease"
+local Message = require "framegate.cluster.message"
+local NodeRequests = require "framegate.cluster.node_requests"
+local NodeService = require "framegate.cluster.node_service"
+local Roster = require "framegate.cluster.roster"
+local Subscriptions = require "framegate.cluster.subscriptions"
+local Threads = require "framegate.runtime.threads"
+local Log = require "framegate.runtime.log"
+local semaphore = require "ngx.semaphore"
+
+---@class NodeLink
+---@field roster Roster
+---@field is_ready boolean whether the lease is renewed and everything subscribed over the present link
+local NodeLink = {}
+NodeLink.__index = NodeLink
+
+local LOOK_SECONDS = 0.1
+
+-- What the message of another node is: a request, answers, or news of a node.
+local function receive(self, head, payload)
+  if head.op then
+    return self.service:receive(head, payload)
+  end
+  for _, answer in ipairs(head.answers or {}) do
+    self.requests:answered(head.from, answer)
+  end
+  if head.event == "joined" then
+    self.roster:hear(head.from, head.facts)
+    self.requests:repeat_all(head.from)
+  elseif head.event == "left" or head.event == "buried" then
+    self.roster:remove(head.node or head.from)
+    self.requests:check_all()
+  end
+end
+
+local function on_push(self, text)
+  local head, payload = Message.decode(text)
+  if not head then
+    return
+  end
+  if head.from ~= self.own then
+    return receive(self, head, payload)
+  end
+  self.lease:heard(head.renewal)
+  self.requests:came_back(head.id)
+end
+
+local function announce(self)
+  local text = Message.encode({ from = self.own, event = "joined", facts = self.lease.facts() }, "")
+  self.link:command(function() end, "PUBLISH", self.channels.all, text)
+end
+
+local function on_ready(self)
+  self.is_ready = true
+  announce(self)
+  self.requests:resume()
+  self.on_ready()
+end
+
+-- A former link that Redis has not noticed the end of would take messages that nobody reads.
+local function on_up(self)
+  if self.client_id then
+    self.link:command(function() end, "CLIENT", "KILL", "ID", self.client_id)
+  end
+  self.client_id = self.link.client_id
+  self.subscriptions:resume(function()
+    self.lease:renew(function() on_ready(self) end)
+  end)
+end
+
+local function on_down(self)
+  self.is_ready = false
+  self.lease:reset()
+  self.roster:forget_looks()
+end
+
+local function look(self)
+  if self.is_ready then
+    local reason = self.lease:look()
+    if reason then
+      self.link:break_off(reason)
+    end
+  end
+  self.requests:look()
+  self.service:flush()
+end
+
+local function run(_, self)
+  while not self.has_stopped do
+    self.work:wait(LOOK_SECONDS)
+    local ok, err = xpcall(look, debug.traceback, self)
+    if not ok then
+      Log.error(nil, "the work for other nodes failed: ", err)
+    end
+  end
+end
+
+local function add_parts(self, parts)
+  local own, link, channels, now = self.own, self.link, self.channels, parts.now
+  self.roster = Roster.new { own = own, now = now }
+  self.subscriptions = Subscriptions.new { own = own, link = link, channels = channels }
+  self.requests = NodeRequests.new {
+    own = own,
+    link = link,
+    roster = self.roster,
+    channels = channels,
+    now = now,
+    max_bytes = parts.max_bytes,
+    is_ready = function() return self.is_ready and not link:is_away() end,
+  }
+  self.service = NodeService.new {
+    own = own,
+    link = link,
+    channels = channels,
+    bus = parts.bus,
+    seen = parts.seen,
+    on_answer = function() self.work:post() end,
+  }
+  self.lease = Lease.new {
+    own = own,
+    link = link,
+    channels = channels,
+    roster = self.roster,
+    now = now,
+    facts = parts.facts,
+    on_renewed = parts.on_renewed,
+    on_buried = parts.on_buried,
+  }
+end
+
+---@param parts { own: string, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
+--- new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(), on_renewed: (fun(at: number)),
+--- on_buried: fun() }
+---@return NodeLink
+function NodeLink.new(parts)
+  local self = setmetatable({
+    own = parts.own,
+    channels = parts.channels,
+    on_ready = parts.on_ready,
+    is_ready = false,
+    has_stopped = false,
+    work = semaphore.new(),
+  }, NodeLink)
+  self.link = parts.new_link {
+    on_push = function(_, text) on_push(self, text) end,
+    on_up = function() on_up(self) end,
+    on_down = function() on_down(self) end,
+  }
+  add_parts(self, parts)
+  return self
+end
+
+--- Begins to connect. Does not yield.
+function NodeLink:start()
+  self.link:start()
+  Threads.run(run, self, function(_, err)
+    Log.warn(nil, "the work for other nodes could not begin, and is tried again: ", err)
+    self:start()
+  end)
+end
+
+--- Sends a request to other nodes (NodeRequests:send).
+function NodeLink:send(request, payload, on_done) self.requests:send(request, payload, on_done) end
+
+--- Whether a request of this or another node is not finished.
+---@return boolean
+function NodeLink:is_busy() return self.requests.count > 0 or self.service:is_busy() end
+
+--- Ends the link, but not the lease: another worker has taken over.
+function NodeLink:stop()
+  self.service:flush()
+  self.has_stopped, self.is_ready = true, false
+  self.work:post()
+  self.link:stop()
+end
+
+--- Ends the lease and the link: this node leaves the cluster.
+function NodeLink:leave()
+  self.service:flush()
+  self.lease:finish(function() self:stop() end)
+end
+
+--- The state of the link and what is known of the other nodes, for GET /nodes.
+---@return { link: table, groups: integer, nodes: Neighbour[], in_flight: integer, kept_bytes: integer }
+function NodeLink:state()
+  return {
+    link = self.link:state(),
+    is_ready = self.is_ready,
+    groups = self.subscriptions.number,
+    nodes = self.roster:all(),
+    in_flight = self.requests.count,
+    kept_bytes = self.requests.kept.bytes,
+  }
+end
+
+return NodeLink

@@ -1,0 +1,99 @@
+-- The other nodes of the cluster, as this node has heard of them from Redis.
+-- A node stays until it leaves, is buried, or is unknown to Redis for longer than a lease.
+-- So a push never overlooks a node whose lease ran out while Redis itself did not run.
+
+---@class NodeFacts what a node writes about itself at each renewal
+---@field name string for people
+---@field started number seconds since 1970
+---@field sockets integer
+---@field version string
+
+---@class Neighbour
+---@field id string 4 characters
+---@field facts NodeFacts
+---@field heard_at number by Clock.monotonic
+---@field lease_until number by Clock.monotonic
+---@field expired_since number? when its lease was first seen to be gone
+---@field looks integer how often in a row its lease was seen to be gone
+
+---@class Roster
+local Roster = {}
+Roster.__index = Roster
+
+local LEASE_SECONDS = 9
+Roster.LEASE_SECONDS = LEASE_SECONDS
+
+---@param parts { own: string, now: fun(): number } the id of this node, and Clock.monotonic
+---@return Roster
+function Roster.new(parts) return setmetatable({ own = parts.own, now = parts.now, by_id = {} }, Roster) end
+
+--- Notes that a node has spoken.
+---@param id string
+---@param facts NodeFacts
+function Roster:hear(id, facts)
+  if id == self.own then
+    return
+  end
+  local now = self.now()
+  local neighbour = self.by_id[id] or { id = id, lease_until = now + LEASE_SECONDS, looks = 0 }
+  neighbour.facts, neighbour.heard_at = facts, now
+  self.by_id[id] = neighbour
+end
+
+local function note_lease(neighbour, lease_seconds, now)
+  if lease_seconds > 0 then
+    neighbour.lease_until, neighbour.heard_at = now + lease_seconds, now
+    neighbour.expired_since, neighbour.looks = nil, 0
+  else
+    neighbour.expired_since = neighbour.expired_since or now
+    neighbour.looks = neighbour.looks + 1
+  end
+end
+
+--- Takes over a list of all nodes, which Redis has answered.
+---@param nodes { id: string, facts: NodeFacts, lease: number }[] `lease`: seconds left, or below 0 when it is gone
+function Roster:update(nodes)
+  local now, is_listed = self.now(), {}
+  for _, node in ipairs(nodes) do
+    is_listed[node.id] = true
+    if node.id ~= self.own then
+      local neighbour = self.by_id[node.id] or { id = node.id, heard_at = now, lease_until = now, looks = 0 }
+      neighbour.facts = node.facts
+      note_lease(neighbour, node.lease, now)
+      self.by_id[node.id] = neighbour
+    end
+  end
+  for id, neighbour in pairs(self.by_id) do
+    if not is_listed[id] and now - neighbour.heard_at > LEASE_SECONDS then
+      self.by_id[id] = nil
+    end
+  end
+end
+
+--- Removes a node that has left or was buried.
+---@param id string
+function Roster:remove(id) self.by_id[id] = nil end
+
+--- Forgets that leases were seen to be gone, because Redis itself was away.
+function Roster:forget_looks()
+  for _, neighbour in pairs(self.by_id) do
+    neighbour.expired_since, neighbour.looks = nil, 0
+  end
+end
+
+---@param id string
+---@return Neighbour?
+function Roster:get(id) return self.by_id[id] end
+
+--- All other nodes, in the order of their ids.
+---@return Neighbour[]
+function Roster:all()
+  local all = {}
+  for _, neighbour in pairs(self.by_id) do
+    all[#all + 1] = neighbour
+  end
+  table.sort(all, function(a, b) return a.id < b.id end)
+  return all
+end
+
+return Roster
