@@ -24,7 +24,7 @@ export type SeenEvent = {
   body: Buffer
 }
 
-type Deliveries = { event: SeenEvent; fates: Array<Fate | undefined> }
+type Deliveries = { event: SeenEvent; fates: Array<Fate | undefined>; cameAt: number[] }
 
 const MAY_REPEAT: Record<SeenEvent['kind'], Fate[]> = {
   open: ['again'],
@@ -43,7 +43,8 @@ export class Ledger {
     const socket = this.#sockets.get(event.connection) ?? []
     if (known) this.#checkRepeat(known)
     else this.#checkOrder(event, socket.at(-1))
-    const deliveries = known ?? { event, fates: [] }
+    const deliveries = known ?? { event, fates: [], cameAt: [] }
+    deliveries.cameAt.push(performance.now())
     const at = deliveries.fates.push(undefined) - 1
     this.#events.set(event.id, deliveries)
     this.#sockets.set(event.connection, known ? socket : [...socket, event])
@@ -62,8 +63,10 @@ export class Ledger {
     if (!before) return
     if (before.kind === 'close') return this.#breach(event, 'came behind the close event')
     if (event.kind !== 'close' && event.number <= before.number) this.#breach(event, `came behind ${before.number}`)
-    if (this.#events.get(before.id)!.fates.at(-1) === undefined) {
-      this.#breach(event, `came before ${before.number} was answered`)
+    const { fates, cameAt } = this.#events.get(before.id)!
+    if (fates.at(-1) === undefined) {
+      const ages = cameAt.map((at) => `${Math.round(performance.now() - at)} ms ago`)
+      this.#breach(event, `came before ${before.number} was answered, which came ${ages.join(' and ')}`)
     }
   }
 
