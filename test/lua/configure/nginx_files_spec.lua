@@ -42,6 +42,7 @@ describe("the generated files", function()
         ["main.conf"] = "load_module /usr/lib/nginx/modules/ndk_http_module.so;\n"
           .. "load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;\n"
           .. "worker_processes auto;\nworker_rlimit_nofile 1048576;\npid /run/framegate/nginx.pid;\n",
+        ["redis_tls.conf"] = "",
         ["mesh_listen.conf"] = "listen 127.0.0.1:12345 reuseport;\n",
         ["events.conf"] = "worker_connections 16384;\n",
         ["listen.conf"] = "listen 8080 so_keepalive=60s:20s:4;\nlisten [::]:8080 so_keepalive=60s:20s:4;\n",
@@ -74,6 +75,16 @@ describe("the generated files", function()
       }, files())
     end
   )
+
+  it("say by which authorities the certificate of Redis is checked", function()
+    local function redis_tls(changes) return files(changes)["redis_tls.conf"] end
+    assert.are.equal(
+      "lua_ssl_trusted_certificate /ca.pem;\nlua_ssl_verify_depth 5;\n",
+      redis_tls { REDIS_URL = "rediss://redis", REDIS_CA = "/ca.pem" }
+    )
+    assert.matches("^lua_ssl_trusted_certificate /etc/ssl/", redis_tls { REDIS_URL = "rediss://redis" })
+    assert.are.equal("", redis_tls { REDIS_URL = "redis://redis" })
+  end)
 
   it("say where it listens", function()
     assert.are.equal(

@@ -19,6 +19,7 @@ describe("REDIS_URL", function()
       ["redis://me:p@ss@h"] = url { host = "h", port = 6379, user = "me", password = "p@ss" },
       ["redis://me:x@"] = url { user = "me", password = "x" },
       ["redis://:x@/4"] = url { password = "x", db = 4 },
+      ["redis:///1"] = url { db = 1 },
       ["unix:/run/redis.sock"] = url { path = "/run/redis.sock" },
       ["unix:///run/redis.sock"] = url { path = "/run/redis.sock" },
       ["unix:/run/redis.sock?db=3"] = url { path = "/run/redis.sock", db = 3 },

@@ -46,7 +46,7 @@ local VALUES = {
     "a,b:1",
     { { host = "a", port = 26379 }, { host = "b", port = 1 } },
     "a:0",
-    { REDIS_MASTER = "m" },
+    { REDIS_URL = "redis://h", REDIS_MASTER = "m" },
   },
   REDIS_MASTER = { "m", "m", "a b", { REDIS_URL = "redis://h", REDIS_SENTINELS = "a" } },
   CLUSTER_NAME = { "c-1", "c-1", "a b" },
