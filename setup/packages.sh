@@ -86,6 +86,7 @@ clean_up() {
   fi
   disable nginx "${nginx_is_new:-}" nginx-common
   disable prometheus "${prometheus_is_new:-}" prometheus
+  disable redis-server "${redis_is_new:-}" redis-server
   disable "$(php_service)" "${php_is_new:-}" php-fpm
   rm -rf "$scratch"
 }
@@ -95,7 +96,7 @@ command -v dpkg-query >/dev/null || die 'apt is missing: run framegate on Debian
 wanted=$(missing_packages $runtime)
 lacks_luajit=
 if [ "${1:-}" = --test ]; then
-  wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check shellcheck=shellcheck chromium=chromium ps=procps promtool=prometheus openssl=openssl)
+  wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check shellcheck=shellcheck chromium=chromium ps=procps promtool=prometheus openssl=openssl redis-server=redis-server)
   wanted=$wanted$(missing_packages php-curl php-fpm python3-django python3-flask python3-websockets)
   command -v luajit >/dev/null || lacks_luajit=yes
 fi
@@ -117,6 +118,7 @@ say "installing $wanted"
 forbid_services
 installed nginx-common || nginx_is_new=yes
 installed prometheus || prometheus_is_new=yes
+installed redis-server || redis_is_new=yes
 installed php-fpm || php_is_new=yes
 # shellcheck disable=SC2086
 install $wanted

@@ -96,8 +96,8 @@ function ask(port: number, login: string[], command: string[]): Promise<string> 
     socket.on('data', (chunk) => {
       text += chunk
     })
-    const lines = [...(login.length > 0 ? [`AUTH ${login.join(' ')}`] : []), command.join(' '), 'QUIT']
-    socket.write(lines.map((line) => `${line}\r\n`).join(''))
+    const lines = [...(login.length > 0 ? [`AUTH ${login.join(' ')}`] : []), command.join(' ')]
+    socket.end(lines.map((line) => `${line}\r\n`).join(''))
   })
 }
 
