@@ -17,6 +17,7 @@ test('the link goes to the new master after a failover', async (t) => {
   })
   const { run_id } = await link.until('the link is up', (state) => state.is_up)
   assert.equal((await link.command('SET', 'a', 1)).reply, 'OK')
+  assert.equal((await link.command('WAIT', 1, 1000)).reply, 1) // the replica has it
   await until('the Sentinel knows the replica', async () =>
     (await sentinel.ask('SENTINEL', 'REPLICAS', 'mymaster')).includes(String(replica.port)),
   )
