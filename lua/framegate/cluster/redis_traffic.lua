@@ -114,7 +114,7 @@ local function read(self)
     if bytes then
       reason = on_bytes(self, bytes)
     elseif err ~= "timeout" then
-      reason = ("the connection ended (%s)"):format(err)
+      reason = ("the connection ended (%s): if this repeats, see the log of Redis"):format(err)
     end
     if not reason and is_overdue(self) then
       reason = ("no answer to a command within %d s: check that Redis is not stopped or overloaded"):format(
@@ -140,7 +140,7 @@ local function write(self)
     if pieces then
       local ok, err = self.connection.socket:send(pieces)
       if not ok then
-        return ("the connection ended while sending (%s)"):format(err)
+        return ("the connection ended while sending (%s): if this repeats, see the log of Redis"):format(err)
       end
       self.commands:sent(bytes)
       self.counts.sent_bytes = self.counts.sent_bytes + bytes
