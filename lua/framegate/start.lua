@@ -39,6 +39,7 @@ local MODULES = {
   "public.interim",
   "public.refusal",
   "public.site",
+  "socket.record",
   "worker.operations",
 }
 
@@ -216,6 +217,7 @@ function Start.worker()
   worker.members:join()
   assemble()
   worker.flusher:start()
+  modules["socket.record"].start(worker.members:node() .. worker.members:worker())
   modules["socket.orphans"].start()
   modules["dispatch.upstream"].start()
   worker.bus:start()

@@ -47,11 +47,12 @@ local function content_type(body, is_text, mode)
   return CONTENT_TYPES[mode] or (find(body, "^%s*[{%[]") and JSON or TEXT)
 end
 
--- The `source` of every event of this gateway. It is kept once, and not in each socket.
+-- The `source` of the events of this gateway is kept once, and not in each socket.
+-- A socket that an earlier gateway held has the source of that one.
 local source
-local function source_of_all()
+local function source_of(connection)
   source = source or "/framegate/" .. ngx.shared.gateway:get("node")
-  return source
+  return connection.source or source
 end
 
 local function new(connection, kind, id)
@@ -137,7 +138,7 @@ function Event.to_request(event)
     " HTTP/1.1\r\n",
     connection.handshake,
     "accept-encoding: identity\r\nce-specversion: 1.0\r\nce-source: ",
-    source_of_all(),
+    source_of(connection),
     "\r\nce-connectionid: ",
     connection.id,
     "\r\nce-type: framegate.",
@@ -186,7 +187,7 @@ local function batch_prefix(connection)
       .. ',"headers":{'
       .. to_members(connection.handshake)
       .. '"accept-encoding":"identity","ce-specversion":"1.0","ce-source":'
-      .. quote(source_of_all())
+      .. quote(source_of(connection))
       .. ',"ce-connectionid":"'
       .. connection.id
       .. '",'

@@ -1,6 +1,7 @@
 -- The close event, the last event of a socket.
--- The worker that held the socket sends it (connection.lua). If that worker was killed, another one does (orphans.lua).
+-- The worker that held the socket sends it (connection.lua). If that worker is gone, another one does (orphan.lua).
 
+local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
 local Event = require "framegate.dispatch.event"
 local Record = require "framegate.socket.record"
@@ -13,21 +14,32 @@ local dispatch
 ---@param worker Worker
 function CloseEvent.wire(worker) dispatch = worker.dispatch end
 
---- Sends the close event.
+--- Hands the close event to dispatch.
 ---@param socket Connection|Orphan whose `closing` holds why it ended
----@param ended_at number by Clock.monotonic, in seconds
-function CloseEvent.send(socket, ended_at)
+---@param seconds number how long it was open
+function CloseEvent.submit(socket, seconds)
   local closing = socket.closing
-  local seconds = ended_at - socket.opened_at
   dispatch:submit(Event.close(socket, { code = closing.code, reason = closing.reason, seconds = seconds }))
 end
 
---- Applies the answer's effects on other sockets and removes the record.
+--- Sends the close event of a socket that this worker holds.
+---@param connection Connection
+---@param seconds number how long it was open
+function CloseEvent.send(connection, seconds)
+  Record.close(connection, seconds)
+  CloseEvent.submit(connection, seconds)
+end
+
+--- Applies the answer's effects on other sockets. The record goes when nothing more is owed.
 ---@param socket Connection|Orphan
 ---@param answer Answer
 function CloseEvent.on_answered(socket, answer)
   Apply.close_answer(socket.id, answer)
-  Record.remove(socket)
+  if Answer.is_final(answer) then
+    Record.remove(socket)
+  else
+    Record.leave(socket)
+  end
 end
 
 return CloseEvent
