@@ -4,10 +4,11 @@
 -- path. So a reader finds the next entry after a damaged one, and no client can forge one.
 
 local bit = require "bit"
+local ffi = require "ffi"
 
 local JournalFormat = {}
 
-local byte, find, match, sub = string.byte, string.find, string.match, string.sub
+local find, match, sub = string.find, string.match, string.sub
 local band, bxor, rshift, tohex = bit.band, bit.bxor, bit.rshift, bit.tohex
 
 local START = "\n\nfg1 "
@@ -18,22 +19,42 @@ local MAX_BODY = 1024 * 1024 -- far above the headers that nginx accepts: a larg
 --- gateway that wrote the others died.
 JournalFormat.RECORD, JournalFormat.END, JournalFormat.DIED = "r", "e", "d"
 
-local TABLE = {}
+-- Tables for four bytes at a time, of which FIRST is for the one that comes first. One table alone is 3 times slower.
+local table_t = ffi.typeof "int32_t[256]"
+local FIRST, SECOND, THIRD, FOURTH = table_t(), table_t(), table_t(), table_t()
+
+local function without_last_byte(value) return bxor(rshift(value, 8), FOURTH[band(value, 255)]) end
+
 for i = 0, 255 do
   local value = i
   for _ = 1, 8 do
     value = bxor(rshift(value, 1), band(value, 1) == 1 and 0xEDB88320 or 0)
   end
-  TABLE[i] = value
+  FOURTH[i] = value
+end
+for i = 0, 255 do
+  THIRD[i] = without_last_byte(FOURTH[i])
+  SECOND[i] = without_last_byte(THIRD[i])
+  FIRST[i] = without_last_byte(SECOND[i])
 end
 
 --- CRC-32 (ISO 3309, as zlib and Ethernet use it).
 ---@param text string
 ---@return integer 32 bits, signed
 function JournalFormat.checksum(text)
-  local sum = -1
-  for i = 1, #text do
-    sum = bxor(rshift(sum, 8), TABLE[band(bxor(sum, byte(text, i)), 255)])
+  local bytes, sum, i = ffi.cast("const uint8_t *", text), -1, 0
+  while i + 4 <= #text do
+    sum = bxor(
+      FIRST[bxor(band(sum, 255), bytes[i])],
+      SECOND[bxor(band(rshift(sum, 8), 255), bytes[i + 1])],
+      THIRD[bxor(band(rshift(sum, 16), 255), bytes[i + 2])],
+      FOURTH[bxor(rshift(sum, 24), bytes[i + 3])]
+    )
+    i = i + 4
+  end
+  while i < #text do
+    sum = bxor(rshift(sum, 8), FOURTH[band(bxor(sum, bytes[i]), 255)])
+    i = i + 1
   end
   return bxor(sum, -1)
 end

@@ -213,7 +213,7 @@ describe("orphans", function()
     left("manykilled", texts)
     Loop.spawn(Orphans.scan)
     local sent = 0
-    for second = 1, 4 do
+    for second = 1, 6 do
       local before = sent
       for _ = 1, 20 do
         Loop.run(0.05)
