@@ -43,8 +43,8 @@ export type Gateway = {
   deafen: () => void
   reload: () => Promise<void>
   stop: () => Promise<void>
-  /** Tells nginx to end gracefully, as `npm start` and Docker do, and waits until it has. */
-  quit: () => Promise<void>
+  /** Tells nginx to end gracefully, as `npm start` and Docker do, and waits until it has: its exit code. */
+  quit: () => Promise<number | null>
   /** Kills the master and all workers, as an operating system without memory does. */
   kill: () => Promise<void>
   /** Starts nginx again in the same run directory, after `quit` or `kill`. */
@@ -200,6 +200,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     quit: async () => {
       nginx.kill('SIGQUIT')
       await exited(nginx)
+      return nginx.exitCode
     },
     kill: async () => {
       const workers = children(nginx.pid!)

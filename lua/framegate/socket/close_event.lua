@@ -14,20 +14,12 @@ local dispatch
 ---@param worker Worker
 function CloseEvent.wire(worker) dispatch = worker.dispatch end
 
---- Hands the close event to dispatch.
+--- Sends the close event.
 ---@param socket Connection|Orphan whose `closing` holds why it ended
 ---@param seconds number how long it was open
-function CloseEvent.submit(socket, seconds)
+function CloseEvent.send(socket, seconds)
   local closing = socket.closing
   dispatch:submit(Event.close(socket, { code = closing.code, reason = closing.reason, seconds = seconds }))
-end
-
---- Sends the close event of a socket that this worker holds.
----@param connection Connection
----@param seconds number how long it was open
-function CloseEvent.send(connection, seconds)
-  Record.close(connection, seconds)
-  CloseEvent.submit(connection, seconds)
 end
 
 --- Applies the answer's effects on other sockets. The record goes when nothing more is owed.

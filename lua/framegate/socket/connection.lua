@@ -240,6 +240,7 @@ function Connection:finish()
   if was_open and not self.is_refused then
     Lifecycle.closed(self)
   end
+  Record.close(self)
   registry:remove(self)
   Gc.note_end()
   self:advance()

@@ -58,7 +58,7 @@ local function send(orphan)
     orphan.is_unnoted = nil
     Lifecycle.killed(orphan)
   end
-  CloseEvent.submit(orphan, orphan.seconds)
+  CloseEvent.send(orphan, orphan.seconds)
 end
 
 local function send_all()

@@ -37,7 +37,8 @@ local changed = {} -- sockets whose state the journal does not have yet, by id
 local function headers_of(socket) return socket.handshake end
 
 -- Only the last part, the handshake, may contain line breaks.
-local function text_of(socket, seconds)
+local function text_of(socket)
+  local seconds = socket.ended_at and socket.ended_at - socket.opened_at
   local closing = seconds
     and (" %.3f %d %s"):format(seconds, socket.closing.code, Percent.encode(socket.closing.reason))
   return ("%.3f %.3f%s\n%s\n%s\n%s"):format(
@@ -123,11 +124,13 @@ function Record.update(connection)
 end
 
 --- Writes how a socket ended, so that its close event is the same whoever sends it.
----@param connection Connection
----@param seconds number how long it was open
-function Record.close(connection, seconds)
+---@param connection Connection that has ended; one that was refused is owed none
+function Record.close(connection)
+  if connection.is_refused then
+    return
+  end
   changed[connection.id] = nil
-  local text = text_of(connection, seconds)
+  local text = text_of(connection)
   remember(connection.id, text)
   if journal then
     journal:replace(connection.id, text)

@@ -42,7 +42,8 @@ describe("a record", function()
 
   it("of a socket that has ended gives back how, too", function()
     for _, reason in ipairs { "", "a reason\n%41 – long" } do
-      Record.close(connection { closing = { code = 4001, reason = reason, cause = "client" } }, 1.5)
+      local closing = { code = 4001, reason = reason, cause = "client" }
+      Record.close(connection { closing = closing, opened_at = 10, ended_at = 11.5 })
       local record = read "nodeworker-1"
       assert.are.same({ { code = 4001, reason = reason }, 1.5 }, { record.closing, record.seconds })
       assert.are.equal("/ws/a?b", record.path)
@@ -105,7 +106,8 @@ describe("a record", function()
       end
       assert.are.same({ { "add", "nodeworker-1" } }, written)
       assert.are.equal("a10", read("nodeworker-1").state)
-      Record.close(b, 1)
+      b.ended_at = 13.5
+      Record.close(b)
       Record.remove(b)
       Loop.run(5)
       assert.are.same({
