@@ -83,6 +83,8 @@ local function adopt(holder)
   local journal, err = Journal.adopt(Record.journal_path(holder))
   if err == "in use" then
     return 0
+  elseif not journal and not is_own(holder) then
+    Log.limited(Log.warn, "journal", nil, "the journal ", holder, " cannot be read: ", err)
   end
   journal = journal or NO_JOURNAL
   local texts, died = texts_of(holder, journal)
