@@ -184,6 +184,21 @@ test('a killed worker, then a stop, then a start: each close event comes once', 
   assert.deepEqual(closed(handler), owed(handler))
 })
 
+test('a killed worker, and whoever sent its close events killed too, while the handler is away: once each', async (t) => {
+  const { gateway, handler } = await start(t, { env: UNLIMITED, expect: [/exited on signal 9/] })
+  await openMany(gateway, 60)
+  await handler.stop()
+  const killed = (): number => gateway.log().match(/a worker was killed/g)?.length ?? 0
+  process.kill(gateway.workers()[0]!, 'SIGKILL')
+  await until('another worker has noticed', () => killed() === 1)
+  for (const worker of gateway.workers()) process.kill(worker, 'SIGKILL')
+  await until('other workers have noticed', () => killed() === 3)
+  await handler.start()
+  await until('all close events', () => eventsOf(handler, 'close').length >= 60, 30_000) // at the second look, after 10 s
+  await until('only the journals of the two workers are left', () => journals(gateway).length === 2, 20_000)
+  assert.deepEqual(closed(handler), owed(handler))
+})
+
 test('after a reload the journal of an old worker is kept until its sockets have ended', async (t) => {
   const { gateway, handler } = await start(t, { env: { WORKERS: '1' } })
   const [first, second] = await openMany(gateway, 2)

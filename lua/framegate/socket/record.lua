@@ -59,6 +59,15 @@ local function remember(id, text)
   end
 end
 
+-- Writes a record where it outlives the gateway. Another such place has a line here and in Record.remove.
+local function keep(id, text, is_new)
+  if journal and is_new then
+    journal:add(id, text)
+  elseif journal then
+    journal:replace(id, text)
+  end
+end
+
 --- The place of a worker's journal.
 ---@param holder string names of the node and the worker
 ---@return string path
@@ -95,9 +104,7 @@ end
 function Record.write(connection)
   local text = text_of(connection)
   remember(connection.id, text)
-  if journal then
-    journal:add(connection.id, text)
-  end
+  keep(connection.id, text, true)
 end
 
 local function flush()
@@ -106,9 +113,7 @@ local function flush()
     local due = changed
     changed = {}
     for id, connection in pairs(due) do
-      if journal then
-        journal:replace(id, text_of(connection))
-      end
+      keep(id, text_of(connection))
     end
   end
 end
@@ -132,9 +137,7 @@ function Record.close(connection)
   changed[connection.id] = nil
   local text = text_of(connection)
   remember(connection.id, text)
-  if journal then
-    journal:replace(connection.id, text)
-  end
+  keep(connection.id, text)
 end
 
 --- Removes the record once the close event was answered.
