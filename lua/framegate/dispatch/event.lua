@@ -47,12 +47,18 @@ local function content_type(body, is_text, mode)
   return CONTENT_TYPES[mode] or (find(body, "^%s*[{%[]") and JSON or TEXT)
 end
 
--- The `source` of the events of this gateway is kept once, and not in each socket.
--- A socket that an earlier gateway held has the source of that one.
-local source
+local NODE_LENGTH = 4 -- characters of an id that name the node which opened the socket
+local sources = {} -- by node
+
+-- The `source` of a socket's events stays the same, whoever sends them.
 local function source_of(connection)
-  source = source or "/framegate/" .. ngx.shared.gateway:get("node")
-  return connection.source or source
+  local node = connection.id:sub(1, NODE_LENGTH)
+  local source = sources[node]
+  if not source then
+    source = "/framegate/" .. node
+    sources[node] = source
+  end
+  return source
 end
 
 local function new(connection, kind, id)

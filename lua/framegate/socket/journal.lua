@@ -125,6 +125,12 @@ function Journal:close()
   end
 end
 
+--- Removes the file of a worker that is gone: nothing in it is owed any more.
+function Journal:discard()
+  self.owed = 0
+  self:close()
+end
+
 -- Calls a function with each entry before this offset. Yields between pieces. Returns how many places are damaged.
 local function scan(file, till, visit)
   local reader, offset = JournalFormat.reader(), 0

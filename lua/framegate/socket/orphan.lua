@@ -11,7 +11,6 @@ local Task = require "framegate.runtime.task"
 
 ---@class Orphan the part of a connection that its close event needs
 ---@field id string
----@field source string? `ce-source` of an earlier gateway that held it
 ---@field seconds number how long it was open
 ---@field opened_at number by Clock.monotonic
 ---@field state string? percent-encoded
@@ -80,6 +79,10 @@ function Orphan.add(facts)
   waiting:push(setmetatable(facts, Orphan))
   sending:begin()
 end
+
+--- Counts the orphans whose close event is not answered.
+---@return integer
+function Orphan.count() return waiting:count() + in_flight end
 
 --- Accepts the result of the close event from dispatch.
 ---@param answer Answer

@@ -24,12 +24,14 @@ local MANY, PAUSE_SECONDS = 1000, 0.001 -- after so many sockets, others are ser
 local function nothing() end
 local NO_JOURNAL = { load = function() return {}, 0, 0 end, add = nothing, remove = nothing, close = nothing }
 
-local members
+local members, holders, bus
 local seen = {} -- journals of this gateway that the last scan found
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Orphans.wire(worker) members = worker.members end
+function Orphans.wire(worker)
+  members, holders, bus = worker.members, worker.holders, worker.bus
+end
 
 local function is_own(holder) return holder:sub(1, NODE_LENGTH) == members:node() end
 
@@ -41,18 +43,22 @@ local function killed(what)
   }
 end
 
--- Queues the close event of one socket. `from` states who held it and where its record is.
-local function add(id, text, from)
+--- Queues the close event of one socket.
+---@param id string
+---@param text string its record
+---@param from { journal: table, died: number? } `journal`: where its record is; `died`: when another gateway that held it
+--- died, in seconds since 1970
+function Orphans.add(id, text, from)
   local record = Record.read(id, text)
   if not record then
     return from.journal:remove(id)
   end
   if not record.closing then
-    record.is_unnoted, record.closing = true, killed(from.source and "gateway" or "worker")
+    record.is_unnoted, record.closing = true, killed(from.died and "gateway" or "worker")
     -- The monotonic clock is right only on the machine and since the boot that it was read on.
-    record.seconds = from.source and math.max(0, from.died - record.opened) or Clock.monotonic() - record.opened_at
+    record.seconds = from.died and math.max(0, from.died - record.opened) or Clock.monotonic() - record.opened_at
   end
-  record.journal, record.source = from.journal, from.source
+  record.journal = from.journal
   Orphan.add(record)
 end
 
@@ -78,6 +84,24 @@ local function texts_of(holder, journal)
   return texts, died
 end
 
+-- Other nodes may have buried an earlier gateway of this run directory, and then they send its close events.
+-- Returns "ours" or "buried", or nil while Redis is away.
+local function claim(holder)
+  if not holders:is_clustered() then
+    return "ours"
+  end
+  local current = holders:current()
+  local result = current and bus:call(current, "claim_node", { node = holder:sub(1, NODE_LENGTH) })
+  return result and result.answer
+end
+
+local function discard(holder)
+  local journal = Journal.adopt(Record.journal_path(holder))
+  if journal then
+    journal:discard()
+  end
+end
+
 -- Takes over what a worker owes. Returns the number of sockets, 0 when another worker has taken it over.
 local function adopt(holder)
   local journal, err = Journal.adopt(Record.journal_path(holder))
@@ -88,11 +112,10 @@ local function adopt(holder)
   end
   journal = journal or NO_JOURNAL
   local texts, died = texts_of(holder, journal)
-  local source = not is_own(holder) and "/framegate/" .. holder:sub(1, NODE_LENGTH) or nil
-  local from, count = { journal = journal, source = source, died = died }, 0
+  local from, count = { journal = journal, died = not is_own(holder) and died or nil }, 0
   for id, text in pairs(texts) do
     count = count + 1
-    add(id, text, from)
+    Orphans.add(id, text, from)
     if count % MANY == 0 then
       ngx.sleep(PAUSE_SECONDS)
     end
@@ -111,13 +134,24 @@ local function recover_killed()
   end
 end
 
+local function adopt_if_ours(holder)
+  if is_own(holder) then
+    return seen[holder] and adopt(holder) or 0
+  end
+  local answer = claim(holder)
+  if answer == "buried" then
+    discard(holder)
+  end
+  return answer == "ours" and adopt(holder) or 0
+end
+
 -- A journal of this gateway is adopted at the second look: its worker may be about to lock it, or another one to adopt it.
 local function adopt_all()
   local found, count = {}, 0
   for _, holder in ipairs(File.names(Config.run .. "/journal")) do
     if holder:find(HOLDER) then
       found[holder] = true
-      count = count + ((seen[holder] or not is_own(holder)) and adopt(holder) or 0)
+      count = count + adopt_if_ours(holder)
     end
   end
   seen = found
@@ -134,9 +168,13 @@ function Orphans.scan()
   end
 end
 
+local scanning = Task.new("the scan for orphans", function() Orphans.scan() end)
+
+--- Scans soon. Does not yield.
+function Orphans.look() scanning:begin() end
+
 --- Scans now, because this worker may replace one that was killed, and then every 10 s.
 function Orphans.start()
-  local scanning = Task.new("the scan for orphans", Orphans.scan)
   scanning:begin()
   ngx.timer.every(SCAN_SECONDS, function(premature) return premature or scanning:begin() end)
 end

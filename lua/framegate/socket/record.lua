@@ -1,8 +1,8 @@
 -- The record of a socket, with all that its close event needs. It is kept outside of the worker that holds the socket.
 -- If that worker is killed, another one can still send the close event (orphans.lua).
 --
--- This file alone knows where records are kept: in shared memory, which is exact and dies with the gateway, and in the
--- journal of the worker, where a new state stands within a second.
+-- This file alone knows where records are kept: in shared memory, which is exact and dies with the gateway; in the journal
+-- of the worker, where a new state stands within a second; and in Redis when the gateway belongs to a cluster.
 
 local Config = require "framegate.config"
 local Journal = require "framegate.socket.journal"
@@ -28,13 +28,19 @@ local BEAT_SECONDS = 1
 local sockets = ngx.shared.sockets
 local is_full = false
 
+local shared -- records in Redis
 local journal -- of this worker; nil while it cannot be made
 local journal_path
 local is_stopped = false
 local changed = {} -- sockets whose state the journal does not have yet, by id
 
--- Which headers of the handshake a record holds: those that every event carries, cookies and credentials too.
-local function headers_of(socket) return socket.handshake end
+-- Headers that a record always holds. RECORD_HEADERS lists the others.
+local kept = { host = true, ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true, ["x-forwarded-host"] = true }
+
+-- The headers of the handshake that a record holds.
+local function headers_of(socket)
+  return (socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", function(name) return not kept[name] and "" or nil end))
+end
 
 -- Only the last part, the handshake, may contain line breaks.
 local function text_of(socket)
@@ -61,12 +67,31 @@ end
 
 -- Writes a record where it outlives the gateway. Another such place has a line here and in Record.remove.
 local function keep(id, text, is_new)
+  shared:put(id, text)
   if journal and is_new then
     journal:add(id, text)
   elseif journal then
     journal:replace(id, text)
   end
 end
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Record.wire(worker)
+  shared = worker.shared_records
+  for _, name in ipairs(Config.RECORD_HEADERS) do
+    kept[name] = true
+  end
+end
+
+--- The ids of all records of this node.
+---@return string[]
+function Record.ids() return sockets:get_keys(0) end
+
+--- The record of a socket of this node.
+---@param id string
+---@return string? text
+function Record.text_of(id) return sockets:get(id) end
 
 --- The place of a worker's journal.
 ---@param holder string names of the node and the worker
@@ -97,6 +122,16 @@ function Record.start(holder)
     Log.warn(nil, "the journal cannot be made, no close events will follow if the gateway is killed: ", err)
   end
   ngx.timer.every(BEAT_SECONDS, Log.caught("the beat of the journal", Record.beat))
+end
+
+--- Begins a new journal under another name. Nothing in the former one is owed any more.
+---@param holder string names of the node and the worker
+function Record.restart(holder)
+  if journal then
+    journal:discard()
+  end
+  journal_path, changed = Record.journal_path(holder), {}
+  make_journal()
 end
 
 --- Writes the record of a new socket. Does not yield.
@@ -145,6 +180,7 @@ end
 function Record.remove(socket)
   changed[socket.id] = nil
   sockets:delete(socket.id)
+  shared:remove(socket.id)
   is_full = false
   local holder = socket.journal or journal
   if holder then
