@@ -142,7 +142,7 @@ describe("an event", function()
   end)
 
   it("of a socket of an earlier gateway has the source of that one, alone and in a batch", function()
-    local facts = connection { source = "/framegate/gone" }
+    local facts = connection { id = "gone-worker-secret" }
     local event = Event.close(facts, { code = 1006, reason = "", seconds = 0 })
     local _, headers = parse(request_of(event))
     assert.are.equal("/framegate/gone", headers["ce-source"])
