@@ -156,8 +156,8 @@ local function prepare(command)
   shell((command:gsub("%u%u+", function(name) return paths[name] and quoted(paths[name]) end)))
 end
 
-prepare "mkdir -p RUN/internal RUN/handler RUN/temp RUN/nginx/generated TARGET/nginx/generated TARGET/temp"
-prepare "chmod 0700 RUN/internal"
+prepare "mkdir -p RUN/internal RUN/journal RUN/handler RUN/temp RUN/nginx/generated TARGET/nginx/generated TARGET/temp"
+prepare "chmod 0700 RUN/internal RUN/journal"
 prepare "mkdir -p -m 0750 RUN/control"
 
 stop_at(Certificate.check(settings, run))
@@ -196,7 +196,7 @@ stop_at(not files and missing)
 if machine.is_root then
   -- A folder that has the right owner keeps its group, which an operator may have set.
   local account = machine.account or { name = machine.user, group = machine.group }
-  for _, folder in ipairs { run .. "/internal", run .. "/handler", run .. "/control" } do
+  for _, folder in ipairs { run .. "/internal", run .. "/journal", run .. "/handler", run .. "/control" } do
     local path, owner = quoted(folder), quoted(account.name .. ":" .. account.group)
     shell(('[ "$(stat -c %%U %s)" = %s ] || chown -h %s %s'):format(path, account.name, owner, path))
   end

@@ -46,7 +46,7 @@ function stopSignals(): Stop {
     requested.resolve()
     if (Date.now() - firstMs > REPEAT_MS) requestedAgain.resolve()
   }
-  process.on('SIGINT', request).on('SIGTERM', request)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) process.on(signal, request)
   process.on('SIGHUP', usesTerminal ? request : () => {})
   return { requested: requested.promise, requestedAgain: requestedAgain.promise }
 }

@@ -27,6 +27,7 @@ local MODULES = {
   "cluster.mesh",
   "cluster.nodes",
   "cluster.seen",
+  "cluster.shared_records",
   "dispatch.dispatch",
   "dispatch.event_queue",
   "dispatch.lane",
@@ -39,6 +40,7 @@ local MODULES = {
   "public.interim",
   "public.refusal",
   "public.site",
+  "socket.record",
   "worker.operations",
 }
 
@@ -53,10 +55,12 @@ local WIRED = {
   "socket.drain",
   "socket.open_event",
   "socket.orphans",
+  "socket.record",
   "public.accept",
   "public.admission",
   "control.server",
   "worker.neighbourhood",
+  "worker.new_life",
   "worker.shutdown",
   "worker.stats",
 }
@@ -71,6 +75,7 @@ local WIRED = {
 ---@field nodes Nodes
 ---@field groups Groups
 ---@field link_holder LinkHolder
+---@field shared_records SharedRecords
 ---@field push Push
 ---@field flusher Flusher
 ---@field queue EventQueue
@@ -147,6 +152,10 @@ local function add_nodes()
   }
 end
 
+local function add_records()
+  worker.shared_records = modules["cluster.shared_records"].new { holders = worker.holders, bus = worker.bus }
+end
+
 local function add_push()
   worker.push = modules["push.push"].new {
     members = worker.members,
@@ -200,6 +209,7 @@ local function assemble()
   worker.flusher = modules["push.flusher"].new()
   add_workers()
   add_nodes()
+  add_records()
   add_push()
   worker.handlers, worker.site = new_peers("handler", Config.HANDLER_URL), new_peers("site", { Config.SITE_URL })
   add_dispatch()
@@ -216,6 +226,7 @@ function Start.worker()
   worker.members:join()
   assemble()
   worker.flusher:start()
+  modules["socket.record"].start(worker.members:node() .. worker.members:worker())
   modules["socket.orphans"].start()
   modules["dispatch.upstream"].start()
   worker.bus:start()

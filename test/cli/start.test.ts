@@ -76,20 +76,29 @@ test('it names every public port, the site and the dashboard', async (t) => {
   )
 })
 
-test('Ctrl-C ends all of it, open sockets too', async (t) => {
-  const framegate = await startFramegate(t)
-  await framegate.said(READY)
-  const socket = await openSocket(framegate.port)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) {
+  test(`${signal} ends all of it within STOP_SECONDS, open sockets with 1001`, async (t) => {
+    const framegate = await startFramegate(t, { STOP_SECONDS: '2s' })
+    await framegate.said(READY)
+    const sockets = await Promise.all([1, 2, 3, 4].map(() => openSocket(framegate.port)))
 
-  framegate.process.kill('SIGINT')
-  assert.equal(await framegate.ended, 0)
-  await socket.closed
-  assert.equal(await isListening(framegate.port), false)
-  assert.deepEqual(processesOf(framegate.runDirectory), [])
-  for (const file of ['framegate.pid', 'control/control.sock']) {
-    assert.equal(existsSync(join(framegate.runDirectory, file)), false, file)
-  }
-})
+    const began = performance.now()
+    framegate.process.kill(signal)
+    const ends = await Promise.all(
+      sockets.map(async (socket) => {
+        assert.equal((await socket.closed).code, 1001)
+        return performance.now() - began
+      }),
+    )
+    assert.equal(await framegate.ended, 0)
+    assert.ok(Math.max(...ends) - Math.min(...ends) > 500, 'not all at once')
+    assert.equal(await isListening(framegate.port), false)
+    assert.deepEqual(processesOf(framegate.runDirectory), [])
+    for (const file of ['framegate.pid', 'control/control.sock']) {
+      assert.equal(existsSync(join(framegate.runDirectory, file)), false, file)
+    }
+  })
+}
 
 test('Ctrl-C while it starts, and twice, ends all of it as well', async (t) => {
   const framegate = await startFramegate(t)

@@ -52,6 +52,11 @@ test('the unit starts, reloads and stops a fresh clone', { timeout: 240_000 }, a
   verify(t, clone)
 })
 
+test('systemd waits longer than the longest stop: STOP_SECONDS=1h and 5 s, for nginx and then for the handler', () => {
+  const [, hours, minutes] = /^TimeoutStopSec=(\d+)h(\d+)min$/m.exec(UNIT)!
+  assert.ok(Number(hours) * 3600 + Number(minutes) * 60 > 2 * (3600 + 5))
+})
+
 /** systemd's own opinion, where there is a systemd. */
 function verify(t: TestContext, clone: string): void {
   const units = join(clone, 'run/units')

@@ -3,7 +3,7 @@
  * read along; a line at error level that the test did not announce fails the test.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,8 +43,12 @@ export type Gateway = {
   deafen: () => void
   reload: () => Promise<void>
   stop: () => Promise<void>
-  /** Tells nginx to end gracefully, as `npm start` and Docker do, and waits until it has. */
-  quit: () => Promise<void>
+  /** Tells nginx to end gracefully, as `npm start` and Docker do, and waits until it has: its exit code. */
+  quit: () => Promise<number | null>
+  /** Kills the master and all workers, as an operating system without memory does. */
+  kill: () => Promise<void>
+  /** Starts nginx again in the same run directory, after `quit` or `kill`. */
+  startAgain: () => Promise<void>
   workers: () => number[]
 }
 
@@ -140,17 +144,21 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
   const expected = options.expect ?? []
   let log = ''
   let output = ''
-  const nginx = spawn('nginx', ['-p', `${run}/`, '-c', 'nginx/nginx.conf', '-g', 'daemon off;'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
-  })
-  nginx.stdout.on('data', (chunk) => {
-    output += chunk
-  })
   let isStopping = false // workers that end at once, in any order, break what they hold of one another
-  nginx.stderr.on('data', (chunk) => {
-    if (!isStopping) log += chunk
-  })
+  const launch = () => {
+    const launched = spawn('nginx', ['-p', `${run}/`, '-c', 'nginx/nginx.conf', '-g', 'daemon off;'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+    })
+    launched.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    launched.stderr.on('data', (chunk) => {
+      if (!isStopping) log += chunk
+    })
+    return launched
+  }
+  let nginx = launch()
   const stop = async (): Promise<void> => {
     isStopping = true
     nginx.kill('SIGTERM')
@@ -163,22 +171,26 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     rmSync(run, { recursive: true, force: true })
     checkLog(log, expected)
   })
-  await until(`the gateway answers\n${log}`, async () => {
-    if (nginx.exitCode !== null) throw new Error(`nginx ended with ${nginx.exitCode}: ${log}`)
-    return (
-      (await askSocket('/healthz', `${run}/control/control.sock`).then(
-        (answer) => answer.status === 200,
-        () => false,
-      )) &&
-      (options.linked === false || areLinked(run, env.WORKERS))
-    )
-  })
+  const answers = (): Promise<boolean> =>
+    until(`the gateway answers\n${log}`, async () => {
+      if (nginx.exitCode !== null) throw new Error(`nginx ended with ${nginx.exitCode}: ${log}`)
+      return (
+        (await askSocket('/healthz', `${run}/control/control.sock`).then(
+          (answer) => answer.status === 200,
+          () => false,
+        )) &&
+        (options.linked === false || areLinked(run, env.WORKERS))
+      )
+    })
+  await answers()
   return {
     url: `http://127.0.0.1:${port}`,
     ws: `ws://127.0.0.1:${port}`,
     port,
     run,
-    pid: nginx.pid!,
+    get pid() {
+      return nginx.pid!
+    },
     handlerSocket: `${run}/handler/handler.sock`,
     log: () => log,
     output: () => output,
@@ -188,6 +200,19 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     quit: async () => {
       nginx.kill('SIGQUIT')
       await exited(nginx)
+      return nginx.exitCode
+    },
+    kill: async () => {
+      const workers = children(nginx.pid!)
+      nginx.kill('SIGKILL') // first, or it would start other workers
+      for (const worker of workers) process.kill(worker, 'SIGKILL')
+      await exited(nginx)
+      await until('the workers are gone', () => !workers.some((worker) => existsSync(`/proc/${worker}`)))
+    },
+    startAgain: async () => {
+      for (const socket of ['control/control.sock', 'internal/site.sock']) rmSync(`${run}/${socket}`, { force: true })
+      nginx = launch()
+      await answers()
     },
     reload: async () => {
       const before = children(nginx.pid!)

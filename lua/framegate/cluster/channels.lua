@@ -6,12 +6,14 @@ Channels.__index = Channels
 ---@class Channels
 ---@field all string the channel of all nodes
 ---@field nodes string the key of the hash with all nodes
+---@field graves string the key of the hash with the nodes that died, and those that clean up after them
 
 ---@param cluster string CLUSTER_NAME
 ---@return Channels
 function Channels.new(cluster)
   local prefix = cluster .. ":"
-  return setmetatable({ prefix = prefix, all = prefix .. "all", nodes = prefix .. "nodes" }, Channels)
+  local self = { prefix = prefix, all = prefix .. "all", nodes = prefix .. "nodes", graves = prefix .. "graves" }
+  return setmetatable(self, Channels)
 end
 
 --- The channel of one node.

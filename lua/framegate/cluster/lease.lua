@@ -9,10 +9,12 @@ local Lease = {}
 Lease.__index = Lease
 
 local RENEW_SECONDS = 3
+local AGAIN_SECONDS = 0.5 -- at least between two renewals, of which the second looks for a lease that must be gone now
 local LATE_SECONDS = 2 -- without the reply or this node's own message, the link is broken
 Lease.RENEW_SECONDS = RENEW_SECONDS
 
--- A buried node gets no lease. Gives each node with its facts and the milliseconds of its lease.
+-- A buried node gets no lease. Gives each node with its facts and the milliseconds of its lease, and each grave with the node
+-- that cleans up and the milliseconds of that one's lease.
 local RENEW = [[
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return { 'buried' }
@@ -20,14 +22,17 @@ end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
-local reply = { 'renewed' }
-local nodes = redis.call('HGETALL', KEYS[3])
-for i = 1, #nodes, 2 do
-  reply[#reply + 1] = nodes[i]
-  reply[#reply + 1] = nodes[i + 1]
-  reply[#reply + 1] = redis.call('PTTL', ARGV[6] .. nodes[i])
+local function with_leases(key, leaseholder)
+  local fields = redis.call('HGETALL', key)
+  local list = {}
+  for i = 1, #fields, 2 do
+    list[#list + 1] = fields[i]
+    list[#list + 1] = fields[i + 1]
+    list[#list + 1] = redis.call('PTTL', ARGV[6] .. fields[i + leaseholder])
+  end
+  return list
 end
-return reply
+return { 'renewed', with_leases(KEYS[3], 0), with_leases(KEYS[4], 1) }
 ]]
 
 -- A node that leaves has no sockets any more.
@@ -38,8 +43,8 @@ return redis.call('PUBLISH', ARGV[2], ARGV[3])
 ]]
 
 ---@param parts { own: string, link: RedisLink, channels: Channels, roster: Roster, facts: (fun(): NodeFacts),
---- now: (fun(): number), on_renewed: (fun(at: number)), on_buried: fun() } `on_renewed` gets when the renewal was sent, by
---- Clock.monotonic
+--- now: (fun(): number), on_renewed: (fun(at: number, graves: table[])), on_buried: fun() } `on_renewed` gets when the renewal was
+--- sent, by Clock.monotonic, and the graves as Burial:look takes them
 ---@return Lease
 function Lease.new(parts)
   return setmetatable({
@@ -55,13 +60,21 @@ function Lease.new(parts)
   }, Lease)
 end
 
-local function nodes_of(reply)
+local function nodes_of(list)
   local nodes = {}
-  for i = 2, #reply, 3 do
-    local facts = cjson.decode(reply[i + 1])
-    nodes[#nodes + 1] = facts and { id = reply[i], facts = facts, lease = reply[i + 2] / 1000 }
+  for i = 1, #list, 3 do
+    local facts = cjson.decode(list[i + 1])
+    nodes[#nodes + 1] = facts and { id = list[i], facts = facts, lease = list[i + 2] / 1000 }
   end
   return nodes
+end
+
+local function graves_of(list)
+  local graves = {}
+  for i = 1, #list, 3 do
+    graves[#graves + 1] = { node = list[i], cleaner = list[i + 1], lease = list[i + 2] / 1000 }
+  end
+  return graves
 end
 
 local function on_reply(self, reply, sent_at)
@@ -69,8 +82,8 @@ local function on_reply(self, reply, sent_at)
     return self.on_buried()
   end
   self.replied = true
-  self.roster:update(nodes_of(reply))
-  self.on_renewed(sent_at)
+  self.roster:update(nodes_of(reply[2]))
+  self.on_renewed(sent_at, graves_of(reply[3]))
 end
 
 --- Renews the lease. Does not yield.
@@ -79,7 +92,7 @@ function Lease:renew(on_done)
   local channels, sent_at = self.channels, self.now()
   self.number, self.sent_at, self.replied, self.came_back = self.number + 1, sent_at, false, false
   local number = self.number
-  local keys = { channels:buried(self.own), channels:lease(self.own), channels.nodes }
+  local keys = { channels:buried(self.own), channels:lease(self.own), channels.nodes, channels.graves }
   local args = {
     self.own,
     cjson.encode(self.facts()),
@@ -106,7 +119,7 @@ function Lease:heard(number) self.came_back = self.came_back or number == self.n
 ---@return string? reason
 function Lease:look()
   local age = self.sent_at and self.now() - self.sent_at or math.huge
-  if age >= RENEW_SECONDS then
+  if age >= RENEW_SECONDS or age > AGAIN_SECONDS and self.replied and self.roster:has_just_expired() then
     self:renew()
   elseif age > LATE_SECONDS and not self.replied then
     return "Redis did not renew the lease within 2 s"

@@ -92,6 +92,15 @@ function LinkHolder:start()
   end)
 end
 
+--- Begins anew under a new id, because this node was buried. Does not yield.
+function LinkHolder:begin_anew()
+  if self.link then
+    self.link:stop()
+    self.link = nil
+    self.changed:post()
+  end
+end
+
 local function has_living_others(self)
   for _, other in ipairs(self.members:others()) do
     if self.members:is_alive(other) then

@@ -43,6 +43,18 @@ end
 ---@return string
 function Members:node() return self.dict:get("node") end
 
+--- Begins a new life of this node, under a new id: the other nodes have buried the former one.
+function Members:begin_anew()
+  self.dict:set("former:" .. self:node(), true)
+  self.dict:set("node", Random.name(4))
+  self.dict:delete("renewed")
+end
+
+--- Whether a socket belongs to a life of this node that was buried.
+---@param id string of the socket
+---@return boolean
+function Members:is_former(id) return self.dict:get("former:" .. id:sub(1, 4)) == true end
+
 --- The name of this worker, 6 characters. No later worker gets the same name.
 ---@return string
 function Members:worker() return self.name end

@@ -1,8 +1,10 @@
 -- This node's link to the others in Redis, with all that works over it. In the worker that holds it: Redis sees a node once,
 -- however many workers it has. nodes.lua decides which worker that is.
 
+local Burial = require "framegate.cluster.burial"
 local Lease = require "framegate.cluster.lease"
 local Message = require "framegate.cluster.message"
+local NodeRecords = require "framegate.cluster.node_records"
 local NodeRequests = require "framegate.cluster.node_requests"
 local NodeService = require "framegate.cluster.node_service"
 local Roster = require "framegate.cluster.roster"
@@ -48,14 +50,14 @@ local function on_push(self, text)
   self.requests:came_back(head.id)
 end
 
-local function announce(self)
-  local text = Message.encode({ from = self.own, event = "joined", facts = self.lease.facts() }, "")
-  self.link:command(function() end, "PUBLISH", self.channels.all, text)
+local function announce(self, event, node, facts)
+  local text = Message.encode({ from = self.own, event = event, node = node, facts = facts }, "")
+  self.link:command(nil, "PUBLISH", self.channels.all, text)
 end
 
 local function on_ready(self)
   self.is_ready = true
-  announce(self)
+  announce(self, "joined", nil, self.lease.facts())
   self.requests:resume()
   self.on_ready()
 end
@@ -63,11 +65,15 @@ end
 -- A former link that Redis has not noticed the end of would take messages that nobody reads.
 local function on_up(self)
   if self.client_id then
-    self.link:command(function() end, "CLIENT", "KILL", "ID", self.client_id)
+    self.link:command(nil, "CLIENT", "KILL", "ID", self.client_id)
   end
   self.client_id = self.link.client_id
+  self.burial:disturbed()
   self.subscriptions:resume(function()
-    self.lease:renew(function() on_ready(self) end)
+    self.lease:renew(function()
+      self.records:resume()
+      on_ready(self)
+    end)
   end)
 end
 
@@ -78,6 +84,9 @@ local function on_down(self)
 end
 
 local function look(self)
+  if self.link:is_away() then
+    self.burial:disturbed()
+  end
   if self.is_ready then
     local reason = self.lease:look()
     if reason then
@@ -98,16 +107,16 @@ local function run(_, self)
   end
 end
 
-local function add_parts(self, parts)
-  local own, link, channels, now = self.own, self.link, self.channels, parts.now
-  self.roster = Roster.new { own = own, now = now }
+-- What carries pushes.
+local function add_exchange(self, parts)
+  local own, link, channels = self.own, self.link, self.channels
   self.subscriptions = Subscriptions.new { own = own, link = link, channels = channels }
   self.requests = NodeRequests.new {
     own = own,
     link = link,
     roster = self.roster,
     channels = channels,
-    now = now,
+    now = parts.now,
     max_bytes = parts.max_bytes,
     is_ready = function() return self.is_ready and not link:is_away() end,
   }
@@ -119,6 +128,11 @@ local function add_parts(self, parts)
     seen = parts.seen,
     on_answer = function() self.work:post() end,
   }
+end
+
+-- What shows that this node lives, and cleans up after others.
+local function add_life(self, parts)
+  local own, link, channels, now = self.own, self.link, self.channels, parts.now
   self.lease = Lease.new {
     own = own,
     link = link,
@@ -126,14 +140,40 @@ local function add_parts(self, parts)
     roster = self.roster,
     now = now,
     facts = parts.facts,
-    on_renewed = parts.on_renewed,
+    on_renewed = function(at, graves)
+      parts.on_renewed(at)
+      self.burial:look(graves)
+    end,
     on_buried = parts.on_buried,
+  }
+  self.records = NodeRecords.new {
+    own = own,
+    link = link,
+    channels = channels,
+    ids = parts.records.ids,
+    text_of = parts.records.text_of,
+  }
+  self.burial = Burial.new {
+    own = own,
+    link = link,
+    channels = channels,
+    roster = self.roster,
+    now = now,
+    announce = function(event, node) announce(self, event, node) end,
+    on_buried = function(node)
+      self.requests:check_all()
+      parts.on_burial(node)
+    end,
+    waiting = parts.waiting,
+    add = parts.add,
   }
 end
 
 ---@param parts { own: string, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
 --- new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(), on_renewed: (fun(at: number)),
---- on_buried: fun() }
+--- on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer), add: fun(node: string, facts: table) }
+--- `on_buried`: this node was buried; `records` as NodeRecords takes it; `on_burial`: this node cleans up after another;
+--- `waiting` and `add` as Burial takes them
 ---@return NodeLink
 function NodeLink.new(parts)
   local self = setmetatable({
@@ -149,7 +189,9 @@ function NodeLink.new(parts)
     on_up = function() on_up(self) end,
     on_down = function() on_down(self) end,
   }
-  add_parts(self, parts)
+  self.roster = Roster.new { own = self.own, now = parts.now }
+  add_exchange(self, parts)
+  add_life(self, parts)
   return self
 end
 
@@ -172,6 +214,7 @@ function NodeLink:is_busy() return self.requests.count > 0 or self.service:is_bu
 --- Ends the link, but not the lease: another worker has taken over.
 function NodeLink:stop()
   self.service:flush()
+  self.burial:stop()
   self.has_stopped, self.is_ready = true, false
   self.work:post()
   self.link:stop()

@@ -22,6 +22,7 @@ Roster.__index = Roster
 
 local LEASE_SECONDS = 9
 Roster.LEASE_SECONDS = LEASE_SECONDS
+local EXPIRED_SECONDS = 0.1 -- after the end of a lease, Redis does not have it any more
 
 ---@param parts { own: string, now: fun(): number } the id of this node, and Clock.monotonic
 ---@return Roster
@@ -68,6 +69,18 @@ function Roster:update(nodes)
       self.by_id[id] = nil
     end
   end
+end
+
+--- Whether the lease of a node must be gone by now, and nobody has looked.
+---@return boolean
+function Roster:has_just_expired()
+  local now = self.now()
+  for _, neighbour in pairs(self.by_id) do
+    if neighbour.looks == 0 and now > neighbour.lease_until + EXPIRED_SECONDS then
+      return true
+    end
+  end
+  return false
 end
 
 --- Removes a node that has left or was buried.

@@ -12,6 +12,7 @@ local ENTRIES = {
   "framegate.sock",
   "handler",
   "internal",
+  "journal",
   "next",
   "nginx",
   "nginx.pid",

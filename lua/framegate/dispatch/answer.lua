@@ -43,6 +43,13 @@ function Answer.failed(failure, detail)
   }
 end
 
+--- Whether an event is over: the handler answered, or it answers nothing that can be used, and would not the next time.
+---@param answer Answer
+---@return boolean
+function Answer.is_final(answer)
+  return not answer.failure or answer.failure == "refused" or answer.failure == "malformed"
+end
+
 --- The failure of an answer whose body has more than MAX_ANSWER_BYTES.
 ---@return Answer
 function Answer.too_large()

@@ -1,7 +1,6 @@
 -- Sends the events of all sockets of this worker to the handler, over lanes (lane.lua).
 -- An event goes out immediately when a lane is free. While lanes are busy (lane_pool.lua decides), batchable events
--- gather.
--- The next free lane then carries all of them in one request.
+-- gather. The next free lane then carries all of them in one request.
 -- While no handler can be reached, one lane keeps trying and all other events wait, up to HANDLER_WAIT.
 
 local Answer = require "framegate.dispatch.answer"
@@ -23,8 +22,7 @@ local MAX_WAITING_CLOSES = 10000
 local work
 
 ---@param options { lanes: LanePool, queue: EventQueue, on_idle: fun(), is_leaving: (fun(): boolean), config: table }
----  `on_idle` is called whenever no event is in flight and none waits; `is_leaving` reports whether this worker shuts
---- down;  `config` has HANDLER_WAIT in seconds and HANDLER_URL
+--- `on_idle` is called whenever no event is in flight and none waits; `config` has HANDLER_WAIT in seconds, HANDLER_URL
 ---@return Dispatch
 function Dispatch.new(options)
   local self = setmetatable({
@@ -82,8 +80,10 @@ local function pump(self)
   end
 end
 
--- How long an event may wait for a handler.
-local function patience(self, event) return event.kind == "close" and CLOSE_SECONDS or self.config.HANDLER_WAIT end
+-- How long an event may wait for a handler. An orphan tries again by itself (socket/orphan.lua).
+local function patience(self, event)
+  return event.connection.patience or event.kind == "close" and CLOSE_SECONDS or self.config.HANDLER_WAIT
+end
 
 local function expire(self)
   self.queue:expire(
@@ -110,8 +110,7 @@ function work(self)
   self:check_idle()
 end
 
---- Sends an event to the handler. Does not yield. `event.connection:answered(event, answer)` is called once, from a
---- lane.
+--- Sends an event to the handler. Does not yield. A lane calls `event.connection:answered(event, answer)` once.
 ---@param event Event
 function Dispatch:submit(event)
   event.since = now()
@@ -142,11 +141,11 @@ end
 ---@param event Event
 ---@param answer Answer with the failure
 function Dispatch:give_up(event, answer)
-  local message = answer.error.message
-  if event.kind == "close" then
-    self.closes = self.closes - 1
+  local message, is_close = answer.error.message, event.kind == "close"
+  self.closes = self.closes - (is_close and 1 or 0)
+  if is_close and not event.connection.patience then
     Log.error(event.id, "the close event has no answer: ", message)
-  else
+  elseif not is_close then
     Log.limited(Log.warn, "no answer", event.id, "the ", event.kind, " event has no answer: ", message)
   end
   deliver(self, event, answer)
@@ -188,7 +187,7 @@ function Dispatch:answered(event, answer)
   local failure = answer.failure
   event.is_answered = true
   set_away(self, failure == "unavailable", event)
-  if not failure or failure == "refused" or failure == "malformed" then
+  if Answer.is_final(answer) then
     if failure then
       Log.warn(event.id, answer.error.message)
     end

@@ -47,10 +47,17 @@ local function content_type(body, is_text, mode)
   return CONTENT_TYPES[mode] or (find(body, "^%s*[{%[]") and JSON or TEXT)
 end
 
--- The `source` of every event of this gateway. It is kept once, and not in each socket.
-local source
-local function source_of_all()
-  source = source or "/framegate/" .. ngx.shared.gateway:get("node")
+local NODE_LENGTH = 4 -- characters of an id that name the node which opened the socket
+local sources = {} -- by node
+
+-- The `source` of a socket's events stays the same, whoever sends them.
+local function source_of(connection)
+  local node = connection.id:sub(1, NODE_LENGTH)
+  local source = sources[node]
+  if not source then
+    source = "/framegate/" .. node
+    sources[node] = source
+  end
   return source
 end
 
@@ -137,7 +144,7 @@ function Event.to_request(event)
     " HTTP/1.1\r\n",
     connection.handshake,
     "accept-encoding: identity\r\nce-specversion: 1.0\r\nce-source: ",
-    source_of_all(),
+    source_of(connection),
     "\r\nce-connectionid: ",
     connection.id,
     "\r\nce-type: framegate.",
@@ -186,7 +193,7 @@ local function batch_prefix(connection)
       .. ',"headers":{'
       .. to_members(connection.handshake)
       .. '"accept-encoding":"identity","ce-specversion":"1.0","ce-source":'
-      .. quote(source_of_all())
+      .. quote(source_of(connection))
       .. ',"ce-connectionid":"'
       .. connection.id
       .. '",'

@@ -37,7 +37,7 @@ local APPLY = {
   state = function(self, effect)
     self:set_state(effect.value ~= "" and Percent.encode(effect.value) or nil)
     if is_registered(self) then
-      Record.write(self)
+      Record.update(self)
     end
   end,
   user = function(self, effect)

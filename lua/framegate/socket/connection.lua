@@ -200,7 +200,7 @@ function Connection:advance()
   if not item then
     if self.phase == "ended" and not self.is_refused then
       self.is_in_flight = true
-      CloseEvent.send(self, self.ended_at)
+      CloseEvent.send(self, self.ended_at - self.opened_at)
     end
   elseif item.cause then
     self:close(item.code, item.reason, item.cause)
@@ -240,6 +240,7 @@ function Connection:finish()
   if was_open and not self.is_refused then
     Lifecycle.closed(self)
   end
+  Record.close(self)
   registry:remove(self)
   Gc.note_end()
   self:advance()

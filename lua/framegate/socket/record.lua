@@ -1,55 +1,237 @@
--- The record of a socket in shared memory, with all that its close event needs.
--- If the worker that holds the socket is killed, another worker can still send the close event (orphans.lua).
--- All processes of a machine share CLOCK_MONOTONIC, so its times are valid there too.
+-- The record of a socket, with all that its close event needs. It is kept outside of the worker that holds the socket.
+-- If that worker is killed, another one can still send the close event (orphans.lua).
+--
+-- This file alone knows where records are kept: in shared memory, which is exact and dies with the gateway; in the journal
+-- of the worker, where a new state stands within a second; and in Redis when the gateway belongs to a cluster.
 
+local Config = require "framegate.config"
+local Journal = require "framegate.socket.journal"
 local Log = require "framegate.runtime.log"
+local Percent = require "framegate.protocol.percent"
+local Task = require "framegate.runtime.task"
+
+---@class SocketRecord
+---@field id string
+---@field opened number wall clock, in seconds since 1970
+---@field opened_at number by Clock.monotonic; only of use while this machine runs
+---@field closing { code: integer, reason: string }? once the socket has ended
+---@field seconds number? how long it was open, once it has ended
+---@field state string? percent-encoded
+---@field path string
+---@field handshake string header lines
+
 local Record = {}
+
+local FLUSH_SECONDS = 1 -- between two records of a socket whose state changes
+local BEAT_SECONDS = 1
 
 local sockets = ngx.shared.sockets
 local is_full = false
 
---- Writes the record of a socket. Only its last part, the handshake, may contain line breaks.
----@param connection Connection
-function Record.write(connection)
-  local record = ("%.3f\n%s\n%s\n%s"):format(
-    connection.opened_at,
-    connection.state or "",
-    connection.path,
-    connection.handshake
+local shared -- records in Redis
+local journal -- of this worker; nil while it cannot be made
+local journal_path
+local is_stopped = false
+local changed = {} -- sockets whose state the journal does not have yet, by id
+
+-- Headers that a record always holds. RECORD_HEADERS lists the others.
+local kept = { host = true, ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true, ["x-forwarded-host"] = true }
+
+-- The headers of the handshake that a record holds.
+local function headers_of(socket)
+  return (socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", function(name) return not kept[name] and "" or nil end))
+end
+
+-- Only the last part, the handshake, may contain line breaks.
+local function text_of(socket)
+  local seconds = socket.ended_at and socket.ended_at - socket.opened_at
+  local closing = seconds
+    and (" %.3f %d %s"):format(seconds, socket.closing.code, Percent.encode(socket.closing.reason))
+  return ("%.3f %.3f%s\n%s\n%s\n%s"):format(
+    socket.opened,
+    socket.opened_at,
+    closing or "",
+    socket.state or "",
+    socket.path,
+    headers_of(socket)
   )
-  local ok, err = sockets:safe_set(connection.id, record)
+end
+
+local function remember(id, text)
+  local ok, err = sockets:safe_set(id, text)
   if not ok and not is_full then
     is_full = true
-    Log.warn(connection.id, "no close event will follow if this worker is killed: ", err)
+    Log.warn(id, "no close event will follow if this worker is killed: ", err)
   end
+end
+
+-- Writes a record where it outlives the gateway. Another such place has a line here and in Record.remove.
+local function keep(id, text, is_new)
+  shared:put(id, text)
+  if journal and is_new then
+    journal:add(id, text)
+  elseif journal then
+    journal:replace(id, text)
+  end
+end
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Record.wire(worker)
+  shared = worker.shared_records
+  for _, name in ipairs(Config.RECORD_HEADERS) do
+    kept[name] = true
+  end
+end
+
+--- The ids of all records of this node.
+---@return string[]
+function Record.ids() return sockets:get_keys(0) end
+
+--- The record of a socket of this node.
+---@param id string
+---@return string? text
+function Record.text_of(id) return sockets:get(id) end
+
+--- The place of a worker's journal.
+---@param holder string names of the node and the worker
+---@return string path
+function Record.journal_path(holder) return Config.run .. "/journal/" .. holder end
+
+local function make_journal()
+  local err
+  journal, err = Journal.create(journal_path)
+  return journal, err
+end
+
+--- Notes that this worker is alive, for the time of its death. A journal that could not be made is tried again.
+function Record.beat()
+  if not journal then
+    return is_stopped or make_journal()
+  elseif journal.owed > 0 then
+    journal:touch()
+  end
+end
+
+--- Makes the journal of this worker, and keeps its time.
+---@param holder string names of the node and the worker
+function Record.start(holder)
+  journal_path = Record.journal_path(holder)
+  local ok, err = make_journal()
+  if not ok then
+    Log.warn(nil, "the journal cannot be made, no close events will follow if the gateway is killed: ", err)
+  end
+  ngx.timer.every(BEAT_SECONDS, Log.caught("the beat of the journal", Record.beat))
+end
+
+--- Begins a new journal under another name. Nothing in the former one is owed any more.
+---@param holder string names of the node and the worker
+function Record.restart(holder)
+  if journal then
+    journal:discard()
+  end
+  journal_path, changed = Record.journal_path(holder), {}
+  make_journal()
+end
+
+--- Writes the record of a new socket. Does not yield.
+---@param connection Connection
+function Record.write(connection)
+  local text = text_of(connection)
+  remember(connection.id, text)
+  keep(connection.id, text, true)
+end
+
+local function flush()
+  while next(changed) do
+    ngx.sleep(FLUSH_SECONDS)
+    local due = changed
+    changed = {}
+    for id, connection in pairs(due) do
+      keep(id, text_of(connection))
+    end
+  end
+end
+
+local flushing = Task.new("writing states to the journal", flush)
+
+--- Writes the record again after a change of state: to the journal within a second, and then the last state.
+---@param connection Connection
+function Record.update(connection)
+  remember(connection.id, text_of(connection))
+  changed[connection.id] = connection
+  flushing:begin()
+end
+
+--- Writes how a socket ended, so that its close event is the same whoever sends it.
+---@param connection Connection that has ended; one that was refused is owed none
+function Record.close(connection)
+  if connection.is_refused then
+    return
+  end
+  changed[connection.id] = nil
+  local text = text_of(connection)
+  remember(connection.id, text)
+  keep(connection.id, text)
 end
 
 --- Removes the record once the close event was answered.
----@param connection { id: string }
-function Record.remove(connection)
-  sockets:delete(connection.id)
+---@param socket Connection|Orphan
+function Record.remove(socket)
+  changed[socket.id] = nil
+  sockets:delete(socket.id)
+  shared:remove(socket.id)
   is_full = false
+  local holder = socket.journal or journal
+  if holder then
+    holder:remove(socket.id)
+  end
 end
 
---- Reads the records of one worker's sockets.
----@param prefix string names of the node and the worker; the ids of its sockets begin with it
----@return { id: string, opened_at: number, state: string?, path: string, handshake: string }[] records
-function Record.of_worker(prefix)
-  local records = {}
-  for _, id in ipairs(sockets:get_keys(0)) do
-    local record = id:sub(1, #prefix) == prefix and sockets:get(id)
-    if record then
-      local opened_at, state, path, handshake = record:match("^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
-      records[#records + 1] = {
-        id = id,
-        opened_at = tonumber(opened_at),
-        state = state ~= "" and state or nil,
-        path = path,
-        handshake = handshake,
-      }
-    end
+--- Leaves the record to the journal alone: the close event got no answer, and whoever reads the journal sends it again.
+---@param connection Connection
+function Record.leave(connection) sockets:delete(connection.id) end
+
+--- Lets go of the journal of this worker. It stays, if something in it is owed.
+function Record.stop()
+  is_stopped = true
+  if journal then
+    journal:close()
   end
-  return records
+end
+
+--- Reads a record.
+---@param id string
+---@param text string
+---@return SocketRecord? record nil if this is none
+function Record.read(id, text)
+  local opened, opened_at, ended, state, path, handshake =
+    text:match("^([%d.]+) ([%d.]+)([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
+  if not opened then
+    return nil
+  end
+  local seconds, code, reason = ended:match("^ (%S+) (%d+) (%S*)$")
+  return {
+    id = id,
+    opened = tonumber(opened),
+    opened_at = tonumber(opened_at),
+    closing = code and { code = tonumber(code), reason = Percent.decode(reason) },
+    seconds = tonumber(seconds),
+    state = state ~= "" and state or nil,
+    path = path,
+    handshake = handshake,
+  }
+end
+
+--- The records in shared memory of one worker's sockets.
+---@param holder string names of the node and the worker; the ids of its sockets begin with it
+---@return table<string, string> texts by id
+function Record.of_worker(holder)
+  local texts = {}
+  for _, id in ipairs(sockets:get_keys(0)) do
+    texts[id] = id:sub(1, #holder) == holder and sockets:get(id) or nil
+  end
+  return texts
 end
 
 return Record

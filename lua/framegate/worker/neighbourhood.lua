@@ -6,6 +6,9 @@ local Config = require "framegate.config"
 local Counters = require "framegate.telemetry.counters"
 local Log = require "framegate.runtime.log"
 local NodeLink = require "framegate.cluster.node_link"
+local Orphan = require "framegate.socket.orphan"
+local Orphans = require "framegate.socket.orphans"
+local Record = require "framegate.socket.record"
 local RedisLink = require "framegate.cluster.redis_link"
 local Resolver = require "framegate.dispatch.resolver"
 local Seen = require "framegate.cluster.seen"
@@ -13,12 +16,12 @@ local Status = require "framegate.control.status"
 
 local Neighbourhood = {}
 
-local members, bus
+local members, bus, link_holder
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Neighbourhood.wire(worker)
-  members, bus = worker.members, worker.bus
+  members, bus, link_holder = worker.members, worker.bus, worker.link_holder
 end
 
 local function facts()
@@ -49,6 +52,32 @@ function Neighbourhood.on_lost()
   Log.limited(Log.warn, "lost", nil, "a message published by an answer did not reach every node of the cluster")
 end
 
+-- This node was buried. Every worker ends its sockets, and the link begins anew.
+local function on_buried()
+  local former = members:node()
+  members:begin_anew()
+  Log.warn(
+    nil,
+    "the other nodes have buried this one (",
+    former,
+    "): its sockets are closed, and it is now ",
+    members:node()
+  )
+  link_holder:begin_anew()
+  bus:tell_all("end_life", {}, "")
+end
+
+local function on_burial(node)
+  Log.warn(nil, "the node ", node, " has died: close events of its sockets are on their way")
+end
+
+-- Queues the close event of a dead node's socket. Its record is in Redis.
+local function add(_, socket)
+  local died = ngx.now() - (Clock.monotonic() - socket.died)
+  local journal = { remove = socket.on_answered, close = function() end }
+  Orphans.add(socket.id, socket.text, { journal = journal, died = died })
+end
+
 --- Makes the link to Redis, for LinkHolder.
 ---@param on_ready fun()
 ---@return NodeLink
@@ -62,9 +91,16 @@ function Neighbourhood.new_link(on_ready)
     max_bytes = Config.CLUSTER_BUFFER,
     new_link = new_redis_link,
     facts = facts,
-    on_ready = on_ready,
+    records = { ids = Record.ids, text_of = Record.text_of },
+    waiting = Orphan.count,
+    add = add,
+    on_ready = function()
+      on_ready()
+      Orphans.look()
+    end,
     on_renewed = function(at) members:set_renewed(at) end,
-    on_buried = function() end,
+    on_buried = on_buried,
+    on_burial = on_burial,
   }
 end
 

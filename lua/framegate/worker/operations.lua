@@ -6,6 +6,7 @@ local Counters = require "framegate.telemetry.counters"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Encoder = require "framegate.protocol.encoder"
 local Gc = require "framegate.runtime.gc"
+local NewLife = require "framegate.worker.new_life"
 local Stats = require "framegate.worker.stats"
 
 ---@class Operations
@@ -177,6 +178,34 @@ function Operations:change_groups(args)
     end
     link.subscriptions:change(args.worker, args.change, function() reply { ok = true } end)
   end
+end
+
+--- Writes records of a worker's sockets to Redis, if this worker holds the link.
+function Operations:write_records(args)
+  local link = self.worker.link_holder.link
+  return function(reply)
+    if not link then
+      return reply(nil)
+    end
+    link.records:write(args.records, function() reply { ok = true } end)
+  end
+end
+
+--- Claims the sockets of an earlier life of this machine, if this worker holds the link.
+function Operations:claim_node(args)
+  local link = self.worker.link_holder.link
+  return function(reply)
+    if not link then
+      return reply(nil)
+    end
+    link.burial:claim(args.node, function(answer) reply { answer = answer } end)
+  end
+end
+
+--- Ends the sockets of a life of this node that the others have buried.
+function Operations.end_life()
+  NewLife.begin()
+  return {}
 end
 
 --- Reports the groups of this worker to one that is about to hold the link to Redis.

@@ -9,8 +9,10 @@ local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
 local Inbox = require "framegate.socket.inbox"
 local Log = require "framegate.runtime.log"
+local Orphan = require "framegate.socket.orphan"
 local Passing = require "framegate.runtime.passing"
 local Process = require "framegate.runtime.process"
+local Record = require "framegate.socket.record"
 local Server = require "framegate.control.server"
 local Threads = require "framegate.runtime.threads"
 local semaphore = require "ngx.semaphore"
@@ -40,6 +42,7 @@ local function is_empty() return members:has_left() and Passing.count() == 0 end
 local function wait(seconds, is_true)
   local deadline = Clock.monotonic() + seconds
   while not is_empty() and not is_true() and Clock.monotonic() < deadline do
+    Record.beat()
     retired:wait(POLL_SECONDS)
   end
 end
@@ -56,6 +59,7 @@ local function bound_stop()
   wait(CLOSE_SECONDS, never)
   if not is_empty() then
     Log.warn(nil, "the time of the stop is over: what is left is broken off")
+    Record.stop()
     Process.exit()
   end
 end
@@ -93,10 +97,15 @@ local function close_sockets()
   ngx.timer.at(0, Log.caught("the wait for a stop", await_stop))
 end
 
--- Ends the links, when no call and no request of the control API needs other workers any more.
+-- Ends the links, when nothing needs other workers any more: no call, no request of the control API. While this worker
+-- has requests of the site it stays linked, so that the status shows it.
 local function end_links()
+  Record.stop()
+  while Passing.count() > 0 do
+    ngx.sleep(POLL_SECONDS)
+  end
   while bus:is_busy() or Server.is_busy() or nodes:is_busy() or link_holder:is_busy() do
-    ngx.sleep(0.02)
+    ngx.sleep(STEP_SECONDS)
   end
   groups:stop()
   link_holder:stop()
@@ -147,6 +156,7 @@ function Shutdown.watch()
     -- event.
     ngx.sleep(0.001)
     mesh:begin_to_leave()
+    Orphan.stop()
     await_successor()
     close_sockets()
     dispatch:check_idle()

@@ -70,6 +70,7 @@ describe("dispatch", function()
       attempts = 0,
       connection = {
         options = { takes_batches = options.batch },
+        patience = options.patience,
         stop_batches = function(self) self.options = {} end,
         answered = function(_, event, answer)
           ended[#ended + 1] = { event = event, answer = answer }
@@ -224,6 +225,17 @@ describe("dispatch", function()
       Threads.advance(1.2)
       assert.are.equal("close", ended[2].event.id)
       assert.stub(Log.error).was.called(1)
+    end)
+
+    it("keeps a close event as long as its socket says, which tries again without a line in the log", function()
+      submit("close", { patience = 5 })
+      answer "unavailable"
+      lanes.left = 0
+      Threads.advance(4.9)
+      assert.are.equal(0, #ended)
+      Threads.advance(0.3)
+      assert.are.equal("unavailable", ended[1].answer.failure)
+      assert.stub(Log.error).was.called(0)
     end)
 
     it("holds 10,000 close events, and gives up the next", function()

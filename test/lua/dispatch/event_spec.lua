@@ -141,6 +141,14 @@ describe("an event", function()
     assert.are.equal("", headers["ce-closereason"])
   end)
 
+  it("of a socket of an earlier gateway has the source of that one, alone and in a batch", function()
+    local facts = connection { id = "gone-worker-secret" }
+    local event = Event.close(facts, { code = 1006, reason = "", seconds = 0 })
+    local _, headers = parse(request_of(event))
+    assert.are.equal("/framegate/gone", headers["ce-source"])
+    assert.are.equal("/framegate/gone", cjson.decode(element_of(event)).headers["ce-source"])
+  end)
+
   it("counts on, from 0", function()
     local facts = connection()
     local numbers = { Event.open(facts), Event.message(facts, "a", true), Event.message(facts, "b", true) }

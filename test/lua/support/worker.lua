@@ -62,6 +62,7 @@ local SETTINGS = {
   PING_INTERVAL = 25,
   STOP_SECONDS = 1,
   SOCKET_LOG = "off",
+  RECORD_HEADERS = { "cookie" },
   capacity = { lanes = 4 },
 }
 
@@ -105,7 +106,14 @@ local function new_push()
   }
 end
 
-local WIRED = { "push.outbox", "socket.apply", "socket.close_event", "socket.connection", "socket.open_event" }
+local WIRED = {
+  "push.outbox",
+  "socket.apply",
+  "socket.close_event",
+  "socket.connection",
+  "socket.open_event",
+  "socket.record",
+}
 
 --- A new one, with the settings of a small gateway, at the time 1000. Modules of the room socket are wired with it.
 ---@return table worker with what was counted and logged
@@ -123,6 +131,12 @@ function Worker.new()
     dispatch = new_dispatch(),
     registry = new_registry(),
     push = new_push(),
+    members = {
+      is_former = function() return false end,
+      renewal_age = function() end,
+    },
+    holders = { is_clustered = function() return false end },
+    shared_records = { put = function() end, remove = function() end },
     flusher = { due = {}, add = function(self, outbox) self.due[#self.due + 1] = outbox end },
   }
   for _, name in ipairs(WIRED) do

@@ -1,0 +1,116 @@
+-- The records of this node's sockets in Redis: a hash, by id of the socket. In the worker that holds the link.
+
+local Task = require "framegate.runtime.task"
+
+---@class NodeRecords
+local NodeRecords = {}
+NodeRecords.__index = NodeRecords
+
+local BATCH = 200
+local PAUSE_SECONDS = 0.001 -- between two batches; sockets are served meanwhile
+
+---@param parts { own: string, link: RedisLink, channels: Channels, ids: (fun(): string[]), text_of: fun(id: string): string? }
+--- `ids` and `text_of` read the records that are in this node's shared memory
+---@return NodeRecords
+function NodeRecords.new(parts)
+  local self = setmetatable({
+    own = parts.own,
+    key = parts.channels:records(parts.own),
+    link = parts.link,
+    ids = parts.ids,
+    text_of = parts.text_of,
+    links = 0,
+  }, NodeRecords)
+  self.syncing = Task.new("writing all records to Redis", function() self:sync() end)
+  return self
+end
+
+--- Writes and removes records.
+---@param records { [1]: string, [2]: string? }[] ids and texts; without a text the record is removed
+---@param on_done fun() called when Redis has them, or the link is not up
+function NodeRecords:write(records, on_done)
+  local set, removed = { "HSET", self.key }, { "HDEL", self.key }
+  for _, record in ipairs(records) do
+    local id, text = record[1], record[2]
+    if text then
+      set[#set + 1], set[#set + 2] = id, text
+    else
+      removed[#removed + 1] = id
+    end
+  end
+  local open = 1
+  local function done()
+    open = open - 1
+    if open == 0 then
+      on_done()
+    end
+  end
+  for _, command in ipairs { set, removed } do
+    if #command > 2 and self.link:command(done, unpack(command)) then
+      open = open + 1
+    end
+  end
+  done()
+end
+
+local function pages(list, size)
+  local first = 1 - size
+  return function()
+    first = first + size
+    return first <= #list and first or nil, math.min(first + size - 1, #list)
+  end
+end
+
+local function write_all(self, link)
+  local ids = self.ids()
+  for first, last in pages(ids, BATCH) do
+    local records = {}
+    for i = first, last do
+      local text = self.text_of(ids[i])
+      records[#records + 1] = text and { ids[i], text } or nil
+    end
+    if self.links ~= link then
+      return
+    end
+    self:write(records, function() end)
+    ngx.sleep(PAUSE_SECONDS)
+  end
+end
+
+-- Removes records of sockets that ended while there was no link.
+local function remove_old(self, link, ids)
+  for first, last in pages(ids, BATCH) do
+    local records = {}
+    for i = first, last do
+      records[#records + 1] = not self.text_of(ids[i]) and { ids[i] } or nil
+    end
+    if self.links ~= link then
+      return
+    end
+    self:write(records, function() end)
+    ngx.sleep(PAUSE_SECONDS)
+  end
+end
+
+---@private
+function NodeRecords:sync()
+  local link
+  repeat
+    link = self.links
+    write_all(self, link)
+    local ids = self.listed
+    self.listed = nil
+    remove_old(self, link, ids or {})
+  until self.links == link
+end
+
+--- Makes Redis agree with the shared memory, over a new link. Does not yield.
+function NodeRecords:resume()
+  self.links = self.links + 1
+  self.link:command(function(ids)
+    self.listed = ids
+    self.syncing:begin()
+  end, "HKEYS", self.key)
+end
+
+return NodeRecords

@@ -1,0 +1,69 @@
+-- The records of this worker's sockets in Redis, from which another node sends their close events if this one dies.
+-- Changes go to the worker that holds the link, in batches: while one is on its way, the next one gathers.
+-- While Redis is away they are dropped: a new link writes all records again (record_sync.lua).
+
+local Task = require "framegate.runtime.task"
+
+---@class SharedRecords
+local SharedRecords = {}
+SharedRecords.__index = SharedRecords
+
+local MOST = 500 -- records in one batch
+
+---@param parts { holders: Holders, bus: Bus }
+---@return SharedRecords
+function SharedRecords.new(parts)
+  local self = setmetatable({ holders = parts.holders, bus = parts.bus, texts = {}, count = 0 }, SharedRecords)
+  self.writing = Task.new("writing the records of sockets to Redis", function() self:write_all() end)
+  return self
+end
+
+local function take(self)
+  local records, count = {}, 0
+  for id, text in pairs(self.texts) do
+    count = count + 1
+    records[count] = { id, text or nil }
+    self.texts[id] = nil
+    if count == MOST then
+      break
+    end
+  end
+  self.count = self.count - count
+  return records
+end
+
+---@private
+function SharedRecords:write_all()
+  while self.count > 0 do
+    local records, holder = take(self), self.holders:current()
+    if holder then
+      self.bus:call(holder, "write_records", { records = records })
+    end
+  end
+end
+
+local function change(self, id, text)
+  if not self.holders:is_clustered() then
+    return
+  end
+  if self.texts[id] == nil then
+    self.count = self.count + 1
+  end
+  self.texts[id] = text
+  self.writing:begin()
+end
+
+--- Writes the record of a socket. Does not yield.
+---@param id string
+---@param text string
+function SharedRecords:put(id, text) change(self, id, text) end
+
+--- Removes the record of a socket. Does not yield.
+---@param id string
+function SharedRecords:remove(id) change(self, id, false) end
+
+--- Whether changes are not written yet.
+---@return boolean
+function SharedRecords:is_busy() return self.writing.is_under_way == true end
+
+return SharedRecords

@@ -1,0 +1,27 @@
+-- A new life of this node in its cluster. The other nodes had no sign of it for longer than its lease, and have sent the close
+-- events of its sockets. So it closes them without close events, and goes on under a new id.
+
+local CloseCode = require "framegate.protocol.close_code"
+local Record = require "framegate.socket.record"
+
+local NewLife = {}
+
+local members, registry
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function NewLife.wire(worker)
+  members, registry = worker.members, worker.registry
+end
+
+--- Ends this worker's sockets of the former life. Its journal has the new id from now on.
+function NewLife.begin()
+  Record.restart(members:node() .. members:worker())
+  for _, connection in pairs(registry:all()) do
+    if members:is_former(connection.id) then
+      connection:close(CloseCode.SERVICE_RESTART, "the gateway was cut off from its cluster", "buried")
+    end
+  end
+end
+
+return NewLife
