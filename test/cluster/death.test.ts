@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { suite, type TestContext, test } from 'node:test'
 import { ask, joinMany, type Member } from '../push/support.ts'
 import { startApp } from '../support/app.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
@@ -12,13 +12,19 @@ import { until } from '../support/wait.ts'
 
 type Close = { id: string; connection: string; source: string; code: number; at: number }
 
-type Cluster = { redis: Redis; nodes: Gateway[]; closes: Close[]; handler: { isAway: boolean } }
+type Cluster = {
+  redis: Redis
+  nodes: Gateway[]
+  closes: Close[]
+  /** While it is away, it refuses close events with 503, and counts them. */
+  handler: { isAway: boolean; refused: number }
+}
 
 /** Gateways of one cluster with one handler, which notes the close events. */
 async function startCluster(t: TestContext, count: number): Promise<Cluster> {
   const redis = await startRedis(t)
   const closes: Close[] = []
-  const handler = { isAway: false }
+  const handler = { isAway: false, refused: 0 }
   const folder = mkdtempSync(path.join(tmpdir(), 'framegate-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const socket = path.join(folder, 'handler.sock')
@@ -30,7 +36,10 @@ async function startCluster(t: TestContext, count: number): Promise<Cluster> {
         },
         message: (request) => request.body,
         close(request, reply) {
-          if (handler.isAway) return reply.code(503).header('retry-after', '1').send()
+          if (handler.isAway) {
+            handler.refused++
+            return reply.code(503).header('retry-after', '1').send()
+          }
           const { id, connectionId, closeCode } = request.event
           const source = String(request.headers['ce-source'])
           closes.push({ id, connection: connectionId, source, code: closeCode!, at: performance.now() })
@@ -41,7 +50,7 @@ async function startCluster(t: TestContext, count: number): Promise<Cluster> {
     Array.from({ length: count }, (_, i) =>
       startGateway(t, {
         handler: false,
-        expect: [/./],
+        expect: [/signal 9/],
         env: {
           MAX_CONNECTIONS_PER_IP: 'off',
           REDIS_URL: `unix:${redis.path}`,
@@ -67,41 +76,105 @@ function idsOf(members: Member[]): string[] {
   return members.map(({ id }) => id).sort()
 }
 
-test('a node that is killed: each of its sockets has one close event, and no other has one', async (t) => {
-  const { nodes, closes } = await startCluster(t, 3)
-  const members = await Promise.all(nodes.map((node) => joinMany(node, 'news', 100)))
-  signal(nodes[2]!, 'SIGKILL')
-  await until('the close events are there', () => closes.length >= 100, 30_000)
-  assert.deepEqual(closes.map(({ connection }) => connection).sort(), idsOf(members[2]!))
-  for (const close of closes) {
-    assert.equal(close.code, 1006)
-    assert.equal(close.id, `${close.connection}/close`)
-    assert.equal(close.source, `/framegate/${close.connection.slice(0, 4)}`)
+function checkCloses(closes: Close[], members: Member[]): void {
+  assert.deepEqual(closes.map(({ connection }) => connection).sort(), idsOf(members))
+  for (const { id, connection, source, code } of closes) {
+    assert.equal(code, 1006)
+    assert.equal(id, `${connection}/close`)
+    assert.equal(source, `/framegate/${connection.slice(0, 4)}`)
   }
-  const list = await ask(nodes[0]!, 'GET', '/connections?limit=1000')
-  assert.equal(list.json.count, 200)
-  const push = await ask(nodes[1]!, 'POST', '/topics/news', { body: 'hello' })
-  assert.equal(push.status, 200)
-  assert.deepEqual(push.json, { delivered: 200, dropped: 0 })
-  assert.equal(closes.length, 100)
-})
+}
 
-test('a node that stood still is buried once, closes its sockets with 1012, and is a node again', async (t) => {
-  const { nodes, closes } = await startCluster(t, 2)
-  const [left, still] = await Promise.all([joinMany(nodes[0]!, 'news', 20), joinMany(nodes[1]!, 'news', 20)])
-  signal(nodes[1]!, 'SIGSTOP')
-  for (const { client } of still.slice(0, 10)) client.socket.terminate()
-  await until('the close events are there', () => closes.length >= 20, 30_000)
-  assert.deepEqual(closes.map(({ connection }) => connection).sort(), idsOf(still))
-  signal(nodes[1]!, 'SIGCONT')
-  const ends = await Promise.all(still.slice(10).map(({ client }) => client.closed))
-  for (const { code } of ends) assert.equal(code, 1012)
-  const again = await joinMany(nodes[1]!, 'news', 5)
-  assert.notEqual(again[0]!.id.slice(0, 4), still[0]!.id.slice(0, 4))
-  await until('it is a node again', async () => {
-    const { status, json } = await ask(nodes[0]!, 'POST', '/topics/news', { body: 'hello' })
-    return status === 200 && json.delivered === 25
+async function checkCounts(node: Gateway, sockets: number): Promise<void> {
+  assert.equal((await ask(node, 'GET', '/connections?limit=1000')).json.count, sockets)
+  const push = await ask(node, 'POST', '/topics/news', { body: 'hello' })
+  assert.equal(push.status, 200, push.body)
+  assert.deepEqual(push.json, { delivered: sockets, dropped: 0 })
+}
+
+function joinAll(nodes: Gateway[], count: number): Promise<Member[][]> {
+  return Promise.all(nodes.map((node) => joinMany(node, 'news', count)))
+}
+
+suite('death', { concurrency: 2 }, () => {
+  test('each socket of a node that is killed has one close event, and no other has one', async (t) => {
+    const { nodes, closes } = await startCluster(t, 3)
+    const members = await joinAll(nodes, 100)
+    await nodes[2]!.kill()
+    await until('the close events are there', () => closes.length >= 100, 30_000)
+    checkCloses(closes, members[2]!)
+    for (const node of nodes.slice(0, 2)) await checkCounts(node, 200)
+    assert.equal(closes.length, 100)
   })
-  assert.equal(closes.length, 20)
-  assert.equal(left.length, 20)
+
+  test('while the handler is away, the close events wait for it', async (t) => {
+    const { nodes, closes, handler } = await startCluster(t, 2)
+    const members = await joinAll(nodes, 30)
+    handler.isAway = true
+    await nodes[1]!.kill()
+    await until('a close event was refused', () => handler.refused > 0, 30_000)
+    handler.isAway = false
+    await until('the close events are there', () => closes.length >= 30, 15_000)
+    checkCloses(closes, members[1]!)
+    await checkCounts(nodes[0]!, 30)
+  })
+
+  test('another node goes on when the one that cleans up is killed too', async (t) => {
+    const { nodes, closes, handler } = await startCluster(t, 3)
+    const members = await joinAll(nodes, 30)
+    handler.isAway = true
+    await nodes[2]!.kill()
+    await until('a close event was refused', () => handler.refused > 0, 30_000)
+    const [cleaner, other] = nodes[0]!.log().includes('has died') ? [0, 1] : [1, 0]
+    await nodes[cleaner]!.kill() // what it has in flight is refused too
+    handler.isAway = false
+    await until('the close events are there', () => closes.length >= 60, 30_000)
+    checkCloses(closes, [...members[cleaner]!, ...members[2]!])
+    await checkCounts(nodes[other]!, 30)
+  })
+
+  test('a node that stood still is buried once, closes its sockets with 1012, and is a node again', async (t) => {
+    const { nodes, closes } = await startCluster(t, 2)
+    const [, still] = await joinAll(nodes, 20)
+    signal(nodes[1]!, 'SIGSTOP')
+    for (const { client } of still!.slice(0, 10)) client.socket.terminate()
+    await until('the close events are there', () => closes.length >= 20, 30_000)
+    checkCloses(closes, still!)
+    signal(nodes[1]!, 'SIGCONT')
+    for (const { client } of still!.slice(10)) assert.equal((await client.closed).code, 1012)
+    const again = await joinMany(nodes[1]!, 'news', 5)
+    assert.notEqual(again[0]!.id.slice(0, 4), still![0]!.id.slice(0, 4))
+    await until('it is a node again', async () => (await ask(nodes[0]!, 'GET', '/connections')).json.count === 25)
+    await checkCounts(nodes[0]!, 25)
+    assert.equal(closes.length, 20)
+  })
+
+  test('a Redis that stood still for longer than a lease, or lost everything, buries nobody', async (t) => {
+    const { redis, nodes, closes } = await startCluster(t, 2)
+    const members = await joinAll(nodes, 20)
+    redis.freeze()
+    await new Promise((resolve) => setTimeout(resolve, 20_000)) // longer than every time that is involved
+    redis.thaw()
+    await until('the nodes are linked again', async () => (await pushTo(nodes[0]!)).status === 200)
+    await checkCounts(nodes[1]!, 40)
+    await redis.stop('SIGKILL')
+    await redis.start()
+    await until('the nodes are linked again', async () => (await pushTo(nodes[0]!)).status === 200)
+    await checkCounts(nodes[0]!, 40)
+    await new Promise((resolve) => setTimeout(resolve, 16_000)) // until a node could have been buried
+    await checkCounts(nodes[0]!, 40)
+    assert.deepEqual(closes, [])
+    for (const { client } of members.flat()) client.socket.terminate()
+    await until('their records are gone', async () => (await redis.ask('KEYS', 'framegate:records:*')).startsWith('*0'))
+  })
+
+  test('a gateway that starts again after its death sends its close events itself, or leaves them to the others', async (t) => {
+    const { nodes, closes } = await startCluster(t, 2)
+    const members = await joinAll(nodes, 20)
+    await nodes[1]!.kill()
+    await nodes[1]!.startAgain()
+    await until('the close events are there', () => closes.length >= 20, 30_000)
+    await until('it is a node again', async () => (await pushTo(nodes[0]!)).status === 200, 20_000)
+    checkCloses(closes, members[1]!)
+  })
 })
