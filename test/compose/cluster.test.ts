@@ -1,11 +1,15 @@
 // docker-compose.cluster.yml: three gateways behind a plain nginx work as one, also after one of them was killed.
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
+import { onlyBlock, page, section } from '../docs/markdown.ts'
 import type { Client } from '../support/client.ts'
 import { fetchOnce } from '../support/fetch-once.ts'
 import { until } from '../support/wait.ts'
 import { noEngine, Stack } from './stack.ts'
 
+/** As docs/cluster.md starts them. */
+const UP = onlyBlock(section(page('docs/cluster.md'), '## With Docker Compose'), 'sh', / up$/m)
+const FILES = [...UP.matchAll(/-f (\S+)/g)].map(([, file]) => file!)
 const NAMES = { gateway: 'gateway-1', 'gateway-2': 'gateway-2', 'gateway-3': 'gateway-3' }
 const GATEWAYS = Object.keys(NAMES)
 
@@ -16,7 +20,7 @@ suite('docker compose up with docker-compose.cluster.yml', { skip: noEngine }, (
   let sockets: Client[] = []
 
   before(async () => {
-    stack = new Stack(['docker-compose.yml', 'docker-compose.cluster.yml'])
+    stack = new Stack(FILES)
     await stack.up()
     await until('all gateways are in the cluster', async () => (await members()).length === 3, 30_000)
     for (const service of GATEWAYS) nodes.set(service, (await framegate(service, 'status')).node)
