@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { onlyBlock, page, section } from '../docs/markdown.ts'
-import type { Client } from '../support/client.ts'
+import { type Client, open } from '../support/client.ts'
 import { fetchOnce } from '../support/fetch-once.ts'
 import { until } from '../support/wait.ts'
 import { noEngine, Stack } from './stack.ts'
@@ -18,6 +18,7 @@ suite('docker compose up with docker-compose.cluster.yml', { skip: noEngine }, (
   /** The id of each gateway's node, by the name of its service. */
   const nodes = new Map<string, string>()
   let sockets: Client[] = []
+  let killed: string
 
   before(async () => {
     stack = new Stack(FILES)
@@ -87,36 +88,54 @@ suite('docker compose up with docker-compose.cluster.yml', { skip: noEngine }, (
     await Promise.all(sockets.map((socket) => said(socket, 'from the handler')))
   })
 
-  test('limits see the address of the client, not that of the balancer', async () => {
+  test('limits see the address of the client: not that of the balancer, and not one that a client makes up', async () => {
+    const headers = { 'x-forwarded-for': '203.0.113.7' }
+    sockets.push(await open(`ws://127.0.0.1:${stack.port}/ws/echo`, { headers }))
     const { connections } = await framegate('gateways', 'connections')
+    assert.equal(connections.length, 4)
     const addresses = new Set<string>(connections.map(({ address }: { address: string }) => address))
     assert.equal(addresses.size, 1)
-    assert.notEqual([...addresses][0], '10.213.47.10')
+    for (const wrong of ['10.213.47.10', headers['x-forwarded-for']]) assert.ok(!addresses.has(wrong), wrong)
+    await sockets.pop()!.close()
   })
 
   test('after a gateway was killed, the others go on, and new sockets go to them', async () => {
-    const killed = await holderOf('Ada')
+    killed = await holderOf('Ada')
     await stack.compose('kill', killed)
-    assert.equal((await sockets[0]!.closed).code, 1006)
-    sockets = sockets.slice(1)
+    assert.equal((await sockets.shift()!.closed).code, 1006)
     sockets[0]!.socket.send('{"say":"who is here?"}')
     await Promise.all(sockets.map((socket) => said(socket, 'who is here?')))
     const newcomers = await Promise.all(['Dan', 'Eve', 'Fay'].map(joined))
     newcomers[0]!.socket.send('{"say":"hello"}')
-    await Promise.all([...sockets, ...newcomers].map((socket) => said(socket, 'hello')))
-    sockets = [...sockets, ...newcomers]
-    await stack.compose('start', killed)
-    await until('a socket goes to the gateway that is back', async () => {
-      const { node } = await framegate(killed, 'status').catch(() => ({ node: '' }))
-      sockets.push(await joined('Gus'))
-      const { connections } = await framegate('gateways', 'connections')
-      return node !== '' && connections.some(({ id }: { id: string }) => id.startsWith(node))
-    })
+    sockets.push(...newcomers)
+    await Promise.all(sockets.map((socket) => said(socket, 'hello')))
   })
 
-  test('down ends all of it', async () => {
-    await stack.compose('down', '--volumes')
+  test('the balancer starts while a gateway is down', async () => {
+    await stack.compose('restart', '--timeout', '1', 'balancer')
     await Promise.all(sockets.map((socket) => socket.closed))
+    sockets = await Promise.all(
+      ['Gil', 'Hal'].map((name) => until(`${name} is in`, () => joined(name).catch(() => null))),
+    )
+  })
+
+  test('a gateway that is back gets sockets again', async () => {
+    await stack.compose('start', killed)
+    await until(
+      'a socket goes to it',
+      async () => {
+        const { node } = await framegate(killed, 'status').catch(() => ({ node: '' }))
+        sockets.push(await joined('Ina'))
+        const { connections } = await framegate('gateways', 'connections')
+        return node !== '' && connections.some(({ id }: { id: string }) => id.startsWith(node))
+      },
+      30_000,
+    )
+  })
+
+  test('down closes sockets with 1001, and ends all of it', async () => {
+    await stack.compose('down', '--volumes')
+    for (const socket of sockets) assert.equal((await socket.closed).code, 1001)
     assert.equal(await stack.compose('ps', '--all', '--quiet'), '')
   })
 })
