@@ -1,7 +1,7 @@
 // What docs/cluster.md tells people to type works as it stands there: two nodes in two terminals, and the user of Redis.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { folder, READY, run } from '../cli/framegate.ts'
 import { files, read } from '../project/files.ts'
 import { open } from '../support/client.ts'
@@ -61,25 +61,32 @@ function rulesOfUser(): { name: string; password: string; rules: string[] } {
   return { name: name!, password: rules.find((rule) => rule.startsWith('>'))!.slice(1), rules }
 }
 
-test('the user of Redis may do all that a pair of nodes does, and no more', async (t) => {
+/** Two nodes that use Redis as the user of the page, each with a socket. */
+async function pair(t: TestContext) {
   const { name, password, rules } = rulesOfUser()
   const redis = await startRedis(t, { lines: [`user ${name} ${rules.join(' ')}`] })
-  assert.match(onlyBlock(ACCESS, 'sh', /npm start/), new RegExp(`^REDIS_URL=redis://${name}:${password}@`))
   const env = { WORKERS: '2', REDIS_URL: `redis://${name}:${password}@127.0.0.1:${redis.port}/1` }
   const [here, there] = await Promise.all([topicGateway(t, { env }), topicGateway(t, { env })])
   await until('both are linked', async () => (await control(here, 'POST', '/topics/news', 'x')).status === 200)
   const [[near], [far]] = await Promise.all([subscribers(here, 1), subscribers(there, 1)])
+  return { redis, here, there, near: near!, far: far! }
+}
+
+test('the user of Redis may do all that a pair of nodes does, and no more', async (t) => {
+  const { name, password } = rulesOfUser()
+  assert.match(onlyBlock(ACCESS, 'sh', /npm start/), new RegExp(`^REDIS_URL=redis://${name}:${password}@`))
+  const { redis, here, there, near, far } = await pair(t)
 
   const publish = () => control(here, 'POST', '/topics/news', 'over a topic')
   assert.deepEqual(await publish(), { status: 200, json: { delivered: 2, dropped: 0 } })
-  for (const { client } of [near!, far!]) assert.equal(await client.next(), 'over a topic')
-  assert.equal((await control(here, 'POST', `/connections/${far!.id}`, 'to one')).status, 200)
-  assert.equal(await far!.client.next(), 'to one')
+  for (const { client } of [near, far]) assert.equal(await client.next(), 'over a topic')
+  assert.equal((await control(here, 'POST', `/connections/${far.id}`, 'to one')).status, 200)
+  assert.equal(await far.client.next(), 'to one')
   assert.equal((await control(there, 'GET', '/connections')).json.count, 2)
 
   await redis.ask('CLIENT', 'KILL', 'TYPE', 'pubsub')
   await until('the nodes are linked again', async () => (await publish()).json.delivered === 2)
-  await near!.client.close()
+  await near.client.close()
   await there.quit()
   await until('one node has left', async () => (await control(here, 'GET', '/connections')).json.count === 0)
   assert.equal(await redis.ask('ACL', 'LOG'), '*0\r\n', 'Redis has refused nothing')
