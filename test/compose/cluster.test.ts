@@ -59,6 +59,11 @@ suite('docker compose up with docker-compose.cluster.yml', { skip: noEngine }, (
     return socket
   }
 
+  async function isEndOfAda(socket: Client): Promise<boolean> {
+    const { type, name } = await socket.json(40_000)
+    return type === 'left' && name === 'Ada'
+  }
+
   async function said(socket: Client, text: string): Promise<void> {
     await until(`"${text}" arrives`, async () => (await socket.json()).text === text)
   }
@@ -103,6 +108,7 @@ suite('docker compose up with docker-compose.cluster.yml', { skip: noEngine }, (
     killed = await holderOf('Ada')
     await stack.compose('kill', killed)
     assert.equal((await sockets.shift()!.closed).code, 1006)
+    await Promise.all(sockets.map((socket) => until('Ada has left', () => isEndOfAda(socket), 40_000)))
     sockets[0]!.socket.send('{"say":"who is here?"}')
     await Promise.all(sockets.map((socket) => said(socket, 'who is here?')))
     const newcomers = await Promise.all(['Dan', 'Eve', 'Fay'].map(joined))

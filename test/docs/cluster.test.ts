@@ -103,6 +103,19 @@ test('the user of Redis may do all that a pair of nodes does, and no more', asyn
     assert.match(await refused(...command), /NOPERM/, command.join(' '))
 })
 
+test('the user of Redis may clean up after a node that was killed', async (t) => {
+  const { redis, here, there, near, far } = await pair(t)
+  process.kill(there.pid, 'SIGSTOP') // or it would start new workers
+  for (const pid of [...there.workers(), there.pid]) process.kill(pid, 'SIGKILL')
+  await far.client.closed
+  const publish = () => control(here, 'POST', '/topics/news', 'to the rest')
+  await until('nobody waits for it any more', async () => (await publish()).status === 200, 40_000)
+  assert.equal(await near.client.next(), 'to the rest')
+  const graves = `redis-cli -p ${redis.port} -n 1 exists framegate:graves framegate:records:${far.id.slice(0, 4)}`
+  await until('nothing of it is left', async () => (await shell(graves)) === '0\n')
+  assert.equal(await redis.ask('ACL', 'LOG'), '*0\r\n', 'Redis has refused nothing')
+})
+
 test('the user of Redis has every command that the gateway uses', () => {
   const code = files('lua/framegate/cluster/*.lua').map(read).join('\n')
   const used = [
