@@ -38,11 +38,16 @@ export function cleanCopy(): string {
 export class Stack {
   readonly folder = cleanCopy()
   readonly name = `framegate-test-${process.pid}`
+  readonly files: string[]
   port = 0
+
+  constructor(files = ['docker-compose.yml']) {
+    this.files = files
+  }
 
   async up(): Promise<void> {
     this.port = await freePort()
-    await new DockerComposeEnvironment(this.folder, 'docker-compose.yml')
+    await new DockerComposeEnvironment(this.folder, this.files)
       .withProjectName(this.name)
       .withEnvironment(this.#environment())
       .withAutoCleanup(false)
@@ -54,7 +59,8 @@ export class Stack {
 
   /** `docker compose …` on this stack. */
   async compose(...args: string[]): Promise<string> {
-    const { stdout } = await promisify(execFile)('docker', ['compose', '-p', this.name, ...args], {
+    const files = this.files.flatMap((file) => ['-f', file])
+    const { stdout } = await promisify(execFile)('docker', ['compose', '-p', this.name, ...files, ...args], {
       cwd: this.folder,
       env: { ...process.env, ...this.#environment() },
     })

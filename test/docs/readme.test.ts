@@ -19,6 +19,7 @@ const PAGES = [
   'docs/protocol.md',
   'docs/architecture.md',
   'docs/operating.md',
+  'docs/cluster.md',
   'docs/upgrading.md',
 ]
 const TSC = join(project, 'node_modules/.bin/tsc')
