@@ -1,4 +1,4 @@
-// Workers that are killed at the worst moment.
+// Workers that end by themselves: killed at the worst moment, or by a signal that was meant for nginx's master.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -45,4 +45,36 @@ test('a worker is killed while it holds the lock of a dictionary, during a reloa
   const client = await open(`${gateway.ws}/ws/echo`)
   assert.equal(await client.ask('hello'), 'hello')
   client.socket.terminate()
+})
+
+test('SIGQUIT to one worker ends its sockets alone, and a later reload ends none', async (t) => {
+  const gateway = await startGateway(t)
+  const [ended] = gateway.workers()
+  const sockets = await Promise.all(Array.from({ length: 30 }, () => open(`${gateway.ws}/ws/echo`)))
+  let closed = 0
+  for (const { closed: end } of sockets) {
+    void end.then(({ code }) => {
+      assert.equal(code, 1001)
+      closed += 1
+    })
+  }
+  process.kill(ended!, 'SIGQUIT')
+  await until('it is replaced', () => gateway.workers().length === 2 && !gateway.workers().includes(ended!))
+  const closedAtFirst = closed
+  assert.ok(closedAtFirst < 30, 'the other worker has sockets, too')
+  const old = gateway.workers()
+  await gateway.reload()
+  const fresh = await open(`${gateway.ws}/ws/echo`)
+  await gateway.reload()
+  // A worker that takes the reload for a stop closes its sockets within STOP_SECONDS and ends.
+  await until(
+    'those without sockets have ended',
+    () => gateway.workers().filter((pid) => old.includes(pid)).length <= 1,
+  )
+  const rest = sockets.filter(({ socket }) => socket.readyState === 1)
+  for (const client of [...rest, fresh]) assert.equal(await client.ask('hello'), 'hello')
+  assert.equal(closed, closedAtFirst)
+  await gateway.quit()
+  assert.equal((await fresh.closed).code, 1001)
+  await until('all are closed', () => closed === 30)
 })
