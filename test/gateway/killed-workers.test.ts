@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
-import { startGateway } from '../support/gateway.ts'
+import { askSocket, startGateway } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
+
+type Worker = { pid: number; is_leaving: boolean }
 
 // Takes the lock of the dictionary for this worker as nginx does (ngx_shmtx.c), and keeps it for a minute.
 // The first word of a zone's memory is the lock: the pid of its holder.
@@ -64,6 +66,10 @@ test('SIGQUIT to one worker ends its sockets alone, and a later reload ends none
   assert.ok(closedAtFirst < 30, 'the other worker has sockets, too')
   const old = gateway.workers()
   await gateway.reload()
+  await until('the old workers leave', async () => {
+    const { body } = await askSocket('/status', `${gateway.run}/control/control.sock`)
+    return JSON.parse(body).workers?.every((worker: Worker) => worker.is_leaving || !old.includes(worker.pid))
+  })
   const fresh = await open(`${gateway.ws}/ws/echo`)
   await gateway.reload()
   // A worker that takes the reload for a stop closes its sockets within STOP_SECONDS and ends.
