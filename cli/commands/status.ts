@@ -48,6 +48,8 @@ function describe(before: GatewayStatus, now: GatewayStatus, seconds: number): s
     ['handler', handler(before.handler, now.handler)],
   ]
   if (now.missing_links > 0) rows.push(['links', `${now.missing_links} between workers are missing`])
+  for (const { name, pid } of now.silent_workers)
+    rows.push(['silent', `worker ${name} (pid ${pid}) does not answer: what it holds is missing here`])
   return `${rows.map(([name, text]) => `${name.padEnd(9)}${text}`).join('\n')}\n\n${workers(now)}`
 }
 

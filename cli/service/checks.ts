@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { exchange, TimeoutError } from '../../plugin/gateway/exchange.ts'
 import { watchesHandler } from '../environment.ts'
 import { checkHandler, shippedHandler } from './handler-process.ts'
-import { check, isDemoSite, publicPorts, type Settings } from './nginx.ts'
+import { check, isDemoSite, type Listener, listeners, type Settings } from './nginx.ts'
 import { checkPort } from './run-directory.ts'
 
 const TIMEOUT_MS = 5_000
@@ -31,7 +31,7 @@ export async function findings(run: string, env: NodeJS.ProcessEnv, isRunning: b
   ]
   const own = isRunning
     ? [control(settings), ...(env.HANDLER_URL ? [] : [answers('handler', settings.HANDLER_URL[0]!, 'HANDLER_URL')])]
-    : publicPorts(settings).map(free)
+    : listeners(settings).map(free)
   return [...found, ...(await Promise.all([...own, ...others]))]
 }
 
@@ -43,13 +43,13 @@ async function loads(settings: Settings, env: NodeJS.ProcessEnv): Promise<Findin
   return { what: 'handler code', isWell: !problem, text: problem ?? 'handler/ can be loaded' }
 }
 
-async function free({ port, variable }: { port: number; variable: string }): Promise<Finding> {
-  const problem = await checkPort(port, variable).then(
+async function free(listener: Listener): Promise<Finding> {
+  const problem = await checkPort(listener).then(
     () => undefined,
     (error: Error) => error.message,
   )
   return {
-    what: `port ${port}`,
+    what: `port ${listener.port}`,
     isWell: !problem,
     text: problem ?? 'is free; the gateway is not running: framegate start',
   }

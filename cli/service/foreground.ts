@@ -21,8 +21,23 @@ export function error(message: string): void {
   for (const line of message.split('\n').filter(Boolean)) console.error(`framegate: ${line}`)
 }
 
+/**
+ * Loses lines that nobody can take, and nothing else: sockets must outlive a full disk (ENOSPC) and a reader of the log
+ * that has gone (EPIPE).
+ */
+function keepRunningWithoutOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => {})
+}
+
+/** Opens no debugger on SIGUSR1, as Node would: nginx's habit is to reopen its log then. */
+function ignoreLogRotation(): void {
+  process.on('SIGUSR1', () => {})
+}
+
 /** Runs a command until it ends by itself or by Ctrl-C, then exits: with status 1 when it fails, and its message. */
 export async function foreground(command: (stop: Stop) => Promise<void>): Promise<never> {
+  keepRunningWithoutOutput()
+  ignoreLogRotation()
   try {
     await command(stopSignals())
     process.exit(0)

@@ -42,6 +42,17 @@ export function publicPorts({ ports, PORTS, TLS_CERTIFICATE, TLS_PORT }: Setting
   return TLS_CERTIFICATE === '' ? plain : [...plain, { port: TLS_PORT, variable: 'TLS_PORT', secure: 's' }]
 }
 
+export type Listener = { port: number; variable: string; hosts: string[] }
+
+const ALL_HOSTS = ['0.0.0.0', '::']
+
+/** Every TCP port that nginx listens on for these settings, each with the addresses of this machine. */
+export function listeners(settings: Settings): Listener[] {
+  const open = publicPorts(settings).map(({ port, variable }) => ({ port, variable, hosts: ALL_HOSTS }))
+  const [, host, port] = /^(?:\[?([^\]]+)\]?:)?(\d+)$/.exec(settings.CONTROL_PORT) ?? []
+  return port ? [...open, { port: Number(port), variable: 'CONTROL_PORT', hosts: host ? [host] : ALL_HOSTS }] : open
+}
+
 /** Whether everything but sockets is the demo site. */
 export function isDemoSite({ SITE_URL }: Settings): boolean {
   return SITE_URL.startsWith('http://unix:') && SITE_URL.endsWith('/internal/site.sock')

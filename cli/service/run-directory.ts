@@ -17,6 +17,7 @@ import {
 import { connect, createServer, type ListenOptions, type Server } from 'node:net'
 import { join } from 'node:path'
 import { Failure } from '../failure.ts'
+import type { Listener } from './nginx.ts'
 
 const SOCKET_FOLDERS = ['.', 'control', 'internal', 'handler']
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC } = constants
@@ -141,11 +142,11 @@ function answers(socketFile: string): Promise<boolean> {
 
 /**
  * Checks that nginx can listen on a port. nginx itself would try for seconds, and log the problem many times.
- * @param variable which sets the port, for the message
+ * @param listener with the variable that sets the port, for the message
  * @throws {Failure} why it cannot
  */
-export async function checkPort(port: number, variable: string): Promise<void> {
-  for (const host of ['0.0.0.0', '::']) {
+export async function checkPort({ port, variable, hosts }: Listener): Promise<void> {
+  for (const host of hosts) {
     try {
       const server = await listen({ port, host, ipv6Only: host === '::' })
       if (!server) throw new Failure(`port ${port} is in use: stop the program that listens there, or set ${variable}`)
@@ -154,7 +155,7 @@ export async function checkPort(port: number, variable: string): Promise<void> {
       if (error instanceof Failure) throw error
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EACCES') throw new Failure(`only root can listen on port ${port}: set ${variable} to 1024 or more`)
-      if (host === '0.0.0.0') throw error
+      if (host === hosts[0]) throw error
     }
   }
 }

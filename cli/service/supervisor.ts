@@ -5,7 +5,7 @@ import { addressLines } from './addresses.ts'
 import { type Finding, findings } from './checks.ts'
 import { type Child, startChild } from './child.ts'
 import { HandlerProcess, shippedHandler } from './handler-process.ts'
-import { check, configure, nginxCommand, publicPorts, type Settings, waitForGateway } from './nginx.ts'
+import { check, configure, type Listener, listeners, nginxCommand, type Settings, waitForGateway } from './nginx.ts'
 import { reloadNginx } from './nginx-workers.ts'
 import { checkPort } from './run-directory.ts'
 
@@ -98,7 +98,10 @@ export class Supervisor {
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(() => {
       this.#throwIfStopping()
-      return work()
+      return work().catch((error) => {
+        this.#throwIfStopping() // what the stop ended has failed, for no other reason
+        throw error
+      })
     })
     this.#turn = turn.catch(() => {})
     return turn
@@ -121,7 +124,7 @@ export class Supervisor {
   async #start(): Promise<string[]> {
     const env = this.#variables()
     const settings = check(this.#run, env)
-    for (const { port, variable } of publicPorts(settings)) await checkPort(port, variable)
+    for (const listener of listeners(settings)) await checkPort(listener)
     configure(this.#run, env)
     this.#throwIfStopping()
     if (!env.HANDLER_URL) await this.#startHandler(settings, env)
@@ -147,8 +150,7 @@ export class Supervisor {
   async #reload(handlerToo: boolean): Promise<string> {
     const env = this.#variables()
     const settings = check(this.#run, env)
-    const before = publicPorts(this.#settings!).map(({ port }) => port)
-    for (const { port, variable } of publicPorts(settings)) if (!before.includes(port)) await checkPort(port, variable)
+    for (const listener of listeners(settings)) await checkNewPort(listener, listeners(this.#settings!))
     const done = handlerToo && !env.HANDLER_URL ? await this.#reloadHandler(settings, env) : ''
     configure(this.#run, env)
     const workers = await reloadNginx(this.#nginx!.pid!)
@@ -173,4 +175,14 @@ export class Supervisor {
     await this.#handler?.stop([{ signal: 'SIGTERM', waitMs: graceMs }])
     this.#handler = undefined
   }
+}
+
+/** Checks a port that a reload adds. nginx opens it before it closes those that it has. @throws {Failure} */
+async function checkNewPort(listener: Listener, open: Listener[]): Promise<void> {
+  const same = open.find(({ port }) => port === listener.port)
+  if (!same) return checkPort(listener)
+  if (same.hosts.join() === listener.hosts.join()) return
+  throw new Failure(
+    `port ${listener.port} is open on ${same.hosts.join(' and ')}: restart to change that (${listener.variable})`,
+  )
 }

@@ -16,6 +16,7 @@ local KEEP_SECONDS = 10 -- for which a push of an answer is kept while another n
 -- Modules whose `new` or `start` is called below. Together, both lists and the modules they require are all modules.
 local MODULES = {
   "runtime.gc",
+  "runtime.master_memory",
   "runtime.process",
   "runtime.threads",
   "telemetry.counters",
@@ -103,6 +104,7 @@ function Start.master()
   modules["telemetry.counters"].init()
   worker.members = modules["cluster.members"].new {
     dict = ngx.shared.gateway,
+    configurations = modules["runtime.master_memory"].number "configurations",
     pid = ngx.worker.pid,
     is_dead = modules["runtime.process"].is_dead,
   }

@@ -30,6 +30,8 @@ export interface GatewayStatus {
   /** Links between workers that are missing now, counted at both ends. */
   missing_links: number
   workers: WorkerStatus[]
+  /** Living workers that did not answer within 5 s. All other members but the counts lack what they hold. */
+  silent_workers: Array<Pick<WorkerStatus, 'name' | 'pid' | 'is_leaving'>>
   frames: Traffic
   /** Payload of the frames. */
   bytes: Traffic

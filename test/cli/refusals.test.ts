@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { certificates } from '../support/certificates.ts'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
-import { copyOfProject, folder, READY, run, startFramegate } from './framegate.ts'
+import { copyOfProject, folder, processesOf, READY, run, startFramegate } from './framegate.ts'
 
 /** A folder for the front of PATH with one program in it. */
 function program(t: TestContext, name: string, script: string): string {
@@ -30,6 +30,7 @@ test('a port that is taken', async (t) => {
     { PORT: String(port) },
     { PORTS: `${await freePort()} ${port}` },
     { TLS_PORT: String(port), ...tls },
+    { CONTROL_PORT: `127.0.0.1:${port}`, CONTROL_TOKEN: 'a-long-random-token' },
   ]) {
     const framegate = await startFramegate(t, env)
     assert.equal(await framegate.ended, 1)
@@ -37,6 +38,34 @@ test('a port that is taken', async (t) => {
       `framegate: port ${port} is in use: stop the program that listens there, or set ${Object.keys(env)[0]}`,
     ])
   }
+})
+
+test('a control port that is taken, or open on other addresses, is refused by a reload, and nothing changes', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  t.after(() => other.close())
+  const { port } = other.address() as { port: number }
+  const [own, settings] = [await freePort(), join(folder(t), 'settings')]
+  const control = (value: string): void =>
+    writeFileSync(settings, `CONTROL_PORT=${value}\nCONTROL_TOKEN=a-long-random-token\n`)
+  control(`127.0.0.1:${own}`)
+  const framegate = await startFramegate(t, { ENV_FILE: settings })
+  await framegate.said(READY)
+  const [handler] = processesOf(framegate.runDirectory, 'handler/server.ts')
+  for (const [value, words] of [
+    [`127.0.0.1:${port}`, `port ${port} is in use: stop the program that listens there, or set CONTROL_PORT`],
+    [String(own), `port ${own} is open on 127.0.0.1: restart to change that (CONTROL_PORT)`],
+  ] as const) {
+    control(value)
+    const reload = run(t, process.execPath, ['cli/bin.js', 'reload'], {
+      ENV_FILE: settings,
+      RUN_DIR: framegate.runDirectory,
+      PORT: String(framegate.port),
+    })
+    assert.equal(await reload.ended, 1)
+    assert.equal(reload.output(), `framegate: ${words}\n`)
+  }
+  assert.deepEqual(processesOf(framegate.runDirectory, 'handler/server.ts'), [handler])
 })
 
 test('bad values, one line for each', async (t) => {

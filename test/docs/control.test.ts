@@ -94,9 +94,11 @@ function problemsInCode(): Array<[string, string]> {
   const constant = (name: string): string => new RegExp(`${name} = "([^"]*)"`).exec(CODE)![1]!
   const [, tooMany] = /return nil, \("([^"]*)"\):format\(self\.max_topics/.exec(CODE)!
   const lines = CODE.replace(/\(\n\s+/g, '(').replace(/,\n\s+/g, ', ') // calls that StyLua broke into lines
-  return [...lines.matchAll(/Problem\.new\((\d+|status)[^,]*, \(?(?:"([^"]*)"|'([^']*)'|([A-Z]+)\)|result\.err)/g)].map(
-    ([, status, double, single, name]) => [status!, double ?? single ?? (name ? constant(name) : tooMany!)],
-  )
+  return [
+    ...lines.matchAll(
+      /Problem\.(?:new|members)\((\d+|status)[^,]*, \(?(?:"([^"]*)"|'([^']*)'|([A-Z]+)\)|result\.err)/g,
+    ),
+  ].map(([, status, double, single, name]) => [status!, double ?? single ?? (name ? constant(name) : tooMany!)])
 }
 
 test('the page has the words of every error of the control API, and no others', () => {

@@ -70,6 +70,7 @@ const GARBLED: Record<string, RegExp> = {
   'HTTP/1.1 101 Switching\r\n\r\n': /switches protocols/,
   'HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n': /content length/,
   'HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc': /content-encoding gzip/,
+  'HTTP/1.1 200 OK\r\ncontent-length : many\r\n\r\n': /content length/,
   'HTTP/1.1 200 OK\r\na: b\x01c\r\ncontent-length: 0\r\n\r\n': /header a is not a text/,
 }
 

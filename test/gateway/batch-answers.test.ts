@@ -100,6 +100,30 @@ test('1.5, 3.7-3.9, 7.13: a wrong line is 502 for its own event, in so many word
   }
 })
 
+test('a retry-after that is an empty list counts as one without a time: the event is sent again', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' } })
+  let batches = 0
+  await startBareHandler(
+    t,
+    gateway.handlerSocket,
+    messages((event, socket) => {
+      if (event.kind === 'message') return void socket.write(response('again'))
+      const later = `"status":503,"headers":{"retry-after":${batches === 0 ? '[]' : '["0"]'}}`
+      batches += 1
+      const answers = (JSON.parse(event.body) as Element[]).map(
+        ({ headers }) => `{"id":"${headers['ce-id']}",${later}}`,
+      )
+      socket.write(response(batches > 2 ? lines(event.body).join('\n') : answers.join('\n'), ''))
+    }, true),
+  )
+  const clients = await openMany(gateway, 20)
+  while (batches === 0) {
+    const answers = await Promise.all(clients.map((client) => client.ask('fine')))
+    for (const answer of answers) assert.match(String(answer), /^(again|fine)$/)
+  }
+  await Promise.all(clients.map((client) => client.close()))
+})
+
 test('1.6: HANDLER_TIMEOUT bounds a batch, however its answer drips', async (t) => {
   const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1', HANDLER_TIMEOUT: '1s' } })
   let began = 0

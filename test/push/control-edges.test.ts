@@ -35,6 +35,46 @@ test('HEAD is GET without a body', async (t) => {
   assert.equal((await ask(gateway, 'PUT', '/status')).headers.allow, 'GET, HEAD')
 })
 
+test('HEAD in a batch has no body either', async (t) => {
+  const gateway = await pushGateway(t)
+  const batch = [
+    { method: 'HEAD', path: '/topics' },
+    { method: 'HEAD', path: '/connections/gone' },
+    { method: 'GET', path: '/topics' },
+  ]
+  const { json } = await ask(gateway, 'POST', '/batch', { body: JSON.stringify(batch) })
+  assert.deepEqual(json, [{ status: 200 }, { status: 410 }, { status: 200, body: { topics: [] } }])
+})
+
+test('what would change the meaning of a request is refused, and not passed over', async (t) => {
+  const gateway = await pushGateway(t)
+  const member = await join(gateway, 'news')
+  const expect = async (
+    method: string,
+    path: string,
+    headers: Record<string, string | string[]>,
+    refusal: unknown[],
+  ) => {
+    const { status, json } = await ask(gateway, method, path, { headers, body: method === 'POST' ? 'x' : '' })
+    assert.deepEqual([status, json.detail], refusal, path)
+  }
+  const key = [400, 'idempotency-key is one text that is not empty']
+  await expect('POST', '/topics/news', { 'idempotency-key': ['a', 'b'] }, key)
+  await expect('POST', '/topics/news', { 'idempotency-key': '' }, key)
+  await expect('POST', '/topics/news', { 'content-encoding': 'gzip' }, [
+    415,
+    'a body without content-encoding is expected',
+  ])
+  const many = Array.from({ length: 100 }, (_, i) => `a${i}=1`).join('&')
+  await expect('POST', `/topics/news?${many}&except=${member.id}`, {}, [400, 'a request has at most 100 parameters'])
+  for (const code of ['4e3', '0xFA0', '%204000', '4000.0', '']) {
+    await expect('DELETE', `/connections/${member.id}?code=${code}`, {}, [400, 'code is 1000 or 3000 to 4999'])
+  }
+  assert.equal((await ask(gateway, 'POST', '/topics/news', { body: 'the first' })).json.delivered, 1)
+  assert.equal(await member.client.next(), 'the first')
+  leave(member)
+})
+
 test('lists are JSON whatever bytes a path has', async (t) => {
   const gateway = await startGateway(t, { handler: false })
   const handler = createServer((socket) => {

@@ -1,6 +1,7 @@
 // A key is kept for its time, or the request is refused.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { startGateway } from '../support/gateway.ts'
 import { ask, join, leave, pushGateway } from './support.ts'
 
 test('when there is no room for another key the request is refused, and what was kept still counts', async (t) => {
@@ -48,4 +49,26 @@ test('a repeated batch with large answers reads again, and does nothing twice', 
   assert.equal(await member.client.next(), 'once')
   assert.equal(await member.client.ask('nothing more'), 'nothing more')
   leave(member)
+})
+
+test('the worker of the first request is killed: a repeat learns it, and nothing is done', async (t) => {
+  const gateway = await startGateway(t, { handler: false, expect: [/exited on signal 9/] })
+  const batch = () =>
+    ask(gateway, 'POST', '/batch', {
+      body: '[{"path":"/topics/news","text":"once"}]',
+      headers: { 'idempotency-key': 'killed' },
+    })
+  const [held, running] = gateway.workers()
+  process.kill(held!, 'SIGSTOP') // the other one waits for it, at most 5 s
+  const first = Promise.allSettled([batch(), batch(), batch()])
+  await ask(gateway, 'GET', '/healthz') // was accepted after them
+  process.kill(running!, 'SIGKILL')
+  process.kill(held!, 'SIGCONT')
+  assert.ok((await first).some(({ status }) => status === 'rejected'))
+  const { status, json } = await batch()
+  assert.equal(status, 409)
+  assert.equal(
+    json.detail,
+    'the worker with the first request of this idempotency-key was killed: its outcome is not known',
+  )
 })

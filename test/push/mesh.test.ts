@@ -103,6 +103,33 @@ test('a worker that stands still: a push to many is 504 with the counts of the o
   all.forEach(({ client }) => client.socket.terminate())
 })
 
+test('a worker that stands still: lists are 504 with the part of the others, and the status names it', async (t) => {
+  const gateway = await topicGateway(t, { env: { WORKERS: '2' } })
+  const all = await subscribers(gateway, 20)
+  const [held] = gateway.workers()
+  process.kill(held!, 'SIGSTOP')
+  const ask = (path: string): Promise<{ status: number; json: any }> =>
+    Promise.any(Array.from({ length: 4 }, () => control(gateway, 'GET', path)))
+  const paths = ['/connections', '/topics/news', '/topics', '/status']
+  const [list, topic, topics, status] = await Promise.all(paths.map(ask))
+  process.kill(held!, 'SIGCONT')
+  for (const { status, json } of [list!, topic!, topics!]) {
+    assert.equal(status, 504)
+    assert.equal(json.detail, 'a worker or a node did not answer: what it holds is missing from this list')
+  }
+  const known = status!.json.connections
+  assert.ok(known > 0 && known < 20, `${known} connections`)
+  assert.deepEqual([list!.json.count, list!.json.connections.length, topic!.json.count], [known, known, known])
+  assert.deepEqual(topics!.json.topics, [{ topic: 'news', count: known }])
+  assert.equal(status!.status, 200)
+  assert.deepEqual(
+    status!.json.silent_workers.map(({ pid }: { pid: number }) => pid),
+    [held],
+  )
+  assert.equal(status!.json.workers.length, 1)
+  all.forEach(({ client }) => client.socket.terminate())
+})
+
 test('a reload in the middle of pushing: nobody loses a frame, and sockets of old workers go on getting theirs', async (t) => {
   const gateway = await topicGateway(t)
   const old = await subscribers(gateway, 100)

@@ -8,7 +8,7 @@ import { type Gateway, startGateway } from '../support/gateway.ts'
 
 export type Answer = { status: number; headers: IncomingHttpHeaders; body: string; json: any }
 
-export type Question = { body?: string | Buffer; headers?: Record<string, string>; port?: number }
+export type Question = { body?: string | Buffer; headers?: Record<string, string | string[]>; port?: number }
 
 export type Member = { client: Client; id: string }
 

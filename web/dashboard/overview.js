@@ -53,6 +53,7 @@ export class Overview {
       ['Started', moment(status.started)],
       ['Configuration', `${status.configuration}, loaded ${moment(status.loaded)}`],
       ['Missing links', count(status.missing_links), status.missing_links > 0 ? 'failed' : undefined],
+      ...status.silent_workers.map(({ pid }) => ['Silent worker', `pid ${pid} does not answer`, 'failed']),
     ])
     showWorkers(status.workers)
     setText($('connections-count'), count(status.connections))

@@ -13,22 +13,26 @@ local Random = require "framegate.runtime.random"
 
 ---@class Members
 ---@field private dict table a shared dictionary of ngx_lua
+---@field private configurations { [0]: number } how many configurations the master has loaded, shared by all
 ---@field private pid fun(): integer
 ---@field private is_process_dead fun(pid: integer): boolean
 local Members = {}
 Members.__index = Members
 
----@param parts { dict: table, pid: fun(): integer, is_dead: fun(pid: integer): boolean }
+---@param parts { dict: table, configurations: table, pid: fun(): integer, is_dead: fun(pid: integer): boolean }
 ---@return Members
 function Members.new(parts)
-  local self =
-    { dict = parts.dict, pid = parts.pid, is_process_dead = parts.is_dead, leaves = false, has_retired = false }
-  return setmetatable(self, Members)
+  return setmetatable({
+    dict = parts.dict,
+    configurations = parts.configurations,
+    pid = parts.pid,
+    is_process_dead = parts.is_dead,
+    leaves = false,
+    has_retired = false,
+  }, Members)
 end
 
---- Fills the shared memory. Runs in the master, before workers start. Keys that exist have survived a reload and stay.
-function Members:init()
-  local dict = self.dict
+local function fill(dict)
   dict:add("node", Random.name(4))
   dict:add("started", ngx.now())
   dict:add("began", Clock.monotonic())
@@ -36,7 +40,17 @@ function Members:init()
   dict:add("members", 0)
   dict:add("joined", 0)
   dict:add("secret", Random.name(32))
-  self.own_configuration = dict:incr("configurations", 1, 0)
+end
+
+--- Fills the shared memory. Runs in the master, before workers start. At a reload it does not touch the dictionary,
+--- which living workers use (see MasterMemory).
+function Members:init()
+  local configurations = self.configurations
+  if configurations[0] == 0 then
+    fill(self.dict)
+  end
+  configurations[0] = configurations[0] + 1
+  self.own_configuration = configurations[0]
 end
 
 --- The id of this node, 4 characters. It survives a reload.
@@ -66,9 +80,9 @@ function Members:generation() return self.dict:get("generation") end
 
 -- The last configuration that any worker has run, and when it was loaded.
 -- Each configuration has its own key, because an older one's worker may join after a newer one's.
-local function running(dict)
-  for configuration = dict:get("configurations"), 1, -1 do
-    local loaded = dict:get("running:" .. configuration)
+local function running(self)
+  for configuration = self.configurations[0], 1, -1 do
+    local loaded = self.dict:get("running:" .. configuration)
     if loaded then
       return configuration, loaded
     end
@@ -78,7 +92,7 @@ end
 --- When the gateway started, and when the running configuration was loaded. Both are in seconds since 1970.
 ---@return { started: number, loaded: number, configuration: integer }
 function Members:times()
-  local configuration, loaded = running(self.dict)
+  local configuration, loaded = running(self)
   return { started = self.dict:get("started"), loaded = loaded, configuration = configuration }
 end
 
@@ -177,11 +191,11 @@ function Members:is_successor_due() return not self:is_newest() and self:is_last
 
 --- Whether the master has loaded no later configuration than this worker's.
 ---@return boolean
-function Members:is_newest() return self.dict:get("configurations") == self.own_configuration end
+function Members:is_newest() return self.configurations[0] == self.own_configuration end
 
 --- Whether no worker runs a later configuration than this one.
 ---@return boolean
-function Members:is_last_configuration() return running(self.dict) == self.own_configuration end
+function Members:is_last_configuration() return running(self) == self.own_configuration end
 
 --- Marks this worker as shutting down: it does not listen any more, and serves the sockets it has.
 function Members:begin_to_leave()

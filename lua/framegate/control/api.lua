@@ -109,7 +109,8 @@ local function describe(request)
 end
 
 local function close(request)
-  local code, reason = tonumber(request.query.code or 1000), request.query.reason or ""
+  local code, reason = request.query.code or "1000", request.query.reason or ""
+  code = code:find("^%d+$") and tonumber(code)
   if not code or not CloseCode.is_sendable(code) then
     return Problem.new(400, "code is " .. CloseCode.SENDABLE)
   end

@@ -32,6 +32,9 @@ local function run_element(entry, key)
   }
   local answer = request and Api.handle(request) or problem
   answer.is_read = Request.is_read(method)
+  if method == "HEAD" then
+    answer.body = "" -- RFC 9110 section 9.3.2
+  end
   return answer
 end
 

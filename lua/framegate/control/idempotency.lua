@@ -5,6 +5,7 @@
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
 local Problem = require "framegate.control.problem"
+local Process = require "framegate.runtime.process"
 
 local Idempotency = {}
 
@@ -19,13 +20,15 @@ local CLEAN_SECONDS = 1 -- between two searches for answers that have expired
 -- A longer answer is kept if memory is left, or else without its body.
 local ANSWER_BYTES, PART_BYTES = 112, 48
 
--- An entry begins with one of these. After DONE follow the fingerprint (16 bytes) and JSON.
+-- An entry begins with one of these. After RUNNING follows the process id of the worker, after DONE the fingerprint
+-- (16 bytes) and JSON.
 local RUNNING, DONE = "-", "+"
 
 local cleaned_at = 0
 
 local function reserve(name, bytes)
-  local entry = RUNNING .. (" "):rep(bytes - #RUNNING)
+  local entry = RUNNING .. ngx.worker.pid()
+  entry = entry .. (" "):rep(bytes - #entry)
   local ok, err = answers:safe_add(name, entry, RUNNING_SECONDS)
   if not ok and err == "no memory" and Clock.monotonic() - cleaned_at > CLEAN_SECONDS then
     cleaned_at = Clock.monotonic()
@@ -110,6 +113,12 @@ local function repeat_answer(entry, request)
   return kept.parts and request.act(lengthen_parts(kept)) or kept
 end
 
+-- Whether the worker that runs the first request was killed.
+local function is_abandoned(entry)
+  local pid = tonumber(entry:sub(1, #RUNNING) == RUNNING and entry:match("%d+", #RUNNING + 1) or nil)
+  return pid ~= nil and Process.is_dead(pid)
+end
+
 --- Runs a request once for its key. Waits up to 10 s while the first request with the key still runs.
 ---@param key string of the header idempotency-key
 ---@param request { fingerprint: string, parts: integer, act: fun(kept: table[]?): table } `fingerprint`: 16-byte hash
@@ -132,6 +141,11 @@ function Idempotency.once(key, request)
     local entry = answers:get(name)
     if entry and entry:sub(1, #DONE) == DONE then
       return repeat_answer(entry, request)
+    elseif entry and is_abandoned(entry) then
+      return Problem.new(
+        409,
+        "the worker with the first request of this idempotency-key was killed: its outcome is not known"
+      )
     end
     ngx.sleep(STEP_SECONDS) -- the first request still runs
   until Clock.monotonic() > deadline

@@ -72,6 +72,18 @@ local function page_of(request)
   return { after = request.query.cursor or "", limit = limit + 1, has_query = has_query }
 end
 
+-- Makes an answer of a list. Without the part of a worker or a node it is a problem, which holds the others'.
+local function write(list, facts, is_complete)
+  if is_complete then
+    return Listing.answer(Json.object(facts, { list }))
+  end
+  local problem = Problem.members(504, "a worker or a node did not answer: what it holds is missing from this list")
+  for name, fact in pairs(facts) do
+    problem[name] = fact
+  end
+  return { status = 504, body = Json.object(problem, { list }), type = Problem.TYPE }
+end
+
 local function by_id(a, b) return a.id < b.id end
 
 local function first_of(results, limit)
@@ -90,16 +102,19 @@ local function first_of(results, limit)
   return all, count, has_more
 end
 
-local function write_page(results, limit, facts)
+-- Asks all workers of all nodes for a page of connections, and writes it.
+local function list_page(op, page, facts)
+  local results, is_complete = nodes:collect(op, page)
+  local limit = page.limit - 1
   local connections, count, has_more = first_of(results, limit)
   facts.count, facts.cursor = count, has_more and connections[limit].id or nil
-  return Listing.answer(Json.object(facts, { { "connections", Json.array(connections, Listing.facts) } }))
+  return write({ "connections", Json.array(connections, Listing.facts) }, facts, is_complete)
 end
 
 --- GET /connections
 function Listing.list(request)
   local page, problem = page_of(request)
-  return problem or write_page(nodes:collect("list", page), page.limit - 1, {})
+  return problem or list_page("list", page, {})
 end
 
 local function as_written(json) return json end
@@ -116,8 +131,9 @@ end
 
 --- GET /topics
 function Listing.list_topics()
+  local results, is_complete = nodes:collect("count_topics", {})
   local counts = {}
-  for _, result in ipairs(nodes:collect("count_topics", {})) do
+  for _, result in ipairs(results) do
     for name, count in pairs(result.topics) do
       counts[name] = (counts[name] or 0) + count
     end
@@ -127,7 +143,7 @@ function Listing.list_topics()
     topics[#topics + 1] = { topic = name, count = count }
   end
   table.sort(topics, function(a, b) return a.topic < b.topic end)
-  return Listing.answer(Json.object({}, { { "topics", Json.array(topics) } }))
+  return write({ "topics", Json.array(topics) }, {}, is_complete)
 end
 
 --- GET /topics/{topic}
@@ -138,7 +154,7 @@ function Listing.describe_topic(request)
     return problem or page_problem
   end
   page.topic = topic
-  return write_page(nodes:collect("list_topic", page), page.limit - 1, { topic = topic })
+  return list_page("list_topic", page, { topic = topic })
 end
 
 return Listing

@@ -24,9 +24,9 @@ local GAUGES = {
   framegate_start_time_seconds = function() return members:times().started end,
   framegate_configuration = function() return members:times().configuration end,
   framegate_configuration_loaded_time_seconds = function() return members:times().loaded end,
-  framegate_workers = function(workers)
+  framegate_workers = function(workers, _, silent)
     local gone = Status.sum(workers, leaving)
-    return { { "serving", #workers - gone }, { "leaving", gone } }
+    return { { "serving", #workers - gone }, { "leaving", gone }, { "silent", #silent } }
   end,
   framegate_mesh_links = sum_of(function(worker) return worker.links.linked end),
   framegate_mesh_links_missing = sum_of(function(worker) return worker.links.missing end),
@@ -104,14 +104,15 @@ end
 --- Writes all metrics, over all workers.
 ---@return string
 function Metrics.read()
-  local workers, totals = Status.workers(), Counters.totals()
+  local workers, silent = Status.workers()
+  local totals = Counters.totals()
   local lines = {}
   for _, family in ipairs(Definitions.list) do
     local name, kind, help = unpack(family)
     lines[#lines + 1] = ("# HELP %s %s"):format(name, help)
     lines[#lines + 1] = ("# TYPE %s %s"):format(name, kind)
     if kind == "gauge" then
-      add_gauge(lines, family, GAUGES[name](workers, totals))
+      add_gauge(lines, family, GAUGES[name](workers, totals, silent))
     else
       add_counted(lines, family, totals)
     end

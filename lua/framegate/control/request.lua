@@ -19,7 +19,10 @@ local function segments_of(path)
 end
 
 local function query_of(path)
-  local query = ngx.decode_args(path:match("%?(.*)$") or "", MAX_PARAMETERS)
+  local query, err = ngx.decode_args(path:match("%?(.*)$") or "", MAX_PARAMETERS)
+  if err then
+    return nil, Problem.new(400, ("a request has at most %d parameters"):format(MAX_PARAMETERS))
+  end
   for name, value in pairs(query) do
     if type(value) == "table" then
       return nil, Problem.new(400, "the parameter " .. name:sub(1, NAME_BYTES) .. " may be given once")

@@ -93,7 +93,7 @@ function Server.guard()
 end
 
 local function answer_of(asked, key)
-  if type(key) ~= "string" or key == "" or Request.is_read(asked.method) then
+  if key == nil or Request.is_read(asked.method) then
     return act(asked)
   end
   if holders:is_clustered() then
@@ -113,9 +113,20 @@ end
 ---@return boolean
 function Server.is_busy() return requests > 0 end
 
+-- Refuses headers that would otherwise be passed over in silence: without its key, a repeat would deliver twice.
+local function defect_of(headers)
+  local key, coding = headers["idempotency-key"], headers["content-encoding"]
+  if key ~= nil and (type(key) ~= "string" or key == "") then
+    return Problem.new(400, "idempotency-key is one text that is not empty")
+  end
+  if coding ~= nil and coding ~= "" and coding ~= "identity" then
+    return Problem.new(415, "a body without content-encoding is expected")
+  end
+end
+
 local function run()
   local headers = ngx.req.get_headers(0)
-  local refused = refusal(headers)
+  local refused = refusal(headers) or defect_of(headers)
   if refused then
     return respond(refused)
   end

@@ -30,12 +30,27 @@ end
 --- The version of this gateway, which is the version in openapi.json.
 Status.version = read_version()
 
+-- The living workers that are not among those that answered.
+local function silent_among(workers)
+  local has_answered, silent = { [members:worker()] = true }, {}
+  for _, worker in ipairs(workers) do
+    has_answered[worker.name] = true
+  end
+  for _, other in ipairs(members:others()) do
+    if not has_answered[other.name] and members:is_alive(other) then
+      silent[#silent + 1] = other
+    end
+  end
+  return silent
+end
+
 --- The statistics of every worker, in the order of their names.
 ---@return WorkerStats[]
+---@return Member[] silent workers that did not answer
 function Status.workers()
-  local workers = bus:call_all("describe_worker", {})
+  local workers, is_complete = bus:call_all("describe_worker", {})
   table.sort(workers, function(a, b) return a.name < b.name end)
-  return workers
+  return workers, is_complete and {} or silent_among(workers)
 end
 
 --- Adds up one value over workers.
@@ -102,10 +117,15 @@ local function worker_json(worker)
   }
 end
 
+local function silent_json(worker)
+  return cjson.encode { name = worker.name, pid = worker.pid, is_leaving = worker.is_leaving }
+end
+
 --- Writes the answer: JSON, as openapi.json describes it.
 ---@return string
 function Status.read()
-  local workers, totals, times = Status.workers(), Counters.totals(), members:times()
+  local workers, silent = Status.workers()
+  local totals, times = Counters.totals(), members:times()
   local function total(name) return totals[place(name)] end
   return Json.object({
     node = members:node(),
@@ -123,7 +143,11 @@ function Status.read()
       delivered = sum_of(totals, place "framegate_pushes_delivered_total"),
       dropped = sum_of(totals, place "framegate_pushes_dropped_total"),
     },
-  }, { { "workers", Json.array(workers, worker_json) }, { "handler", handler(totals) } })
+  }, {
+    { "workers", Json.array(workers, worker_json) },
+    { "silent_workers", Json.array(silent, silent_json) },
+    { "handler", handler(totals) },
+  })
 end
 
 return Status

@@ -58,7 +58,7 @@ end
 
 -- Seconds, or a point in time (RFC 9110 section 10.2.3).
 local function seconds_of(retry_after)
-  local value = type(retry_after) == "table" and retry_after[1] or retry_after
+  local value = type(retry_after) == "table" and (retry_after[1] or "") or retry_after
   if value:find("^%d+$") then
     return tonumber(value)
   end

@@ -29,6 +29,11 @@ local function fail_all(self, open, failure, detail)
   end
 end
 
+-- Fails all events because the body of the response could not be read.
+local function break_all(self, open, response, err)
+  return fail_all(self, open, self:broken(response, err).failure, response.is_garbled and err or nil)
+end
+
 local function body_of(line)
   if line.body_base64 ~= nil then
     return type(line.body_base64) == "string" and ngx.decode_base64(line.body_base64)
@@ -137,7 +142,7 @@ local function read_lines(self, response, open)
     local piece, err = response:next_piece()
     if not piece then
       if err then
-        return fail_all(self, open, self:broken(err).failure)
+        return break_all(self, open, response, err)
       end
       take_lines(self, open, unfinished, "")
       self:finish(response)
@@ -181,7 +186,7 @@ function Batch.carry(self, events)
   end
   local content, err = response:read_body(Config.MAX_ANSWER_BYTES)
   if not content then
-    return fail_all(self, open, self:broken(err).failure)
+    return break_all(self, open, response, err)
   end
   self:finish(response)
   local answer = Answer.read { status = response.status, headers = response.headers, body = content }

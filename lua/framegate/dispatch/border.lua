@@ -1,11 +1,14 @@
 -- Checks status, headers and body of a handler's answer, whether it came as a response or as a line of a batch.
 -- Code after this border can rely on every type and range. effects.lua reads what the answer asks for.
 
+local Printable = require "framegate.runtime.printable"
+
 local find, lower, match, floor = string.find, string.lower, string.match, math.floor
 
 local Border = {}
 
 local MIN_STATUS, MAX_STATUS = 200, 599
+local NAME_BYTES = 60 -- of a header, in a message
 
 -- A token, and a value without control characters (RFC 9110 section 5).
 local function is_name(name) return type(name) == "string" and find(name, "^[%w!#$%%&'*+%-.^_`|~]+$") ~= nil end
@@ -49,7 +52,7 @@ local function fix_headers(headers)
     if type(value) == "number" then
       headers[name] = tostring(value)
     elseif not is_value(value) and not is_list_of_values(value) then
-      return "the header " .. lower(name) .. " is not a text"
+      return "the header " .. Printable.cut(lower(name), NAME_BYTES) .. " is not a text"
     end
     if find(name, "%u") then
       renamed = renamed or {}

@@ -8,6 +8,7 @@ local Border = require "framegate.dispatch.border"
 local CloseCode = require "framegate.protocol.close_code"
 local MediaType = require "framegate.protocol.media_type"
 local Percent = require "framegate.protocol.percent"
+local Printable = require "framegate.runtime.printable"
 local TopicName = require "framegate.protocol.topic_name"
 local Utf8 = require "framegate.protocol.utf8"
 
@@ -15,22 +16,16 @@ local Effects = {}
 
 local MAX_STATE = 4096 -- bytes before encoding
 local MAX_USER = 255 -- bytes
-
-local function check_topic(topic)
-  if not TopicName.is_valid(topic) then
-    return nil, "a topic is " .. TopicName.RULE
-  end
-  return topic
-end
+local KIND_BYTES = 60 -- of an unknown effect, in a message
+local TOPIC = "a topic is " .. TopicName.RULE
 
 local function topics_effect(kind, topics)
   if not Border.is_list(topics) then
     return nil, kind .. " takes a list of topics"
   end
   for _, topic in ipairs(topics) do
-    local ok, err = check_topic(topic)
-    if not ok then
-      return nil, err
+    if not TopicName.is_valid(topic) then
+      return nil, TOPIC
     end
   end
   return { kind = kind, topics = topics }
@@ -49,19 +44,16 @@ local function close_effect(code, reason)
   return { kind = "close", code = code, reason = reason }
 end
 
-local function state_effect(value)
-  if type(value) ~= "string" or #value > MAX_STATE or not Utf8.is_valid(value) then
-    return nil, "ws-state is a text of at most " .. MAX_STATE .. " bytes"
+local function text_effect(kind, most)
+  return function(value)
+    if type(value) ~= "string" or #value > most or not Utf8.is_valid(value) then
+      return nil, ("ws-%s is a text of at most %d bytes"):format(kind, most)
+    end
+    return { kind = kind, value = value }
   end
-  return { kind = "state", value = value }
 end
 
-local function user_effect(value)
-  if type(value) ~= "string" or #value > MAX_USER or not Utf8.is_valid(value) then
-    return nil, "ws-user is a text of at most " .. MAX_USER .. " bytes"
-  end
-  return { kind = "user", value = value }
-end
+local state_effect, user_effect = text_effect("state", MAX_STATE), text_effect("user", MAX_USER)
 
 local function payload_of(data, what)
   if type(data) == "table" and type(data.text) == "string" then
@@ -90,9 +82,9 @@ local FROM_DOCUMENT = {
     if not payload then
       return nil, is_text
     end
-    local topic, err = check_topic(data.topic)
-    if not topic then
-      return nil, err
+    local topic = data.topic
+    if not TopicName.is_valid(topic) then
+      return nil, TOPIC
     end
     if data.except ~= nil and data.except ~= cjson.null and data.except ~= "self" then
       return nil, 'publish.except is "self"'
@@ -118,7 +110,7 @@ local function read_entry(entry)
   end
   local read = FROM_DOCUMENT[kind]
   if not read then
-    return nil, " is unknown: " .. tostring(kind)
+    return nil, " is unknown: " .. Printable.text(Printable.cut(tostring(kind), KIND_BYTES))
   end
   if next(entry, kind) ~= nil then
     return nil, ": an effect is an object with one member"
@@ -152,35 +144,50 @@ local function split_topics(value)
   return topics
 end
 
-local HEADERS = {
-  { "ws-unsubscribe", function(value) return topics_effect("unsubscribe", split_topics(value)) end },
-  { "ws-subscribe", function(value) return topics_effect("subscribe", split_topics(value)) end },
-  { "ws-state", function(value) return state_effect(Percent.decode(value)) end },
-  { "ws-user", function(value) return user_effect(Percent.decode(value)) end },
-}
+local function joined(headers, name)
+  local value = headers[name]
+  return type(value) == "table" and table.concat(value, ",") or value
+end
 
-local function joined(value) return type(value) == "table" and table.concat(value, ",") or value end
+-- The value of a header that is no list. It must not come twice (RFC 9110 section 5.3).
+local function single(headers, name)
+  local value = headers[name]
+  if type(value) ~= "table" then
+    return value
+  elseif #value > 1 then
+    return nil, name .. " may be given once"
+  end
+  return value[1]
+end
+
+local HEADERS = {
+  { "ws-unsubscribe", joined, function(value) return topics_effect("unsubscribe", split_topics(value)) end },
+  { "ws-subscribe", joined, function(value) return topics_effect("subscribe", split_topics(value)) end },
+  { "ws-state", single, function(value) return state_effect(Percent.decode(value)) end },
+  { "ws-user", single, function(value) return user_effect(Percent.decode(value)) end },
+}
 
 local function read_headers(headers, effects)
   for _, header in ipairs(HEADERS) do
-    local value = joined(headers[header[1]])
+    local name, pick, read = unpack(header)
+    local value, err, effect = pick(headers, name)
     if value then
-      local effect, err = header[2](value)
-      if not effect then
-        return nil, err
-      end
-      effects[#effects + 1] = effect
+      effect, err = read(value)
     end
+    if err then
+      return nil, err
+    end
+    effects[#effects + 1] = effect
   end
   return effects
 end
 
 local function read_close(headers)
-  local value = joined(headers["ws-close"])
+  local value, err = single(headers, "ws-close")
   if not value then
-    return nil
+    return nil, err
   end
-  local code, reason = value:match("^%s*(%d+)%s*(.*)$")
+  local code, reason = value:match("^%s*(%d+)%f[%s%z]%s*(.*)$")
   return close_effect(tonumber(code), Percent.decode(reason or ""))
 end
 
@@ -211,7 +218,7 @@ end
 ---@return string? err what is wrong with the answer, in words
 function Effects.read(answer)
   local headers = answer.headers
-  local content_type = joined(headers["content-type"]) or ""
+  local content_type = joined(headers, "content-type") or ""
   if MediaType.kind(content_type) == "document" then
     return read_document(answer.body)
   end

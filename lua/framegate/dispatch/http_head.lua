@@ -8,9 +8,10 @@ local HttpHead = {}
 
 local MAX_HEAD = 65536 -- bytes of status line and headers
 
+-- White space before a colon is removed (RFC 9112 section 5.1).
 local function parse_headers(text)
   local headers = {}
-  for name, value in gmatch(text, "\n([^:\r\n]+):[ \t]*([^\r\n]*)") do
+  for name, value in gmatch(text, "\n([^:\r\n]-)[ \t]*:[ \t]*([^\r\n]*)") do
     name, value = lower(name), match(value, "^(.-)[ \t]*$")
     local before = headers[name]
     if before == nil then

@@ -10,6 +10,7 @@ local now = Clock.monotonic
 ---@field deadline number in seconds of the monotonic clock
 ---@field buffer string
 ---@field has_read boolean?
+---@field is_garbled boolean? whether the framing of the body is wrong
 local HttpInput = {}
 
 local CHUNK = 65536
@@ -70,6 +71,7 @@ function HttpInput.line(self, most)
       return line
     end
     if #self.buffer > most then
+      self.is_garbled = true
       return nil, "a line of the body's framing is too long"
     end
     local ok, err = HttpInput.fill(self)

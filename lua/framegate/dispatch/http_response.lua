@@ -43,6 +43,7 @@ local function begin_chunk(self)
   end
   local digits = match(line, "^(%x+)[ \t]*$") or match(line, "^(%x+)[ \t]*;")
   if not digits or #digits > 13 then
+    self.is_garbled = true
     return nil, "a chunk's size is missing"
   end
   local size = tonumber(digits, 16)
@@ -73,6 +74,7 @@ local function next_of_chunks(self)
     local line
     line, err = next_line(self, MAX_LINE)
     if line ~= "" then
+      self.is_garbled = self.is_garbled or line ~= nil
       return nil, err or "a chunk is longer than its size"
     end
   end
@@ -124,7 +126,7 @@ function HttpResponse:read_body(most)
       return pieces and table.concat(pieces) or first or ""
     end
     count, bytes = count + 1, bytes + #piece
-    if bytes > most then
+    if bytes + (self.is_chunked and self.remaining or 0) > most then
       return nil, HttpResponse.TOO_LARGE
     end
     if count == 1 then

@@ -102,12 +102,15 @@ function Lane:finish(response)
 end
 
 --- Closes the connection, because the body of a response could not be read.
----@param err string from HttpResponse
+---@param response HttpResponse
+---@param err string from it
 ---@return Answer
-function Lane:broken(err)
+function Lane:broken(response, err)
   self.connection:close()
   if err == HttpResponse.TOO_LARGE then
     return Answer.too_large()
+  elseif response.is_garbled then
+    return Answer.failed("malformed", err)
   end
   return Answer.failed(err == "timeout" and "timeout" or "lost")
 end
@@ -120,7 +123,7 @@ local function carry_one(self, event)
   end
   local body, err = response:read_body(Config.MAX_ANSWER_BYTES)
   if not body then
-    return on_answer(event, self:broken(err))
+    return on_answer(event, self:broken(response, err))
   end
   self:finish(response)
   Gc.note_body(#body)

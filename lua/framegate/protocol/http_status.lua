@@ -1,6 +1,7 @@
 -- Reason phrases of HTTP (RFC 9110 section 15), and JSON bodies of errors in the format of Fastify's own errors.
 
 local cjson = require "cjson.safe"
+local Utf8 = require "framegate.protocol.utf8"
 
 local HttpStatus = {}
 
@@ -37,7 +38,7 @@ function HttpStatus.error_body(error)
   return ('{"statusCode":%d,"error":%s,"message":%s%s%s}'):format(
     error.status,
     cjson.encode(error.name or NAMES[error.status]),
-    cjson.encode(error.message),
+    Utf8.scrub(cjson.encode(error.message)), -- RFC 8259 section 8.1
     error.id and ',"id":' .. cjson.encode(error.id) or "",
     error.retry_after and (',"retryAfter":%.3f'):format(error.retry_after) or ""
   )

@@ -6,6 +6,7 @@ local DefaultGateway = require "framegate.public.default_gateway"
 local HttpStatus = require "framegate.protocol.http_status"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
+local Utf8 = require "framegate.protocol.utf8"
 
 local Refusal = {}
 
@@ -25,7 +26,8 @@ function Refusal.send(refusal)
   for name, value in pairs(refusal.headers or {}) do
     ngx.header[name] = value
   end
-  ngx.print(cjson.encode { statusCode = status, error = HttpStatus.name(status), message = refusal.message }, "\n")
+  local body = cjson.encode { statusCode = status, error = HttpStatus.name(status), message = refusal.message }
+  ngx.print(Utf8.scrub(body), "\n") -- an origin need not be UTF-8, JSON is (RFC 8259 section 8.1)
   return ngx.exit(ngx.HTTP_OK)
 end
 

@@ -2,22 +2,19 @@
 -- Each worker writes its own slot, so counting is one write without a lock. A reader adds up the slots.
 -- A slot outlives its worker: a later worker continues to count in it.
 --
--- The master maps the memory (mmap(2)) and workers inherit it, whatever user they run as.
--- It lasts as long as nginx's shared memory, which holds its address.
+-- The master maps the memory, and workers inherit it. It lasts as long as the master.
 -- A reload with other counters maps new memory and keeps the old. Counters of the same name are added up.
 
 local cjson = require "cjson.safe"
 local ffi = require "ffi"
 local Definitions = require "framegate.telemetry.definitions"
 local Log = require "framegate.runtime.log"
+local MasterMemory = require "framegate.runtime.master_memory"
 local Process = require "framegate.runtime.process"
-
-ffi.cdef "void *mmap(void *address, size_t length, int protection, int flags, int fd, long offset);"
 
 local Counters = {}
 
 local gateway = ngx.shared.gateway
-local PROT_READ_WRITE, MAP_SHARED_ANONYMOUS = 3, 0x21 -- the same on x86-64 and arm64
 local SLOTS = 1024
 
 -- The first numbers of a slot are not counters.
@@ -120,17 +117,9 @@ end
 ---@param is_failure boolean
 function Counters.note_end(time, is_failure) own[is_failure and FAILED or ANSWERED] = time end
 
-local function map(bytes)
-  local memory = ffi.C.mmap(nil, bytes, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0)
-  if ffi.cast("intptr_t", memory) == -1 then
-    error("could not map memory for the counters: mmap failed with errno " .. ffi.errno())
-  end
-  return memory
-end
-
 local function new_region(names)
   local size = ffi.sizeof("double") * SLOTS * (FIRST + #names)
-  return { address = ("%.0f"):format(tonumber(ffi.cast("uintptr_t", map(size)))), series = table.concat(names, "\n") }
+  return { address = MasterMemory.map(size), series = table.concat(names, "\n") }
 end
 
 local function open_region(kept)
@@ -141,13 +130,12 @@ local function open_region(kept)
   for name in kept.series:gmatch("[^\n]+") do
     translated[FIRST + count], count = place_of[name], count + 1
   end
-  local slots = ffi.cast("double *", ffi.cast("uintptr_t", tonumber(kept.address)))
-  return { address = kept.address, slots = slots, stride = FIRST + count, places = translated }
+  return { address = kept.address, slots = MasterMemory.at(kept.address), stride = FIRST + count, places = translated }
 end
 
 --- Maps the memory. Runs in the master, before workers start; they count in the last region.
 function Counters.init()
-  local kept, all, current = cjson.decode(gateway:get("counters") or "[]"), {}, nil
+  local kept, all, current = cjson.decode(MasterMemory.get "counters" or "[]"), {}, nil
   for _, region in ipairs(kept) do
     if region.series == table.concat(series, "\n") then
       current = region
@@ -156,7 +144,7 @@ function Counters.init()
     end
   end
   all[#all + 1] = current or new_region(series)
-  gateway:set("counters", cjson.encode(all))
+  MasterMemory.keep("counters", cjson.encode(all))
   for i, region in ipairs(all) do
     regions[i] = open_region(region)
   end

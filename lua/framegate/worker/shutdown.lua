@@ -83,9 +83,21 @@ local function await_stop()
   end
 end
 
+-- A stop closes the mesh port. If it stays open, this worker alone was ended, and nginx replaces it.
+-- The last worker to close the port finds it closed, so the stop is announced whatever the others see.
+local function announce_stop()
+  while mesh:has_listener() do
+    if is_empty() then
+      return
+    end
+    ngx.sleep(STEP_SECONDS)
+  end
+  members:announce_stop()
+end
+
 local function close_sockets()
   if members:is_last_configuration() then
-    members:announce_stop()
+    ngx.timer.at(0, Log.caught("the announcement of a stop", announce_stop))
     return stop()
   end
   if Config.DRAIN_SECONDS > 0 then

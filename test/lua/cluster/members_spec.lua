@@ -4,16 +4,17 @@ local Dictionary = require "support.dictionary"
 local Members = require "framegate.cluster.members"
 
 describe("members", function()
-  local dict, dead
+  local dict, configurations, dead
 
   before_each(function()
-    dict, dead = Dictionary.new(), {}
+    dict, configurations, dead = Dictionary.new(), { [0] = 0 }, {}
     Stub.now = 1000
   end)
 
   local function master()
     local members = Members.new {
       dict = dict,
+      configurations = configurations,
       pid = function() return 0 end,
       is_dead = function(pid) return dead[pid] == true end,
     }

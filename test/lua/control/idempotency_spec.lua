@@ -12,6 +12,7 @@ describe("idempotency", function()
     Loop.reset()
     ngx.shared.answers = Dictionary.new(CAPACITY)
     rawset(ngx, "sha1_bin", function(text) return text end)
+    rawset(ngx, "worker", { pid = function() return 1 end }) -- init(8) is never dead
     package.loaded["framegate.control.idempotency"] = nil
     Idempotency = require "framegate.control.idempotency"
   end)
