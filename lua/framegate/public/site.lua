@@ -34,8 +34,9 @@ end
 local function listed(value) return type(value) == "table" and table.concat(value, ",") or value or "" end
 
 local function check(headers, own)
-  local host = headers.host
-  if host and (type(host) ~= "string" or not Host.is_valid(host)) then
+  local host, own_host = headers.host, ngx.var.own_host
+  local is_valid = not host or type(host) == "string" and Host.is_valid(host)
+  if not is_valid or own_host ~= "" and not Host.is_valid(own_host) then
     return { status = 400, message = "expected one Host header with a name or an address, and perhaps a port" }
   end
   for name in pairs(headers) do
@@ -83,7 +84,17 @@ local function request()
   end
 end
 
+-- nginx chooses a location by the path without dot segments, but the handler gets the path that was sent. With dot
+-- segments, a request could reach routes of the handler that no location names.
+local function has_dot_segments(uri)
+  local path = ngx.unescape_uri(uri:match("^[^?#]*"))
+  return ("/" .. path .. "/"):find("/%.%.?/") ~= nil
+end
+
 local function request_of_handler()
+  if has_dot_segments(ngx.var.request_uri) then
+    return Refusal.send { status = 400, message = "expected a path without dot segments" }
+  end
   if clean() then
     ngx.req.clear_header("Upgrade")
   end
