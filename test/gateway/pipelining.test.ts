@@ -27,9 +27,13 @@ const HANDSHAKE =
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://b\r\n\r\n'
 
 /** The longest time that a socket waits for an answer during a flood of requests, in milliseconds. */
-async function slowest(gateway: Gateway, request: string, headers: Record<string, string> = {}): Promise<number> {
+async function slowest(
+  gateway: Gateway,
+  request: string,
+  { headers = {}, port = gateway.port }: { headers?: Record<string, string>; port?: number } = {},
+): Promise<number> {
   const client = await open(`${gateway.ws}/ws/echo`, { localAddress: '127.0.0.2', headers })
-  const child = spawn(process.execPath, ['--input-type=module', '-e', FLOOD, String(gateway.port), request], {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', FLOOD, String(port), request], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   try {
@@ -72,7 +76,21 @@ test('a hundred connections that are redirected to https: sockets are answered a
       TRUSTED_PROXIES: '127.0.0.2',
     },
   })
-  const longest = await slowest(gateway, 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n', { 'X-Forwarded-Proto': 'https' })
+  const longest = await slowest(gateway, 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n', {
+    headers: { 'X-Forwarded-Proto': 'https' },
+  })
   t.diagnostic(`slowest ${longest.toFixed(1)} ms`)
   assert.ok(longest < 1000, `${longest} ms`)
+})
+
+test('a hundred connections that ask the control port without the token: sockets are answered as ever', async (t) => {
+  const port = await freePort()
+  const gateway = await startGateway(t, {
+    env: { WORKERS: '1', CONTROL_PORT: `127.0.0.1:${port}`, CONTROL_TOKEN: 'a-long-random-token' },
+  })
+  for (const path of ['/status', '/', '/problem']) {
+    const longest = await slowest(gateway, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`, { port })
+    t.diagnostic(`${path}: slowest ${longest.toFixed(1)} ms`)
+    assert.ok(longest < 1000, `${path}: ${longest} ms`)
+  }
 })

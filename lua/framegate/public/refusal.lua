@@ -7,7 +7,7 @@ local HttpStatus = require "framegate.protocol.http_status"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 
-local Turn = require "framegate.socket.turn"
+local Turn = require "framegate.runtime.turn"
 
 local Refusal = {}
 
