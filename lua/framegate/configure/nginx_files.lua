@@ -60,13 +60,24 @@ local function listen_file(settings, machine)
   return lines(out)
 end
 
--- 308 keeps method and body (RFC 9110 section 15.4.9).
+-- 308 keeps method and body (RFC 9110 section 15.4.9). Within an `if` of the server, nginx has not yet applied any limit of
+-- kept connections, and would answer requests that are sent together without end and without serving others. So the
+-- redirect has a location, which keeps no connection. Nobody sees the 426.
 local function redirect_file(settings)
   if not settings.TLS_REDIRECT then
     return ""
   end
   local port = settings.TLS_PORT == 443 and "" or ":" .. settings.TLS_PORT
-  return lines { "if ($is_to_redirect) {", ("    return 308 https://$redirect_host%s$request_uri;"):format(port), "}" }
+  return lines {
+    "if ($is_to_redirect) {",
+    "    return 426;",
+    "}",
+    "error_page 426 = @to_https;",
+    "location @to_https {",
+    "    keepalive_timeout 0;",
+    ("    return 308 https://$redirect_host%s$request_uri;"):format(port),
+    "}",
+  }
 end
 
 local function control_file(settings, machine)

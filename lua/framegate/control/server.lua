@@ -8,6 +8,7 @@ local Idempotency = require "framegate.control.idempotency"
 local Log = require "framegate.runtime.log"
 local Problem = require "framegate.control.problem"
 local Request = require "framegate.control.request"
+local Turn = require "framegate.runtime.turn"
 local Utf8 = require "framegate.protocol.utf8"
 
 local Server = {}
@@ -75,12 +76,17 @@ local function act(asked, kept)
   return own and own[2](request, kept) or Api.handle(request)
 end
 
+-- A stranger may send any number of requests together. Each refusal waits for the next turn, so that others are served, too.
 local function refusal(headers)
-  return Access.refusal {
+  local refused = Access.refusal {
     method = ngx.req.get_method(),
     headers = headers,
     is_local = ngx.var.remote_addr == "unix:",
   }
+  if refused then
+    Turn.next()
+  end
+  return refused
 end
 
 --- Protects the files of the dashboard. Runs in the access phase.
@@ -160,6 +166,7 @@ Server.run = Log.guarded("a request of the control API", run)
 
 --- Answers a request that nginx itself refused.
 function Server.problem()
+  Turn.next()
   local status = ngx.status
   return respond(Problem.new(status == 494 and 400 or status, "nginx refused the request: " .. status))
 end

@@ -1,5 +1,6 @@
 -- Reads the head of an HTTP/1.1 response (RFC 9112): status, headers, and where its body ends.
 
+local Fields = require "framegate.protocol.fields"
 local HttpInput = require "framegate.dispatch.http_input"
 
 local find, sub, lower, match, gmatch = string.find, string.sub, string.lower, string.match, string.gmatch
@@ -11,8 +12,8 @@ local MAX_HEAD = 65536 -- bytes of status line and headers
 -- White space before a colon is removed (RFC 9112 section 5.1).
 local function parse_headers(text)
   local headers = {}
-  for name, value in gmatch(text, "\n([^:\r\n]-)[ \t]*:[ \t]*([^\r\n]*)") do
-    name, value = lower(name), match(value, "^(.-)[ \t]*$")
+  for name, value in gmatch(text, "\n([^:\r\n]+):[ \t]*([^\r\n]*)") do
+    name, value = lower(Fields.trim_value(name)), Fields.trim_value(value)
     local before = headers[name]
     if before == nil then
       headers[name] = value

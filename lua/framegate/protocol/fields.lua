@@ -4,9 +4,18 @@ local Fields = {}
 
 local TOKEN = "^[%w!#$%%&'*+%-.^_`|~]+$"
 
-local function trim(value) return (value:gsub("^[ \t]+", ""):gsub("[ \t]+$", "")) end
+--- Removes the white space around a value (RFC 9110 section 5.5).
+--- The time it takes grows only linearly: a pattern such as `[ \t]+$` would try each blank of a long run anew.
+---@param value string
+---@return string
+function Fields.trim_value(value)
+  local first = value:find("[^ \t]")
+  return first and value:match(".*[^ \t]", first) or ""
+end
 
---- Removes the white space around all values (RFC 9110 section 5.5).
+local trim = Fields.trim_value
+
+--- Removes the white space around all values.
 ---@param headers table values by name; a header that came more than once has a list
 ---@return table headers the same table
 function Fields.trim(headers)

@@ -91,7 +91,8 @@ end
 local function is_origin(text)
   return text == "null"
     or text == "file://"
-    or text:match("^%l[%w+%.%-]*://[%w%.%-_]+:?%d*$") ~= nil
+    or text:match("^%l[%w+%.%-]*://[%w%.%-_]+$") ~= nil
+    or text:match("^%l[%w+%.%-]*://[%w%.%-_]+:%d*$") ~= nil
     or text:match("^%l+://%[[%x:%.]+%]:?%d*$") ~= nil
 end
 
@@ -124,8 +125,7 @@ end
 
 --- Checks a handshake.
 ---@param request HandshakeRequest
----  refusal nil if accepted; `origin` is the refused one, `can_be_listed` whether ALLOWED_ORIGINS may contain it
----  refusal nil if it is accepted; `origin` is the refused one, `can_be_listed` whether ALLOWED_ORIGINS may contain it
+---@return table? refusal nil if it is accepted; `origin` is the refused one, `can_be_listed` whether ALLOWED_ORIGINS may contain it
 function Handshake.check(request) return check_form(request) or check_origin(request) end
 
 --- Whether the client offered the subprotocol that a handler chose (RFC 6455 section 4.2.2, /subprotocol/).

@@ -9,11 +9,12 @@ local function split(origin)
   if not scheme then
     return nil
   end
-  local host, port = authority:match("^(%[[^%]]+%]):?(%d*)$")
+  local host, rest = authority:match("^(%[[^%]]+%])(.*)$")
   if not host then
-    host, port = authority:match("^([^:]+):?(%d*)$")
+    host, rest = authority:match("^([^:]+)(.*)$")
   end
-  return scheme, host, port
+  local port = rest == "" and "" or rest and rest:match("^:(%d*)$")
+  return scheme, port and host, port
 end
 
 --- Whether an origin and a Host header have the same host and port.

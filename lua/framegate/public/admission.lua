@@ -5,6 +5,7 @@
 local Address = require "framegate.protocol.address"
 local Config = require "framegate.config"
 local Handshake = require "framegate.protocol.handshake"
+local Host = require "framegate.protocol.host"
 local Log = require "framegate.runtime.log"
 local RequestEnd = require "framegate.socket.request_end"
 
@@ -24,6 +25,13 @@ local function check_path()
   local decoded = ngx.unescape_uri((sent:gsub("%+", "%%2B"))):gsub("//+", "/")
   if sent:find("//", 1, true) or decoded ~= ngx.var.uri then
     return { status = 400, message = "expected a path without dot segments and doubled slashes" }
+  end
+end
+
+-- The host of an absolute target overrides the Host header, which handshake.lua checks.
+local function check_target_host()
+  if not Host.is_valid(ngx.var.own_host) then
+    return { status = 400, message = "expected a target with a name or an address, and perhaps a port" }
   end
 end
 
@@ -77,7 +85,7 @@ end
 ---@param headers table<string, string|string[]>
 ---@return table? refusal as Refusal.send takes it, with a `cause` of framegate_sockets_refused_total; nil when it may go on
 function Admission.check(headers)
-  local refusal = check_path() or check_handshake(headers) or check_room()
+  local refusal = check_path() or check_handshake(headers) or check_target_host() or check_room()
   if refusal then
     refusal.cause = refusal.cause or "handshake"
   end

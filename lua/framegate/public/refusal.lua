@@ -8,6 +8,8 @@ local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local Utf8 = require "framegate.protocol.utf8"
 
+local Turn = require "framegate.runtime.turn"
+
 local Refusal = {}
 
 local RETRY_SECONDS = 5
@@ -17,8 +19,11 @@ local BRIDGE_ADVICE = "; it is the default gateway of this machine: in a contain
   .. "Docker's network has IPv6 (docs/operating.md, Docker and IPv6)"
 
 --- Sends a JSON body in the format of Fastify's own errors, and ends the request.
+--- It waits for the next turn first. Otherwise nginx would answer all requests that were sent together in one turn, and the
+--- sockets of the worker would wait for as long.
 ---@param refusal { status: integer, message: string, headers: table? }
 function Refusal.send(refusal)
+  Turn.next()
   local status = refusal.status
   ngx.req.clear_header "Expect" -- nginx would ask for the body, with a 100
   ngx.status = status

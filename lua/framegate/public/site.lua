@@ -12,6 +12,7 @@ local Site = {}
 
 local BATCH_TYPE = "application/vnd.framegate.batch+json"
 local OWN_PREFIXES = { ["ce-"] = true, ["ws-"] = true }
+local MOST_OWN = 64 -- nginx goes through all headers to remove one
 local OWN_NAMES = { forwarded = true, ["x-real-ip"] = true }
 
 -- A site that reads names as CGI does (RFC 3875 section 4.1.18) cannot distinguish `_` and `.` from `-`.
@@ -20,25 +21,31 @@ local function is_own(name)
   return OWN_PREFIXES[name:sub(1, 3)] or OWN_NAMES[name] or name:sub(1, 12) == "x-forwarded-"
 end
 
-local function clear_own(headers)
+local function own_names(headers)
+  local names = {}
   for name in pairs(headers) do
     if is_own(name) then
-      ngx.req.clear_header(name)
+      names[#names + 1] = name
     end
   end
+  return names
 end
 
 local function listed(value) return type(value) == "table" and table.concat(value, ",") or value or "" end
 
-local function check(headers)
-  local host = headers.host
-  if host and (type(host) ~= "string" or not Host.is_valid(host)) then
+local function check(headers, own)
+  local host, own_host = headers.host, ngx.var.own_host
+  local is_valid = not host or type(host) == "string" and Host.is_valid(host)
+  if not is_valid or own_host ~= "" and not Host.is_valid(own_host) then
     return { status = 400, message = "expected one Host header with a name or an address, and perhaps a port" }
   end
   for name in pairs(headers) do
     if not Fields.is_token(name) then
       return { status = 400, message = "the name of a header has characters that no name may have" }
     end
+  end
+  if #own > MOST_OWN then
+    return { status = 400, message = "too many headers with names that only the gateway may use" }
   end
   if listed(headers["content-type"]):lower():find(BATCH_TYPE, 1, true) then
     return { status = 415, message = BATCH_TYPE .. " is not taken from outside" }
@@ -48,12 +55,15 @@ end
 -- Returns the headers of the client, or nil after refusing the request.
 local function clean()
   local headers, var = Fields.trim(ngx.req.get_headers(0)), ngx.var
-  local refusal = check(headers)
+  local own = own_names(headers)
+  local refusal = check(headers, own)
   if refusal then
     return Refusal.send(refusal)
   end
   local proto, host = var.forwarded_proto, var.forwarded_host -- nginx computes them from headers that are removed now
-  clear_own(headers)
+  for _, name in ipairs(own) do
+    ngx.req.clear_header(name)
+  end
   ngx.req.set_header("X-Forwarded-Proto", proto)
   ngx.req.set_header("X-Forwarded-Host", host)
   Passing.note()
@@ -74,7 +84,17 @@ local function request()
   end
 end
 
+-- nginx chooses a location by the path without dot segments, but the handler gets the path that was sent. With dot
+-- segments, a request could reach routes of the handler that no location names.
+local function has_dot_segments(uri)
+  local path = ngx.unescape_uri(uri:match("^[^?#]*"))
+  return ("/" .. path .. "/"):find("/%.%.?/") ~= nil
+end
+
 local function request_of_handler()
+  if has_dot_segments(ngx.var.request_uri) then
+    return Refusal.send { status = 400, message = "expected a path without dot segments" }
+  end
   if clean() then
     ngx.req.clear_header("Upgrade")
   end

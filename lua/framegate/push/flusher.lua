@@ -6,7 +6,6 @@
 
 local ffi = require "ffi"
 local Client = require "framegate.runtime.client"
-local Config = require "framegate.config"
 local Log = require "framegate.runtime.log"
 local semaphore = require "ngx.semaphore"
 
@@ -52,7 +51,7 @@ local function send(outbox)
     return
   end
   local address = transport.address
-  if not address or outbox.is_closed or outbox.bytes > Config.OUTBOX_BYTES then
+  if not address or outbox.is_closed or outbox:is_full() then
     return transport:wake()
   end
   local data = outbox:take()

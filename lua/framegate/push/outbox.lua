@@ -1,6 +1,8 @@
 -- The frames that wait to be sent to one socket. Everything sent to it passes through here.
 -- An outbox belongs to the connection and outlives a transport. flusher.lua or socket/writer.lua takes the bytes out.
 
+local Config = require "framegate.config"
+
 local concat = table.concat
 
 ---@class Outbox
@@ -11,6 +13,9 @@ local concat = table.concat
 ---@field is_closed boolean? whether nothing more is accepted
 local Outbox = {}
 Outbox.__index = Outbox
+
+-- A waiting frame costs memory beyond its bytes, and a pong has only two.
+local MAX_FRAMES = 16384
 
 local flusher
 local total = 0 -- bytes of all outboxes of this worker
@@ -29,6 +34,10 @@ function Outbox:set_transport(transport) self.transport = transport end
 --- Counts the bytes that wait or are being written in all outboxes of this worker.
 ---@return integer bytes
 function Outbox.total() return total end
+
+--- Whether nothing more should be read from the client until it catches up.
+---@return boolean
+function Outbox:is_full() return self.bytes > Config.OUTBOX_BYTES or self.count > MAX_FRAMES end
 
 --- Wakes the transport's reader, because there may be room again.
 function Outbox:wake_reader()

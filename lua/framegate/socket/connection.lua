@@ -103,7 +103,7 @@ function Connection:set_state(state) self.state = state end
 
 --- Whether the inbox or the outbox is too full to read more.
 ---@return boolean
-function Connection:is_full() return self.outbox.bytes > Config.OUTBOX_BYTES or Inbox.is_full(self.inbox) end
+function Connection:is_full() return self.outbox:is_full() or Inbox.is_full(self.inbox) end
 
 local function push(self, frame, payload_bytes)
   if not self.outbox:push(frame) then
@@ -134,7 +134,7 @@ end
 
 -- Only one event is in flight at a time, and the outbox must have room for its answer.
 local function may_send_event(self)
-  return not self.is_in_flight and (self.outbox.bytes <= Config.OUTBOX_BYTES or self.phase == "ended")
+  return not self.is_in_flight and (not self.outbox:is_full() or self.phase == "ended")
 end
 
 local function send_message(self, payload, is_text)

@@ -1,22 +1,26 @@
 -- The open event, the first event of a socket.
 -- The handshake waits here for the answer and checks that its client is still connected.
 
+local Address = require "framegate.protocol.address"
 local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
 local Client = require "framegate.runtime.client"
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
+local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Effects = require "framegate.dispatch.effects"
 local Event = require "framegate.dispatch.event"
 local Gc = require "framegate.runtime.gc"
+local OpenSlots = require "framegate.socket.open_slots"
 local Record = require "framegate.socket.record"
 local RequestEnd = require "framegate.socket.request_end"
 local semaphore = require "ngx.semaphore"
 
----@class OpenEvent a handshake that waits
+---@class OpenEvent: Handshake a handshake that waits
 ---@field connection Connection
 ---@field event Event? its open event, once submitted
----@field answered table semaphore on which it waits
+---@field slot table? semaphore on which it waits for a slot
+---@field answered table semaphore on which it waits for the answer
 ---@field has_left boolean? whether its client or its request is gone
 ---@field is_waiting boolean?
 ---@field is_settled boolean? whether the answer was picked up
@@ -29,14 +33,14 @@ local LOOKS_A_SECOND = 5000 -- limit over all waiting handshakes
 local MAY_BE_ACCEPTED = { lost = true, timeout = true, malformed = true }
 
 local dispatch
-local turns -- a semaphore: half of the lanes stay free for open sockets
+local slots -- half of the lanes: the others stay free for open sockets
 local waiting = 0
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function OpenEvent.wire(worker)
   dispatch = worker.dispatch
-  turns = semaphore.new(math.max(1, math.floor(Config.capacity.lanes / 2)))
+  slots = OpenSlots.new(math.max(1, math.floor(Config.capacity.lanes / 2)))
 end
 
 ---@param answer Answer
@@ -61,7 +65,25 @@ local function await(self, posted, seconds)
   return ok
 end
 
-local function no_turn()
+--- Accepts a slot for which this handshake waited.
+function OpenEvent:slot_granted() self.slot:post() end
+
+-- Returns whether the handshake has a slot. If not, its client has left, or the time is over.
+local function take_slot(self)
+  if slots:ask(self) then
+    return true
+  end
+  self.slot = semaphore.new()
+  await(self, self.slot, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT)
+  self.has_left = self.has_left or Client.has_left()
+  if self.has_slot and not self.has_left then
+    return true
+  end
+  slots:leave(self)
+  return false
+end
+
+local function no_slot()
   local answer = Answer.failed "unavailable"
   answer.error.message = "other handshakes wait for the handler, too many to wait for this one"
   return answer
@@ -80,10 +102,11 @@ end
 ---@return Event?
 function OpenEvent.send(connection)
   Gc.note_idle_socket()
-  local self = setmetatable({ connection = connection, answered = semaphore.new() }, OpenEvent)
+  local network = Address.network(ConnectionInfo.address(connection))
+  local self = setmetatable({ connection = connection, network = network, answered = semaphore.new() }, OpenEvent)
   RequestEnd.own(self)
-  if not await(self, turns, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT) then
-    return not self.has_left and no_turn() or nil
+  if not take_slot(self) then
+    return not self.has_left and no_slot() or nil
   end
   submit(self)
   await(self, self.answered, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + SLACK_SECONDS)
@@ -115,7 +138,10 @@ function OpenEvent:request_ended()
   if self.is_waiting then
     waiting, self.is_waiting = waiting - 1, nil
   end
-  local answer = self.event and self.event.answer
+  if not self.event then
+    return slots:leave(self)
+  end
+  local answer = self.event.answer
   if answer and not self.is_settled then
     settle(self, answer)
   end
@@ -127,7 +153,7 @@ end
 function OpenEvent.on_answered(event, answer)
   local self = event.waiting
   event.answer = answer
-  turns:post()
+  slots:leave(self)
   if self.has_left then
     return settle(self, answer)
   end

@@ -12,7 +12,7 @@ local Log = require "framegate.runtime.log"
 local MessageParser = require "framegate.protocol.message_parser"
 local Rate = require "framegate.socket.rate"
 local Traffic = require "framegate.telemetry.traffic"
-local Turn = require "framegate.socket.turn"
+local Turn = require "framegate.runtime.turn"
 
 local now, traceback = Clock.monotonic, debug.traceback
 

@@ -123,7 +123,8 @@ describe("the generated files", function()
       out["listen.conf"]
     )
     assert.are.equal(
-      "if ($is_to_redirect) {\n    return 308 https://$redirect_host$request_uri;\n}\n",
+      "if ($is_to_redirect) {\n    return 426;\n}\nerror_page 426 = @to_https;\nlocation @to_https {\n"
+        .. "    keepalive_timeout 0;\n    return 308 https://$redirect_host$request_uri;\n}\n",
       out["redirect.conf"]
     )
     tls.TLS_PORT = "8443"

@@ -1,4 +1,5 @@
 local Worker = require "support.worker"
+local Config = require "framegate.config"
 local Outbox = require "framegate.push.outbox"
 
 describe("an outbox", function()
@@ -33,6 +34,24 @@ describe("an outbox", function()
     outbox:sent(5)
     assert.are.equal(0, outbox.bytes)
     assert.are.equal(before, Outbox.total())
+  end)
+
+  it("is full with too many bytes or too many frames, until they are taken", function()
+    outbox:push(("a"):rep(100))
+    assert.is_false(outbox:is_full())
+    outbox:push "b"
+    assert.is_true(outbox:is_full())
+    outbox:sent(#outbox:take())
+    Config.OUTBOX_BYTES = 1000000
+    for _ = 1, 16384 do
+      outbox:push "c"
+    end
+    assert.is_false(outbox:is_full())
+    outbox:push "c"
+    assert.is_true(outbox:is_full())
+    outbox:take()
+    assert.is_false(outbox:is_full())
+    outbox:clear()
   end)
 
   it("asks to be flushed when something begins to wait, and not for what comes after it", function()

@@ -239,7 +239,7 @@ describe("a connection", function()
   end)
 
   it("gives its handshake the answer to its open event, and keeps a record meanwhile", function()
-    connection = Connection.new { id = "new", path = "/", lines = "" }
+    connection = Connection.new { id = "new", path = "/", lines = "host: a\r\nx-forwarded-for: 1.2.3.4\r\n" }
     local result
     Loop.spawn(function() result = OpenEvent.send(connection) end)
     Loop.run(1)

@@ -8,7 +8,7 @@ describe("a handshake that waits for the answer to open", function()
   local worker, results
 
   local function begin(id)
-    local connection = Connection.new { id = id, path = "/", lines = "" }
+    local connection = Connection.new { id = id, path = "/", lines = "host: a\r\nx-forwarded-for: 192.0.2.1\r\n" }
     Loop.spawn(function() results[id] = { OpenEvent.send(connection) } end)
   end
 
@@ -27,7 +27,7 @@ describe("a handshake that waits for the answer to open", function()
 
   after_each(RequestEnd.run)
 
-  it("is left to half of the lanes, and waits for its turn no longer than for a handler and its answer", function()
+  it("is left to half of the lanes, and waits for a slot no longer than for a handler and its answer", function()
     begin "a"
     begin "b"
     begin "c"

@@ -1,7 +1,7 @@
 local Worker = require "support.worker"
 local Loop = require "support.event_loop"
 local Stub = require "support.ngx"
-local Turn = require "framegate.socket.turn"
+local Turn = require "framegate.runtime.turn"
 
 describe("a turn", function()
   local function steps(owner, bytes, log)

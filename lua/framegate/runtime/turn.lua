@@ -13,6 +13,9 @@ local owner, time, spent
 --- The cost of one frame, even an empty one, as the number of bytes that take the same time.
 Turn.FRAME_BYTES = 2048
 
+--- Waits for the next turn.
+function Turn.next() ngx.sleep(NEXT_TURN_SECONDS) end
+
 --- Counts a thread's work in this turn, and waits for the next turn once the share is used up.
 --- A turn is at least a millisecond; a thread that does less in it never waits.
 ---@param of any whose turn it is
@@ -25,7 +28,7 @@ function Turn.spend(of, bytes)
   spent = spent + bytes
   if spent >= SHARE_BYTES then
     owner = nil
-    ngx.sleep(NEXT_TURN_SECONDS)
+    Turn.next()
   end
 end
 
