@@ -2,6 +2,7 @@
 
 local Counters = require "framegate.telemetry.counters"
 local Definitions = require "framegate.telemetry.definitions"
+local NodeList = require "framegate.control.node_list"
 local Status = require "framegate.control.status"
 
 local Metrics = {}
@@ -18,6 +19,11 @@ end
 
 local function leaving(worker) return worker.is_leaving and 1 or 0 end
 
+-- A gauge of the cluster has no series without a cluster, and without a value.
+local function of_cluster(value)
+  return function(_, _, _, cluster) return cluster and value(cluster) or {} end
+end
+
 -- Each function reads a gauge: it gives a number, or a list of series, each with its label values and a number.
 local GAUGES = {
   framegate_build_info = function() return { { Status.version, 1 } } end,
@@ -33,6 +39,7 @@ local GAUGES = {
   framegate_resident_memory_bytes = sum_of(function(worker) return worker.memory end),
   framegate_lua_memory_bytes = sum_of(function(worker) return worker.lua_memory end),
   framegate_sockets = function(_, totals) return totals.open end,
+  framegate_max_sockets = sum_of(function(worker) return worker.is_leaving and 0 or worker.max_connections end),
   framegate_messages_queued = sum_of(function(worker) return worker.queued end),
   framegate_outbox_bytes = sum_of(function(worker) return worker.outbox end),
   framegate_events_waiting = function(workers)
@@ -46,6 +53,13 @@ local GAUGES = {
     local busy = Status.sum(workers, function(worker) return worker.lanes.busy end)
     return { { "busy", busy }, { "idle", open - busy } }
   end,
+  framegate_redis_up = of_cluster(function(cluster) return cluster.link.is_up and 1 or 0 end),
+  framegate_redis_subscriptions = of_cluster(function(cluster) return cluster.link.subscriptions end),
+  framegate_redis_waiting_bytes = of_cluster(function(cluster) return cluster.link.waiting_bytes end),
+  framegate_cluster_nodes = of_cluster(function(cluster) return cluster.living end),
+  framegate_cluster_lease_age_seconds = of_cluster(function(cluster) return cluster.link.lease_age end),
+  framegate_cluster_requests_in_flight = of_cluster(function(cluster) return cluster.link.in_flight end),
+  framegate_cluster_kept_bytes = of_cluster(function(cluster) return cluster.link.kept_bytes end),
 }
 
 local function labels_of(names, values)
@@ -105,6 +119,7 @@ end
 ---@return string
 function Metrics.read()
   local workers, silent = Status.workers()
+  local cluster = NodeList.cluster()
   local totals = Counters.totals()
   local lines = {}
   for _, family in ipairs(Definitions.list) do
@@ -112,7 +127,7 @@ function Metrics.read()
     lines[#lines + 1] = ("# HELP %s %s"):format(name, help)
     lines[#lines + 1] = ("# TYPE %s %s"):format(name, kind)
     if kind == "gauge" then
-      add_gauge(lines, family, GAUGES[name](workers, totals, silent))
+      add_gauge(lines, family, GAUGES[name](workers, totals, silent, cluster))
     else
       add_counted(lines, family, totals)
     end
