@@ -174,7 +174,7 @@ end
 --- new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(), on_renewed: (fun(at: number)),
 --- on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer), add: fun(node: string, facts: table),
 --- on_look: fun(state: RedisLinkState) } `on_buried`: this node was buried; `records` as NodeRecords takes it; `on_burial`: this
---- node cleans up after another; `waiting` and `add` as Burial takes them; `on_look` is called about every 0.1 s
+--- node cleans up after another; `waiting` and `add` as Burial takes them; `on_look` is called at least every 0.1 s
 ---@return NodeLink
 function NodeLink.new(parts)
   local self = setmetatable({
@@ -233,8 +233,10 @@ end
 ---@return { link: RedisLinkState, is_ready: boolean, nodes: table[], in_flight: integer, kept_bytes: integer } `nodes` of
 --- Roster:describe
 function NodeLink:state()
+  local link = self.link:state()
+  self.on_look(link)
   return {
-    link = self.link:state(),
+    link = link,
     is_ready = self.is_ready,
     nodes = self.roster:describe(),
     in_flight = self.requests.count,
