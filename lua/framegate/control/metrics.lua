@@ -40,6 +40,9 @@ local GAUGES = {
   framegate_lua_memory_bytes = sum_of(function(worker) return worker.lua_memory end),
   framegate_sockets = function(_, totals) return totals.open end,
   framegate_max_sockets = sum_of(function(worker) return worker.is_leaving and 0 or worker.max_connections end),
+  framegate_free_sockets = sum_of(
+    function(worker) return worker.is_leaving and 0 or math.max(worker.max_connections - worker.connections, 0) end
+  ),
   framegate_messages_queued = sum_of(function(worker) return worker.queued end),
   framegate_outbox_bytes = sum_of(function(worker) return worker.outbox end),
   framegate_events_waiting = function(workers)

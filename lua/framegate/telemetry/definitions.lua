@@ -85,6 +85,7 @@ Definitions.list = {
 
   { "framegate_sockets", "gauge", "Sockets that are open." },
   { "framegate_max_sockets", "gauge", "Sockets that all serving workers can hold." },
+  { "framegate_free_sockets", "gauge", "Sockets that all serving workers can still accept." },
   { "framegate_sockets_opened_total", "counter", "Sockets that were accepted." },
   {
     "framegate_sockets_refused_total",
