@@ -82,7 +82,7 @@ test('while Redis is away the list says so and why, and the counters outlive the
   const { link } = await untilNodes(north, 'both are back', areUp(2))
   assert.ok(link!.reconnects >= 1 && link!.down === undefined && link!.reason === undefined)
 
-  process.kill(holderOf(north, redis), 'SIGKILL')
+  process.kill(await holderOf(north, redis), 'SIGKILL')
   const later = await untilNodes(
     north,
     'another holds it',

@@ -1,6 +1,7 @@
 /** A Redis, and two gateways that it makes one. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import type { TestContext } from 'node:test'
+import type { FastifyInstance } from 'fastify'
 import { Gateway as Api, type NodeList } from '../../plugin/gateway/gateway.ts'
 import { controlSocket, pushGateway } from '../push/support.ts'
 import type { Gateway } from './gateway.ts'
@@ -39,18 +40,29 @@ export function areUp(count: number): (list: NodeList) => boolean {
 /** They know each other when this resolves. `env` is given the name of the node; `expect` are lines at error level. */
 export async function startTwoNodes(
   t: TestContext,
-  { env = () => ({}), expect = [] }: { env?: (name: string) => Record<string, string>; expect?: RegExp[] } = {},
+  {
+    env = () => ({}),
+    ...options
+  }: {
+    env?: (name: string) => Record<string, string>
+    expect?: RegExp[]
+    routes?: (app: FastifyInstance) => void
+  } = {},
 ): Promise<TwoNodes> {
   const redis = await startRedis(t)
   const start = (name: string): Promise<Gateway> =>
-    pushGateway(t, { REDIS_URL: `redis://127.0.0.1:${redis.port}`, NODE_NAME: name, ...env(name) }, { expect })
+    pushGateway(t, { REDIS_URL: `redis://127.0.0.1:${redis.port}`, NODE_NAME: name, ...env(name) }, options)
   const [north, south] = await Promise.all([start('north'), start('south')])
   for (const gateway of [north, south]) await untilNodes(gateway, 'both nodes are up', areUp(2))
   return { redis, north, south }
 }
 
 /** The process id of the worker that holds the link: the one with a connection to the port of Redis. */
-export function holderOf(gateway: Gateway, { port }: Redis): number {
+export async function holderOf(gateway: Gateway, redis: Redis): Promise<number> {
+  return until('a worker holds the link', () => linkedWorker(gateway, redis.port))
+}
+
+function linkedWorker(gateway: Gateway, port: number): number | undefined {
   const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   const inodes = readFileSync('/proc/net/tcp', 'utf8')
     .split('\n')
@@ -59,7 +71,7 @@ export function holderOf(gateway: Gateway, { port }: Redis): number {
     .map((fields) => `socket:[${fields[9]}]`)
   const holds = (pid: number): boolean =>
     readdirSync(`/proc/${pid}/fd`).some((fd) => inodes.includes(linkOf(`/proc/${pid}/fd/${fd}`)))
-  return gateway.workers().find(holds)!
+  return gateway.workers().find(holds)
 }
 
 function linkOf(path: string): string {
