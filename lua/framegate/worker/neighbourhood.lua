@@ -57,13 +57,18 @@ local function on_buried()
 end
 
 local function on_burial(node)
+  ClusterMetrics.buried()
   Log.warn(nil, "the node ", node, " has died: close events of its sockets are on their way")
 end
 
 -- Queues the close event of a dead node's socket. Its record is in Redis.
 local function add(_, socket)
   local died = ngx.now() - (Clock.monotonic() - socket.died)
-  local journal = { remove = socket.on_answered, close = function() end }
+  local function remove()
+    ClusterMetrics.close_event()
+    socket.on_answered()
+  end
+  local journal = { remove = remove, close = function() end }
   Orphans.add(socket.id, socket.text, { journal = journal, died = died })
 end
 
