@@ -37,7 +37,7 @@ end
 -- Why the link cannot be used. A link that is up may be without answers, or not subscribed yet.
 local function reason_of(state)
   if not state.link then
-    return "the worker that held the link has ended, and another takes over"
+    return "the worker that holds the link does not answer"
   elseif not state.link.is_up then
     return state.link.reason or "connecting"
   elseif state.link.is_away then
@@ -76,14 +76,26 @@ local function count_living(nodes)
   return living
 end
 
+-- The worker that holds the link, unless it is one of these.
+local function holder_besides(silent)
+  local holder = holders:current()
+  for _, worker in ipairs(silent) do
+    if worker.name == holder then
+      return nil
+    end
+  end
+  return holder
+end
+
 --- Reads the state of the link and the other nodes from the worker that holds the link.
+---@param silent Member[]? workers that do not answer: they are not asked
 ---@return { link: table, nodes: table[], living: integer }? cluster nil without a cluster; `link` as openapi.json describes
 --- it; `nodes`: the others, of Roster:describe; `living`: nodes with a lease, this one included
-function NodeList.cluster()
+function NodeList.cluster(silent)
   if not holders:is_clustered() then
     return nil
   end
-  local holder = holders:current()
+  local holder = holder_besides(silent or {})
   local state = holder and bus:call(holder, "describe_nodes", {}) or {}
   local nodes = state.nodes or {}
   return { link = link_of(state), nodes = nodes, living = count_living(nodes) }
