@@ -75,6 +75,11 @@ export class Lists {
     this.#restart()
   }
 
+  /** Whether the list that is shown counts all connections. */
+  get countsConnections() {
+    return this.#view === 'connections' && this.#listing?.node === ''
+  }
+
   /** Fills the menu of nodes. A node that is gone and chosen stays in it. @param {import('./nodes.js').NodeList} list */
   offerNodes({ nodes }) {
     const names = new Map([['', 'all'], ...nodes.map(({ id, name }) => [id, `${name} (${id})`])])

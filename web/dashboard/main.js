@@ -32,7 +32,7 @@ const status = new Watch({
   show(answer) {
     showConnected()
     overview.show(answer)
-    setText($('connections-count'), count(answer.connections + connectionsElsewhere))
+    if (!lists.countsConnections) setText($('connections-count'), count(answer.connections + connectionsElsewhere))
     document.title = `${answer.connections} · framegate dashboard`
   },
   fail: showLost,
