@@ -43,14 +43,18 @@ async function countOf(gateway: Gateway, topic: string | undefined): Promise<num
   return (await (topic === undefined ? gateway.connections(page) : gateway.topic(topic, page))).count
 }
 
-/** Times in seconds, sizes in bytes. */
+/** Times in seconds, sizes in bytes. Only connections of a cluster have a node. */
 function connectionTable(connections: ConnectionInfo[]): string {
   const rows = connections.map(({ id, user, address, age, idle, frames, bytes, outbox, path, topics }) => [
     ...[id, user, address, age, idle],
     ...[frames.in, frames.out, bytes.in, bytes.out, outbox],
     ...[path, topics.join(' ')],
   ])
-  return table(HEADINGS, rows)
+  if (connections.every(({ node }) => node === undefined)) return table(HEADINGS, rows)
+  return table(
+    HEADINGS.toSpliced(1, 0, 'NODE'),
+    rows.map((row, i) => row.toSpliced(1, 0, connections[i]!.node)),
+  )
 }
 
 /** A table, and how many there are. */
@@ -63,6 +67,7 @@ export function listing({ connections, count }: List): string {
 const FIELDS: Record<string, (facts: ConnectionInfo) => string | number> = {
   id: ({ id }) => id,
   user: ({ user }) => user ?? '',
+  node: ({ node }) => node ?? '',
   address: ({ address }) => address,
   path: ({ path }) => path,
   topics: ({ topics }) => topics.length,
@@ -75,7 +80,7 @@ const FIELDS: Record<string, (facts: ConnectionInfo) => string | number> = {
   'bytes-out': ({ bytes }) => bytes.out,
 }
 
-type Filter = { user?: string; topic?: string; path?: string; address?: string; showQuery?: boolean }
+type Filter = { user?: string; topic?: string; path?: string; address?: string; node?: string; showQuery?: boolean }
 
 function fits({ user, path = '', address }: Filter, facts: ConnectionInfo): boolean {
   return (
@@ -96,8 +101,9 @@ function sorted(connections: ConnectionInfo[], field: string): ConnectionInfo[] 
 
 async function find(gateway: Gateway, filter: Filter): Promise<ConnectionInfo[]> {
   const found: ConnectionInfo[] = []
-  const { topic, showQuery } = filter
-  for await (const facts of gateway.everyConnection({ topic, showQuery })) if (fits(filter, facts)) found.push(facts)
+  const { topic, node, showQuery } = filter
+  for await (const facts of gateway.everyConnection({ topic, node, showQuery }))
+    if (fits(filter, facts)) found.push(facts)
   return found
 }
 
@@ -112,13 +118,14 @@ export const connections = withListOptions(
     .option('--topic <topic>', 'only subscribers of this topic')
     .option('--path <path>', 'only connections whose path begins with this')
     .option('--address <address>', 'only connections of this client')
+    .option('--node <node>', 'only connections that this node of the cluster holds: its name or id')
     .addOption(
       new Option('--sort <field>', 'sort by a field; numbers from the largest down').choices(Object.keys(FIELDS)),
     ),
 ).action(async (options: ListOptions & Filter & { sort?: string }) => {
-  const { sort, limit, user, topic, path, address } = options
+  const { sort, limit, user, topic, path, address, node } = options
   const gateway = gatewayOf(options)
-  if ([sort, user, topic, path, address].every((option) => option === undefined))
+  if ([sort, user, topic, path, address, node].every((option) => option === undefined))
     return show(options, await gather(gateway, options), listing)
   const found = await find(gateway, options)
   const list = sort === undefined ? found : sorted(found, sort)

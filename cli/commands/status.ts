@@ -1,37 +1,39 @@
-// The command `status`: shows a gateway's workers, sockets, throughput and latency.
+// The command `status`: shows a gateway's workers, sockets, throughput and latency, and the nodes of its cluster.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
-import type { GatewayStatus } from '../../plugin/gateway/gateway.ts'
+import type { GatewayStatus, NodeList } from '../../plugin/gateway/gateway.ts'
 import { latency, quantile } from '../../web/shared/latency.js'
+import { duration } from './duration.ts'
 import { type GatewayOptions, gatewayOf, withGatewayOptions } from './gateway.ts'
+import { clusterRows, nodeTable } from './nodes.ts'
 import { print } from './output.ts'
 import { counted, table } from './table.ts'
 
 const SAMPLE_MS = 1000
-const UNITS: Array<[number, string]> = [
-  [86400, 'd'],
-  [3600, 'h'],
-  [60, 'min'],
-]
 
 export const status = withGatewayOptions(
   new Command('status')
-    .summary("Shows the gateway's status: workers, sockets, throughput, handler latency.")
+    .summary("Shows the gateway's status: workers, sockets, throughput, handler latency, nodes.")
     .description(
-      "Shows the gateway's status: workers, sockets, throughput, handler latency. Samples for one second; " +
-        '--json prints a single reading.',
+      "Shows the gateway's status: workers, sockets, throughput, handler latency, and the nodes of its cluster. " +
+        'Samples for one second; --json prints a single reading.',
     ),
 ).action(async (options: GatewayOptions) => {
   const gateway = gatewayOf(options)
   const before = await gateway.status()
-  if (options.json) return print(JSON.stringify(before))
+  if (options.json) return print(JSON.stringify({ ...before, ...(await gateway.nodes()) }))
   const startMs = performance.now()
   await sleep(SAMPLE_MS)
-  print(describe(before, await gateway.status(), (performance.now() - startMs) / 1000))
+  const now = await gateway.status()
+  const seconds = (performance.now() - startMs) / 1000
+  const nodes = await gateway.nodes()
+  print([describe({ before, now, seconds, nodes }), workers(now), nodeTable(nodes)].filter(Boolean).join('\n\n'))
 })
 
-/** Text for people, from two readings that are some seconds apart. */
-function describe(before: GatewayStatus, now: GatewayStatus, seconds: number): string {
+type Readings = { before: GatewayStatus; now: GatewayStatus; seconds: number; nodes: NodeList }
+
+/** A list for people, from two readings that are some seconds apart. */
+function describe({ before, now, seconds, nodes }: Readings): string {
   const rate = (pick: (status: GatewayStatus) => number): string =>
     `${Math.round((pick(now) - pick(before)) / seconds)}/s`
   const rows: Array<[string, string]> = [
@@ -50,7 +52,8 @@ function describe(before: GatewayStatus, now: GatewayStatus, seconds: number): s
   if (now.missing_links > 0) rows.push(['links', `${now.missing_links} between workers are missing`])
   for (const { name, pid } of now.silent_workers)
     rows.push(['silent', `worker ${name} (pid ${pid}) does not answer: what it holds is missing here`])
-  return `${rows.map(([name, text]) => `${name.padEnd(9)}${text}`).join('\n')}\n\n${workers(now)}`
+  rows.push(...clusterRows(nodes))
+  return rows.map(([name, text]) => `${name.padEnd(9)}${text}`).join('\n')
 }
 
 function workers({ workers }: GatewayStatus): string {
@@ -88,9 +91,4 @@ function mebibytes(bytes: number): string {
 
 function age(time: string): string {
   return duration(Math.max(0, (Date.now() - Date.parse(time)) / 1000))
-}
-
-function duration(seconds: number): string {
-  const [size, unit] = UNITS.find(([size]) => seconds >= size) ?? [1, 's']
-  return `${Math.floor(seconds / size)} ${unit}`
 }

@@ -14,6 +14,8 @@ export interface ConnectionInfo {
   /** Of the handshake, in printable ASCII; without its query unless that was asked for. */
   path: string
   topics: string[]
+  /** The NODE_NAME of the node that holds it; only in a cluster. */
+  node?: string
   /** RFC 3339 */
   opened: string
   age: number
@@ -54,6 +56,8 @@ export interface Page {
   cursor?: string | undefined
   /** Shows paths with their queries, which may hold tokens. */
   showQuery?: boolean | undefined
+  /** The name or the id of a node: only its connections. */
+  node?: string | undefined
 }
 
 export interface ConnectionPage {

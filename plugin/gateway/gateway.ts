@@ -10,6 +10,7 @@ import type {
   TopicPage,
 } from './connection-info.ts'
 import { errorOf, type GatewayError, type Problem } from './errors.ts'
+import type { NodeList } from './node-list.ts'
 import type { GatewayStatus } from './status.ts'
 
 export type {
@@ -21,6 +22,7 @@ export type {
   TopicPage,
 } from './connection-info.ts'
 export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './errors.ts'
+export type { NodeInfo, NodeList, RedisLink } from './node-list.ts'
 export type { GatewayStatus } from './status.ts'
 export type { GatewayOptions }
 
@@ -116,16 +118,18 @@ export class Gateway {
     topic,
     limit = 1000,
     showQuery,
+    node,
   }: {
     topic?: string | undefined
     limit?: number
     showQuery?: boolean | undefined
+    node?: string | undefined
   } = {}): AsyncGenerator<ConnectionInfo, void, undefined> {
     let cursor: string | undefined
     do {
       const page: ConnectionPage = await (topic === undefined
-        ? this.connections({ limit, cursor, showQuery })
-        : this.topic(topic, { limit, cursor, showQuery }))
+        ? this.connections({ limit, cursor, showQuery, node })
+        : this.topic(topic, { limit, cursor, showQuery, node }))
       yield* page.connections
       cursor = page.cursor
     } while (cursor !== undefined)
@@ -153,6 +157,11 @@ export class Gateway {
 
   async unsubscribe(topic: string, id: string): Promise<void> {
     await this.#client.json({ method: 'DELETE', path: pathOf('topics', topic, 'connections', id) })
+  }
+
+  /** The nodes of the cluster, this one first, and the state of its link to Redis. Without a cluster only this node. */
+  async nodes(): Promise<NodeList> {
+    return this.#get('/nodes')
   }
 
   /** The gateway and its workers in a few numbers. Counters began when the gateway started. */
@@ -195,8 +204,8 @@ function pathOf(...segments: string[]): string {
     .join('')
 }
 
-function parametersOf({ limit, cursor, showQuery }: Page): Record<string, string | number | undefined> {
-  return { limit, cursor, show: showQuery ? 'query' : undefined }
+function parametersOf({ limit, cursor, showQuery, node }: Page): Record<string, string | number | undefined> {
+  return { limit, cursor, show: showQuery ? 'query' : undefined, node }
 }
 
 function withQuery(path: string, query: Record<string, string | number | undefined>): string {

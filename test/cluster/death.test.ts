@@ -7,6 +7,7 @@ import { suite, type TestContext, test } from 'node:test'
 import { ask, joinMany, type Member } from '../push/support.ts'
 import { startApp } from '../support/app.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
+import { samples } from '../support/metrics.ts'
 import { type Redis, startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 
@@ -105,6 +106,13 @@ suite('death', { concurrency: 2 }, () => {
     checkCloses(closes, members[2]!)
     for (const node of nodes.slice(0, 2)) await checkCounts(node, 200)
     assert.equal(closes.length, 100)
+    const counted = async (name: string): Promise<number> => {
+      const [one, other] = await Promise.all(nodes.slice(0, 2).map(samples))
+      return one![name]! + other![name]!
+    }
+    await until('each is counted', async () => (await counted('close_events_of_dead_nodes_total')) === 100)
+    assert.equal(await counted('nodes_buried_total'), 1)
+    assert.equal(await counted('cluster_nodes'), 4, 'each sees itself and the other')
   })
 
   test('while the handler is away, the close events wait for it', async (t) => {

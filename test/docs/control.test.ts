@@ -5,7 +5,9 @@ import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
+import { startRedis } from '../support/redis.ts'
 import { control } from '../support/topic-gateway.ts'
+import { until } from '../support/wait.ts'
 import { printed, runsOf, shell } from './console.ts'
 import { blocks, page, rows, section } from './markdown.ts'
 import { newsroom } from './newsroom.ts'
@@ -73,6 +75,16 @@ test('the status on the page has the members of a real one', async (t) => {
   const { json } = await control(gateway, 'GET', '/status')
   assert.deepEqual(shape(json), shape(JSON.parse(blocks(section(CHAPTER, '### Status'), 'json')[0]!.text)))
   client.socket.terminate()
+})
+
+test('the nodes on the page have the members of real ones', async (t) => {
+  const redis = await startRedis(t)
+  const gateway = await startGateway(t, { env: { REDIS_URL: `redis://127.0.0.1:${redis.port}` } })
+  const list = await until('the link is up', async () => {
+    const { json } = await control(gateway, 'GET', '/nodes')
+    return json.link.is_up && json
+  })
+  assert.deepEqual(shape(list), shape(JSON.parse(blocks(section(CHAPTER, '### Nodes'), 'json')[0]!.text)))
 })
 
 test('the page has every resource of the gateway, with its methods, and no others', () => {

@@ -9,6 +9,7 @@ import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
 import { metricsText } from '../support/metrics.ts'
+import { startRedis } from '../support/redis.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 import { printed, runsOf, shell } from './console.ts'
@@ -165,7 +166,14 @@ async function startPrometheus(t: TestContext, controlPort: number): Promise<Pro
 
 test('Prometheus scrapes the gateway as the page says, and every expression of the dashboard gives numbers', async (t) => {
   const controlPort = await freePort()
-  const gateway = await startGateway(t, { env: { CONTROL_PORT: String(controlPort), CONTROL_TOKEN: TOKEN! } })
+  const { port: redisPort } = await startRedis(t)
+  const gateway = await startGateway(t, {
+    env: {
+      CONTROL_PORT: String(controlPort),
+      CONTROL_TOKEN: TOKEN!,
+      REDIS_URL: `redis://127.0.0.1:${redisPort}`, // gauges of the cluster are missing without
+    },
+  })
   for (const { command, output } of blocks(CHAPTER, 'console').flatMap(({ text }) => runsOf(text))) {
     assert.deepEqual(
       printed(await shell(command.replace('run/control', `${gateway.run}/control`))),

@@ -1,37 +1,11 @@
 // The command framegate, as a child process that reaches the control API.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { join as joinPath } from 'node:path'
 import { test } from 'node:test'
 import { folder } from '../cli/framegate.ts'
 import { freePort } from '../support/free-port.ts'
-import { type Gateway, project } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
+import { commandFor, framegate, type Options } from './command.ts'
 import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
-
-type Ended = { status: number | null; stdout: string; stderr: string }
-
-type Options = { input?: string | Buffer; env?: Record<string, string>; cwd?: string }
-
-/** Runs the command; standard input is empty unless given. */
-function framegate(args: string[], { input = '', env = {}, cwd = project }: Options = {}): Promise<Ended> {
-  const { CONTROL_SOCKET, CONTROL_URL, CONTROL_TOKEN, RUN_DIR, ...clean } = process.env
-  const child = spawn(process.execPath, [joinPath(project, 'cli/bin.js'), ...args], { cwd, env: { ...clean, ...env } })
-  const output = { stdout: '', stderr: '' }
-  for (const stream of ['stdout', 'stderr'] as const)
-    child[stream].setEncoding('utf8').on('data', (text) => {
-      output[stream] += text
-    })
-  child.stdin.on('error', () => {}).end(input)
-  return new Promise((resolve, reject) =>
-    child.on('error', reject).on('close', (status) => resolve({ status, ...output })),
-  )
-}
-
-function commandFor(gateway: Gateway): (args: string[], options?: Options) => Promise<Ended> {
-  return (args, options) =>
-    framegate(args, { ...options, env: { CONTROL_SOCKET: controlSocket(gateway), ...options?.env } })
-}
 
 test('send, publish, user and broadcast', async (t) => {
   const gateway = await pushGateway(t, { WORKERS: '4' })

@@ -98,6 +98,8 @@ test('every method', async (t) => {
   assert.deepEqual([facts.id, facts.user, facts.topics], [ann.id, 'ann', ['news']])
   const page = await api.connections({ limit: 1 })
   assert.deepEqual([page.connections.length, page.count, page.cursor], [1, 2, page.connections[0]!.id])
+  const { cluster, nodes } = await api.nodes()
+  assert.deepEqual([cluster, nodes.length, nodes[0]!.is_own, nodes[0]!.connections], [null, 1, true, 2])
   const status = await api.status()
   assert.deepEqual([status.workers.length, status.connections, status.pushes.dropped], [4, 2, 0])
 

@@ -182,7 +182,7 @@ async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
       headers: { 'idempotency-key': 'batch' },
     })
   }
-  for (const path of ['/healthz', '/status', '/metrics', '/openapi.json']) await check(path, 'GET')
+  for (const path of ['/nodes', '/healthz', '/status', '/metrics', '/openapi.json']) await check(path, 'GET')
   await check('/connections/{id}', 'DELETE', { '{id}': id })
   await until('the list of closed sockets has it', async () => (await ask(gateway, 'GET', '/closes')).json.count === 1)
   await check('/closes', 'GET')

@@ -24,6 +24,7 @@ const CAUSES = {
   stop: 'the gateway stopped',
   reload: 'a reload replaced its worker',
   worker_killed: 'its worker was killed',
+  buried: 'its node was cut off from the cluster',
 }
 
 /** The last sockets that closed, as docs/protocol.md has them. @param {AbortSignal} signal */

@@ -60,12 +60,13 @@ async function close(id, { code, reason }) {
   return `Closed with ${code.value}.`
 }
 
-function factsOf({ id, user, address, path, opened, age, idle, frames, bytes: sizes, outbox }) {
+function factsOf({ id, user, address, path, node, opened, age, idle, frames, bytes: sizes, outbox }) {
   return [
     ['Id', id, 'mono'],
     ['User', user ?? 'none', user === undefined ? 'hint' : undefined],
     ['Address', address],
     ['Path', path, 'mono'],
+    ...(node === undefined ? [] : [['Node', node]]),
     ['Opened', `${moment(opened)}, ${duration(age)} ago`],
     ['Idle', duration(idle)],
     ['In', `${counted(frames.in, 'frame')}, ${bytes(sizes.in)}`],

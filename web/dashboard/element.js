@@ -30,6 +30,23 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
+/**
+ * Shows the rows of a table. Existing rows stay, in the order of `rows`.
+ * @param {HTMLTableSectionElement} body
+ * @param {Array<{ key: string, cells: Array<[text: string, style?: string]>, isMuted?: boolean }>} rows
+ */
+export function fillRows(body, rows) {
+  const known = new Map([...body.rows].map((row) => [row.dataset.key, row]))
+  const elements = rows.map(({ key, cells, isMuted = false }) => {
+    const row = known.get(key) ?? h('tr', { 'data-key': key }, ...cells.map(([, style]) => h('td', { class: style })))
+    cells.forEach(([text], i) => setText(row.cells[i], text))
+    row.toggleAttribute('data-muted', isMuted)
+    return row
+  })
+  if (elements.length !== known.size || elements.some((row, i) => body.rows[i] !== row))
+    body.replaceChildren(...elements)
+}
+
 /** Shows a list of terms and values. Existing elements stay. @param {HTMLElement} list @param {Array<[string, string, string?]>} facts term, value, and a class for the value */
 export function fillFacts(list, facts) {
   const known = new Map([...list.children].map((row) => [row.dataset.term, row]))

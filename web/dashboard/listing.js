@@ -16,16 +16,20 @@ const PAGE = 1000
  * @param {string} needle
  * @param {AbortSignal} signal
  * @param {(listing: Listing) => void} progress is called after each page but the last
+ * @param {string} node id of the node whose connections are listed; empty for all
  * @returns {Promise<Listing>}
  */
-export async function gather(needle, signal, progress) {
+export async function gather(needle, signal, progress, node) {
   const rows = []
   let seen = 0
   let cursor
   for (;;) {
-    const page = await ask(`connections?limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`, {
-      signal,
-    })
+    const page = await ask(
+      `connections?${new URLSearchParams({ limit: PAGE, ...(cursor && { cursor }), ...(node && { node }) })}`,
+      {
+        signal,
+      },
+    )
     rows.push(...page.connections.filter((facts) => fits(facts, needle)))
     seen += page.connections.length
     cursor = page.cursor
@@ -41,9 +45,9 @@ export async function gather(needle, signal, progress) {
   }
 }
 
-/** Whether id, user, address, path or topics contain a text. @param {Facts} facts @param {string} needle */
-export function fits({ id, user = '', address, path, topics }, needle) {
-  return contains([id, user, address, path, ...topics], needle)
+/** Whether id, user, address, path, node or topics contain a text. @param {Facts} facts @param {string} needle */
+export function fits({ id, user = '', address, path, node = '', topics }, needle) {
+  return contains([id, user, address, path, node, ...topics], needle)
 }
 
 /** Whether one of the texts contains another; upper and lower case are the same. @param {string[]} texts @param {string} needle */

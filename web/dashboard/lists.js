@@ -15,6 +15,7 @@ export class Lists {
   #view
   #name
   #needle = ''
+  #node = ''
   #listing
   #isDone = true
   #watch
@@ -35,10 +36,15 @@ export class Lists {
     this.#views.closes.table.order(1, true)
     this.#watch = new Watch({
       every: EVERY,
-      ask: (signal) => this.#views[this.#view].load(this.#needle, signal, (listing) => this.#take(listing, false)),
+      ask: (signal) =>
+        this.#views[this.#view].load(this.#needle, signal, (listing) => this.#take(listing, false), this.#node),
       show: (listing) => this.#take(listing, true),
     })
     $('search').addEventListener('input', () => this.#search())
+    $('node').addEventListener('change', ({ target }) => {
+      this.#node = target.value
+      this.#restart()
+    })
     $('sort').addEventListener('change', ({ target }) => this.#sortBy(target.value))
     $('more').addEventListener('click', () => {
       this.#views[this.#view].table.showMore()
@@ -64,8 +70,26 @@ export class Lists {
       if (tab.dataset.view === view) tab.setAttribute('aria-current', 'page')
       else tab.removeAttribute('aria-current')
     }
+    $('node-by').hidden = !this.#views[view].isByNode
     this.#offerSorts()
     this.#restart()
+  }
+
+  /** Whether the list that is shown counts all connections. */
+  get countsConnections() {
+    return this.#view === 'connections' && this.#listing?.node === ''
+  }
+
+  /** Fills the menu of nodes. A node that is gone and chosen stays in it. @param {import('./nodes.js').NodeList} list */
+  offerNodes({ nodes }) {
+    const names = new Map([['', 'all'], ...nodes.map(({ id, name }) => [id, `${name} (${id})`])])
+    if (!names.has(this.#node)) names.set(this.#node, `${this.#node} (gone)`)
+    const wanted = JSON.stringify([...names])
+    if ($('node').dataset.names === wanted) return
+    $('node').dataset.names = wanted
+    $('node').replaceChildren(...[...names].map(([id, name]) => new Option(name, id)))
+    $('node').value = this.#node
+    this.#offerSorts()
   }
 
   #search() {
@@ -83,9 +107,9 @@ export class Lists {
 
   /** A new search shows each page that arrives. A list that is only refreshed is shown when it is complete. */
   #take(listing, isDone) {
-    if (!isDone && this.#isDone && this.#listing?.needle === this.#needle) return
+    if (!isDone && this.#isDone && this.#listing?.needle === this.#needle && this.#listing.node === this.#node) return
     this.#isDone = isDone
-    this.#listing = { ...listing, needle: this.#needle }
+    this.#listing = { ...listing, needle: this.#needle, node: this.#node }
     this.#draw()
   }
 
@@ -97,7 +121,7 @@ export class Lists {
     setText($('list-note'), note(this.#listing, this.#listing.needle, this.#isDone))
     setText($('more'), `Show more (${count(hidden)} hidden)`)
     $('more').hidden = hidden === 0
-    if (this.#view !== 'closes') setText($(`${this.#view}-count`), count(this.#listing.count))
+    if (this.#view !== 'closes' && !this.#listing.node) setText($(`${this.#view}-count`), count(this.#listing.count))
     this.#offerSorts()
   }
 
@@ -105,9 +129,14 @@ export class Lists {
   #offerSorts() {
     const { columns } = VIEWS[this.#view].table
     const { sort } = this.#views[this.#view].table
-    if ($('sort').dataset.view !== this.#view) {
-      $('sort').dataset.view = this.#view
-      $('sort').replaceChildren(...columns.map(({ name }, i) => new Option(name, String(i))))
+    const isClustered = 'cluster' in document.body.dataset
+    const wanted = `${this.#view} ${isClustered}`
+    if ($('sort').dataset.view !== wanted) {
+      $('sort').dataset.view = wanted
+      const options = columns.map(
+        ({ name, isOfCluster }, i) => (!isOfCluster || isClustered) && new Option(name, String(i)),
+      )
+      $('sort').replaceChildren(...options.filter(Boolean))
     }
     $('sort').value = String(sort.column)
   }

@@ -4,7 +4,9 @@ import { ask, Refused } from './api.js'
 import { showClosed } from './closed.js'
 import { showConnection } from './connection.js'
 import { $, setText } from './element.js'
+import { count } from './format.js'
 import { Lists } from './lists.js'
+import { watchNodes } from './nodes.js'
 import { Overview } from './overview.js'
 import { parseRoute } from './route.js'
 import { showTopic } from './topic.js'
@@ -17,6 +19,12 @@ const overview = new Overview()
 const lists = new Lists()
 let lostAt
 let detail
+let connectionsElsewhere = 0
+
+const nodes = watchNodes((list) => {
+  connectionsElsewhere = list.nodes.reduce((sum, node) => sum + (node.is_own ? 0 : node.connections), 0)
+  lists.offerNodes(list)
+})
 
 const status = new Watch({
   every: EVERY,
@@ -24,6 +32,7 @@ const status = new Watch({
   show(answer) {
     showConnected()
     overview.show(answer)
+    if (!lists.countsConnections) setText($('connections-count'), count(answer.connections + connectionsElsewhere))
     document.title = `${answer.connections} · framegate dashboard`
   },
   fail: showLost,
@@ -90,3 +99,4 @@ document.addEventListener('keydown', (event) => {
 addEventListener('hashchange', follow)
 follow()
 status.start()
+nodes.start()

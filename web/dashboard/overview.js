@@ -3,7 +3,7 @@
 import { bytes } from '../shared/bytes.js'
 import { counted } from '../shared/count.js'
 import { latency } from '../shared/latency.js'
-import { $, fillFacts, h, setText } from './element.js'
+import { $, fillFacts, fillRows, h, setText } from './element.js'
 import { count, duration, moment, rate } from './format.js'
 import { Readings } from './readings.js'
 import { Sparkline } from './sparkline.js'
@@ -56,7 +56,6 @@ export class Overview {
       ...status.silent_workers.map(({ pid }) => ['Silent worker', `pid ${pid} does not answer`, 'failed']),
     ])
     showWorkers(status.workers)
-    setText($('connections-count'), count(status.connections))
   }
 
   #showHealth({ is_up: isUp }) {
@@ -96,30 +95,22 @@ function makeTile({ name, unit = '', peak: peakOf }) {
 function showWorkers(workers) {
   const total = workers.reduce((sum, { memory }) => sum + memory, 0)
   setText($('workers-summary'), `${count(workers.length)}, ${bytes(total)}`)
-  const known = new Map([...$('workers-rows').rows].map((row) => [row.dataset.name, row]))
-  const rows = workers.map((worker) => {
-    const cells = [
-      worker.name,
-      String(worker.pid),
-      count(worker.connections),
-      bytes(worker.memory),
-      bytes(worker.lua_memory),
-      count(worker.lanes),
-      count(worker.waiting),
-      String(worker.configuration),
-      worker.is_leaving ? 'shutting down' : 'serving',
-    ]
-    const row =
-      known.get(worker.name) ??
-      h(
-        'tr',
-        { 'data-name': worker.name },
-        ...cells.map((_, i) => h('td', { class: i === 0 ? 'mono' : i < 8 && 'number' })),
-      )
-    cells.forEach((text, i) => setText(row.cells[i], text))
-    row.toggleAttribute('data-leaving', worker.is_leaving)
-    return row
-  })
-  if (rows.length !== known.size || rows.some((row, i) => $('workers-rows').rows[i] !== row))
-    $('workers-rows').replaceChildren(...rows)
+  fillRows(
+    $('workers-rows'),
+    workers.map((worker) => ({
+      key: worker.name,
+      cells: [
+        [worker.name, 'mono'],
+        [String(worker.pid), 'number'],
+        [count(worker.connections), 'number'],
+        [bytes(worker.memory), 'number'],
+        [bytes(worker.lua_memory), 'number'],
+        [count(worker.lanes), 'number'],
+        [count(worker.waiting), 'number'],
+        [String(worker.configuration), 'number'],
+        [worker.is_leaving ? 'shutting down' : 'serving'],
+      ],
+      isMuted: worker.is_leaving,
+    })),
+  )
 }

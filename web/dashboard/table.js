@@ -11,8 +11,13 @@ const STEP = 100
  * @property {(row: T) => string} text
  * @property {(row: T) => string | number} [value] the value to sort by; the text when it is missing
  * @property {boolean} [isNumber]
+ * @property {boolean} [isOfCluster] hidden without a cluster
  * @property {string} [style] class of its cells
  */
+
+function classOf({ isNumber, isOfCluster }, style) {
+  return [isNumber && 'number', isOfCluster && 'of-cluster', style].filter(Boolean).join(' ') || undefined
+}
 
 /** @template T */
 export class Table {
@@ -43,7 +48,7 @@ export class Table {
         this.order(i, this.sort.column === i ? !this.sort.isDescending : Boolean(column.isNumber))
         changed()
       })
-      return h('th', { scope: 'col', role: 'columnheader', class: column.isNumber && 'number' }, button)
+      return h('th', { scope: 'col', role: 'columnheader', class: classOf(column) }, button)
     })
     const head = h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, ...this.#heads))
     this.element = h('table', { class: 'list', role: 'table', 'aria-label': label }, head, this.#body)
@@ -115,17 +120,9 @@ export class Table {
     return h(
       'tr',
       { role: 'row' },
-      ...this.#columns.map(({ name, isNumber, style }, i) => {
+      ...this.#columns.map((column, i) => {
         const inner = i === 0 ? h('a', { href: this.#route(key), title: key }) : h('bdi')
-        return h(
-          'td',
-          {
-            role: 'cell',
-            class: [isNumber && 'number', style].filter(Boolean).join(' ') || undefined,
-            'data-name': name,
-          },
-          inner,
-        )
+        return h('td', { role: 'cell', class: classOf(column, column.style), 'data-name': column.name }, inner)
       }),
     )
   }

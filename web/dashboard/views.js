@@ -30,6 +30,7 @@ const CONNECTION_COLUMNS = [
     isNumber: true,
     style: 'outbox',
   },
+  { name: 'Node', text: ({ node = '' }) => node, isOfCluster: true, style: 'node' },
 ]
 
 const TOPIC_COLUMNS = [
@@ -68,11 +69,13 @@ function codeInWords({ code }) {
 
 /**
  * By the name that they have in the address. `load` finds the rows that match a search; `note` is the line above the list.
+ * A list that `isByNode` can be that of one node.
  */
 export const VIEWS = {
   connections: {
     placeholder: 'Search id, user, address, path, topic',
     table: { columns: CONNECTION_COLUMNS, key: ({ id }) => id, label: 'Connections' },
+    isByNode: true,
     load: gather,
     note: connectionsNote,
   },

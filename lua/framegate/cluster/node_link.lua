@@ -95,6 +95,7 @@ local function look(self)
   end
   self.requests:look()
   self.service:flush()
+  self.on_look(self.link:state())
 end
 
 local function run(_, self)
@@ -171,15 +172,16 @@ end
 
 ---@param parts { own: string, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
 --- new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(), on_renewed: (fun(at: number)),
---- on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer), add: fun(node: string, facts: table) }
---- `on_buried`: this node was buried; `records` as NodeRecords takes it; `on_burial`: this node cleans up after another;
---- `waiting` and `add` as Burial takes them
+--- on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer), add: fun(node: string, facts: table),
+--- on_look: fun(state: RedisLinkState) } `on_buried`: this node was buried; `records` as NodeRecords takes it; `on_burial`: this
+--- node cleans up after another; `waiting` and `add` as Burial takes them; `on_look` is called at least every 0.1 s
 ---@return NodeLink
 function NodeLink.new(parts)
   local self = setmetatable({
     own = parts.own,
     channels = parts.channels,
     on_ready = parts.on_ready,
+    on_look = parts.on_look,
     is_ready = false,
     has_stopped = false,
     work = semaphore.new(),
@@ -216,6 +218,7 @@ function NodeLink:stop()
   self.service:flush()
   self.burial:stop()
   self.has_stopped, self.is_ready = true, false
+  self.on_look(self.link:state())
   self.work:post()
   self.link:stop()
 end
@@ -227,13 +230,15 @@ function NodeLink:leave()
 end
 
 --- The state of the link and what is known of the other nodes, for GET /nodes.
----@return { link: table, groups: integer, nodes: Neighbour[], in_flight: integer, kept_bytes: integer }
+---@return { link: RedisLinkState, is_ready: boolean, nodes: table[], in_flight: integer, kept_bytes: integer } `nodes` of
+--- Roster:describe
 function NodeLink:state()
+  local link = self.link:state()
+  self.on_look(link)
   return {
-    link = self.link:state(),
+    link = link,
     is_ready = self.is_ready,
-    groups = self.subscriptions.number,
-    nodes = self.roster:all(),
+    nodes = self.roster:describe(),
     in_flight = self.requests.count,
     kept_bytes = self.requests.kept.bytes,
   }

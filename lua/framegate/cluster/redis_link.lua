@@ -193,14 +193,17 @@ function RedisLink:stop()
   end
 end
 
+local function waited(self) return self.traffic and self.traffic.commands.requests:waited() or 0 end
+
 --- Whether commands get no answer: the link is down, or a command has waited for more than 1 s.
 ---@return boolean
-function RedisLink:is_away() return not self.traffic or self.traffic.commands.requests:waited() > AWAY_SECONDS end
+function RedisLink:is_away() return not self.traffic or waited(self) > AWAY_SECONDS end
 
 ---@class RedisLinkState : RedisCounts
 ---@field is_up boolean
 ---@field is_away boolean
 ---@field reason string? why it is down
+---@field away_seconds number how long it has been down, or the oldest command has waited
 ---@field reconnects integer connections after the first
 ---@field waiting_bytes integer of commands that are not sent
 
@@ -212,6 +215,7 @@ function RedisLink:state()
     is_up = traffic ~= nil,
     is_away = self:is_away(),
     reason = self.reason,
+    away_seconds = traffic and waited(self) or self.reports:down_seconds(),
     reconnects = math.max(counts.connections - 1, 0),
     subscriptions = counts.subscriptions,
     sent_messages = counts.sent_messages,

@@ -27,6 +27,10 @@ function RedisReports:down(where, reason)
   warn_once(self, ("no link to Redis%s: %s"):format(at(where), reason))
 end
 
+--- How long there has been no link. The failure that began it counts as its beginning.
+---@return number seconds 0 when there is one, or none has failed yet
+function RedisReports:down_seconds() return self.down_since and Clock.monotonic() - self.down_since or 0 end
+
 --- Redis refuses a command of this gateway.
 ---@param where string
 ---@param reason string

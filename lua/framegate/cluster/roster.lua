@@ -21,6 +21,7 @@ local Roster = {}
 Roster.__index = Roster
 
 local LEASE_SECONDS = 9
+local FRESH_SECONDS = 4 -- of the lease of a node that renews it every 3 s, and 2 s late at most
 Roster.LEASE_SECONDS = LEASE_SECONDS
 local EXPIRED_SECONDS = 0.1 -- after the end of a lease, Redis does not have it any more
 
@@ -28,7 +29,7 @@ local EXPIRED_SECONDS = 0.1 -- after the end of a lease, Redis does not have it 
 ---@return Roster
 function Roster.new(parts) return setmetatable({ own = parts.own, now = parts.now, by_id = {} }, Roster) end
 
---- Notes that a node has spoken.
+--- Notes that a node has spoken, whose lease is renewed.
 ---@param id string
 ---@param facts NodeFacts
 function Roster:hear(id, facts)
@@ -36,8 +37,8 @@ function Roster:hear(id, facts)
     return
   end
   local now = self.now()
-  local neighbour = self.by_id[id] or { id = id, lease_until = now + LEASE_SECONDS, looks = 0 }
-  neighbour.facts, neighbour.heard_at = facts, now
+  local neighbour = self.by_id[id] or { id = id, looks = 0 }
+  neighbour.facts, neighbour.heard_at, neighbour.lease_until = facts, now, now + LEASE_SECONDS
   self.by_id[id] = neighbour
 end
 
@@ -107,6 +108,24 @@ function Roster:all()
   end
   table.sort(all, function(a, b) return a.id < b.id end)
   return all
+end
+
+--- Describes the other nodes for people, in the order of their ids.
+---@return { id: string, facts: NodeFacts, lease: number, is_up: boolean, is_expired: boolean }[] `lease`: seconds left;
+--- `is_up`: whether it renewed its lease in time when this node last heard of it
+function Roster:describe()
+  local now, described = self.now(), {}
+  for i, neighbour in ipairs(self:all()) do
+    local is_expired = neighbour.expired_since ~= nil
+    described[i] = {
+      id = neighbour.id,
+      facts = neighbour.facts,
+      lease = math.max(neighbour.lease_until - now, 0),
+      is_up = not is_expired and neighbour.lease_until - neighbour.heard_at > FRESH_SECONDS,
+      is_expired = is_expired,
+    }
+  end
+  return described
 end
 
 return Roster

@@ -7,6 +7,7 @@ local Config = require "framegate.config"
 local Listing = require "framegate.control.listing"
 local MediaType = require "framegate.protocol.media_type"
 local Metrics = require "framegate.control.metrics"
+local NodeList = require "framegate.control.node_list"
 local Problem = require "framegate.control.problem"
 local Status = require "framegate.control.status"
 local Utf8 = require "framegate.protocol.utf8"
@@ -21,6 +22,7 @@ function Api.wire(worker)
   push = worker.push
   Listing.wire(worker)
   Metrics.wire(worker)
+  NodeList.wire(worker)
   Status.wire(worker)
 end
 
@@ -150,6 +152,8 @@ local function broadcast(request) return to_many("broadcast", request, {}) end
 
 local function health() return json { status = "ok" } end
 
+local function list_nodes() return Listing.answer(NodeList.read()) end
+
 local function status() return Listing.answer(Status.read()) end
 
 local function metrics()
@@ -168,6 +172,7 @@ local RESOURCES = {
   { { "topics", "{topic}", "connections", "{id}" }, PUT = subscribe, DELETE = unsubscribe },
   { { "users", "{user}" }, POST = to_user },
   { { "broadcast" }, POST = broadcast },
+  { { "nodes" }, GET = list_nodes },
   { { "healthz" }, GET = health },
   { { "status" }, GET = status },
   { { "metrics" }, GET = metrics },

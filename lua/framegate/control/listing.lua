@@ -69,7 +69,7 @@ local function page_of(request)
   if problem or show_problem then
     return nil, problem or show_problem
   end
-  return { after = request.query.cursor or "", limit = limit + 1, has_query = has_query }
+  return { after = request.query.cursor or "", limit = limit + 1, has_query = has_query, node = request.query.node }
 end
 
 -- Makes an answer of a list. Without the part of a worker or a node it is a problem, which holds the others'.

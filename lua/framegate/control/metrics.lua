@@ -2,6 +2,7 @@
 
 local Counters = require "framegate.telemetry.counters"
 local Definitions = require "framegate.telemetry.definitions"
+local NodeList = require "framegate.control.node_list"
 local Status = require "framegate.control.status"
 
 local Metrics = {}
@@ -13,10 +14,15 @@ local members
 function Metrics.wire(worker) members = worker.members end
 
 local function sum_of(value)
-  return function(workers) return Status.sum(workers, value) end
+  return function(now) return Status.sum(now.workers, value) end
 end
 
 local function leaving(worker) return worker.is_leaving and 1 or 0 end
+
+-- A gauge of the cluster has no series without a cluster, and without a value.
+local function of_cluster(value)
+  return function(now) return now.cluster and value(now.cluster) or {} end
+end
 
 -- Each function reads a gauge: it gives a number, or a list of series, each with its label values and a number.
 local GAUGES = {
@@ -24,28 +30,39 @@ local GAUGES = {
   framegate_start_time_seconds = function() return members:times().started end,
   framegate_configuration = function() return members:times().configuration end,
   framegate_configuration_loaded_time_seconds = function() return members:times().loaded end,
-  framegate_workers = function(workers, _, silent)
-    local gone = Status.sum(workers, leaving)
-    return { { "serving", #workers - gone }, { "leaving", gone }, { "silent", #silent } }
+  framegate_workers = function(now)
+    local gone = Status.sum(now.workers, leaving)
+    return { { "serving", #now.workers - gone }, { "leaving", gone }, { "silent", #now.silent } }
   end,
   framegate_mesh_links = sum_of(function(worker) return worker.links.linked end),
   framegate_mesh_links_missing = sum_of(function(worker) return worker.links.missing end),
   framegate_resident_memory_bytes = sum_of(function(worker) return worker.memory end),
   framegate_lua_memory_bytes = sum_of(function(worker) return worker.lua_memory end),
-  framegate_sockets = function(_, totals) return totals.open end,
+  framegate_sockets = function(now) return now.totals.open end,
+  framegate_max_sockets = sum_of(function(worker) return worker.is_leaving and 0 or worker.max_connections end),
+  framegate_free_sockets = sum_of(
+    function(worker) return worker.is_leaving and 0 or math.max(worker.max_connections - worker.connections, 0) end
+  ),
   framegate_messages_queued = sum_of(function(worker) return worker.queued end),
   framegate_outbox_bytes = sum_of(function(worker) return worker.outbox end),
-  framegate_events_waiting = function(workers)
+  framegate_events_waiting = function(now)
     return {
-      { "lane", Status.sum(workers, function(worker) return worker.for_lane end) },
-      { "retry", Status.sum(workers, function(worker) return worker.for_retry end) },
+      { "lane", Status.sum(now.workers, function(worker) return worker.for_lane end) },
+      { "retry", Status.sum(now.workers, function(worker) return worker.for_retry end) },
     }
   end,
-  framegate_lanes = function(workers)
-    local open = Status.sum(workers, function(worker) return worker.lanes.open end)
-    local busy = Status.sum(workers, function(worker) return worker.lanes.busy end)
+  framegate_lanes = function(now)
+    local open = Status.sum(now.workers, function(worker) return worker.lanes.open end)
+    local busy = Status.sum(now.workers, function(worker) return worker.lanes.busy end)
     return { { "busy", busy }, { "idle", open - busy } }
   end,
+  framegate_redis_up = of_cluster(function(cluster) return cluster.link.is_up and 1 or 0 end),
+  framegate_redis_subscriptions = of_cluster(function(cluster) return cluster.link.subscriptions end),
+  framegate_redis_waiting_bytes = of_cluster(function(cluster) return cluster.link.waiting_bytes end),
+  framegate_cluster_nodes = of_cluster(function(cluster) return cluster.living end),
+  framegate_cluster_lease_age_seconds = of_cluster(function(cluster) return cluster.link.lease_age end),
+  framegate_cluster_requests_in_flight = of_cluster(function(cluster) return cluster.link.in_flight end),
+  framegate_cluster_kept_bytes = of_cluster(function(cluster) return cluster.link.kept_bytes end),
 }
 
 local function labels_of(names, values)
@@ -101,20 +118,25 @@ local function add_counted(lines, family, totals)
   end
 end
 
+local function read()
+  local workers, silent = Status.workers()
+  local cluster = NodeList.cluster(silent) -- before the counters, which it brings up to date
+  return { workers = workers, silent = silent, cluster = cluster, totals = Counters.totals() }
+end
+
 --- Writes all metrics, over all workers.
 ---@return string
 function Metrics.read()
-  local workers, silent = Status.workers()
-  local totals = Counters.totals()
+  local now = read()
   local lines = {}
   for _, family in ipairs(Definitions.list) do
     local name, kind, help = unpack(family)
     lines[#lines + 1] = ("# HELP %s %s"):format(name, help)
     lines[#lines + 1] = ("# TYPE %s %s"):format(name, kind)
     if kind == "gauge" then
-      add_gauge(lines, family, GAUGES[name](workers, totals, silent))
+      add_gauge(lines, family, GAUGES[name](now))
     else
-      add_counted(lines, family, totals)
+      add_counted(lines, family, now.totals)
     end
   end
   return table.concat(lines, "\n")

@@ -1,6 +1,8 @@
 -- Pushes: messages to one connection, a topic, a user or all connections, over all workers and all nodes of the cluster.
 -- They exchange only the payload and its type. Each worker frames a message once, however many of its sockets get it.
 
+local Clock = require "framegate.runtime.clock"
+local ClusterMetrics = require "framegate.telemetry.cluster_metrics"
 local Counters = require "framegate.telemetry.counters"
 local OnceHere = require "framegate.push.once_here"
 
@@ -114,6 +116,7 @@ end
 function Push:to_many(op, args, message)
   Counters.count(REQUESTED[KINDS[op]])
   args.is_text = message.is_text
+  local began = Clock.monotonic()
   local await = self.nodes:begin({
     id = message.key or self.nodes:new_id(),
     op = op,
@@ -125,6 +128,9 @@ function Push:to_many(op, args, message)
   local request = { op = op, args = args, payload = message.payload, key = message.key }
   local results, is_complete = self.once_here:ask_all(request)
   local total, outcome = { delivered = 0, dropped = 0 }, await()
+  if not self.nodes:is_alone() then
+    ClusterMetrics.pushed(Clock.monotonic() - began)
+  end
   add_up(total, results)
   add_up(total, outcome.results)
   return total, err_of(outcome, is_complete)

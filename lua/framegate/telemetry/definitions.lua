@@ -50,6 +50,8 @@ local function product(firsts, seconds)
   return sets
 end
 
+local DIRECTIONS = singly { "in", "out" }
+
 local function closes()
   local sets = {}
   for _, close in ipairs(CLOSES) do
@@ -82,6 +84,8 @@ Definitions.list = {
   { "framegate_lua_memory_bytes", "gauge", "Memory that Lua holds in all workers." },
 
   { "framegate_sockets", "gauge", "Sockets that are open." },
+  { "framegate_max_sockets", "gauge", "Sockets that all serving workers can hold." },
+  { "framegate_free_sockets", "gauge", "Sockets that all serving workers can still accept." },
   { "framegate_sockets_opened_total", "counter", "Sockets that were accepted." },
   {
     "framegate_sockets_refused_total",
@@ -166,6 +170,41 @@ Definitions.list = {
     "framegate_publications_lost_total",
     "counter",
     "Messages published by answers that did not reach every node of the cluster.",
+  },
+
+  { "framegate_redis_up", "gauge", "Whether the link to Redis is up (1) or down (0)." },
+  { "framegate_redis_reconnects_total", "counter", "Connections to Redis that replaced an earlier one." },
+  { "framegate_redis_subscriptions", "gauge", "Channels that this node is subscribed to." },
+  {
+    "framegate_redis_messages_total",
+    "counter",
+    "Messages of channels that came from Redis, and commands that went to it.",
+    labels = { "direction" },
+    sets = DIRECTIONS,
+  },
+  {
+    "framegate_redis_bytes_total",
+    "counter",
+    "Bytes that came from Redis and went to it.",
+    labels = { "direction" },
+    sets = DIRECTIONS,
+  },
+  { "framegate_redis_waiting_bytes", "gauge", "Bytes of commands that wait to be sent to Redis." },
+  { "framegate_cluster_nodes", "gauge", "Nodes whose lease this node has seen, itself included." },
+  { "framegate_cluster_lease_age_seconds", "gauge", "Time since Redis last confirmed the lease of this node." },
+  { "framegate_cluster_requests_in_flight", "gauge", "Requests to other nodes that are not finished." },
+  { "framegate_cluster_kept_bytes", "gauge", "Messages published by answers that are kept until every node has them." },
+  {
+    "framegate_cluster_push_duration_seconds",
+    "histogram",
+    "Time of a push to many until every node has answered, or was given up.",
+    bounds = SECONDS,
+  },
+  { "framegate_nodes_buried_total", "counter", "Dead nodes that this node has cleaned up after." },
+  {
+    "framegate_close_events_of_dead_nodes_total",
+    "counter",
+    "Close events that this node has delivered for sockets of dead nodes.",
   },
 }
 

@@ -2,9 +2,10 @@
 
 local Channels = require "framegate.cluster.channels"
 local Clock = require "framegate.runtime.clock"
+local ClusterMetrics = require "framegate.telemetry.cluster_metrics"
 local Config = require "framegate.config"
-local Counters = require "framegate.telemetry.counters"
 local Log = require "framegate.runtime.log"
+local NodeList = require "framegate.control.node_list"
 local NodeLink = require "framegate.cluster.node_link"
 local Orphan = require "framegate.socket.orphan"
 local Orphans = require "framegate.socket.orphans"
@@ -12,7 +13,6 @@ local Record = require "framegate.socket.record"
 local RedisLink = require "framegate.cluster.redis_link"
 local Resolver = require "framegate.dispatch.resolver"
 local Seen = require "framegate.cluster.seen"
-local Status = require "framegate.control.status"
 
 local Neighbourhood = {}
 
@@ -22,15 +22,6 @@ local members, bus, link_holder
 ---@param worker Worker
 function Neighbourhood.wire(worker)
   members, bus, link_holder = worker.members, worker.bus, worker.link_holder
-end
-
-local function facts()
-  return {
-    name = Config.NODE_NAME,
-    started = members:times().started,
-    sockets = Counters.totals().open,
-    version = Status.version,
-  }
 end
 
 local function new_redis_link(events)
@@ -44,11 +35,9 @@ local function new_redis_link(events)
   }
 end
 
-local LOST = Counters.place "framegate_publications_lost_total"
-
 --- Counts a push that nobody waited for and that did not reach every node.
 function Neighbourhood.on_lost()
-  Counters.count(LOST)
+  ClusterMetrics.lost()
   Log.limited(Log.warn, "lost", nil, "a message published by an answer did not reach every node of the cluster")
 end
 
@@ -68,13 +57,18 @@ local function on_buried()
 end
 
 local function on_burial(node)
+  ClusterMetrics.buried()
   Log.warn(nil, "the node ", node, " has died: close events of its sockets are on their way")
 end
 
 -- Queues the close event of a dead node's socket. Its record is in Redis.
 local function add(_, socket)
   local died = ngx.now() - (Clock.monotonic() - socket.died)
-  local journal = { remove = socket.on_answered, close = function() end }
+  local function remove()
+    ClusterMetrics.close_event()
+    socket.on_answered()
+  end
+  local journal = { remove = remove, close = function() end }
   Orphans.add(socket.id, socket.text, { journal = journal, died = died })
 end
 
@@ -90,7 +84,7 @@ function Neighbourhood.new_link(on_ready)
     now = Clock.monotonic,
     max_bytes = Config.CLUSTER_BUFFER,
     new_link = new_redis_link,
-    facts = facts,
+    facts = NodeList.own_facts,
     records = { ids = Record.ids, text_of = Record.text_of },
     waiting = Orphan.count,
     add = add,
@@ -101,6 +95,7 @@ function Neighbourhood.new_link(on_ready)
     on_renewed = function(at) members:set_renewed(at) end,
     on_buried = on_buried,
     on_burial = on_burial,
+    on_look = ClusterMetrics.of_link(),
   }
 end
 

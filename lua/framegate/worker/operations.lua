@@ -2,6 +2,7 @@
 -- Each operation gets `args` and a payload, which is text if `args.is_text`.
 -- It returns a result that JSON can represent.
 
+local Config = require "framegate.config"
 local Counters = require "framegate.telemetry.counters"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Encoder = require "framegate.protocol.encoder"
@@ -123,10 +124,17 @@ function Operations:unsubscribe(args)
   return { ok = true }
 end
 
+-- The description of a connection. In a cluster it names the node.
+local function facts_of(self, connection, args)
+  local facts = ConnectionInfo.of(connection, args.has_query)
+  facts.node = not self.worker.nodes:is_alone() and Config.NODE_NAME or nil
+  return facts
+end
+
 --- Describes one connection.
 function Operations:describe(args)
   local connection = self.registry:get(args.id)
-  return connection and { connection = ConnectionInfo.of(connection, args.has_query) } or GONE
+  return connection and { connection = facts_of(self, connection, args) } or GONE
 end
 
 -- Describes a page of connections: in the order of ids, after `args.after`, at most `args.limit`.
@@ -139,13 +147,23 @@ local function page(self, connections, args)
   end
   table.sort(ids)
   for i = 1, math.min(#ids, args.limit) do
-    facts[i] = ConnectionInfo.of(self.registry:get(ids[i]), args.has_query)
+    facts[i] = facts_of(self, self.registry:get(ids[i]), args)
   end
   return facts
 end
 
+local NOBODY = { connections = {}, count = 0 }
+
+-- Whether a list that is asked for is about this node: it may name a node, or its id.
+local function is_about_own(self, args)
+  return not args.node or args.node == Config.NODE_NAME or args.node == self.worker.members:node()
+end
+
 --- Describes a page of all connections.
 function Operations:list(args)
+  if not is_about_own(self, args) then
+    return NOBODY
+  end
   return { connections = page(self, all_connections(self), args), count = self.registry:count() }
 end
 
@@ -154,7 +172,7 @@ function Operations:count_topics() return { topics = self.registry:topic_counts(
 
 --- Describes a page of the subscribers of a topic.
 function Operations:list_topic(args)
-  local group = self.registry:topic(args.topic)
+  local group = is_about_own(self, args) and self.registry:topic(args.topic)
   return { connections = page(self, members(group), args), count = group and group.count or 0 }
 end
 

@@ -1,5 +1,6 @@
 -- Statistics of this worker, for GET /status and GET /metrics.
 
+local Config = require "framegate.config"
 local Inbox = require "framegate.socket.inbox"
 local Outbox = require "framegate.push.outbox"
 local Process = require "framegate.runtime.process"
@@ -14,6 +15,7 @@ local members, mesh, registry, lanes, queue
 ---@field configuration integer
 ---@field is_leaving boolean whether it is shutting down
 ---@field connections integer
+---@field max_connections integer how many it can hold
 ---@field memory integer bytes, as Process.memory counts them
 ---@field lua_memory integer bytes
 ---@field lanes { open: integer, busy: integer }
@@ -39,6 +41,7 @@ function Stats.read()
     configuration = members:configuration(),
     is_leaving = members:is_leaving(),
     connections = registry:count(),
+    max_connections = Config.capacity.sockets,
     memory = Process.memory(),
     lua_memory = math.floor(collectgarbage("count") * 1024),
     lanes = lanes:state(),

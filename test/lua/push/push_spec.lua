@@ -2,17 +2,21 @@ local Stub = require "support.ngx"
 require "support.event_loop"
 
 describe("a push", function()
-  local saved, Push, asked, told, requested, results, outcome
+  local saved, Push, asked, told, requested, results, outcome, observed
 
   before_each(function()
     saved = {}
-    for _, name in ipairs { "telemetry.counters", "push.push" } do
+    for _, name in ipairs { "telemetry.counters", "telemetry.cluster_metrics", "push.push" } do
       saved[name] = package.loaded["framegate." .. name] or false
       package.loaded["framegate." .. name] = nil
     end
     package.loaded["framegate.telemetry.counters"] = {
       place = function() return {} end,
       count = function() end,
+    }
+    observed = {}
+    package.loaded["framegate.telemetry.cluster_metrics"] = {
+      pushed = function(seconds) observed[#observed + 1] = seconds end,
     }
     Push = require "framegate.push.push"
     asked, told, requested, results, outcome = {}, {}, {}, {}, nil
@@ -37,7 +41,10 @@ describe("a push", function()
         begin = function(_, request, payload)
           requested[#requested + 1] = { request, payload }
           local is_gone = request.to ~= nil
-          return function() return outcome or { results = {}, missing = {}, is_gone = is_gone } end
+          return function()
+            Stub.now = Stub.now + 2
+            return outcome or { results = {}, missing = {}, is_gone = is_gone }
+          end
         end,
         send = function(_, request, payload) requested[#requested + 1] = { request, payload } end,
       },
@@ -77,6 +84,7 @@ describe("a push", function()
     local counts = push():to_many("publish", { topic = "news" }, { payload = "hi", is_text = false })
     assert.are.same({ delivered = 5, dropped = 1 }, counts)
     assert.are.same({ { "publish", { topic = "news", is_text = false }, "hi" } }, asked)
+    assert.are.same({}, observed)
   end)
 
   it("goes to the node of the connection", function()
@@ -105,6 +113,7 @@ describe("a push", function()
     assert.are.same({ delivered = 5, dropped = 1 }, counts)
     assert.is_nil(err)
     assert.are.equal("topic:news", requested[1][1].group)
+    assert.are.same({ 2 }, observed)
     outcome.missing[1] = "far"
     assert.are.equal("unreachable", select(2, push():to_many("broadcast", {}, message)))
     assert.is_nil(requested[2][1].group)
