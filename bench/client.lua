@@ -22,14 +22,14 @@ function Client.tell(message) Sockets.write(parent, cjson.encode(message) .. "\n
 
 --- Opens WebSockets to 127.0.0.1.
 ---@param number integer
----@param port integer
+---@param ports integer[] in turns
 ---@param from string[]? addresses to connect from, in turns
 ---@param opened fun(fd: integer)
-function Client.open(number, port, from, opened)
+function Client.open(number, ports, from, opened)
   for first = 1, number, AT_ONCE do
     local opening = {}
     for i = first, math.min(first + AT_ONCE - 1, number) do
-      local fd = Sockets.connect({ port = port }, from and from[i % #from + 1])
+      local fd = Sockets.connect({ port = ports[i % #ports + 1] }, from and from[i % #from + 1])
       Sockets.send(fd, Client.task.handshake)
       opening[#opening + 1] = fd
     end

@@ -47,7 +47,7 @@ local function run(milliseconds)
   return (Sockets.now() - start) / 1000
 end
 
-Client.open(task.sockets, task.port, nil, function(fd) bytes_so_far[fd] = 0 end)
+Client.open(task.sockets, { task.port }, nil, function(fd) bytes_so_far[fd] = 0 end)
 for fd in pairs(bytes_so_far) do
   send(fd, Sockets.now())
 end

@@ -67,7 +67,9 @@ local function run(milliseconds)
   return rounds, (Sockets.now() - start) / 1000
 end
 
-Client.open(task.sockets, task.port, task.from, function(fd) readers[fd] = 0 end)
+local opening = Sockets.now()
+Client.open(task.sockets, task.ports, task.from, function(fd) readers[fd] = 0 end)
+local joins = task.sockets / (Sockets.now() - opening) * 1000
 for _ = 1, task.burst do
   local fd = Sockets.connect(task.target)
   publishers[fd] = ""
@@ -79,7 +81,9 @@ local rounds, seconds = run(task.seconds * 1000)
 Client.tell {
   deliveries = rounds * task.burst * task.sockets,
   seconds = seconds,
+  joins = joins,
   p50 = Client.percentile(0.5),
+  p95 = Client.percentile(0.95),
   p99 = Client.percentile(0.99),
   processorTime = os.clock() * 1e6 - cpu,
 }

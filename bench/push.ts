@@ -10,7 +10,8 @@ import type { Row } from './table.ts'
 
 /** The task of push-client.lua. */
 type Pushes = {
-  port: number
+  /** Where sockets connect, in turns. */
+  ports: number[]
   sockets: number
   seconds: number
   /** Publishes that are under way at the same time. */
@@ -81,7 +82,7 @@ async function push(
   seconds: number,
 ): Promise<{ result: Pushed; server: number }> {
   const task: Pushes = {
-    port: peer.port,
+    ports: [peer.port],
     sockets,
     seconds,
     burst,

@@ -3,6 +3,7 @@
  * `npm run bench -- --help` lists the options.
  */
 import { availableParallelism, loadavg } from 'node:os'
+import { measureCluster } from './cluster.ts'
 import { measureFrames } from './frames.ts'
 import { measureIdle } from './idle.ts'
 import { HELP, type Options, readOptions } from './options.ts'
@@ -17,6 +18,7 @@ const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   idle: measureIdle,
   push: measurePush,
   subscribed: measureSubscribed,
+  cluster: measureCluster,
 }
 
 async function main(): Promise<void> {
