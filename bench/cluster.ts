@@ -72,7 +72,7 @@ function askRedis(path: string, ...command: string[]): Promise<string> {
   })
 }
 
-function askNode(node: Node, path: string): Promise<any> {
+function askNode(node: Node, path: string): Promise<{ node: string; nodes: unknown[] }> {
   return new Promise((resolve, reject) => {
     request({ socketPath: node.controlSocket, path, agent: false }, (response) => {
       let body = ''
