@@ -42,15 +42,7 @@ end
 ---@return boolean
 function Holders:is_alive()
   local current = self:current()
-  if current == self.members:worker() then
-    return true
-  end
-  for _, other in ipairs(self.members:others()) do
-    if other.name == current then
-      return self.members:is_alive(other)
-    end
-  end
-  return false
+  return current ~= nil and self.members:is_living(current)
 end
 
 --- Names this worker as the one that is about to take over.
@@ -62,11 +54,19 @@ function Holders:take_over()
   self:step_back()
 end
 
---- This worker is not about to take over (any more).
-function Holders:step_back()
-  if self.dict:get("next_holder") == self.members:worker() then
-    self.dict:delete("next_holder")
+local function delete_own(self, key)
+  if self.dict:get(key) == self.members:worker() then
+    self.dict:delete(key)
   end
+end
+
+--- This worker is not about to take over (any more).
+function Holders:step_back() delete_own(self, "next_holder") end
+
+--- This worker is neither the holder nor about to take over (any more).
+function Holders:resign()
+  delete_own(self, "holder")
+  self:step_back()
 end
 
 --- Whether this worker should hold the link: the oldest one of the newest configuration that is not leaving.

@@ -43,8 +43,9 @@ return redis.call('PUBLISH', ARGV[2], ARGV[3])
 ]]
 
 ---@param parts { own: string, link: RedisLink, channels: Channels, roster: Roster, facts: (fun(): NodeFacts),
---- now: (fun(): number), on_renewed: (fun(at: number, graves: table[])), on_buried: fun() } `on_renewed` gets when the renewal was
---- sent, by Clock.monotonic, and the graves as Burial:look takes them
+--- now: (fun(): number), on_renewed: (fun(at: number, graves: table[])), on_buried: fun(), on_refused: fun() } `on_renewed` gets
+--- when the renewal was sent, by Clock.monotonic, and the graves as Burial:look takes them; `on_refused` is called when Redis
+--- refuses a renewal
 ---@return Lease
 function Lease.new(parts)
   return setmetatable({
@@ -56,6 +57,7 @@ function Lease.new(parts)
     now = parts.now,
     on_renewed = parts.on_renewed,
     on_buried = parts.on_buried,
+    on_refused = parts.on_refused,
     number = 0, -- of renewals
   }, Lease)
 end
@@ -101,8 +103,10 @@ function Lease:renew(on_done)
     ('{"from":"%s","renewal":%d}\n'):format(self.own, number),
     channels:lease "",
   }
-  self.link:eval(RENEW, keys, args, function(reply)
-    if reply and number == self.number then
+  self.link:eval(RENEW, keys, args, function(reply, err)
+    if err and err ~= "lost" then
+      self.on_refused()
+    elseif reply and number == self.number then
       on_reply(self, reply, sent_at)
       if on_done and self.replied then
         on_done()

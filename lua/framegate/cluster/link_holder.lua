@@ -28,17 +28,16 @@ function LinkHolder.new(parts)
     changed = semaphore.new(),
     has_stopped = false,
   }, LinkHolder)
-  parts.bus:watch(function(peer)
-    if self.link then
-      self.link.subscriptions:forget(peer)
-    end
-    self.changed:post()
-  end)
+  parts.bus:watch(function() self.changed:post() end)
   return self
 end
 
 local function begin(self)
-  self.link = self.new_link(function() self.holders:take_over() end)
+  self.link = self.new_link(function()
+    if self.holders:should_hold() then -- not if it is back for the last requests of a former holder
+      self.holders:take_over()
+    end
+  end)
   self.holders:prepare()
   self.bus:tell_all("tell_groups", { holder = self.members:worker() }, "")
   self.link:start()
@@ -46,6 +45,7 @@ end
 
 local function finish(self)
   self.finish_until = self.finish_until or self.now() + FINISH_SECONDS
+  self.link:give_back()
   if self.link:is_busy() and self.now() < self.finish_until then
     return
   end
@@ -55,6 +55,17 @@ local function finish(self)
     self.link:leave()
   end
   self.link, self.finish_until = nil, nil
+  self.holders:resign()
+end
+
+local function ignore() end
+
+-- A worker that did not hear that there is a new holder is asked again.
+local function ask_for_groups(self)
+  for _, worker in ipairs(self.link:update_workers()) do
+    local request = { op = "tell_groups", args = { holder = self.members:worker() }, payload = "" }
+    self.bus:ask(worker, request, ignore)
+  end
 end
 
 -- Whether another worker has taken over, or the newest configuration belongs to no cluster.
@@ -71,6 +82,9 @@ local function look(self)
     finish(self)
   elseif not self.holders:is_alive() then
     self.holders:take_over() -- before the link is up, because nobody else has one: requests wait here
+  end
+  if self.link then
+    ask_for_groups(self)
   end
 end
 
@@ -122,13 +136,13 @@ end
 function LinkHolder:stop()
   self.has_stopped = true
   self.changed:post()
-  self.holders:step_back()
   if self.link and is_last_holder(self) then
     self.link:leave()
   elseif self.link then
     self.link:stop()
   end
   self.link = nil
+  self.holders:resign()
 end
 
 return LinkHolder

@@ -2,6 +2,7 @@
 -- however many workers it has. nodes.lua decides which worker that is.
 
 local Burial = require "framegate.cluster.burial"
+local Joining = require "framegate.cluster.joining"
 local Lease = require "framegate.cluster.lease"
 local Message = require "framegate.cluster.message"
 local NodeRecords = require "framegate.cluster.node_records"
@@ -15,7 +16,7 @@ local semaphore = require "ngx.semaphore"
 
 ---@class NodeLink
 ---@field roster Roster
----@field is_ready boolean whether the lease is renewed and everything subscribed over the present link
+---@field joining Joining
 local NodeLink = {}
 NodeLink.__index = NodeLink
 
@@ -56,53 +57,55 @@ local function announce(self, event, node, facts)
 end
 
 local function on_ready(self)
-  self.is_ready = true
+  self.records:resume()
   announce(self, "joined", nil, self.lease.facts())
   self.requests:resume()
   self.on_ready()
 end
 
--- A former link that Redis has not noticed the end of would take messages that nobody reads.
 local function on_up(self)
-  if self.client_id then
-    self.link:command(nil, "CLIENT", "KILL", "ID", self.client_id)
-  end
-  self.client_id = self.link.client_id
+  self.roster:resume()
   self.burial:disturbed()
-  self.subscriptions:resume(function()
-    self.lease:renew(function()
-      self.records:resume()
-      on_ready(self)
-    end)
-  end)
-end
-
-local function on_down(self)
-  self.is_ready = false
-  self.lease:reset()
-  self.roster:forget_looks()
+  self.joining:up()
 end
 
 local function look(self)
+  self.looked_at = self.now()
   if self.link:is_away() then
     self.burial:disturbed()
   end
-  if self.is_ready then
+  if self.joining.is_ready then
     local reason = self.lease:look()
     if reason then
       self.link:break_off(reason)
     end
+  else
+    self.joining:look()
   end
   self.requests:look()
+end
+
+-- Returns for how long nothing has to be done.
+local function work(self)
   self.service:flush()
+  if self.now() - self.looked_at >= LOOK_SECONDS then
+    look(self)
+  end
+  return self.requests:send_unsent() and 0 or LOOK_SECONDS
 end
 
 local function run(_, self)
+  local pause = LOOK_SECONDS
   while not self.has_stopped do
-    self.work:wait(LOOK_SECONDS)
-    local ok, err = xpcall(look, debug.traceback, self)
+    if pause == 0 then
+      ngx.sleep(0)
+    else
+      self.work:wait(pause)
+    end
+    local ok, result = xpcall(work, debug.traceback, self)
+    pause = ok and result or LOOK_SECONDS
     if not ok then
-      Log.error(nil, "the work for other nodes failed: ", err)
+      Log.error(nil, "the work for other nodes failed: ", result)
     end
   end
 end
@@ -110,7 +113,12 @@ end
 -- What carries pushes.
 local function add_exchange(self, parts)
   local own, link, channels = self.own, self.link, self.channels
-  self.subscriptions = Subscriptions.new { own = own, link = link, channels = channels }
+  self.subscriptions = Subscriptions.new {
+    own = own,
+    link = link,
+    channels = channels,
+    on_refused = function() self.joining:refused() end,
+  }
   self.requests = NodeRequests.new {
     own = own,
     link = link,
@@ -118,7 +126,8 @@ local function add_exchange(self, parts)
     channels = channels,
     now = parts.now,
     max_bytes = parts.max_bytes,
-    is_ready = function() return self.is_ready and not link:is_away() end,
+    is_ready = function() return self.joining.is_ready and not link:is_away() end,
+    is_away = function() return self.joining:is_away() end,
   }
   self.service = NodeService.new {
     own = own,
@@ -145,6 +154,15 @@ local function add_life(self, parts)
       self.burial:look(graves)
     end,
     on_buried = parts.on_buried,
+    on_refused = function() self.joining:refused() end,
+  }
+  self.joining = Joining.new {
+    link = link,
+    subscriptions = self.subscriptions,
+    lease = self.lease,
+    now = now,
+    workers = parts.workers,
+    on_ready = function() on_ready(self) end,
   }
   self.records = NodeRecords.new {
     own = own,
@@ -170,24 +188,27 @@ local function add_life(self, parts)
 end
 
 ---@param parts { own: string, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
---- new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(), on_renewed: (fun(at: number)),
---- on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer), add: fun(node: string, facts: table) }
---- `on_buried`: this node was buried; `records` as NodeRecords takes it; `on_burial`: this node cleans up after another;
---- `waiting` and `add` as Burial takes them
+--- workers: (fun(): string[]), new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(),
+--- on_renewed: (fun(at: number)), on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer),
+--- add: fun(node: string, facts: table) }
+--- `workers`: the names of this node's living workers; `on_buried`: this node was buried; `records` as NodeRecords takes it;
+--- `on_burial`: this node cleans up after another; `waiting` and `add` as Burial takes them
 ---@return NodeLink
 function NodeLink.new(parts)
   local self = setmetatable({
     own = parts.own,
     channels = parts.channels,
+    now = parts.now,
+    workers = parts.workers,
     on_ready = parts.on_ready,
-    is_ready = false,
+    looked_at = parts.now(),
     has_stopped = false,
     work = semaphore.new(),
   }, NodeLink)
   self.link = parts.new_link {
     on_push = function(_, text) on_push(self, text) end,
     on_up = function() on_up(self) end,
-    on_down = function() on_down(self) end,
+    on_down = function() self.joining:down() end,
   }
   self.roster = Roster.new { own = self.own, now = parts.now }
   add_exchange(self, parts)
@@ -195,27 +216,57 @@ function NodeLink.new(parts)
   return self
 end
 
+local function begin_work(self)
+  Threads.run(run, self, function(_, err)
+    Log.warn(nil, "the work for other nodes could not begin, and is tried again: ", err)
+    begin_work(self)
+  end)
+end
+
 --- Begins to connect. Does not yield.
 function NodeLink:start()
   self.link:start()
-  Threads.run(run, self, function(_, err)
-    Log.warn(nil, "the work for other nodes could not begin, and is tried again: ", err)
-    self:start()
-  end)
+  begin_work(self)
 end
 
 --- Sends a request to other nodes (NodeRequests:send).
 function NodeLink:send(request, payload, on_done) self.requests:send(request, payload, on_done) end
 
+--- Takes the report of a worker of this node (Subscriptions:change).
+function NodeLink:change_groups(worker, change, on_done)
+  self.subscriptions:change(worker, change, on_done)
+  self.joining:advance()
+end
+
+--- Forgets the workers that do not exist any more.
+---@return string[] names of those that have not reported their groups
+function NodeLink:update_workers()
+  local is_living, missing = {}, {}
+  for _, worker in ipairs(self.workers()) do
+    is_living[worker] = true
+    missing[#missing + 1] = not self.subscriptions:has(worker) and worker or nil
+  end
+  self.subscriptions:forget_others(is_living)
+  return missing
+end
+
 --- Whether a request of this or another node is not finished.
 ---@return boolean
 function NodeLink:is_busy() return self.requests.count > 0 or self.service:is_busy() end
+
+--- Gives the requests of this node back to the workers that they are from, if this link cannot send them now.
+function NodeLink:give_back()
+  if not self.joining.is_ready then
+    self.requests:give_back()
+  end
+end
 
 --- Ends the link, but not the lease: another worker has taken over.
 function NodeLink:stop()
   self.service:flush()
   self.burial:stop()
-  self.has_stopped, self.is_ready = true, false
+  self.requests:give_back()
+  self.has_stopped, self.joining.is_ready = true, false
   self.work:post()
   self.link:stop()
 end
@@ -231,7 +282,7 @@ end
 function NodeLink:state()
   return {
     link = self.link:state(),
-    is_ready = self.is_ready,
+    is_ready = self.joining.is_ready,
     groups = self.subscriptions.number,
     nodes = self.roster:all(),
     in_flight = self.requests.count,

@@ -87,10 +87,12 @@ end
 ---@param id string
 function Roster:remove(id) self.by_id[id] = nil end
 
---- Forgets that leases were seen to be gone, because Redis itself was away.
-function Roster:forget_looks()
+--- Counts all nodes as just heard, because the link to Redis is new: Redis may have been away for longer than a lease, or may
+--- have lost everything, and the others need a moment to return, too.
+function Roster:resume()
+  local now = self.now()
   for _, neighbour in pairs(self.by_id) do
-    neighbour.expired_since, neighbour.looks = nil, 0
+    neighbour.heard_at, neighbour.expired_since, neighbour.looks = now, nil, 0
   end
 end
 

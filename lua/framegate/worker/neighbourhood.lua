@@ -11,17 +11,16 @@ local Orphans = require "framegate.socket.orphans"
 local Record = require "framegate.socket.record"
 local RedisLink = require "framegate.cluster.redis_link"
 local Resolver = require "framegate.dispatch.resolver"
-local Seen = require "framegate.cluster.seen"
 local Status = require "framegate.control.status"
 
 local Neighbourhood = {}
 
-local members, bus, link_holder
+local members, bus, link_holder, seen
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Neighbourhood.wire(worker)
-  members, bus, link_holder = worker.members, worker.bus, worker.link_holder
+  members, bus, link_holder, seen = worker.members, worker.bus, worker.link_holder, worker.seen
 end
 
 local function facts()
@@ -31,6 +30,14 @@ local function facts()
     sockets = Counters.totals().open,
     version = Status.version,
   }
+end
+
+local function workers()
+  local names = { members:worker() }
+  for _, other in ipairs(members:others()) do
+    names[#names + 1] = members:is_alive(other) and other.name or nil
+  end
+  return names
 end
 
 local function new_redis_link(events)
@@ -86,9 +93,10 @@ function Neighbourhood.new_link(on_ready)
     own = members:node(),
     channels = Channels.new(Config.CLUSTER_NAME),
     bus = bus,
-    seen = Seen.new(ngx.shared.seen),
+    seen = seen,
     now = Clock.monotonic,
     max_bytes = Config.CLUSTER_BUFFER,
+    workers = workers,
     new_link = new_redis_link,
     facts = facts,
     records = { ids = Record.ids, text_of = Record.text_of },
