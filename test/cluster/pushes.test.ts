@@ -38,7 +38,9 @@ test('2,000 pushes of every kind from every node', { timeout: 120_000 }, async (
     { path: () => '/users/ann', group: groups[3]! },
     { path: () => '/users/bob', group: groups[4]! },
     { path: () => '/broadcast', group: { name: 'all', sockets: all } },
-    ...all.filter((_, i) => i % 90 === 0).map((one) => ({ path: () => `/connections/${one.id}`, group: { name: one.id, sockets: [one] } })),
+    ...all
+      .filter((_, i) => i % 90 === 0)
+      .map((one) => ({ path: () => `/connections/${one.id}`, group: { name: one.id, sockets: [one] } })),
   ]
   const expected = new Map<Listener, string[]>(all.map((socket) => [socket, []]))
   let arrivals = 0
@@ -100,7 +102,10 @@ test('lists have each connection once, page by page, from any node, while others
       } while (cursor)
       assert.equal(new Set(ids).size, ids.length, 'each once')
       const listed = new Set(ids)
-      assert.ok(staying.every(({ id }) => listed.has(id)), 'all that stay')
+      assert.ok(
+        staying.every(({ id }) => listed.has(id)),
+        'all that stay',
+      )
     }
   isOver = true
   await Promise.all(churn)
@@ -173,7 +178,9 @@ test('a node receives nothing of topics that none of its sockets has', async (t)
     assert.ok(grown[2]! > 1_000_000)
   }
   leave(one)
-  await until('nobody is subscribed', async () => /:0\r\n/.test(await redis.ask('PUBSUB', 'NUMSUB', 'framegate:topic:only-a')))
+  await until('nobody is subscribed', async () =>
+    /:0\r\n/.test(await redis.ask('PUBSUB', 'NUMSUB', 'framegate:topic:only-a')),
+  )
   assert.deepEqual((await ask(b, 'POST', '/topics/only-a', { body: 'x' })).json, { delivered: 0, dropped: 0 })
 })
 

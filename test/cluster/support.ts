@@ -7,6 +7,9 @@ import type { Gateway } from '../support/gateway.ts'
 import { type Redis, startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 
+/** What `reaches` pushes. */
+export const PROBE = 'probe'
+
 export type Cluster = { redis: Redis; nodes: Gateway[] }
 
 export type ClusterOptions = {
@@ -46,8 +49,9 @@ export async function nodesInRedis(redis: Redis, count: number, ms?: number): Pr
   await until(
     `${count} nodes`,
     async () => {
-      const links = await redis.ask('PUBSUB', 'NUMSUB', 'framegate:all')
-      return links.includes(`:${count}\r\n`) && (await redis.ask('HLEN', 'framegate:nodes')) === `:${count}\r\n`
+      const ask = (...command: string[]): Promise<string> => redis.ask(...command).catch(() => '') // it may be starting
+      const links = await ask('PUBSUB', 'NUMSUB', 'framegate:all')
+      return links.includes(`:${count}\r\n`) && (await ask('HLEN', 'framegate:nodes')) === `:${count}\r\n`
     },
     ms,
   )
@@ -95,7 +99,7 @@ export async function reaches(gateway: Gateway, topic: string, count: number, ms
   await until(
     `a push reaches ${count}`,
     async () => {
-      const answer = await ask(gateway, 'POST', `/topics/${topic}`, { body: 'probe' })
+      const answer = await ask(gateway, 'POST', `/topics/${topic}`, { body: PROBE })
       return answer.status === 200 && answer.json.delivered === count
     },
     ms,
