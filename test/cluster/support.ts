@@ -51,7 +51,7 @@ export async function nodesInRedis(redis: Redis, count: number, ms?: number): Pr
     async () => {
       const ask = (...command: string[]): Promise<string> => redis.ask(...command).catch(() => '') // it may be starting
       const links = await ask('PUBSUB', 'NUMSUB', 'framegate:all')
-      return links.includes(`:${count}\r\n`) && (await ask('HLEN', 'framegate:nodes')) === `:${count}\r\n`
+      return links.includes(`:${count}\r\n`) && (await ask('HLEN', 'framegate:nodes')).endsWith(`:${count}\r\n`)
     },
     ms,
   )

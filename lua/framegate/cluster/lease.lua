@@ -15,6 +15,7 @@ Lease.RENEW_SECONDS = RENEW_SECONDS
 
 -- A buried node gets no lease. Gives each node with its facts and the milliseconds of its lease, and each grave with the node
 -- that cleans up and the milliseconds of that one's lease.
+-- PUBSUB is there so that an ACL without it is noticed here, and not only at a push.
 local RENEW = [[
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return { 'buried' }
@@ -22,6 +23,7 @@ end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
+redis.call('PUBSUB', 'NUMSUB', ARGV[4])
 local function with_leases(key, leaseholder)
   local fields = redis.call('HGETALL', key)
   local list = {}
