@@ -39,9 +39,10 @@ local function receive(self, head, payload)
   end
 end
 
+-- What comes while the link ends is for the next holder, because this worker's other links may have ended.
 local function on_push(self, text)
   local head, payload = Message.decode(text)
-  if not head then
+  if not head or self.has_stopped then
     return
   end
   if head.from ~= self.own then
@@ -187,7 +188,7 @@ local function add_life(self, parts)
   }
 end
 
----@param parts { own: string, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
+---@param parts { own: string, dict: table, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
 --- workers: (fun(): string[]), new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(),
 --- on_renewed: (fun(at: number)), on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer),
 --- add: fun(node: string, facts: table) }
@@ -210,7 +211,7 @@ function NodeLink.new(parts)
     on_up = function() on_up(self) end,
     on_down = function() self.joining:down() end,
   }
-  self.roster = Roster.new { own = self.own, now = parts.now }
+  self.roster = Roster.new { own = self.own, now = parts.now, dict = parts.dict }
   add_exchange(self, parts)
   add_life(self, parts)
   return self
@@ -274,6 +275,7 @@ end
 --- Ends the lease and the link: this node leaves the cluster.
 function NodeLink:leave()
   self.service:flush()
+  self.roster:clear()
   self.lease:finish(function() self:stop() end)
 end
 

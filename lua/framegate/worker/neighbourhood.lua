@@ -91,6 +91,7 @@ end
 function Neighbourhood.new_link(on_ready)
   return NodeLink.new {
     own = members:node(),
+    dict = ngx.shared.gateway,
     channels = Channels.new(Config.CLUSTER_NAME),
     bus = bus,
     seen = seen,

@@ -5,6 +5,7 @@ local Channels = require "framegate.cluster.channels"
 local FakeRedis = require "support.fake_redis"
 local Message = require "framegate.cluster.message"
 local NodeRequests = require "framegate.cluster.node_requests"
+local Dictionary = require "support.dictionary"
 local Roster = require "framegate.cluster.roster"
 
 describe("a request to other nodes", function()
@@ -13,7 +14,7 @@ describe("a request to other nodes", function()
   before_each(function()
     Stub.now, outcomes, is_ready, is_away = 0, {}, true, false
     redis = FakeRedis.new()
-    roster = Roster.new { own = "own0", now = function() return Stub.now end }
+    roster = Roster.new { own = "own0", now = function() return Stub.now end, dict = Dictionary.new() }
     roster:hear("aaaa", {})
     roster:hear("bbbb", {})
     requests = NodeRequests.new {

@@ -1,12 +1,13 @@
 local Stub = require "support.ngx"
+local Dictionary = require "support.dictionary"
 local Roster = require "framegate.cluster.roster"
 
 describe("the roster", function()
-  local roster
+  local roster, dict
 
   before_each(function()
-    Stub.now = 100
-    roster = Roster.new { own = "own0", now = function() return Stub.now end }
+    Stub.now, dict = 100, Dictionary.new()
+    roster = Roster.new { own = "own0", now = function() return Stub.now end, dict = dict }
   end)
 
   local function ids()
@@ -63,5 +64,19 @@ describe("the roster", function()
     roster:update { node("aaaa", -2) }
     roster:update { node("aaaa", 5) }
     assert.are.equal(0, neighbour.looks)
+  end)
+
+  it("is the same in the next worker that holds the link", function()
+    roster:update { node("aaaa", 3), node("bbbb", 3) }
+    roster:remove "bbbb"
+    Stub.now = 1000
+    roster = Roster.new { own = "own0", now = function() return Stub.now end, dict = dict }
+    roster:update {}
+    assert.are.equal("aaaa", ids())
+    assert.are.equal("aaaa", roster:get("aaaa").facts.name)
+    roster:clear()
+    assert.are.equal("", ids())
+    roster = Roster.new { own = "own0", now = function() return Stub.now end, dict = dict }
+    assert.are.equal("", ids())
   end)
 end)

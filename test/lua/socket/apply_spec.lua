@@ -81,7 +81,8 @@ describe("the answer to a message", function()
     connection:receive("two", true)
     Worker.answer(worker.dispatch.events[1], {
       headers = DOCUMENT,
-      body = '{"effects":[{"send":{"text":"before"}},{"subscribe":["a"]},{"send":{"text":"behind"}},{"user":"u"},{"send":{"text":"last"}}]}',
+      body = '{"effects":[{"send":{"text":"before"}},{"subscribe":["a"]},{"send":{"text":"behind"}},'
+        .. '{"user":"u"},{"send":{"text":"last"}}]}',
     })
     assert.are.equal(Encoder.frame("before", true), Worker.written(connection))
     assert.are.equal(1, #worker.dispatch.events, "the next message waits, too")
