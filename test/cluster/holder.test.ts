@@ -75,7 +75,7 @@ test('reloads in the middle of pushing: nothing is refused, lost, doubled or out
   }
   await traffic.stop()
   assert.equal(await traffic.repeatFailed(), 0)
-  assert.equal(await traffic.check(), 0)
+  assert.equal(await traffic.check({ isOrdered: true }), 0)
 })
 
 test('reloads remove REDIS_URL, and add it again', async (t) => {
