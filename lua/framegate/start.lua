@@ -149,7 +149,7 @@ local function add_nodes()
   worker.seen = modules["cluster.seen"].new {
     dict = ngx.shared.seen,
     own = members:worker(),
-    is_living = function(name) return members:is_living(name) end,
+    is_living = function(name) return holders:is_living(name) end,
   }
   worker.link_holder = modules["cluster.link_holder"].new {
     members = members,

@@ -38,11 +38,26 @@ function Holders:all()
   return names
 end
 
+--- Whether a worker of this name exists.
+---@param name string
+---@return boolean
+function Holders:is_living(name)
+  if name == self.members:worker() then
+    return true
+  end
+  for _, other in ipairs(self.members:others()) do
+    if other.name == name then
+      return self.members:is_alive(other)
+    end
+  end
+  return false
+end
+
 --- Whether the worker that holds the link exists.
 ---@return boolean
 function Holders:is_alive()
   local current = self:current()
-  return current ~= nil and self.members:is_living(current)
+  return current ~= nil and self:is_living(current)
 end
 
 --- Names this worker as the one that is about to take over.

@@ -159,21 +159,6 @@ end
 ---@return boolean
 function Members:is_alive(other) return not self.is_process_dead(other.pid) end
 
---- Whether a worker of this name exists.
----@param name string
----@return boolean
-function Members:is_living(name)
-  if name == self.name then
-    return true
-  end
-  for _, other in ipairs(self:others()) do
-    if other.name == name then
-      return self:is_alive(other)
-    end
-  end
-  return false
-end
-
 --- Adds this worker to the list.
 function Members:join()
   local dict = self.dict

@@ -8,19 +8,15 @@ local Message = require "framegate.cluster.message"
 local NodeRecords = require "framegate.cluster.node_records"
 local NodeRequests = require "framegate.cluster.node_requests"
 local NodeService = require "framegate.cluster.node_service"
+local Rounds = require "framegate.cluster.rounds"
 local Roster = require "framegate.cluster.roster"
 local Subscriptions = require "framegate.cluster.subscriptions"
-local Threads = require "framegate.runtime.threads"
-local Log = require "framegate.runtime.log"
-local semaphore = require "ngx.semaphore"
 
 ---@class NodeLink
 ---@field roster Roster
 ---@field joining Joining
 local NodeLink = {}
 NodeLink.__index = NodeLink
-
-local LOOK_SECONDS = 0.1
 
 -- What the message of another node is: a request, answers, or news of a node.
 local function receive(self, head, payload)
@@ -42,10 +38,9 @@ end
 -- What comes while the link ends is for the next holder, because this worker's other links may have ended.
 local function on_push(self, text)
   local head, payload = Message.decode(text)
-  if not head or self.has_stopped then
+  if not head or self.rounds.has_stopped then
     return
-  end
-  if head.from ~= self.own then
+  elseif head.from ~= self.own then
     return receive(self, head, payload)
   end
   self.lease:heard(head.renewal)
@@ -64,14 +59,7 @@ local function on_ready(self)
   self.on_ready()
 end
 
-local function on_up(self)
-  self.roster:resume()
-  self.burial:disturbed()
-  self.joining:up()
-end
-
 local function look(self)
-  self.looked_at = self.now()
   if self.link:is_away() then
     self.burial:disturbed()
   end
@@ -84,31 +72,6 @@ local function look(self)
     self.joining:look()
   end
   self.requests:look()
-end
-
--- Returns for how long nothing has to be done.
-local function work(self)
-  self.service:flush()
-  if self.now() - self.looked_at >= LOOK_SECONDS then
-    look(self)
-  end
-  return self.requests:send_unsent() and 0 or LOOK_SECONDS
-end
-
-local function run(_, self)
-  local pause = LOOK_SECONDS
-  while not self.has_stopped do
-    if pause == 0 then
-      ngx.sleep(0)
-    else
-      self.work:wait(pause)
-    end
-    local ok, result = xpcall(work, debug.traceback, self)
-    pause = ok and result or LOOK_SECONDS
-    if not ok then
-      Log.error(nil, "the work for other nodes failed: ", result)
-    end
-  end
 end
 
 -- What carries pushes.
@@ -136,7 +99,7 @@ local function add_exchange(self, parts)
     channels = channels,
     bus = parts.bus,
     seen = parts.seen,
-    on_answer = function() self.work:post() end,
+    on_answer = function() self.rounds:wake() end,
   }
 end
 
@@ -199,35 +162,36 @@ function NodeLink.new(parts)
   local self = setmetatable({
     own = parts.own,
     channels = parts.channels,
-    now = parts.now,
-    workers = parts.workers,
     on_ready = parts.on_ready,
-    looked_at = parts.now(),
-    has_stopped = false,
-    work = semaphore.new(),
   }, NodeLink)
   self.link = parts.new_link {
     on_push = function(_, text) on_push(self, text) end,
-    on_up = function() on_up(self) end,
+    on_up = function()
+      self.roster:resume()
+      self.burial:disturbed()
+      self.joining:up()
+    end,
     on_down = function() self.joining:down() end,
   }
   self.roster = Roster.new { own = self.own, now = parts.now, dict = parts.dict }
   add_exchange(self, parts)
   add_life(self, parts)
+  self.rounds = Rounds.new {
+    name = "the work for other nodes",
+    now = parts.now,
+    look = function() look(self) end,
+    work = function()
+      self.service:flush()
+      return self.requests:send_unsent()
+    end,
+  }
   return self
-end
-
-local function begin_work(self)
-  Threads.run(run, self, function(_, err)
-    Log.warn(nil, "the work for other nodes could not begin, and is tried again: ", err)
-    begin_work(self)
-  end)
 end
 
 --- Begins to connect. Does not yield.
 function NodeLink:start()
   self.link:start()
-  begin_work(self)
+  self.rounds:start()
 end
 
 --- Sends a request to other nodes (NodeRequests:send).
@@ -241,15 +205,7 @@ end
 
 --- Forgets the workers that do not exist any more.
 ---@return string[] names of those that have not reported their groups
-function NodeLink:update_workers()
-  local is_living, missing = {}, {}
-  for _, worker in ipairs(self.workers()) do
-    is_living[worker] = true
-    missing[#missing + 1] = not self.subscriptions:has(worker) and worker or nil
-  end
-  self.subscriptions:forget_others(is_living)
-  return missing
-end
+function NodeLink:update_workers() return self.subscriptions:update_workers(self.joining.workers()) end
 
 --- Whether a request of this or another node is not finished.
 ---@return boolean
@@ -267,8 +223,8 @@ function NodeLink:stop()
   self.service:flush()
   self.burial:stop()
   self.requests:give_back()
-  self.has_stopped, self.joining.is_ready = true, false
-  self.work:post()
+  self.joining.is_ready = false
+  self.rounds:stop()
   self.link:stop()
 end
 

@@ -119,14 +119,21 @@ end
 local function ignore() end
 
 --- Removes the workers that do not exist any more, with their groups.
----@param is_living table<string, boolean> by name of the worker
-function Subscriptions:forget_others(is_living)
+---@param workers string[] that exist
+---@return string[] missing those of them that have not reported
+function Subscriptions:update_workers(workers)
+  local is_living, missing = {}, {}
+  for _, worker in ipairs(workers) do
+    is_living[worker] = true
+    missing[#missing + 1] = not self.by_worker[worker] and worker or nil
+  end
   for worker in pairs(self.by_worker) do
     if not is_living[worker] then
       self:change(worker, { is_all = true, add = {}, remove = {} }, ignore)
       self.by_worker[worker] = nil
     end
   end
+  return missing
 end
 
 --- Whether a worker has reported its groups.

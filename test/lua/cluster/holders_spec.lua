@@ -20,14 +20,6 @@ describe("the worker that holds the link", function()
       is_newest = function() return facts.configuration == last_configuration end,
       is_last_configuration = function() return facts.configuration == last_configuration end,
       is_alive = function(_, other) return not other.is_dead end,
-      is_living = function(_, other)
-        for _, one in ipairs(all) do
-          if one.name == other then
-            return not one.is_dead
-          end
-        end
-        return false
-      end,
       others = function()
         local others = {}
         for _, other in ipairs(all) do
@@ -86,6 +78,7 @@ describe("the worker that holds the link", function()
     assert.is_true(b:is_alive())
     facts.is_dead = true
     assert.is_false(b:is_alive())
+    assert.are.same({ true, false, false }, { a:is_living "b", b:is_living "a", a:is_living "nobody" })
   end)
 
   it("belongs to a cluster as the newest configuration says", function()

@@ -71,7 +71,7 @@ describe("the subscriptions of a node", function()
     change("w1", { "topic:a" })
     change("w2", { "topic:b" })
     redis:take()
-    subscriptions:forget_others { w1 = true }
+    assert.are.same({ "w3" }, subscriptions:update_workers { "w1", "w3" })
     assert.are.same({ "c:topic:b" }, redis:take_one().channels)
     assert.are.same({ true, false }, { subscriptions:has "w1", subscriptions:has "w2" })
   end)
