@@ -20,6 +20,7 @@ local Message = require "framegate.cluster.message"
 ---@field deadline number by Clock.monotonic
 ---@field repeat_at number? by Clock.monotonic
 ---@field receivers integer? how many links Redis gave it to; nil until Redis has answered
+---@field was_known boolean? whether a node was in the roster that may answer
 ---@field includes_own boolean? whether this node's link is one of them
 ---@field own_links integer? how many links this node had
 ---@field unlinked table<string, boolean> nodes that had no link then
@@ -135,7 +136,9 @@ end
 function Flight:is_complete(roster)
   local to = self.request.to
   if to then
-    self.outcome.is_gone = not self.answers[to] and not roster:get(to)
+    -- A node that this one has not heard of yet may exist: then its own channel is subscribed.
+    local does_not_exist = self.was_known or self.receivers == 0
+    self.outcome.is_gone = not self.answers[to] and not roster:get(to) and does_not_exist == true
     return self.answers[to] or self.outcome.is_gone
   elseif not self.receivers then
     return false

@@ -12,6 +12,7 @@ local LinkHolder = {}
 LinkHolder.__index = LinkHolder
 
 local LOOK_SECONDS = 0.5
+local BUSY_SECONDS = 0.05 -- while a worker has not reported its topics
 local FINISH_SECONDS = 10 -- for what a former holder has under way
 
 ---@param parts { members: Members, holders: Holders, bus: Bus, now: (fun(): number), is_enabled: boolean,
@@ -60,12 +61,14 @@ end
 
 local function ignore() end
 
--- A worker that did not hear that there is a new holder is asked again.
+-- A worker that did not hear that there is a new holder is asked again. Returns whether there is one.
 local function ask_for_groups(self)
-  for _, worker in ipairs(self.link:update_workers()) do
+  local missing = self.link:update_workers()
+  for _, worker in ipairs(missing) do
     local request = { op = "tell_groups", args = { holder = self.members:worker() }, payload = "" }
     self.bus:ask(worker, request, ignore)
   end
+  return #missing > 0
 end
 
 -- Whether another worker has taken over, or the newest configuration belongs to no cluster.
@@ -83,9 +86,7 @@ local function look(self)
   elseif not self.holders:is_alive() then
     self.holders:take_over() -- before the link is up, because nobody else has one: requests wait here
   end
-  if self.link then
-    ask_for_groups(self)
-  end
+  self.is_incomplete = self.link ~= nil and ask_for_groups(self)
 end
 
 local function run(_, self)
@@ -94,7 +95,7 @@ local function run(_, self)
     if not ok then
       Log.error(nil, "the choice of the worker that holds the link to Redis failed: ", err)
     end
-    self.changed:wait(LOOK_SECONDS)
+    self.changed:wait(self.is_incomplete and BUSY_SECONDS or LOOK_SECONDS)
   end
 end
 

@@ -33,7 +33,8 @@ local function finish(self, flight, outcome)
 end
 
 local function give_up(self, flight)
-  flight.outcome.missing = flight:unanswered(self.roster)
+  local to = flight.request.to
+  flight.outcome.missing = to and { to } or flight:unanswered(self.roster)
   flight.outcome.is_away = not flight.receivers or not self.is_ready()
   finish(self, flight, flight.outcome)
 end

@@ -44,6 +44,7 @@ function RequestSender:send(flight, on_counted)
     args[i + 3] = self.channels:node(id)
   end
   flight:reset()
+  flight.was_known = flight.was_known or #ids > 0
   self.link:eval(PUBLISH, {}, args, function(counts)
     if counts and not flight.is_finished then
       flight:published(ids, counts)

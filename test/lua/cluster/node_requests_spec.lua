@@ -157,7 +157,24 @@ describe("a request to other nodes", function()
     answer("aaaa", "1")
     assert.is_false(outcomes["1"].is_gone)
     send { id = "2", to = "cccc" }
+    redis:take_one().callback { 0, 1 }
     assert.is_true(outcomes["2"].is_gone)
+    send { id = "3", to = "cccc" }
+    redis:take_one().callback { 1, 1 }
+    assert.is_nil(outcomes["3"], "it exists, but has not been heard of")
+    answer("cccc", "3")
+    assert.are.equal("cccc", froms(outcomes["3"]))
+    send { id = "4", to = "bbbb" }
+    redis:take_one().callback { 1, 1, 1 }
+    roster:remove "bbbb"
+    requests:check_all()
+    assert.is_true(outcomes["4"].is_gone)
+    send { id = "5", to = "aaaa" }
+    redis:take_one().callback { 1, 1, 1 }
+    Stub.now = 3
+    requests:look()
+    assert.are.same({ "aaaa" }, outcomes["5"].missing)
+    redis:take()
   end)
 
   it("that somebody waits for is given up immediately while Redis is away, and waits for a moment before", function()
