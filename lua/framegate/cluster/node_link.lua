@@ -154,8 +154,8 @@ end
 ---@param parts { own: string, dict: table, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
 --- workers: (fun(): string[]), new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(),
 --- on_renewed: (fun(at: number)), on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer),
---- add: fun(node: string, facts: table) } `workers`: the names of this node's living workers; `on_buried`: this node was buried; `records` as NodeRecords takes it;
---- `on_burial`: this node cleans up after another; `waiting` and `add` as Burial takes them
+--- add: fun(node: string, facts: table) } `workers`: names of this node's living workers; `on_buried`: this node was buried;
+--- `on_burial`: it cleans up after another; `records` as NodeRecords takes it; `waiting` and `add` as Burial takes them
 ---@return NodeLink
 function NodeLink.new(parts)
   local self = setmetatable({
