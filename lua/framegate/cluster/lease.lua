@@ -124,6 +124,9 @@ function Lease:heard(number) self.came_back = self.came_back or number == self.n
 --- Renews the lease when that is due. Gives a reason to break the link when the last renewal is not confirmed in time.
 ---@return string? reason
 function Lease:look()
+  if self.has_finished then
+    return
+  end
   local age = self.sent_at and self.now() - self.sent_at or math.huge
   if age >= RENEW_SECONDS or age > AGAIN_SECONDS and self.replied and self.roster:has_just_expired() then
     self:renew()
@@ -140,6 +143,7 @@ function Lease:reset() self.sent_at = nil end
 --- Ends the lease, because this node leaves, and lets the others know.
 ---@param on_done fun()
 function Lease:finish(on_done)
+  self.has_finished = true
   local keys = { self.channels:lease(self.own), self.channels.nodes }
   local text = ('{"from":"%s","event":"left"}\n'):format(self.own)
   if not self.link:eval(END, keys, { self.own, self.channels.all, text }, on_done) then
