@@ -77,6 +77,7 @@ local WIRED = {
 ---@field groups Groups
 ---@field link_holder LinkHolder
 ---@field shared_records SharedRecords
+---@field seen Seen
 ---@field push Push
 ---@field flusher Flusher
 ---@field queue EventQueue
@@ -141,8 +142,14 @@ local function add_nodes()
     own = members:worker(),
     holders = holders,
     bus = bus,
+    now = Clock.monotonic,
     has = function(group) return registry:has_group(group) end,
     all = function() return registry:groups() end,
+  }
+  worker.seen = modules["cluster.seen"].new {
+    dict = ngx.shared.seen,
+    own = members:worker(),
+    is_living = function(name) return holders:is_living(name) end,
   }
   worker.link_holder = modules["cluster.link_holder"].new {
     members = members,
@@ -163,7 +170,7 @@ local function add_push()
     members = worker.members,
     bus = worker.bus,
     nodes = worker.nodes,
-    seen = modules["cluster.seen"].new(ngx.shared.seen),
+    seen = worker.seen,
     wait = Config.CLUSTER_WAIT,
     keep = KEEP_SECONDS,
   }

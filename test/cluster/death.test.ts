@@ -185,4 +185,18 @@ suite('death', { concurrency: 2 }, () => {
     await until('it is a node again', async () => (await pushTo(nodes[0]!)).status === 200, 20_000)
     checkCloses(closes, members[1]!)
   })
+
+  test('the others send the close events that a node owes when it leaves', async (t) => {
+    const { redis, nodes, closes, handler } = await startCluster(t, 2)
+    const members = await joinAll(nodes, 10)
+    handler.isAway = true
+    await nodes[1]!.quit()
+    assert.ok(handler.refused > 0)
+    handler.isAway = false
+    await until('the close events are there', () => closes.length >= 10, 30_000)
+    assert.deepEqual(closes.map(({ connection }) => connection).sort(), idsOf(members[1]!))
+    for (const { code } of closes) assert.equal(code, 1001)
+    await until('nothing is left of it', async () => (await redis.ask('HLEN', 'framegate:graves')) === ':0\r\n')
+    await checkCounts(nodes[0]!, 10)
+  })
 })

@@ -5,6 +5,7 @@
 -- from the same Redis for some time, and has seen twice that the lease is gone.
 -- A grave is a field of a hash: the dead node, and the node that cleans up. When that one dies too, another takes over.
 
+local Channels = require "framegate.cluster.channels"
 local Task = require "framegate.runtime.task"
 local semaphore = require "ngx.semaphore"
 
@@ -15,7 +16,6 @@ Burial.__index = Burial
 
 local STEADY_SECONDS = 12
 local LOOKS, LOOK_SECONDS = 2, 2.9 -- how often a lease has to be seen gone, and the time from the first to the last
-local KEPT_SECONDS = 86400 -- for which a node that was buried learns of it
 local PAGE = 200
 local MOST_WAITING = 500 -- close events of dead nodes in this worker
 local PAUSE_SECONDS = 0.05
@@ -38,10 +38,10 @@ redis.call('HSET', KEYS[4], ARGV[1], ARGV[2])
 return 'ours'
 ]]
 
--- For a node whose journal this machine has: it is known to be dead. KEYS as above, and its records.
+-- For a node whose journal this machine has: it is known to be dead. One that left may not have been cleaned up after. KEYS as above, and its records.
 local CLAIM = [[
 local mark = redis.call('GET', KEYS[2])
-if mark then
+if mark and not (mark == 'left' and redis.call('HGET', KEYS[4], ARGV[1]) == '') then
   return mark == 'journal' and 'ours' or 'buried'
 end
 redis.call('SET', KEYS[2], 'journal', 'EX', ARGV[2])
@@ -97,7 +97,7 @@ local function bury(self, node, died_at)
     return
   end
   self.asked[node] = true
-  local args = { node, self.own, KEPT_SECONDS, self.channels:lease "" }
+  local args = { node, self.own, Channels.BURIED_SECONDS, self.channels:lease "" }
   local is_sent = self.link:eval(BURY, keys_of(self, node), args, function(answer)
     self.asked[node] = nil
     if answer == "ours" and not self.graves[node] then
@@ -152,7 +152,7 @@ end
 function Burial:claim(node, on_done)
   local keys = keys_of(self, node)
   keys[5] = self.channels:records(node)
-  local is_sent = self.link:eval(CLAIM, keys, { node, KEPT_SECONDS }, function(answer)
+  local is_sent = self.link:eval(CLAIM, keys, { node, Channels.BURIED_SECONDS }, function(answer)
     if answer == "ours" then
       self.roster:remove(node)
       self.announce("buried", node)

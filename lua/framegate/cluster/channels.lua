@@ -3,6 +3,8 @@
 local Channels = {}
 Channels.__index = Channels
 
+Channels.BURIED_SECONDS = 86400 -- for which a node that was buried learns of it
+
 ---@class Channels
 ---@field all string the channel of all nodes
 ---@field nodes string the key of the hash with all nodes

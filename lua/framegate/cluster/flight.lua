@@ -1,6 +1,7 @@
 -- A request to other nodes that is not finished: who has answered, and whether that is everybody.
 -- Each node answers with its id, so it is counted once however often a request reaches it. Redis' own count of receivers
 -- only shows how many answers to expect: a node with two links is in it twice, and one without a link is not in it.
+-- A node that was asked alone may be none of the receivers, so its answer does not count for one of them.
 
 local Message = require "framegate.cluster.message"
 
@@ -19,10 +20,15 @@ local Message = require "framegate.cluster.message"
 ---@field deadline number by Clock.monotonic
 ---@field repeat_at number? by Clock.monotonic
 ---@field receivers integer? how many links Redis gave it to; nil until Redis has answered
+---@field was_known boolean? whether a node was in the roster that may answer
 ---@field includes_own boolean? whether this node's link is one of them
+---@field own_links integer? how many links this node had
 ---@field unlinked table<string, boolean> nodes that had no link then
+---@field asked_alone table<string, boolean> nodes that got a repeat
+---@field is_repeated boolean? whether all that did not answer in time got one
 ---@field answers table<string, boolean> by node
----@field answered integer
+---@field counted table<string, boolean> nodes that answered as receivers
+---@field count integer of those
 ---@field outcome NodeOutcome
 ---@field on_done fun(outcome: NodeOutcome)
 ---@field is_finished boolean?
@@ -53,8 +59,10 @@ function Flight.new(own, request, payload)
     text = text,
     bytes = #text,
     unlinked = {},
+    asked_alone = {},
     answers = {},
-    answered = 0,
+    counted = {},
+    count = 0,
     outcome = { results = {}, missing = {} },
   }, Flight)
 end
@@ -72,29 +80,40 @@ function Flight:unanswered(roster)
   return ids
 end
 
---- Forgets what is known of links, because it is sent again.
+--- Forgets what is known of links and receivers, because it is sent again.
 function Flight:reset()
-  self.receivers, self.includes_own, self.unlinked = nil, nil, {}
+  self.receivers, self.includes_own, self.is_repeated = nil, nil, nil
+  self.unlinked, self.asked_alone, self.counted, self.count = {}, {}, {}, 0
 end
 
 --- Takes the count of Redis.
 ---@param ids string[] of nodes
----@param counts integer[] links that it was given to, then how many links each of the nodes has
+---@param counts integer[] links that it was given to, links of this node, then how many links each of the nodes has
 function Flight:published(ids, counts)
-  self.receivers = counts[1]
+  self.receivers, self.own_links = counts[1], counts[2]
   for i, id in ipairs(ids) do
-    self.unlinked[id] = counts[i + 1] == 0 or nil
+    self.unlinked[id] = counts[i + 2] == 0 or nil
   end
+end
+
+--- Takes note that a node gets a repeat.
+---@param id string of the node
+---@param is_new boolean? whether it has a new link, so it may have missed the first
+function Flight:repeated(id, is_new)
+  self.asked_alone[id], self.unlinked[id] = true, is_new or self.unlinked[id]
 end
 
 --- Takes the answer of a node.
 ---@param from string id of the node
 ---@param answer { results: table[], is_incomplete: boolean? }
 function Flight:answer(from, answer)
+  if not self.asked_alone[from] and not self.counted[from] then
+    self.counted[from], self.count = true, self.count + 1
+  end
   if self.answers[from] then
     return
   end
-  self.answers[from], self.answered = true, self.answered + 1
+  self.answers[from] = true
   local outcome = self.outcome
   for _, result in ipairs(answer.results) do
     outcome.results[#outcome.results + 1] = result
@@ -117,16 +136,18 @@ end
 function Flight:is_complete(roster)
   local to = self.request.to
   if to then
-    self.outcome.is_gone = not self.answers[to] and not roster:get(to)
+    -- A node that this one has not heard of yet may exist: then its own channel is subscribed.
+    local does_not_exist = self.was_known or self.receivers == 0
+    self.outcome.is_gone = not self.answers[to] and not roster:get(to) and does_not_exist == true
     return self.answers[to] or self.outcome.is_gone
   elseif not self.receivers then
     return false
   end
-  local expected = self.receivers - (self.includes_own and 1 or 0)
-  if self.answered >= expected and not has_unlinked(self, roster) then
+  local expected = self.receivers - (self.includes_own and math.max(self.own_links, 1) or 0)
+  if self.count >= expected and not has_unlinked(self, roster) then
     return true
   end
-  return self.answered > 0 and #self:unanswered(roster) == 0
+  return (self.is_repeated or next(self.answers) ~= nil) and #self:unanswered(roster) == 0
 end
 
 return Flight

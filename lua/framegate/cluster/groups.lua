@@ -1,6 +1,6 @@
 -- The groups of sockets that this worker has: topics with a subscriber, and users with a connection.
--- The worker that holds the link to Redis subscribes to their channels. It is told of changes in batches, and of all groups
--- when it is new.
+-- The worker that holds the link to Redis subscribes to their channels. It gets changes in batches, and all groups when it is
+-- new.
 
 local Task = require "framegate.runtime.task"
 local semaphore = require "ngx.semaphore"
@@ -12,18 +12,19 @@ Groups.__index = Groups
 local WAIT_SECONDS = 2
 local RETRY_SECONDS = 0.05
 
----@param parts { own: string, holders: Holders, bus: Bus, has: (fun(group: string): boolean), all: fun(): string[] } `has` and `all` read
---- the registry: whether this worker has a group, and all groups that it has
+---@param parts { own: string, holders: Holders, bus: Bus, now: (fun(): number), has: (fun(group: string): boolean),
+--- all: fun(): string[] } `has` and `all` read the registry: whether this worker has a group, and all groups that it has
 ---@return Groups
 function Groups.new(parts)
   local self = setmetatable({
     own = parts.own, -- name of this worker
     holders = parts.holders,
     bus = parts.bus,
+    now = parts.now,
     has = parts.has,
     all = parts.all,
     changed = {}, -- groups that came or went since the last report, as keys
-    known = {}, -- holders that were told all groups, by name
+    known = {}, -- holders that got all groups, by name
     number = 0, -- of changes
     reported = 0, -- up to this one
     waiting = {},
@@ -54,22 +55,29 @@ local function report_to(self, holder, changed)
   return true
 end
 
-local function is_everybody_told(self, changed)
-  local is_told = true
+-- Returns whether each holder has it.
+local function report_to_all(self, changed)
+  local is_complete, is_holder = true, {}
   for _, holder in ipairs(self.holders:all()) do
+    is_holder[holder] = true
     if next(changed) or not self.known[holder] then
-      is_told = report_to(self, holder, changed) and is_told
+      is_complete = report_to(self, holder, changed) and is_complete
     end
   end
-  return is_told
+  for holder in pairs(self.known) do
+    self.known[holder] = is_holder[holder] and self.known[holder] or nil
+  end
+  return is_complete
 end
 
--- Ends the waits for changes up to the last report. While Redis is away nobody waits.
+local function has_no_holder(self) return not self.holders:is_clustered() or #self.holders:all() == 0 end
+
+-- Ends the waits for changes up to the last report, and those that are too long. While Redis is away nobody waits.
 local function wake(self)
-  local waiting = self.waiting
+  local waiting, now, is_alone = self.waiting, self.now(), has_no_holder(self)
   self.waiting = {}
   for _, wait in ipairs(waiting) do
-    if wait.number <= self.reported or #self.holders:all() == 0 then
+    if wait.number <= self.reported or is_alone or now > wait.deadline then
       wait.on_done()
     else
       self.waiting[#self.waiting + 1] = wait
@@ -91,13 +99,13 @@ function Groups:report()
   repeat
     local changed, number = self.changed, self.number
     self.changed = {}
-    if is_everybody_told(self, changed) then
+    if report_to_all(self, changed) then
       self.reported = number
     else
       ngx.sleep(RETRY_SECONDS)
     end
     wake(self)
-  until self.has_stopped or self.reported == self.number and is_known_to_all(self)
+  until self.has_stopped or not self.holders:is_clustered() or self.reported == self.number and is_known_to_all(self)
 end
 
 --- Takes note that a group came or went. Does not yield.
@@ -120,18 +128,22 @@ end
 --- Ends a report that still tries to reach a holder.
 function Groups:stop() self.has_stopped = true end
 
---- Calls a function when Redis has confirmed all changes so far, or is away. Does not yield.
+--- Whether Redis has confirmed all changes so far.
+---@return boolean
+function Groups:is_known() return self.reported >= self.number or not self.holders:is_clustered() end
+
+--- Calls a function when Redis has confirmed all changes so far, or is away; after a few seconds in any case. Does not yield.
 ---@param on_done fun() must not yield
 function Groups:when_known(on_done)
-  if self.reported >= self.number then
+  if self:is_known() then
     return on_done()
   end
-  self.waiting[#self.waiting + 1] = { number = self.number, on_done = on_done }
+  self.waiting[#self.waiting + 1] = { number = self.number, deadline = self.now() + WAIT_SECONDS, on_done = on_done }
 end
 
 --- Waits until Redis has confirmed all changes so far, at most 2 s; not while Redis is away.
 function Groups:await()
-  if self.reported >= self.number then
+  if self:is_known() then
     return
   end
   local known = semaphore.new()

@@ -38,19 +38,26 @@ function Holders:all()
   return names
 end
 
---- Whether the worker that holds the link exists.
+--- Whether a worker of this name exists.
+---@param name string
 ---@return boolean
-function Holders:is_alive()
-  local current = self:current()
-  if current == self.members:worker() then
+function Holders:is_living(name)
+  if name == self.members:worker() then
     return true
   end
   for _, other in ipairs(self.members:others()) do
-    if other.name == current then
+    if other.name == name then
       return self.members:is_alive(other)
     end
   end
   return false
+end
+
+--- Whether the worker that holds the link exists.
+---@return boolean
+function Holders:is_alive()
+  local current = self:current()
+  return current ~= nil and self:is_living(current)
 end
 
 --- Names this worker as the one that is about to take over.
@@ -62,11 +69,19 @@ function Holders:take_over()
   self:step_back()
 end
 
---- This worker is not about to take over (any more).
-function Holders:step_back()
-  if self.dict:get("next_holder") == self.members:worker() then
-    self.dict:delete("next_holder")
+local function delete_own(self, key)
+  if self.dict:get(key) == self.members:worker() then
+    self.dict:delete(key)
   end
+end
+
+--- This worker is not about to take over (any more).
+function Holders:step_back() delete_own(self, "next_holder") end
+
+--- This worker is neither the holder nor about to take over (any more).
+function Holders:resign()
+  delete_own(self, "holder")
+  self:step_back()
 end
 
 --- Whether this worker should hold the link: the oldest one of the newest configuration that is not leaving.

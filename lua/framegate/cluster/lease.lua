@@ -2,6 +2,7 @@
 -- Each renewal also writes what the others show of this node, and reads the list of all nodes.
 
 local cjson = require "cjson.safe"
+local Channels = require "framegate.cluster.channels"
 local Roster = require "framegate.cluster.roster"
 
 ---@class Lease
@@ -15,6 +16,7 @@ Lease.RENEW_SECONDS = RENEW_SECONDS
 
 -- A buried node gets no lease. Gives each node with its facts and the milliseconds of its lease, and each grave with the node
 -- that cleans up and the milliseconds of that one's lease.
+-- PUBSUB is there so that an ACL without it is noticed here, and not only at a push.
 local RENEW = [[
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return { 'buried' }
@@ -22,6 +24,7 @@ end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
+redis.call('PUBSUB', 'NUMSUB', ARGV[4])
 local function with_leases(key, leaseholder)
   local fields = redis.call('HGETALL', key)
   local list = {}
@@ -35,16 +38,22 @@ end
 return { 'renewed', with_leases(KEYS[3], 0), with_leases(KEYS[4], 1) }
 ]]
 
--- A node that leaves has no sockets any more.
+-- A node that leaves has no sockets any more. Close events that it still owes are left to the others, as those of a node that
+-- died (burial.lua): in a grave that nobody cleans up yet.
 local END = [[
 redis.call('DEL', KEYS[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
+if redis.call('EXISTS', KEYS[3]) == 1 then
+  redis.call('HSET', KEYS[4], ARGV[1], '')
+  redis.call('SET', KEYS[5], 'left', 'EX', ARGV[4])
+end
 return redis.call('PUBLISH', ARGV[2], ARGV[3])
 ]]
 
 ---@param parts { own: string, link: RedisLink, channels: Channels, roster: Roster, facts: (fun(): NodeFacts),
---- now: (fun(): number), on_renewed: (fun(at: number, graves: table[])), on_buried: fun() } `on_renewed` gets when the renewal was
---- sent, by Clock.monotonic, and the graves as Burial:look takes them
+--- now: (fun(): number), on_renewed: (fun(at: number, graves: table[])), on_buried: fun(), on_refused: fun() } `on_renewed` gets
+--- when the renewal was sent, by Clock.monotonic, and the graves as Burial:look takes them; `on_refused` is called when Redis
+--- refuses a renewal
 ---@return Lease
 function Lease.new(parts)
   return setmetatable({
@@ -56,6 +65,7 @@ function Lease.new(parts)
     now = parts.now,
     on_renewed = parts.on_renewed,
     on_buried = parts.on_buried,
+    on_refused = parts.on_refused,
     number = 0, -- of renewals
   }, Lease)
 end
@@ -101,8 +111,10 @@ function Lease:renew(on_done)
     ('{"from":"%s","renewal":%d}\n'):format(self.own, number),
     channels:lease "",
   }
-  self.link:eval(RENEW, keys, args, function(reply)
-    if reply and number == self.number then
+  self.link:eval(RENEW, keys, args, function(reply, err)
+    if err and err ~= "lost" then
+      self.on_refused()
+    elseif reply and number == self.number then
       on_reply(self, reply, sent_at)
       if on_done and self.replied then
         on_done()
@@ -118,6 +130,9 @@ function Lease:heard(number) self.came_back = self.came_back or number == self.n
 --- Renews the lease when that is due. Gives a reason to break the link when the last renewal is not confirmed in time.
 ---@return string? reason
 function Lease:look()
+  if self.has_finished then
+    return
+  end
   local age = self.sent_at and self.now() - self.sent_at or math.huge
   if age >= RENEW_SECONDS or age > AGAIN_SECONDS and self.replied and self.roster:has_just_expired() then
     self:renew()
@@ -134,9 +149,11 @@ function Lease:reset() self.sent_at = nil end
 --- Ends the lease, because this node leaves, and lets the others know.
 ---@param on_done fun()
 function Lease:finish(on_done)
-  local keys = { self.channels:lease(self.own), self.channels.nodes }
-  local text = ('{"from":"%s","event":"left"}\n'):format(self.own)
-  if not self.link:eval(END, keys, { self.own, self.channels.all, text }, on_done) then
+  self.has_finished = true
+  local own, channels = self.own, self.channels
+  local keys = { channels:lease(own), channels.nodes, channels:records(own), channels.graves, channels:buried(own) }
+  local text = ('{"from":"%s","event":"left"}\n'):format(own)
+  if not self.link:eval(END, keys, { own, channels.all, text, Channels.BURIED_SECONDS }, on_done) then
     on_done()
   end
 end

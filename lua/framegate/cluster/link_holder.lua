@@ -12,6 +12,7 @@ local LinkHolder = {}
 LinkHolder.__index = LinkHolder
 
 local LOOK_SECONDS = 0.5
+local BUSY_SECONDS = 0.05 -- while a worker has not reported its topics
 local FINISH_SECONDS = 10 -- for what a former holder has under way
 
 ---@param parts { members: Members, holders: Holders, bus: Bus, now: (fun(): number), is_enabled: boolean,
@@ -28,17 +29,16 @@ function LinkHolder.new(parts)
     changed = semaphore.new(),
     has_stopped = false,
   }, LinkHolder)
-  parts.bus:watch(function(peer)
-    if self.link then
-      self.link.subscriptions:forget(peer)
-    end
-    self.changed:post()
-  end)
+  parts.bus:watch(function() self.changed:post() end)
   return self
 end
 
 local function begin(self)
-  self.link = self.new_link(function() self.holders:take_over() end)
+  self.link = self.new_link(function()
+    if self.holders:should_hold() then -- not if it is back for the last requests of a former holder
+      self.holders:take_over()
+    end
+  end)
   self.holders:prepare()
   self.bus:tell_all("tell_groups", { holder = self.members:worker() }, "")
   self.link:start()
@@ -46,6 +46,7 @@ end
 
 local function finish(self)
   self.finish_until = self.finish_until or self.now() + FINISH_SECONDS
+  self.link:give_back()
   if self.link:is_busy() and self.now() < self.finish_until then
     return
   end
@@ -55,6 +56,19 @@ local function finish(self)
     self.link:leave()
   end
   self.link, self.finish_until = nil, nil
+  self.holders:resign()
+end
+
+local function ignore() end
+
+-- A worker that did not hear that there is a new holder is asked again. Returns whether there is one.
+local function ask_for_groups(self)
+  local missing = self.link:update_workers()
+  for _, worker in ipairs(missing) do
+    local request = { op = "tell_groups", args = { holder = self.members:worker() }, payload = "" }
+    self.bus:ask(worker, request, ignore)
+  end
+  return #missing > 0
 end
 
 -- Whether another worker has taken over, or the newest configuration belongs to no cluster.
@@ -72,6 +86,7 @@ local function look(self)
   elseif not self.holders:is_alive() then
     self.holders:take_over() -- before the link is up, because nobody else has one: requests wait here
   end
+  self.is_incomplete = self.link ~= nil and ask_for_groups(self)
 end
 
 local function run(_, self)
@@ -80,7 +95,7 @@ local function run(_, self)
     if not ok then
       Log.error(nil, "the choice of the worker that holds the link to Redis failed: ", err)
     end
-    self.changed:wait(LOOK_SECONDS)
+    self.changed:wait(self.is_incomplete and BUSY_SECONDS or LOOK_SECONDS)
   end
 end
 
@@ -101,34 +116,34 @@ function LinkHolder:begin_anew()
   end
 end
 
-local function has_living_others(self)
-  for _, other in ipairs(self.members:others()) do
-    if self.members:is_alive(other) then
-      return true
+-- Whether this worker holds the link to the end of the gateway: other workers live, and none of them can take over.
+local function is_needed(self)
+  local has_others = false
+  for _, other in ipairs(self.holders:is_own() and self.members:others() or {}) do
+    local is_alive = self.members:is_alive(other)
+    if is_alive and not other.is_leaving then
+      return false
     end
+    has_others = has_others or is_alive
   end
-  return false
+  return has_others
 end
-
-local function is_last_holder(self) return self.members:is_stopping() and self.holders:is_own() end
 
 --- Whether the link has something under way, or other workers of a gateway that stops still need it.
 ---@return boolean
-function LinkHolder:is_busy()
-  return self.link ~= nil and (self.link:is_busy() or is_last_holder(self) and has_living_others(self))
-end
+function LinkHolder:is_busy() return self.link ~= nil and (self.link:is_busy() or is_needed(self)) end
 
 --- Ends the link, because this worker ends. When the gateway stops, the lease ends too.
 function LinkHolder:stop()
   self.has_stopped = true
   self.changed:post()
-  self.holders:step_back()
-  if self.link and is_last_holder(self) then
+  if self.link and self.members:is_stopping() and self.holders:is_own() then
     self.link:leave()
   elseif self.link then
     self.link:stop()
   end
   self.link = nil
+  self.holders:resign()
 end
 
 return LinkHolder

@@ -2,24 +2,21 @@
 -- however many workers it has. nodes.lua decides which worker that is.
 
 local Burial = require "framegate.cluster.burial"
+local Joining = require "framegate.cluster.joining"
 local Lease = require "framegate.cluster.lease"
 local Message = require "framegate.cluster.message"
 local NodeRecords = require "framegate.cluster.node_records"
 local NodeRequests = require "framegate.cluster.node_requests"
 local NodeService = require "framegate.cluster.node_service"
+local Rounds = require "framegate.cluster.rounds"
 local Roster = require "framegate.cluster.roster"
 local Subscriptions = require "framegate.cluster.subscriptions"
-local Threads = require "framegate.runtime.threads"
-local Log = require "framegate.runtime.log"
-local semaphore = require "ngx.semaphore"
 
 ---@class NodeLink
 ---@field roster Roster
----@field is_ready boolean whether the lease is renewed and everything subscribed over the present link
+---@field joining Joining
 local NodeLink = {}
 NodeLink.__index = NodeLink
-
-local LOOK_SECONDS = 0.1
 
 -- What the message of another node is: a request, answers, or news of a node.
 local function receive(self, head, payload)
@@ -38,12 +35,12 @@ local function receive(self, head, payload)
   end
 end
 
+-- What comes while the link ends is for the next holder, because this worker's other links may have ended.
 local function on_push(self, text)
   local head, payload = Message.decode(text)
-  if not head then
+  if not head or self.rounds.has_stopped then
     return
-  end
-  if head.from ~= self.own then
+  elseif head.from ~= self.own then
     return receive(self, head, payload)
   end
   self.lease:heard(head.renewal)
@@ -56,62 +53,37 @@ local function announce(self, event, node, facts)
 end
 
 local function on_ready(self)
-  self.is_ready = true
+  self.records:resume()
   announce(self, "joined", nil, self.lease.facts())
   self.requests:resume()
   self.on_ready()
-end
-
--- A former link that Redis has not noticed the end of would take messages that nobody reads.
-local function on_up(self)
-  if self.client_id then
-    self.link:command(nil, "CLIENT", "KILL", "ID", self.client_id)
-  end
-  self.client_id = self.link.client_id
-  self.burial:disturbed()
-  self.subscriptions:resume(function()
-    self.lease:renew(function()
-      self.records:resume()
-      on_ready(self)
-    end)
-  end)
-end
-
-local function on_down(self)
-  self.is_ready = false
-  self.lease:reset()
-  self.roster:forget_looks()
 end
 
 local function look(self)
   if self.link:is_away() then
     self.burial:disturbed()
   end
-  if self.is_ready then
+  if self.joining.is_ready then
     local reason = self.lease:look()
     if reason then
       self.link:break_off(reason)
     end
+  else
+    self.joining:look()
   end
   self.requests:look()
-  self.service:flush()
   self.on_look(self.link:state())
-end
-
-local function run(_, self)
-  while not self.has_stopped do
-    self.work:wait(LOOK_SECONDS)
-    local ok, err = xpcall(look, debug.traceback, self)
-    if not ok then
-      Log.error(nil, "the work for other nodes failed: ", err)
-    end
-  end
 end
 
 -- What carries pushes.
 local function add_exchange(self, parts)
   local own, link, channels = self.own, self.link, self.channels
-  self.subscriptions = Subscriptions.new { own = own, link = link, channels = channels }
+  self.subscriptions = Subscriptions.new {
+    own = own,
+    link = link,
+    channels = channels,
+    on_refused = function() self.joining:refused() end,
+  }
   self.requests = NodeRequests.new {
     own = own,
     link = link,
@@ -119,7 +91,8 @@ local function add_exchange(self, parts)
     channels = channels,
     now = parts.now,
     max_bytes = parts.max_bytes,
-    is_ready = function() return self.is_ready and not link:is_away() end,
+    is_ready = function() return self.joining.is_ready and not link:is_away() end,
+    is_away = function() return self.joining:is_away() end,
   }
   self.service = NodeService.new {
     own = own,
@@ -127,7 +100,7 @@ local function add_exchange(self, parts)
     channels = channels,
     bus = parts.bus,
     seen = parts.seen,
-    on_answer = function() self.work:post() end,
+    on_answer = function() self.rounds:wake() end,
   }
 end
 
@@ -146,6 +119,15 @@ local function add_life(self, parts)
       self.burial:look(graves)
     end,
     on_buried = parts.on_buried,
+    on_refused = function() self.joining:refused() end,
+  }
+  self.joining = Joining.new {
+    link = link,
+    subscriptions = self.subscriptions,
+    lease = self.lease,
+    now = now,
+    workers = parts.workers,
+    on_ready = function() on_ready(self) end,
   }
   self.records = NodeRecords.new {
     own = own,
@@ -170,11 +152,12 @@ local function add_life(self, parts)
   }
 end
 
----@param parts { own: string, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
---- new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(), on_renewed: (fun(at: number)),
---- on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer), add: fun(node: string, facts: table),
---- on_look: fun(state: RedisLinkState) } `on_buried`: this node was buried; `records` as NodeRecords takes it; `on_burial`: this
---- node cleans up after another; `waiting` and `add` as Burial takes them; `on_look` is called at least every 0.1 s
+---@param parts { own: string, dict: table, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
+--- workers: (fun(): string[]), new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(),
+--- on_renewed: (fun(at: number)), on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer),
+--- add: fun(node: string, facts: table), on_look: fun(state: RedisLinkState) } `workers`: names of this node's living workers;
+--- `on_buried`: this node was buried; `on_burial`: it cleans up after another; `records` as NodeRecords takes it; `waiting` and
+--- `add` as Burial takes them; `on_look` is called at least every 0.1 s
 ---@return NodeLink
 function NodeLink.new(parts)
   local self = setmetatable({
@@ -182,50 +165,76 @@ function NodeLink.new(parts)
     channels = parts.channels,
     on_ready = parts.on_ready,
     on_look = parts.on_look,
-    is_ready = false,
-    has_stopped = false,
-    work = semaphore.new(),
   }, NodeLink)
   self.link = parts.new_link {
     on_push = function(_, text) on_push(self, text) end,
-    on_up = function() on_up(self) end,
-    on_down = function() on_down(self) end,
+    on_up = function()
+      self.roster:resume()
+      self.burial:disturbed()
+      self.joining:up()
+    end,
+    on_down = function() self.joining:down() end,
   }
-  self.roster = Roster.new { own = self.own, now = parts.now }
+  self.roster = Roster.new { own = self.own, now = parts.now, dict = parts.dict }
   add_exchange(self, parts)
   add_life(self, parts)
+  self.rounds = Rounds.new {
+    name = "the work for other nodes",
+    now = parts.now,
+    look = function() look(self) end,
+    work = function()
+      self.service:flush()
+      return self.requests:send_unsent()
+    end,
+  }
   return self
 end
 
 --- Begins to connect. Does not yield.
 function NodeLink:start()
   self.link:start()
-  Threads.run(run, self, function(_, err)
-    Log.warn(nil, "the work for other nodes could not begin, and is tried again: ", err)
-    self:start()
-  end)
+  self.rounds:start()
 end
 
 --- Sends a request to other nodes (NodeRequests:send).
 function NodeLink:send(request, payload, on_done) self.requests:send(request, payload, on_done) end
 
+--- Takes the report of a worker of this node (Subscriptions:change).
+function NodeLink:change_groups(worker, change, on_done)
+  self.subscriptions:change(worker, change, on_done)
+  self.joining:advance()
+end
+
+--- Forgets the workers that do not exist any more.
+---@return string[] names of those that have not reported their groups
+function NodeLink:update_workers() return self.subscriptions:update_workers(self.joining.workers()) end
+
 --- Whether a request of this or another node is not finished.
 ---@return boolean
 function NodeLink:is_busy() return self.requests.count > 0 or self.service:is_busy() end
+
+--- Gives the requests of this node back to the workers that they are from, if this link cannot send them now.
+function NodeLink:give_back()
+  if not self.joining.is_ready then
+    self.requests:give_back()
+  end
+end
 
 --- Ends the link, but not the lease: another worker has taken over.
 function NodeLink:stop()
   self.service:flush()
   self.burial:stop()
-  self.has_stopped, self.is_ready = true, false
+  self.requests:give_back()
+  self.joining.is_ready = false
   self.on_look(self.link:state())
-  self.work:post()
+  self.rounds:stop()
   self.link:stop()
 end
 
 --- Ends the lease and the link: this node leaves the cluster.
 function NodeLink:leave()
   self.service:flush()
+  self.roster:clear()
   self.lease:finish(function() self:stop() end)
 end
 
@@ -237,7 +246,7 @@ function NodeLink:state()
   self.on_look(link)
   return {
     link = link,
-    is_ready = self.is_ready,
+    is_ready = self.joining.is_ready,
     nodes = self.roster:describe(),
     in_flight = self.requests.count,
     kept_bytes = self.requests.kept.bytes,

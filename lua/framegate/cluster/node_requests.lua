@@ -2,6 +2,8 @@
 
 local Flight = require "framegate.cluster.flight"
 local Kept = require "framegate.cluster.kept"
+local Queue = require "framegate.runtime.queue"
+local RequestSender = require "framegate.cluster.request_sender"
 
 ---@class NodeRequest
 ---@field id string unique in the cluster: a node runs it once
@@ -19,82 +21,49 @@ local NodeRequests = {}
 NodeRequests.__index = NodeRequests
 
 local REPEAT_SECONDS = 0.5
+local TURN = 500 -- requests sent in one turn of the worker, because the sockets of this worker wait meanwhile
 
--- Gives the number of links that got the message, and for each node the number of its links.
-local PUBLISH = [[
-local channels = {}
-for i = 3, #ARGV do
-  channels[#channels + 1] = ARGV[i]
-end
-local counts = { redis.call('PUBLISH', ARGV[1], ARGV[2]) }
-local links = #channels > 0 and redis.call('PUBSUB', 'NUMSUB', unpack(channels)) or {}
-for i = 2, #links, 2 do
-  counts[#counts + 1] = links[i]
-end
-return counts
-]]
-
-local function finish(self, flight)
+local function finish(self, flight, outcome)
   self.flights[flight.request.id], self.count = nil, self.count - 1
   flight.is_finished, flight.text = true, nil
   if not flight.request.waits then
     self.kept:finished(flight)
   end
-  flight.on_done(flight.outcome)
+  flight.on_done(outcome)
 end
 
 local function give_up(self, flight)
-  flight.outcome.missing, flight.outcome.is_away = flight:unanswered(self.roster), not self.is_ready()
-  finish(self, flight)
+  local to = flight.request.to
+  flight.outcome.missing = to and { to } or flight:unanswered(self.roster)
+  flight.outcome.is_away = not flight.receivers or not self.is_ready()
+  finish(self, flight, flight.outcome)
 end
 
 local function check(self, flight)
   if not flight.is_finished and flight:is_complete(self.roster) then
-    finish(self, flight)
+    finish(self, flight, flight.outcome)
   end
 end
 
-local function channel_of(self, request)
-  if request.to then
-    return self.channels:node(request.to)
-  end
-  return request.group and self.channels:group(request.group) or self.channels.all
-end
-
--- Sends a request to all its nodes.
 local function transmit(self, flight)
-  local ids = flight:unanswered(self.roster)
-  local args = { channel_of(self, flight.request), flight.text }
-  for i, id in ipairs(ids) do
-    args[i + 2] = self.channels:node(id)
-  end
-  flight:reset()
   flight.repeat_at = self.now() + REPEAT_SECONDS
-  self.link:eval(PUBLISH, {}, args, function(counts)
-    if counts and not flight.is_finished then
-      flight:published(ids, counts)
-      check(self, flight)
-    end
-  end)
-end
-
-local function repeat_to(self, flight, id)
-  self.link:command(function() end, "PUBLISH", self.channels:node(id), flight.text)
+  self.sender:send(flight, function() check(self, flight) end)
 end
 
 ---@param parts { own: string, link: RedisLink, roster: Roster, channels: Channels, now: (fun(): number),
---- max_bytes: integer, is_ready: fun(): boolean } `max_bytes` of requests that nobody waits for; `is_ready`: whether the link
---- may be used now
+--- max_bytes: integer, is_ready: (fun(): boolean), is_away: fun(): boolean } `max_bytes` of requests that nobody waits for;
+--- `is_ready`: whether the link may be used now; `is_away`: whether it could not for so long that nobody should wait
 ---@return NodeRequests
 function NodeRequests.new(parts)
   local self = setmetatable({
     own = parts.own,
-    link = parts.link,
+    sender = RequestSender.new(parts),
     roster = parts.roster,
-    channels = parts.channels,
     now = parts.now,
     is_ready = parts.is_ready,
+    is_away = parts.is_away,
     flights = {}, -- by id of the request
+    unsent = Queue.new(), -- those that were not sent over the present link, in their order
     count = 0,
     last = 0,
   }, NodeRequests)
@@ -119,24 +88,37 @@ local function join(flight, on_done)
   end
 end
 
+--- Sends what was not sent over the present link, in its order; not everything in one turn.
+---@return boolean has_more
+function NodeRequests:send_unsent()
+  for _ = 1, TURN do
+    local flight = self.is_ready() and self.unsent:pop()
+    if not flight then
+      return false
+    elseif not flight.is_finished then
+      transmit(self, flight)
+      check(self, flight)
+    end
+  end
+  return self.unsent:peek() ~= nil
+end
+
 --- Sends a request. If somebody waits for its results and Redis is away, it is given up immediately. Does not yield.
 ---@param request NodeRequest
 ---@param payload string
----@param on_done fun(outcome: NodeOutcome) called once; must not yield
+---@param on_done fun(outcome: NodeOutcome?) called once, with nil after `give_back`; must not yield
 function NodeRequests:send(request, payload, on_done)
   if self.flights[request.id] then
     return join(self.flights[request.id], on_done)
   end
-  local flight, is_ready = new_flight(self, request, payload, on_done), self.is_ready()
-  if request.waits and not is_ready then
+  local flight = new_flight(self, request, payload, on_done)
+  if request.waits and self.is_away() then
     return give_up(self, flight)
   elseif not request.waits then
     self.kept:add(flight)
   end
-  if is_ready and not flight.is_finished then
-    transmit(self, flight)
-    check(self, flight)
-  end
+  self.unsent:push(flight)
+  self:send_unsent()
 end
 
 --- Takes note that a request of this node has come back to it.
@@ -159,54 +141,85 @@ function NodeRequests:answered(from, answer)
   end
 end
 
-local function in_order(self)
+local function by_number(a, b) return a.number < b.number end
+
+-- The flights for which a function gives true, in their order.
+local function those(self, is_chosen)
   local flights = {}
   for _, flight in pairs(self.flights) do
-    flights[#flights + 1] = flight
+    flights[#flights + 1] = is_chosen(flight) and flight or nil
   end
-  table.sort(flights, function(a, b) return a.number < b.number end)
+  table.sort(flights, by_number)
   return flights
 end
 
+local function any() return true end
+
 --- Sends everything again over a new link.
 function NodeRequests:resume()
-  for _, flight in ipairs(in_order(self)) do
-    transmit(self, flight)
+  self.unsent = Queue.new()
+  for _, flight in ipairs(those(self, any)) do
+    self.unsent:push(flight)
+  end
+  self:send_unsent()
+end
+
+--- Ends everything without an outcome, because another worker sends it: `on_done` gets nil.
+function NodeRequests:give_back()
+  for _, flight in ipairs(those(self, any)) do
+    finish(self, flight, nil)
   end
 end
 
 --- Repeats what a node has not answered, because it has a new link.
 ---@param id string of the node
 function NodeRequests:repeat_all(id)
-  for _, flight in ipairs(in_order(self)) do
+  local function is_open(flight)
     local to = flight.request.to
-    if (not to or to == id) and not flight.answers[id] and flight.receivers then
-      flight.unlinked[id] = true
-      repeat_to(self, flight, id)
-    end
+    return (not to or to == id) and not flight.answers[id] and flight.receivers
+  end
+  for _, flight in ipairs(those(self, is_open)) do
+    self.sender:send_again(flight, id, true)
   end
 end
 
 --- Ends what waited for a node that is gone.
 function NodeRequests:check_all()
-  for _, flight in ipairs(in_order(self)) do
+  for _, flight in ipairs(those(self, any)) do
     check(self, flight)
+  end
+end
+
+-- Repeats a request to all that have not answered it.
+local function repeat_once(self, flight)
+  flight.repeat_at, flight.is_repeated = nil, true
+  for _, id in ipairs(flight:unanswered(self.roster)) do
+    self.sender:send_again(flight, id)
+  end
+  check(self, flight)
+end
+
+-- While Redis is away, nothing else takes them out.
+local function drop_finished(queue)
+  while queue:peek() and queue:peek().is_finished do
+    queue:pop()
   end
 end
 
 --- Gives up what is over its deadline. Repeats, once, what was not answered in time.
 function NodeRequests:look()
   local now = self.now()
-  for _, flight in ipairs(in_order(self)) do
+  local function is_late(flight)
+    return now > flight.deadline or flight.receivers and flight.repeat_at and now > flight.repeat_at
+  end
+  for _, flight in ipairs(those(self, is_late)) do
     if now > flight.deadline then
       give_up(self, flight)
-    elseif flight.receivers and flight.repeat_at and now > flight.repeat_at then
-      flight.repeat_at = nil
-      for _, id in ipairs(flight:unanswered(self.roster)) do
-        repeat_to(self, flight, id)
-      end
+    else
+      repeat_once(self, flight)
     end
   end
+  drop_finished(self.unsent)
 end
 
 return NodeRequests

@@ -2,6 +2,7 @@
 -- Answers of one turn of the event loop to the same node go out as one message.
 
 local cjson = require "cjson.safe"
+local Log = require "framegate.runtime.log"
 local Message = require "framegate.cluster.message"
 
 ---@class NodeService
@@ -61,13 +62,19 @@ function NodeService:receive(head, payload)
     return known and answer(self, head.from, head.id, cjson.decode(known))
   end
   self.running = self.running + 1
-  run(self, head, payload, function(facts)
+  local function finish(facts)
     self.running = self.running - 1
     if not head.is_read then
       self.seen:keep(head.id, cjson.encode(facts))
     end
     answer(self, head.from, head.id, facts)
-  end)
+  end
+  -- A node of another version may ask for what this one does not know.
+  local ok, err = xpcall(run, debug.traceback, self, head, payload, finish)
+  if not ok then
+    Log.limited(Log.error, "node", nil, "a request of another node failed: ", err)
+    finish { results = {}, is_incomplete = true }
+  end
 end
 
 --- Sends the answers that wait.
@@ -76,7 +83,7 @@ function NodeService:flush()
   self.answers = {}
   for to, list in pairs(answers) do
     local text = Message.encode({ from = self.own, answers = list }, "")
-    self.link:command(function() end, "PUBLISH", self.channels:node(to), text)
+    self.link:command(nil, "PUBLISH", self.channels:node(to), text)
   end
 end
 

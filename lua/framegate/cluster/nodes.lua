@@ -1,6 +1,6 @@
 -- The other nodes of the cluster, for every worker of this one: sends requests to them.
 -- One worker holds the link to Redis (link_holder.lua); the others reach it over the bus. A request that the holder has not
--- finished is sent again when another worker takes over; nodes run it once.
+-- finished is sent again when another worker takes over; nodes run it once. Requests that nobody waits for keep their order.
 
 local Kept = require "framegate.cluster.kept"
 local Task = require "framegate.runtime.task"
@@ -12,6 +12,7 @@ Nodes.__index = Nodes
 
 local LOOK_SECONDS = 0.1
 local LATE_SECONDS = 1 -- after the deadline, for the holder's word
+local CHANGE_SECONDS = 0.3 -- after a change of the holder, for what the former one has not sent yet
 
 ---@param parts { own: string, holders: Holders, bus: Bus, now: (fun(): number), wait: number, max_bytes: integer,
 --- on_lost: fun() } `own`: the names of this node and this worker; `wait`: seconds for answers; `max_bytes` of requests that
@@ -28,6 +29,9 @@ function Nodes.new(parts)
     on_lost = parts.on_lost,
     entries = {}, -- requests that are not finished
     count = 0,
+    last_number = 0, -- of an entry
+    handed = 0, -- entries that nobody waits for and that a holder has
+    unhanded = 0, -- and that no holder has
   }, Nodes)
   self.kept = Kept.new { max_bytes = parts.max_bytes, give_up = function(entry) self:give_up(entry) end }
   self.looking = Task.new("the wait for other nodes", function() self:look_while_busy() end)
@@ -38,15 +42,30 @@ end
 ---@return boolean
 function Nodes:is_alone() return not self.holders:is_clustered() end
 
+-- Counts an entry that nobody waits for among those that a holder has, or has not.
+local function count(self, entry, by)
+  if not entry.request.waits then
+    local name = entry.is_with_holder and "handed" or "unhanded"
+    self[name] = self[name] + by
+  end
+end
+
+local function set_with_holder(self, entry, is_with_holder)
+  count(self, entry, -1)
+  entry.is_with_holder = is_with_holder
+  count(self, entry, 1)
+end
+
 local function finish(self, entry, outcome)
   if entry.is_finished then
     return
   end
   entry.is_finished, entry.payload = true, nil
   self.entries[entry], self.count = nil, self.count - 1
+  count(self, entry, -1)
   if not entry.request.waits then
     self.kept:finished(entry)
-    if outcome.is_away or #outcome.missing > 0 then
+    if outcome.is_away or outcome.is_incomplete or #outcome.missing > 0 then
       self.on_lost()
     end
   end
@@ -56,30 +75,65 @@ end
 ---@private
 function Nodes:give_up(entry) finish(self, entry, { results = {}, missing = {}, is_away = true }) end
 
--- Hands an entry to the worker that holds the link, if there is one.
+-- What a new holder gets must not overtake what the former one has.
+local function must_wait(self, holder)
+  if holder == self.holder then
+    return false
+  end
+  self.changed_at = self.changed_at or self.now()
+  if self.handed > 0 and self.now() - self.changed_at < CHANGE_SECONDS then
+    return true
+  end
+  self.holder, self.changed_at = holder, nil
+  return false
+end
+
+-- Hands an entry to the worker that holds the link. Returns whether it could.
 local function hand_over(self, entry)
   local holder = self.holders:current()
-  if not holder then
-    return
+  if not holder or not entry.request.waits and must_wait(self, holder) then
+    return false
   end
   local request = { op = "ask_nodes", args = entry.request, payload = entry.payload }
-  entry.is_with_holder = true
+  set_with_holder(self, entry, true)
   self.bus:ask(holder, request, function(outcome)
-    if outcome then
+    if entry.is_finished then
+      return
+    elseif outcome then
       return finish(self, entry, outcome)
     end
-    entry.is_with_holder = false
+    set_with_holder(self, entry, false)
   end)
+  return entry.is_finished or entry.is_with_holder
+end
+
+local function by_number(a, b) return a.number < b.number end
+
+-- The entries that no holder has, in their order. Gives up those that are over their deadline.
+local function unhanded(self)
+  local now, late, open = self.now(), {}, {}
+  for entry in pairs(self.entries) do
+    if now > entry.deadline + (entry.is_with_holder and LATE_SECONDS or 0) then
+      late[#late + 1] = entry
+    elseif not entry.is_with_holder then
+      entry.request.seconds = math.max(entry.deadline - now, 0)
+      open[#open + 1] = entry
+    end
+  end
+  for _, entry in ipairs(late) do
+    self:give_up(entry)
+  end
+  table.sort(open, by_number)
+  return open
 end
 
 local function look(self)
-  local now = self.now()
-  for entry in pairs(self.entries) do
-    if now > entry.deadline + (entry.is_with_holder and LATE_SECONDS or 0) then
-      self:give_up(entry)
-    elseif not entry.is_with_holder then
-      entry.request.seconds = math.max(entry.deadline - now, 0)
+  local is_held = false
+  for _, entry in ipairs(unhanded(self)) do
+    if entry.request.waits then
       hand_over(self, entry)
+    elseif not is_held and not entry.is_finished then
+      is_held = not hand_over(self, entry)
     end
   end
 end
@@ -107,11 +161,14 @@ function Nodes:send(request, payload, on_done)
     deadline = self.now() + request.seconds,
     on_done = on_done,
   }
-  self.entries[entry], self.count = true, self.count + 1
+  self.last_number, self.count = self.last_number + 1, self.count + 1
+  entry.number, self.entries[entry] = self.last_number, true
+  local is_next = request.waits or self.unhanded == 0
+  count(self, entry, 1)
   if not request.waits then
     self.kept:add(entry)
   end
-  if not entry.is_finished then
+  if is_next and not entry.is_finished then
     hand_over(self, entry)
   end
   self.looking:begin()

@@ -61,7 +61,9 @@ local function eval(self, script, arguments, callback)
   self.known_scripts[digest] = true
   local command = { is_known and "EVALSHA" or "EVAL", is_known and digest or script, unpack(arguments) }
   return queue(self, command, function(reply, err)
-    if err and err.code == "NOSCRIPT" then -- SCRIPT FLUSH
+    if err and not is_known then
+      self.known_scripts[digest] = nil
+    elseif err and err.code == "NOSCRIPT" then -- SCRIPT FLUSH
       self.known_scripts[digest] = nil
       if eval(self, script, arguments, callback) then
         return

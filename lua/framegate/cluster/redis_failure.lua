@@ -68,8 +68,15 @@ local REPLIES = {
   READONLY = function() return "it is a replica, which takes no writes: name the master in REDIS_URL" end,
 }
 
+--- Whether an ACL forbids a command, or what a script calls.
+---@param reply RespError
+---@return boolean
+function RedisFailure.is_forbidden(reply)
+  return reply.code == "NOPERM" or reply.message:find("can't run this command", 1, true) ~= nil
+end
+
 --- A command that an ACL forbids.
----@param reply RespError with the code NOPERM
+---@param reply RespError for which `is_forbidden` holds
 ---@param options table
 ---@return string reason
 function RedisFailure.forbidden(reply, options)
@@ -82,6 +89,8 @@ function RedisFailure.forbidden(reply, options)
       user,
       command
     )
+  elseif reply.code ~= "NOPERM" then
+    return ("the ACL of the user %s forbids a command of a script: allow those of docs/cluster.md"):format(user)
   end
   return ("the ACL of the user %s forbids a key or a channel (%s): allow those of CLUSTER_NAME"):format(
     user,

@@ -72,7 +72,7 @@ end
 local function on_reply(self, reply)
   if not self.commands.requests:answer(reply) then
     return "it sent a reply that nobody asked for: use a Redis that is not changed by a proxy"
-  elseif Resp.is_error(reply) and reply.code == "NOPERM" then
+  elseif Resp.is_error(reply) and RedisFailure.is_forbidden(reply) then
     self.on_forbidden(RedisFailure.forbidden(reply, self.options))
   elseif Resp.is_error(reply) and reply.code == "READONLY" then
     return RedisFailure.refused(reply, self.options)

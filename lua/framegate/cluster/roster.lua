@@ -1,6 +1,9 @@
 -- The other nodes of the cluster, as this node has heard of them from Redis.
 -- A node stays until it leaves, is buried, or is unknown to Redis for longer than a lease.
--- So a push never overlooks a node whose lease ran out while Redis itself did not run.
+-- So a push never overlooks a node whose lease ran out while Redis itself did not run. The list is in shared memory, too:
+-- another worker may begin to hold the link when Redis has just lost everything.
+
+local cjson = require "cjson.safe"
 
 ---@class NodeFacts what a node writes about itself at each renewal
 ---@field name string for people
@@ -25,9 +28,26 @@ local FRESH_SECONDS = 4 -- of the lease of a node that renews it every 3 s, and 
 Roster.LEASE_SECONDS = LEASE_SECONDS
 local EXPIRED_SECONDS = 0.1 -- after the end of a lease, Redis does not have it any more
 
----@param parts { own: string, now: fun(): number } the id of this node, and Clock.monotonic
+local KEY = "roster"
+
+local function save(self)
+  local nodes = {}
+  for id, neighbour in pairs(self.by_id) do
+    nodes[#nodes + 1] = { id = id, facts = neighbour.facts }
+  end
+  self.dict:set(KEY, cjson.encode(nodes))
+end
+
+---@param parts { own: string, now: (fun(): number), dict: table } the id of this node, Clock.monotonic, and a shared dictionary of
+--- ngx_lua
 ---@return Roster
-function Roster.new(parts) return setmetatable({ own = parts.own, now = parts.now, by_id = {} }, Roster) end
+function Roster.new(parts)
+  local self = setmetatable({ own = parts.own, now = parts.now, dict = parts.dict, by_id = {} }, Roster)
+  for _, node in ipairs(cjson.decode(self.dict:get(KEY) or "[]")) do
+    self:hear(node.id, node.facts)
+  end
+  return self
+end
 
 --- Notes that a node has spoken, whose lease is renewed.
 ---@param id string
@@ -40,6 +60,7 @@ function Roster:hear(id, facts)
   local neighbour = self.by_id[id] or { id = id, looks = 0 }
   neighbour.facts, neighbour.heard_at, neighbour.lease_until = facts, now, now + LEASE_SECONDS
   self.by_id[id] = neighbour
+  save(self)
 end
 
 local function note_lease(neighbour, lease_seconds, now)
@@ -70,6 +91,7 @@ function Roster:update(nodes)
       self.by_id[id] = nil
     end
   end
+  save(self)
 end
 
 --- Whether the lease of a node must be gone by now, and nobody has looked.
@@ -86,12 +108,23 @@ end
 
 --- Removes a node that has left or was buried.
 ---@param id string
-function Roster:remove(id) self.by_id[id] = nil end
+function Roster:remove(id)
+  self.by_id[id] = nil
+  save(self)
+end
 
---- Forgets that leases were seen to be gone, because Redis itself was away.
-function Roster:forget_looks()
+--- Forgets all nodes, because this node leaves the cluster.
+function Roster:clear()
+  self.by_id = {}
+  self.dict:delete(KEY)
+end
+
+--- Counts all nodes as just heard, because the link to Redis is new: Redis may have been away for longer than a lease, or may
+--- have lost everything, and the others need a moment to return, too.
+function Roster:resume()
+  local now = self.now()
   for _, neighbour in pairs(self.by_id) do
-    neighbour.expired_since, neighbour.looks = nil, 0
+    neighbour.heard_at, neighbour.expired_since, neighbour.looks = now, nil, 0
   end
 end
 

@@ -5,26 +5,32 @@ local Seen = {}
 Seen.__index = Seen
 
 local SECONDS = 60
-local RUNNING = ""
+local RUNNING = "-" -- before the name of the worker that runs it; answers are JSON objects
+local UNKNOWN = '{"results":{},"is_incomplete":true}'
 
 ---@class Seen
 ---@field private dict table a shared dictionary of ngx_lua
+---@field private own string
+---@field private is_living fun(worker: string): boolean
 
----@param dict table
+---@param parts { dict: table, own: string, is_living: fun(worker: string): boolean } `own`: the name of this worker
 ---@return Seen
-function Seen.new(dict) return setmetatable({ dict = dict }, Seen) end
+function Seen.new(parts) return setmetatable({ dict = parts.dict, own = parts.own, is_living = parts.is_living }, Seen) end
 
 --- Claims a request for the caller, who must run it.
 ---@param id string of the request
 ---@return boolean is_new false when it was claimed before
----@return string? answer that was kept; nil while the request is running
+---@return string? answer that was kept, or that it is unknown because the worker that ran it was killed; nil while it is running
 function Seen:claim(id)
-  local ok, err = self.dict:add(id, RUNNING, SECONDS)
+  local ok, err = self.dict:add(id, RUNNING .. self.own, SECONDS)
   if ok or err ~= "exists" then
     return true
   end
   local answer = self.dict:get(id)
-  return false, answer ~= RUNNING and answer or nil
+  if answer and answer:sub(1, 1) == RUNNING then
+    answer = not self.is_living(answer:sub(2)) and UNKNOWN or nil
+  end
+  return false, answer
 end
 
 --- Keeps the answer to a claimed request.

@@ -6,15 +6,18 @@
 local Subscriptions = {}
 Subscriptions.__index = Subscriptions
 
----@param parts { own: string, link: RedisLink, channels: Channels } `own`: the id of this node
+---@param parts { own: string, link: RedisLink, channels: Channels, on_refused: fun() } `own`: the id of this node; `on_refused`
+--- is called when Redis refuses a subscription
 ---@return Subscriptions
 function Subscriptions.new(parts)
   return setmetatable({
     own = parts.own,
     link = parts.link,
     channels = parts.channels,
+    on_refused = parts.on_refused,
     by_worker = {}, -- sets of groups, by name of the worker
     counts = {}, -- how many workers have a group
+    pending = {}, -- the last subscription to a group, until Redis has confirmed it
     confirmed = {}, -- groups that Redis has confirmed over the present link
     number = 0,
   }, Subscriptions)
@@ -38,36 +41,49 @@ local function remove(self, groups, group)
   if self.counts[group] > 0 then
     return false
   end
-  self.counts[group], self.confirmed[group], self.number = nil, nil, self.number - 1
+  self.counts[group], self.pending[group], self.confirmed[group], self.number = nil, nil, nil, self.number - 1
   return true
+end
+
+local function channels_of(self, groups)
+  local channels = {}
+  for i, group in ipairs(groups) do
+    channels[i] = self.channels:group(group)
+  end
+  return channels
+end
+
+-- A subscription that was ended or repeated meanwhile is not the last one, so it confirms nothing.
+local function confirm(self, groups, subscription)
+  for _, group in ipairs(groups) do
+    if self.pending[group] == subscription then
+      self.pending[group], self.confirmed[group] = nil, true
+    end
+  end
 end
 
 -- A link that is lost meanwhile confirms nothing: `resume` subscribes again.
 local function subscribe(self, groups, on_done)
-  local channels = {}
-  for i, group in ipairs(groups) do
-    channels[i] = self.channels:group(group)
+  for _, group in ipairs(groups) do
+    self.pending[group] = groups
   end
-  local link = self.links
-  local is_sent = #channels > 0
-    and self.link:subscribe(channels, function(is_done)
-      for _, group in ipairs(groups) do
-        self.confirmed[group] = is_done and self.links == link and self.counts[group] ~= nil or nil
+  local is_sent = #groups > 0
+    and self.link:subscribe(channels_of(self, groups), function(is_done, err)
+      if is_done then
+        confirm(self, groups, groups)
+      elseif err ~= "lost" then
+        self.on_refused()
       end
-      on_done()
+      on_done(is_done)
     end)
   if not is_sent then
-    on_done()
+    on_done(#groups == 0)
   end
 end
 
 local function unsubscribe(self, groups)
-  local channels = {}
-  for i, group in ipairs(groups) do
-    channels[i] = self.channels:group(group)
-  end
-  if #channels > 0 then
-    self.link:unsubscribe(channels)
+  if #groups > 0 then
+    self.link:unsubscribe(channels_of(self, groups))
   end
 end
 
@@ -85,7 +101,7 @@ end
 --- Changes the groups of a worker.
 ---@param worker string
 ---@param change { is_all: boolean?, add: string[], remove: string[] } `is_all`: it has those of `add` and no other
----@param on_done fun() called when Redis has confirmed all of `add`, or the link is not up
+---@param on_done fun() called when Redis has confirmed all of `add`, or has refused it, or the link is not up
 function Subscriptions:change(worker, change, on_done)
   local groups, unconfirmed, unused = self.by_worker[worker] or {}, {}, {}
   self.by_worker[worker] = groups
@@ -100,32 +116,60 @@ function Subscriptions:change(worker, change, on_done)
   subscribe(self, unconfirmed, on_done)
 end
 
---- Removes a worker that is lost, with its groups.
----@param worker string
-function Subscriptions:forget(worker)
-  if self.by_worker[worker] then
-    self:change(worker, { is_all = true, add = {}, remove = {} }, function() end)
-    self.by_worker[worker] = nil
+local function ignore() end
+
+--- Removes the workers that do not exist any more, with their groups.
+---@param workers string[] that exist
+---@return string[] missing those of them that have not reported
+function Subscriptions:update_workers(workers)
+  local is_living, missing = {}, {}
+  for _, worker in ipairs(workers) do
+    is_living[worker] = true
+    missing[#missing + 1] = not self.by_worker[worker] and worker or nil
   end
+  for worker in pairs(self.by_worker) do
+    if not is_living[worker] then
+      self:change(worker, { is_all = true, add = {}, remove = {} }, ignore)
+      self.by_worker[worker] = nil
+    end
+  end
+  return missing
 end
 
---- Subscribes to everything over a new link. This node's own channel comes last: who sees it subscribed knows that the others
---- are.
----@param on_done fun() called when all are confirmed; not called when the link is lost
+--- Whether a worker has reported its groups.
+---@param worker string
+---@return boolean
+function Subscriptions:has(worker) return self.by_worker[worker] ~= nil end
+
+--- Subscribes to all groups over a new link.
+---@param on_done fun() called when all are confirmed; not called when the link is lost, or Redis refuses one
 function Subscriptions:resume(on_done)
-  self.confirmed, self.links = {}, (self.links or 0) + 1
+  self.pending, self.confirmed = {}, {}
   local groups = {}
   for group in pairs(self.counts) do
     groups[#groups + 1] = group
   end
-  local function subscribe_own()
-    self.link:subscribe({ self.channels.all, self.channels:node(self.own) }, function(is_done)
-      if is_done then
-        on_done()
-      end
-    end)
-  end
-  subscribe(self, groups, subscribe_own)
+  subscribe(self, groups, function(is_done)
+    if is_done then
+      on_done()
+    end
+  end)
 end
+
+--- Subscribes to the channel of all nodes and to this node's own, after the groups: who sees a node's own channel subscribed
+--- knows that the others are.
+---@param on_done fun() called when both are confirmed; not called when the link is lost, or Redis refuses one
+function Subscriptions:join(on_done)
+  self.link:subscribe({ self.channels.all, self.channels:node(self.own) }, function(is_done, err)
+    if is_done then
+      on_done()
+    elseif err ~= "lost" then
+      self.on_refused()
+    end
+  end)
+end
+
+--- Ends the subscription to this node's own channel, so that the others know that they cannot reach it.
+function Subscriptions:part() self.link:unsubscribe { self.channels:node(self.own) } end
 
 return Subscriptions

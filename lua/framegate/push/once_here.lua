@@ -34,7 +34,13 @@ local function once(self, key, run)
   if first then
     return first
   end
-  local facts = run()
+  local ok, facts = xpcall(run, debug.traceback)
+  if not ok then
+    if key then
+      self.seen:release(key)
+    end
+    error(facts, 0)
+  end
   if key then
     self.seen:keep(key, cjson.encode(facts))
   end

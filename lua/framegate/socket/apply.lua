@@ -9,12 +9,12 @@ local Record = require "framegate.socket.record"
 
 local Apply = {}
 
-local push, registry
+local push, registry, groups
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Apply.wire(worker)
-  push, registry = worker.push, worker.registry
+  push, registry, groups = worker.push, worker.registry, worker.groups
 end
 
 local function send_error(self, event, error)
@@ -61,39 +61,68 @@ local APPLY = {
   publish = function(self, effect) push:publish_effect(effect, self.id) end,
 }
 
+local function apply_one(self, event, effect)
+  local err = APPLY[effect.kind](self, effect)
+  if err then
+    report(self, event, err)
+  end
+end
+
 --- Applies effects in order.
 ---@param self Connection
 ---@param event Event whose answer they are
 ---@param effects table[] as Effects.read gives them
 function Apply.effects(self, event, effects)
   for _, effect in ipairs(effects) do
-    local err = APPLY[effect.kind](self, effect)
-    if err then
-      report(self, event, err)
-    end
+    apply_one(self, event, effect)
   end
+end
+
+local JOINS = { subscribe = true, user = true }
+
+-- Applies effects from `first` on. A frame behind a subscription waits until pushes of other nodes reach the topic here.
+-- Returns whether it waits.
+local function apply_from(self, event, effects, first)
+  local has_joined = false
+  for i = first, #effects do
+    local effect = effects[i]
+    if has_joined and effect.kind == "send" and not groups:is_known() then
+      groups:when_known(function()
+        self.is_in_flight = apply_from(self, event, effects, i)
+        self:advance()
+      end)
+      return true
+    end
+    has_joined = has_joined or JOINS[effect.kind]
+    apply_one(self, event, effect)
+  end
+  return false
 end
 
 --- Applies the answer to a message: its frame and effects, or the frame that reports an error.
 ---@param self Connection
 ---@param event Event
 ---@param answer Answer
+---@return boolean? is_in_flight true when it goes on later, and then sends the next event itself
 function Apply.answer(self, event, answer)
   if answer.failure then
-    return send_error(self, event, answer.error)
+    send_error(self, event, answer.error)
+    return
   end
   if answer.body == "" and answer.status >= 400 and not answer.headers["ws-close"] then
-    return send_error(self, event, {
+    send_error(self, event, {
       status = answer.status,
       name = "Error",
       message = "the handler answered " .. answer.status .. " without a body",
     })
+    return
   end
   local effects, err = Effects.read(answer)
   if not effects then
-    return report(self, event, err)
+    report(self, event, err)
+    return
   end
-  Apply.effects(self, event, effects)
+  return apply_from(self, event, effects, 1)
 end
 
 --- Applies the answer to a close event: its effects on other sockets. The socket itself has ended.

@@ -220,11 +220,11 @@ function Connection:answered(event, answer)
   elseif event.kind == "close" then
     return CloseEvent.on_answered(self, answer)
   end
-  self.is_in_flight = false
-  local ok, err = xpcall(Apply.answer, debug.traceback, self, event, answer)
+  local ok, result = xpcall(Apply.answer, debug.traceback, self, event, answer)
+  self.is_in_flight = ok and result
   self:advance()
   if not ok then
-    error(err, 0)
+    error(result, 0)
   end
 end
 

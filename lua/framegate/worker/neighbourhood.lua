@@ -12,16 +12,23 @@ local Orphans = require "framegate.socket.orphans"
 local Record = require "framegate.socket.record"
 local RedisLink = require "framegate.cluster.redis_link"
 local Resolver = require "framegate.dispatch.resolver"
-local Seen = require "framegate.cluster.seen"
 
 local Neighbourhood = {}
 
-local members, bus, link_holder
+local members, bus, link_holder, seen
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Neighbourhood.wire(worker)
-  members, bus, link_holder = worker.members, worker.bus, worker.link_holder
+  members, bus, link_holder, seen = worker.members, worker.bus, worker.link_holder, worker.seen
+end
+
+local function workers()
+  local names = { members:worker() }
+  for _, other in ipairs(members:others()) do
+    names[#names + 1] = members:is_alive(other) and other.name or nil
+  end
+  return names
 end
 
 local function new_redis_link(events)
@@ -78,11 +85,13 @@ end
 function Neighbourhood.new_link(on_ready)
   return NodeLink.new {
     own = members:node(),
+    dict = ngx.shared.gateway,
     channels = Channels.new(Config.CLUSTER_NAME),
     bus = bus,
-    seen = Seen.new(ngx.shared.seen),
+    seen = seen,
     now = Clock.monotonic,
     max_bytes = Config.CLUSTER_BUFFER,
+    workers = workers,
     new_link = new_redis_link,
     facts = NodeList.own_facts,
     records = { ids = Record.ids, text_of = Record.text_of },

@@ -194,7 +194,7 @@ function Operations:change_groups(args)
     if not link then
       return reply(nil)
     end
-    link.subscriptions:change(args.worker, args.change, function() reply { ok = true } end)
+    link:change_groups(args.worker, args.change, function() reply { ok = true } end)
   end
 end
 

@@ -168,4 +168,55 @@ describe("a bus", function()
     assert.are.same({ "a:one", "a:two", "b:one", "b:two", "a:three", "b:three" }, heard)
     assert.is_false(all.a.bus:is_busy())
   end)
+
+  it("asks without waiting, and gets results that come later", function()
+    local all, replies, results = buses("a", "b"), {}, {}
+    all.b.bus.operations.later = function(_, args)
+      return function(reply) replies[args.number] = reply end
+    end
+    local function ask(number)
+      local request = { op = "later", args = { number = number }, payload = "" }
+      all.a.bus:ask("b", request, function(result) results[number] = result or "lost" end)
+    end
+    ask(1)
+    ask(2)
+    ask(3)
+    Loop.run(1)
+    assert.are.same({}, results)
+    replies[2] { is = "second" }
+    replies[1] { is = "first" }
+    Loop.run(1)
+    assert.are.same({ { is = "first" }, { is = "second" } }, results)
+    QueueDriver.part(all.a.driver, all.b.driver)
+    assert.are.equal("lost", results[3])
+    replies[3] { is = "late" }
+    Loop.run(1)
+    assert.are.equal("lost", results[3])
+    ask(4)
+    assert.are.equal("lost", results[4], "it cannot be reached")
+    assert.are.same({}, all.a.bus.calls.by_number)
+  end)
+
+  it("asks all without waiting", function()
+    local all = buses("a", "b", "c")
+    local answers
+    local function ask()
+      answers = nil
+      local request = { op = "greet", args = { word = "hi" }, payload = "" }
+      all.a.bus:ask_all(request, function(results, is_complete) answers = { names(results), is_complete } end)
+    end
+    ask()
+    assert.is_nil(answers)
+    Loop.run(1)
+    assert.are.same({ "a b c", true }, answers)
+    all.a.driver.complete, all.a.driver.completing = false, 1
+    ask()
+    assert.is_nil(answers)
+    Loop.run(0.5)
+    assert.is_nil(answers)
+    Loop.run(1)
+    assert.are.equal("a b c", answers[1])
+    assert.are.same({}, all.a.bus.calls.by_number)
+    assert.is_false(all.a.bus:is_busy())
+  end)
 end)

@@ -1,3 +1,4 @@
+local Dictionary = require "support.dictionary"
 local Roster = require "framegate.cluster.roster"
 
 describe("the description of the other nodes", function()
@@ -5,7 +6,7 @@ describe("the description of the other nodes", function()
 
   before_each(function()
     now = 100
-    roster = Roster.new { own = "ownn", now = function() return now end }
+    roster = Roster.new { own = "ownn", now = function() return now end, dict = Dictionary.new() }
   end)
 
   local function facts(name) return { name = name, started = 0, sockets = 1, version = "1" } end

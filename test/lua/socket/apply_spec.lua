@@ -73,6 +73,47 @@ describe("the answer to a message", function()
     assert.are.same({ { "b", "all", "id" } }, worker.push.published)
   end)
 
+  it("waits with a frame behind a subscription until other nodes know of it", function()
+    local is_known, waiting = false, {}
+    worker.groups.is_known = function() return is_known end
+    worker.groups.when_known = function(_, on_done) waiting[#waiting + 1] = on_done end
+    connection:receive("one", true)
+    connection:receive("two", true)
+    Worker.answer(worker.dispatch.events[1], {
+      headers = DOCUMENT,
+      body = '{"effects":[{"send":{"text":"before"}},{"subscribe":["a"]},{"send":{"text":"behind"}},'
+        .. '{"user":"u"},{"send":{"text":"last"}}]}',
+    })
+    assert.are.equal(Encoder.frame("before", true), Worker.written(connection))
+    assert.are.equal(1, #worker.dispatch.events, "the next message waits, too")
+    waiting[1]()
+    assert.are.equal(Encoder.frame("behind", true), Worker.written(connection))
+    is_known = true
+    waiting[2]()
+    assert.are.equal(Encoder.frame("last", true), Worker.written(connection))
+    assert.are.same({ 2, "u" }, { #worker.dispatch.events, connection.user })
+    Worker.answer(worker.dispatch.events[2], {
+      headers = { ["ws-subscribe"] = "b", ["content-type"] = "text/plain" },
+      body = "known already",
+    })
+    assert.are.equal(Encoder.frame("known already", true), Worker.written(connection))
+  end)
+
+  it("that waits for other nodes lets the socket end, and the close event follows", function()
+    local waiting
+    worker.groups.is_known = function() return false end
+    worker.groups.when_known = function(_, on_done) waiting = on_done end
+    connection:receive("one", true)
+    Worker.answer(worker.dispatch.events[1], {
+      headers = { ["ws-subscribe"] = "b", ["content-type"] = "text/plain" },
+      body = "never read",
+    })
+    connection:finish()
+    assert.are.equal(1, #worker.dispatch.events)
+    waiting()
+    assert.are.equal("close", worker.dispatch.events[2].kind)
+  end)
+
   it("goes on after an effect that cannot be applied", function()
     local written = apply {
       headers = DOCUMENT,
