@@ -38,7 +38,8 @@ redis.call('HSET', KEYS[4], ARGV[1], ARGV[2])
 return 'ours'
 ]]
 
--- For a node whose journal this machine has: it is known to be dead. One that left may not have been cleaned up after. KEYS as above, and its records.
+-- For a node whose journal this machine has: it is known to be dead, or it left and nobody has cleaned up after it yet.
+-- KEYS as above, and its records.
 local CLAIM = [[
 local mark = redis.call('GET', KEYS[2])
 if mark and not (mark == 'left' and redis.call('HGET', KEYS[4], ARGV[1]) == '') then

@@ -13,6 +13,7 @@ LinkHolder.__index = LinkHolder
 
 local LOOK_SECONDS = 0.5
 local BUSY_SECONDS = 0.05 -- while a worker has not reported its topics
+local SUCCESSOR_SECONDS = 1 -- for which a worker that ends waits for another one to take over
 local FINISH_SECONDS = 10 -- for what a former holder has under way
 
 ---@param parts { members: Members, holders: Holders, bus: Bus, now: (fun(): number), is_enabled: boolean,
@@ -116,17 +117,19 @@ function LinkHolder:begin_anew()
   end
 end
 
--- Whether this worker holds the link to the end of the gateway: other workers live, and none of them can take over.
+-- Whether other workers need the link. One that serves takes over, unless it is about to end too: that shows in a moment.
 local function is_needed(self)
-  local has_others = false
+  self.needed_until = self.needed_until or self.now() + SUCCESSOR_SECONDS
+  local is_needed = false
   for _, other in ipairs(self.holders:is_own() and self.members:others() or {}) do
-    local is_alive = self.members:is_alive(other)
-    if is_alive and not other.is_leaving then
-      return false
+    if self.members:is_alive(other) then
+      is_needed = true
+      if not other.is_leaving and self.now() > self.needed_until then
+        return false
+      end
     end
-    has_others = has_others or is_alive
   end
-  return has_others
+  return is_needed
 end
 
 --- Whether the link has something under way, or other workers of a gateway that stops still need it.

@@ -4,7 +4,7 @@
 local Burial = require "framegate.cluster.burial"
 local Joining = require "framegate.cluster.joining"
 local Lease = require "framegate.cluster.lease"
-local Message = require "framegate.cluster.message"
+local NodeMessages = require "framegate.cluster.node_messages"
 local NodeRecords = require "framegate.cluster.node_records"
 local NodeRequests = require "framegate.cluster.node_requests"
 local NodeService = require "framegate.cluster.node_service"
@@ -18,43 +18,9 @@ local Subscriptions = require "framegate.cluster.subscriptions"
 local NodeLink = {}
 NodeLink.__index = NodeLink
 
--- What the message of another node is: a request, answers, or news of a node.
-local function receive(self, head, payload)
-  if head.op then
-    return self.service:receive(head, payload)
-  end
-  for _, answer in ipairs(head.answers or {}) do
-    self.requests:answered(head.from, answer)
-  end
-  if head.event == "joined" then
-    self.roster:hear(head.from, head.facts)
-    self.requests:repeat_all(head.from)
-  elseif head.event == "left" or head.event == "buried" then
-    self.roster:remove(head.node or head.from)
-    self.requests:check_all()
-  end
-end
-
--- What comes while the link ends is for the next holder, because this worker's other links may have ended.
-local function on_push(self, text)
-  local head, payload = Message.decode(text)
-  if not head or self.rounds.has_stopped then
-    return
-  elseif head.from ~= self.own then
-    return receive(self, head, payload)
-  end
-  self.lease:heard(head.renewal)
-  self.requests:came_back(head.id)
-end
-
-local function announce(self, event, node, facts)
-  local text = Message.encode({ from = self.own, event = event, node = node, facts = facts }, "")
-  self.link:command(nil, "PUBLISH", self.channels.all, text)
-end
-
 local function on_ready(self)
   self.records:resume()
-  announce(self, "joined", nil, self.lease.facts())
+  NodeMessages.announce(self, "joined", { facts = self.lease.facts() })
   self.requests:resume()
   self.on_ready()
 end
@@ -104,7 +70,7 @@ local function add_exchange(self, parts)
   }
 end
 
--- What shows that this node lives, and cleans up after others.
+-- What shows that this node lives.
 local function add_life(self, parts)
   local own, link, channels, now = self.own, self.link, self.channels, parts.now
   self.lease = Lease.new {
@@ -129,6 +95,11 @@ local function add_life(self, parts)
     workers = parts.workers,
     on_ready = function() on_ready(self) end,
   }
+end
+
+-- What becomes of sockets whose node dies.
+local function add_afterlife(self, parts)
+  local own, link, channels = self.own, self.link, self.channels
   self.records = NodeRecords.new {
     own = own,
     link = link,
@@ -141,8 +112,8 @@ local function add_life(self, parts)
     link = link,
     channels = channels,
     roster = self.roster,
-    now = now,
-    announce = function(event, node) announce(self, event, node) end,
+    now = parts.now,
+    announce = function(event, node) NodeMessages.announce(self, event, { node = node }) end,
     on_buried = function(node)
       self.requests:check_all()
       parts.on_burial(node)
@@ -167,7 +138,7 @@ function NodeLink.new(parts)
     on_look = parts.on_look,
   }, NodeLink)
   self.link = parts.new_link {
-    on_push = function(_, text) on_push(self, text) end,
+    on_push = function(_, text) NodeMessages.receive(self, text) end,
     on_up = function()
       self.roster:resume()
       self.burial:disturbed()
@@ -178,6 +149,7 @@ function NodeLink.new(parts)
   self.roster = Roster.new { own = self.own, now = parts.now, dict = parts.dict }
   add_exchange(self, parts)
   add_life(self, parts)
+  add_afterlife(self, parts)
   self.rounds = Rounds.new {
     name = "the work for other nodes",
     now = parts.now,

@@ -22,6 +22,7 @@ local Shutdown = {}
 local STEP_SECONDS = 0.05
 local POLL_SECONDS = 0.25 -- between two checks whether the gateway is stopping
 local ANSWER_SECONDS = 2 -- after STOP_SECONDS, for the answers to events in flight
+local CLOSED_SECONDS = 1 -- within which the mesh port is closed at a stop
 local CLOSE_SECONDS = 2 -- after that, for the close events
 
 local members, mesh, bus, nodes, groups, link_holder, registry, dispatch, lanes, flusher
@@ -84,10 +85,11 @@ local function await_stop()
 end
 
 -- A stop closes the mesh port. If it stays open, this worker alone was ended, and nginx replaces it.
--- The last worker to close the port finds it closed, so the stop is announced whatever the others see.
+-- At a stop the master and all workers close it within moments. So each worker sees the stop, also one that is empty.
 local function announce_stop()
+  local deadline = Clock.monotonic() + CLOSED_SECONDS
   while mesh:has_listener() do
-    if is_empty() then
+    if is_empty() and Clock.monotonic() > deadline then
       return
     end
     ngx.sleep(STEP_SECONDS)
