@@ -167,7 +167,7 @@ test('connect: it starts again after the end, whatever the old connection still 
   assert.equal(FakeSocket.made.length, 2)
 })
 
-for (const code of [1000, 1002, 1008, 1009, 3000, 4401]) {
+for (const code of [1000, 1002, 1005, 1008, 1009, 3000, 4401]) {
   test(`giving up: ${code} would come again`, () => {
     const { socket, clock } = build()
     newest().opens()
