@@ -238,6 +238,8 @@ test('offline: an open connection stays when the browser is online again', () =>
 
 test('offline: an open connection is lost when the browser goes offline, and its own end changes nothing later', () => {
   const { socket, network, states } = build({ max: 30_000 })
+  const seen: unknown[] = []
+  socket.onmessage = ({ data }) => seen.push(data)
   newest().opens()
   const dead = newest()
   network.navigator.onLine = false
@@ -250,8 +252,9 @@ test('offline: an open connection is lost when the browser goes offline, and its
   network.dispatchEvent(new Event('online'))
   newest().opens()
   dead.receives('late')
+  dead.onerror({})
   dead.ends(1006)
-  assert.equal(socket.state, 'open')
+  assert.deepEqual([socket.state, seen], ['open', []])
 })
 
 test('silence: a message without an answer ends the connection, however much is sent after it', () => {
