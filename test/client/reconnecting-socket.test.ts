@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { worthRetrying } from '../../web/client/reconnecting-socket.js'
 import { build, type Clock, FakeSocket, newest } from './fake.ts'
 
-/** Lets every try fail at once, and answers with the waits between them. */
+/** Lets every try fail immediately, and answers with the waits between them. */
 function waits(clock: Clock, states: unknown[], tries: number): unknown[] {
   return Array.from({ length: tries }, () => {
     newest().ends(1006)
@@ -218,7 +218,7 @@ test('visible: a page that is looked at dials, a page that is hidden waits', () 
   assert.equal(FakeSocket.made.length, 2)
 })
 
-test('offline: it waits for the cap, and tries at once when the network is back', () => {
+test('offline: it waits for the cap, and tries immediately when the network is back', () => {
   const { socket, network, states } = build({ max: 30_000 })
   network.navigator.onLine = false
   newest().ends(1006)
