@@ -6,10 +6,10 @@ import chat from '../../handler/routes/chat.ts'
 import { hueOf, initialsOf } from '../../web/demo/avatar.js'
 import { People } from '../../web/demo/people.js'
 import { roomNamed } from '../../web/demo/rooms.js'
+import { Clock } from '../client/fake.ts'
 import { startApp } from '../support/app.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
 import { launchBrowser, type OpenedPage, openPage } from './browser.ts'
-import { Clock } from './fake.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }
 

@@ -81,7 +81,7 @@ test('the demo site is served while SITE_URL is not set', async (t) => {
   assert.equal(page.status, 200)
   assert.match(page.headers.get('content-type')!, /^text\/html/)
   assert.match(await page.text(), /framegate/)
-  for (const path of ['/chat.html', '/reconnecting-socket.js', '/shared/style.css', '/shared/icon.svg'])
+  for (const path of ['/chat.html', '/client/reconnecting-socket.js', '/shared/style.css', '/shared/icon.svg'])
     assert.equal((await fetch(gateway.url + path)).status, 200, path)
   for (const path of ['/dashboard/index.html', '/shared/..%2fdashboard/main.js', '/web/demo/index.html'])
     assert.equal((await fetch(gateway.url + path)).status, 404, path)

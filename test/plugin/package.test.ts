@@ -51,13 +51,41 @@ await app.close()
 console.log(message.body, open.headers[EffectHeader.close], new Set(answers))
 `
 
+const CLIENT = `
+import { ReconnectingSocket, worthRetrying } from 'framegate/client'
+
+const socket = new ReconnectingSocket(async () => 'ws://host/', ['chat'], { keep: 1024, retry: worthRetrying })
+socket.addEventListener('state', ({ detail }) => console.log(detail.state))
+socket.onmessage = ({ data }) => console.log(data)
+// @ts-expect-error no such event
+socket.onreconnect = () => {}
+socket.close()
+console.log(ReconnectingSocket.CLOSED, socket.readyState === ReconnectingSocket.CLOSING)
+`
+
+const compilerOptions = { target: 'es2024', module: 'nodenext', strict: true, noEmit: true }
+
 const PROJECT = {
   'package.json': JSON.stringify({ name: 'project', private: true, type: 'module' }),
   'tsconfig.json': JSON.stringify({
-    compilerOptions: { target: 'es2024', module: 'nodenext', strict: true, types: ['node'], noEmit: true },
+    compilerOptions: { ...compilerOptions, types: ['node'] },
     include: ['app.ts'],
   }),
   'app.ts': APP,
+}
+
+/** Of somebody who uses the client alone: in Node, without the DOM's types, and in a browser, without those of Node. */
+const CLIENT_PROJECT = {
+  'package.json': PROJECT['package.json'],
+  'node.json': JSON.stringify({
+    compilerOptions: { ...compilerOptions, lib: ['es2024'], types: ['node'] },
+    include: ['client.ts'],
+  }),
+  'browser.json': JSON.stringify({
+    compilerOptions: { ...compilerOptions, lib: ['es2024', 'dom'], types: [], module: 'preserve' },
+    include: ['client.ts'],
+  }),
+  'client.ts': CLIENT,
 }
 
 function versionOf(name: string): string {
@@ -80,6 +108,7 @@ suite('the package', { timeout: 300_000 }, () => {
 
   test('holds what was compiled, its types and its licence, and depends on fastify-plugin alone', async () => {
     const files = (await run('tar', ['-tf', tarball], folder)).trim().split('\n')
+    assert.ok(files.includes('package/dist/client/reconnecting-socket.d.ts'))
     assert.deepEqual(files.filter((file) => !/^package\/dist\/.*\.(js|d\.ts)$/.test(file)).sort(), [
       'package/LICENSE',
       'package/README.md',
@@ -87,6 +116,21 @@ suite('the package', { timeout: 300_000 }, () => {
     ])
     const { dependencies } = JSON.parse(await run('tar', ['-xOf', tarball, 'package/package.json'], folder))
     assert.deepEqual(Object.keys(dependencies), ['fastify-plugin'])
+  })
+
+  test('gives the client alone, without Fastify, with types in Node and in a browser', async () => {
+    const project = path.join(folder, 'client')
+    mkdirSync(project)
+    for (const [name, content] of Object.entries(CLIENT_PROJECT)) writeFileSync(path.join(project, name), content)
+    await run(
+      'npm',
+      ['install', tarball, versionOf('@types/node'), '--no-audit', '--no-fund', '--prefer-offline'],
+      project,
+    )
+    const installed = readdirSync(path.join(project, 'node_modules')).filter((name) => !name.startsWith('.'))
+    assert.deepEqual(installed.sort(), ['@types', 'fastify-plugin', 'framegate', 'undici-types'])
+    for (const config of ['node.json', 'browser.json']) await run(TSC, ['-p', path.join(project, config)], project)
+    assert.equal(await run(process.execPath, ['client.ts'], project), 'closing\n3 true\nclosed\n')
   })
 
   for (const fastify of ['fastify@5.0.0', 'fastify@5']) {

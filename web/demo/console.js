@@ -1,11 +1,11 @@
 /** The console page. Its forms control a ReconnectingSocket, and its log shows every frame and every change of state. */
 
+import { ReconnectingSocket, worthRetrying } from '../client/reconnecting-socket.js'
 import { byteLength } from '../shared/bytes.js'
 import { explain } from '../shared/close-code.js'
 import { describe } from './frame.js'
 import { Log } from './log.js'
 import { describePath } from './path.js'
-import { ReconnectingSocket, worthRetrying } from './reconnecting-socket.js'
 
 const $ = (id) => document.getElementById(id)
 const log = new Log({ view: $('log'), list: $('log-list'), total: $('log-total') })
@@ -54,14 +54,15 @@ showPath()
 showKind(chosenKind())
 
 function connect(path) {
-  socket?.close()
+  socket?.close(1000)
   try {
     const url = new URL(path, location.href)
     url.protocol = url.protocol.replace('http', 'ws')
     const retry = (event) => $('again').checked && worthRetrying(event)
     const answer = describePath(path).answers ? ANSWER_MS : 0
     socketPath = url.pathname + url.search
-    socket = new ReconnectingSocket(url.href, [], { binaryType: 'arraybuffer', retry, answer })
+    socket = new ReconnectingSocket(url.href, [], { retry, answer, keep: 0 })
+    socket.binaryType = 'arraybuffer'
     follow(socket, socketPath)
   } catch (error) {
     log.add({ direction: 'note', title: 'Not connected', text: error.message, failed: true })
@@ -71,23 +72,25 @@ function connect(path) {
 /** @param {ReconnectingSocket} opened the socket to log; the state of the newest one is shown */
 function follow(opened, path) {
   let wasOpen = false
-  const show = (state, delay) => {
+  let hasConnection = false
+  const show = ({ state, delay, ...end }) => {
     if (opened === socket) showState(state, delay)
+    if (end.code && hasConnection) logClose(end, path, wasOpen)
+    if (end.code) hasConnection = false
     if (state === 'connecting') {
+      hasConnection = true
       wasOpen = false
       log.add({ direction: 'note', title: 'Connecting', type: path })
+    } else if (state === 'open') {
+      wasOpen = true
+      log.add({ direction: 'note', title: 'Open', type: path })
     } else if (state === 'waiting') {
       log.add({ direction: 'note', title: 'Waiting', type: `next try in ${seconds(delay)}` })
     }
   }
-  opened.addEventListener('state', ({ detail }) => show(detail.state, detail.delay))
-  opened.addEventListener('open', () => {
-    wasOpen = true
-    log.add({ direction: 'note', title: 'Open', type: path })
-  })
+  opened.addEventListener('state', ({ detail }) => show(detail))
   opened.addEventListener('message', ({ data }) => logFrame('received', data))
-  opened.addEventListener('close', (event) => logClose(event, path, wasOpen))
-  show(opened.state)
+  show({ state: opened.state })
 }
 
 async function submit(kind) {
@@ -104,7 +107,7 @@ async function submit(kind) {
 }
 
 function close(code, reason) {
-  if (!socket || socket.state === 'closed') throw new Error('not closed: there is no connection')
+  if (!socket || socket.readyState >= WebSocket.CLOSING) throw new Error('not closed: there is no connection')
   if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw new Error('not closed: use 1000, or 3000 to 4999')
   if (byteLength(reason) > 123) throw new Error('not closed: a reason has up to 123 bytes')
   socket.close(code, reason)
@@ -150,8 +153,9 @@ function showState(state, delay) {
   label.dataset.state = state
   label.textContent = state === 'waiting' ? `waiting ${seconds(delay)}` : state
   label.style.setProperty('--delay', `${delay ?? 0}ms`)
-  $('connected').textContent = state === 'closed' ? '' : socketPath
-  $('disconnect').hidden = state === 'closed'
+  const isOver = state === 'closing' || state === 'closed'
+  $('connected').textContent = isOver ? '' : socketPath
+  $('disconnect').hidden = isOver
   showTarget()
 }
 

@@ -1,6 +1,6 @@
 /** The chat's connection to the gateway, in terms of people and rooms. */
 
-import { ReconnectingSocket } from './reconnecting-socket.js'
+import { ReconnectingSocket } from '../client/reconnecting-socket.js'
 
 const MOST_WAITING = 10
 const LATER = 2 // seconds until the next try to join, when the server names no time
@@ -30,7 +30,7 @@ export class RoomSocket extends EventTarget {
   constructor(url, name) {
     super()
     this.#name = name
-    this.#socket = new ReconnectingSocket(url, [], { answer: ANSWER_MS })
+    this.#socket = new ReconnectingSocket(url, [], { answer: ANSWER_MS, keep: 0 }) // it keeps messages itself
     this.#socket.addEventListener('state', ({ detail }) => this.#enter(detail))
     this.#socket.addEventListener('message', ({ data }) => this.#receive(data))
   }
@@ -44,7 +44,7 @@ export class RoomSocket extends EventTarget {
   }
 
   close() {
-    this.#socket.close()
+    this.#socket.close(1000)
   }
 
   /** Sends a message when it is its turn. @param {string} ref @param {string} text @returns {boolean} false when too many wait already */

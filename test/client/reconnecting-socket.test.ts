@@ -1,30 +1,10 @@
+// When a ReconnectingSocket dials again, and when it gives up: with the time, the sockets and the network in the test's hands.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ReconnectingSocket, worthRetrying } from '../../web/demo/reconnecting-socket.js'
-import { Clock, FakeNetwork, FakeSocket } from './fake.ts'
+import { worthRetrying } from '../../web/client/reconnecting-socket.js'
+import { build, type Clock, FakeSocket, newest } from './fake.ts'
 
-type Options = NonNullable<ConstructorParameters<typeof ReconnectingSocket>[2]>
-
-/** A socket with everything around it in the test's hands. Each wait takes the whole ceiling unless `random` says less. */
-function build(options: Options = {}) {
-  FakeSocket.made = []
-  const clock = new Clock()
-  const network = new FakeNetwork()
-  const socket = new ReconnectingSocket('ws://host/', [], {
-    WebSocket: FakeSocket as unknown as typeof WebSocket,
-    clock,
-    network,
-    random: () => 1,
-    ...options,
-  })
-  const states: unknown[] = []
-  socket.addEventListener('state', (event) => states.push((event as CustomEvent).detail))
-  return { socket, clock, network, states }
-}
-
-const newest = (): FakeSocket => FakeSocket.made.at(-1) ?? assert.fail('no connection was tried')
-
-/** Lets every try fail at once, and answers with the waits between them. */
+/** Lets every try fail immediately, and answers with the waits between them. */
 function waits(clock: Clock, states: unknown[], tries: number): unknown[] {
   return Array.from({ length: tries }, () => {
     newest().ends(1006)
@@ -62,11 +42,13 @@ test('delays: they go on growing after connections that did not last', () => {
 })
 
 test('delays: a try that takes too long is given up', () => {
-  const { clock } = build({ timeout: 10_000 })
+  const { clock, states } = build({ timeout: 10_000 })
   clock.advance(9_999)
   assert.equal(newest().closedWith, undefined)
   clock.advance(1)
   assert.notEqual(newest().closedWith, undefined)
+  const end = { code: 1006, reason: 'not open within 10000 ms', wasClean: false }
+  assert.deepEqual(states.at(-1), { state: 'waiting', delay: 500, ...end })
 })
 
 test('state: a lost connection waits, then connects and opens', () => {
@@ -77,52 +59,37 @@ test('state: a lost connection waits, then connects and opens', () => {
   clock.advance(500)
   newest().opens()
   assert.deepEqual(states, [
-    { state: 'open', delay: undefined },
-    { state: 'waiting', delay: 500 },
-    { state: 'connecting', delay: undefined },
-    { state: 'open', delay: undefined },
+    { state: 'open' },
+    { state: 'waiting', delay: 500, code: 1006, reason: '', wasClean: false },
+    { state: 'connecting' },
+    { state: 'open' },
   ])
   assert.equal(FakeSocket.made.length, 2)
 })
 
-test('state: a close event carries code, reason and cleanness', () => {
-  const { socket } = build()
-  const seen: unknown[] = []
-  socket.addEventListener('close', (event) => {
-    const { code, reason, wasClean } = event as CloseEvent
-    seen.push({ code, reason, wasClean })
-  })
-  newest().opens()
-  newest().ends(4001, 'signed out')
-  assert.deepEqual(seen, [{ code: 4001, reason: 'signed out', wasClean: true }])
-})
-
-test('state: messages come through', () => {
-  const { socket } = build({ binaryType: 'arraybuffer' })
-  const seen: unknown[] = []
-  socket.addEventListener('message', (event) => seen.push((event as MessageEvent).data))
-  newest().opens()
-  newest().receives('hello')
-  assert.deepEqual(seen, ['hello'])
-  assert.equal(newest().binaryType, 'arraybuffer')
-})
-
 test('close on purpose: an open connection is closed for good', () => {
-  const { socket, clock } = build()
+  const { socket, clock, states } = build()
   newest().opens()
   socket.close(4001, 'signed out')
   assert.deepEqual(newest().closedWith, [4001, 'signed out'])
-  assert.equal(socket.state, 'closed')
+  assert.equal(socket.state, 'closing')
+  newest().receives('too late')
   newest().ends(1006)
   assert.equal(socket.state, 'closed')
+  assert.deepEqual(states.slice(1), [
+    { state: 'closing' },
+    { state: 'closed', code: 1006, reason: '', wasClean: false },
+  ])
   assert.equal(clock.pending, 0)
 })
 
-test('close on purpose: a wait ends', () => {
-  const { socket, clock, network } = build()
+test('close on purpose: a wait ends', async () => {
+  const { socket, clock, network, closes } = build()
   newest().ends(1006)
   socket.close()
-  assert.equal(socket.state, 'closed')
+  assert.deepEqual([socket.state, closes], ['closing', []])
+  await undefined
+  assert.deepEqual([socket.state, closes], ['closed', [{ code: 1006, reason: '', wasClean: false }]])
   network.dispatchEvent(new Event('online'))
   assert.equal(clock.pending, 0)
   assert.equal(FakeSocket.made.length, 1)
@@ -132,21 +99,51 @@ test('close on purpose: a connection that opens a moment too late does not count
   const { socket } = build()
   socket.close()
   newest().opens()
-  assert.equal(socket.state, 'closed')
+  assert.equal(socket.state, 'closing')
 })
 
-test('close on purpose: a listener of the close event may do it', () => {
+test('close on purpose: a listener may do it when a connection was lost', async () => {
   const { socket, clock } = build()
-  socket.addEventListener('close', () => socket.close())
+  socket.addEventListener('state', ({ detail }) => detail.state === 'waiting' && socket.close())
   newest().ends(1006)
+  await undefined
   assert.equal(socket.state, 'closed')
   assert.equal(clock.pending, 0)
 })
 
-test('close on purpose: the delays start over after it', () => {
+test('close on purpose: a listener may do it when a connection opens, or when one broke', async () => {
+  const { socket, closes } = build()
+  const seen: string[] = []
+  socket.addEventListener('open', () => seen.push('open'))
+  socket.addEventListener('state', ({ detail }) => detail.state === 'open' && socket.close())
+  newest().opens()
+  newest().ends(1000)
+  assert.deepEqual([seen, closes.length, socket.state], [[], 1, 'closed'])
+  const { socket: broken, network, closes: ends } = build()
+  newest().opens()
+  broken.onerror = () => broken.close()
+  network.dispatchEvent(new Event('offline'))
+  assert.deepEqual([broken.state, ends.length], ['closed', 1])
+  await undefined
+  assert.equal(ends.length, 1)
+})
+
+test('close on purpose: it does not wait for the end of a connection that was lost before', async () => {
+  const { socket, network } = build()
+  newest().opens()
+  network.dispatchEvent(new Event('offline'))
+  assert.equal(newest().readyState, 2, 'a dead network: the browser still waits for a close frame')
+  socket.close()
+  await undefined
+  assert.equal(socket.state, 'closed')
+})
+
+test('close on purpose: the delays start over after it', async () => {
   const { socket, clock, states } = build({ min: 500 })
   waits(clock, states, 3)
+  newest().ends(1006)
   socket.close()
+  await undefined
   socket.connect()
   assert.deepEqual(waits(clock, states, 1), [500])
 })
@@ -158,11 +155,11 @@ test('close on purpose: a code that is not allowed changes nothing', () => {
   assert.equal(socket.state, 'open')
 })
 
-test('close on purpose: connect starts again, whatever the old connection still does', () => {
+test('connect: it starts again after the end, whatever the old connection still does', () => {
   const { socket } = build()
   newest().opens()
   const old = newest()
-  socket.close()
+  old.ends(1000)
   socket.connect()
   newest().opens()
   old.ends(1006)
@@ -170,7 +167,7 @@ test('close on purpose: connect starts again, whatever the old connection still 
   assert.equal(FakeSocket.made.length, 2)
 })
 
-for (const code of [1000, 1002, 1008, 1009, 3000, 4401]) {
+for (const code of [1000, 1002, 1005, 1008, 1009, 3000, 4401]) {
   test(`giving up: ${code} would come again`, () => {
     const { socket, clock } = build()
     newest().opens()
@@ -196,37 +193,36 @@ test('giving up: retry overrules', () => {
   assert.equal(socket.state, 'waiting')
 })
 
-test('send: an open connection takes it', () => {
+test('connect: it ends a wait, and does nothing in other states', () => {
   const { socket } = build()
+  socket.connect()
   newest().opens()
-  socket.send('hello')
-  assert.deepEqual(newest().sent, ['hello'])
-})
-
-test('send: any other state refuses it', () => {
-  const { socket, clock } = build()
-  const refused = { name: 'InvalidStateError' }
-  assert.throws(() => socket.send('connecting'), refused)
-  newest().opens()
-  newest().readyState = 2 // The server's close frame is here, its close event is not.
-  assert.throws(() => socket.send('closing'), refused)
+  socket.connect()
+  assert.equal(FakeSocket.made.length, 1)
   newest().ends(1006)
-  assert.throws(() => socket.send('waiting'), refused)
-  clock.advance(500)
-  newest().opens()
-  socket.close()
-  assert.throws(() => socket.send('closed'), refused)
-  assert.deepEqual(
-    FakeSocket.made.map(({ sent }) => sent),
-    [[], []],
-  )
+  socket.connect()
+  assert.deepEqual([FakeSocket.made.length, socket.state], [2, 'connecting'])
 })
 
-test('offline: it waits for the cap, and tries at once when the network is back', () => {
+test('visible: a page that is looked at dials, a page that is hidden waits', () => {
+  const { socket, network } = build()
+  newest().ends(1006)
+  network.document.hidden = true
+  network.dispatchEvent(new Event('visibilitychange'))
+  assert.equal(socket.state, 'waiting')
+  network.document.hidden = false
+  network.dispatchEvent(new Event('visibilitychange'))
+  assert.deepEqual([FakeSocket.made.length, socket.state], [2, 'connecting'])
+  newest().opens()
+  network.dispatchEvent(new Event('visibilitychange'))
+  assert.equal(FakeSocket.made.length, 2)
+})
+
+test('offline: it waits for the cap, and tries immediately when the network is back', () => {
   const { socket, network, states } = build({ max: 30_000 })
   network.navigator.onLine = false
   newest().ends(1006)
-  assert.deepEqual(states.at(-1), { state: 'waiting', delay: 30_000 })
+  assert.equal((states.at(-1) as { delay: number }).delay, 30_000)
   network.dispatchEvent(new Event('online'))
   assert.equal(socket.state, 'connecting')
   assert.equal(FakeSocket.made.length, 2)
@@ -242,25 +238,23 @@ test('offline: an open connection stays when the browser is online again', () =>
 
 test('offline: an open connection is lost when the browser goes offline, and its own end changes nothing later', () => {
   const { socket, network, states } = build({ max: 30_000 })
-  const closes: unknown[] = []
-  socket.addEventListener('close', (event) => {
-    const { code, reason, wasClean } = event as CloseEvent
-    closes.push({ code, reason, wasClean })
-  })
+  const seen: unknown[] = []
+  socket.onmessage = ({ data }) => seen.push(data)
   newest().opens()
   const dead = newest()
   network.navigator.onLine = false
   network.dispatchEvent(new Event('offline'))
   assert.notEqual(dead.closedWith, undefined)
-  assert.deepEqual(states.at(-1), { state: 'waiting', delay: 30_000 })
+  const end = { code: 1006, reason: 'the browser is offline', wasClean: false }
+  assert.deepEqual(states.at(-1), { state: 'waiting', delay: 30_000, ...end })
   network.dispatchEvent(new Event('offline'))
   network.navigator.onLine = true
   network.dispatchEvent(new Event('online'))
   newest().opens()
   dead.receives('late')
+  dead.onerror({})
   dead.ends(1006)
-  assert.equal(socket.state, 'open')
-  assert.deepEqual(closes, [{ code: 1006, reason: 'the browser is offline', wasClean: false }])
+  assert.deepEqual([socket.state, seen], ['open', []])
 })
 
 test('silence: a message without an answer ends the connection, however much is sent after it', () => {
