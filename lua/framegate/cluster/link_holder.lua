@@ -120,16 +120,16 @@ end
 -- Whether other workers need the link. One that serves takes over, unless it is about to end too: that shows in a moment.
 local function is_needed(self)
   self.needed_until = self.needed_until or self.now() + SUCCESSOR_SECONDS
-  local is_needed = false
+  local has_others = false
   for _, other in ipairs(self.holders:is_own() and self.members:others() or {}) do
     if self.members:is_alive(other) then
-      is_needed = true
+      has_others = true
       if not other.is_leaving and self.now() > self.needed_until then
         return false
       end
     end
   end
-  return is_needed
+  return has_others
 end
 
 --- Whether the link has something under way, or other workers of a gateway that stops still need it.
