@@ -34,9 +34,9 @@ export async function measureCluster(options: Options): Promise<Row[]> {
   for (let count = 1; count <= 3; count++) {
     nodes.push(await startTopicGateway({ ...NO_PINGS, REDIS_URL: `unix:${redis.path}` }))
     for (const node of nodes) await ready(node.child, 'the cluster', () => sees(node, count))
-    rows.push(...(await measureNodes(nodes, redis, options)))
+    rows.push(...(await measureNodes(nodes, options)))
   }
-  rows.push(...(await measureOne(nodes, options)), ...(await measureRecords(nodes[0]!, redis)))
+  rows.push(...(await measureOne(nodes, redis, options)), ...(await measureRecords(nodes[0]!, redis)))
   for (const node of nodes) await node.stop()
   await stop(redis.child)
   return rows
@@ -120,10 +120,10 @@ function note(figures: Figures, values: Record<string, number>): void {
   for (const [name, value] of Object.entries(values)) (figures[name] ??= []).push(value)
 }
 
-async function measureNodes(nodes: Node[], redis: Redis, options: Options): Promise<Row[]> {
+async function measureNodes(nodes: Node[], options: Options): Promise<Row[]> {
   const figures: Figures = {}
   for (let round = 0; round < options.rounds; round++) {
-    const pids = [nodes[0]!.pid, nodes.at(-1)!.pid, redis.child.pid!]
+    const pids = [nodes[0]!.pid, nodes.at(-1)!.pid]
     let spent: number[] = []
     const result = await push(nodes[0]!, nodes, { sockets: SOCKETS, seconds: options.seconds }, async (run) => {
       const before = pids.map(processorTime)
@@ -132,7 +132,6 @@ async function measureNodes(nodes: Node[], redis: Redis, options: Options): Prom
       return value
     })
     const perNode = result.deliveries / nodes.length
-    const pushes = result.deliveries / SOCKETS
     note(figures, {
       'deliveries/s': result.deliveries / result.seconds,
       'from publish to arrival, p50, µs': result.p50,
@@ -141,7 +140,6 @@ async function measureNodes(nodes: Node[], redis: Redis, options: Options): Prom
       'sockets that open and subscribe, per second': result.joins,
       'processor time of the node that publishes, µs a delivery': spent[0]! / perNode,
       'processor time of another node, µs a delivery': spent[1]! / perNode,
-      'processor time of Redis, µs a push': spent[2]! / pushes,
     })
   }
   const section = `one push after the other to ${SOCKETS} sockets on ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`
@@ -156,23 +154,27 @@ async function measureNodes(nodes: Node[], redis: Redis, options: Options): Prom
 }
 
 /** A push to one socket: on the node that publishes, and on another. Beside them a node that has no subscriber. */
-async function measureOne(nodes: Node[], options: Options): Promise<Row[]> {
+async function measureOne(nodes: Node[], redis: Redis, options: Options): Promise<Row[]> {
   const figures: Figures = {}
   const [publisher, other, uninvolved] = nodes as [Node, Node, Node]
   for (let round = 0; round < options.rounds; round++) {
     const local = await push(publisher, [publisher], { sockets: 1, seconds: options.seconds })
-    let spent = 0
+    const pids = [publisher.pid, other.pid, redis.child.pid!, uninvolved.pid]
+    let spent: number[] = []
     const remote = await push(publisher, [other], { sockets: 1, seconds: options.seconds }, async (run) => {
-      const before = processorTime(uninvolved.pid)
+      const before = pids.map(processorTime)
       const value = await run()
-      spent = processorTime(uninvolved.pid) - before
+      spent = pids.map((pid, i) => processorTime(pid) - before[i]!)
       return value
     })
     note(figures, {
       'p50 on the node that publishes, µs': local.p50,
       'p50 on another node, µs': remote.p50,
       more: remote.p50 - local.p50,
-      uninvolved: spent / 1e4 / remote.seconds,
+      publisher: spent[0]! / remote.deliveries,
+      other: spent[1]! / remote.deliveries,
+      redis: spent[2]! / remote.deliveries,
+      uninvolved: spent[3]! / 1e4 / remote.seconds,
     })
   }
   const section = 'a push to one socket, three nodes'
@@ -187,6 +189,9 @@ async function measureOne(nodes: Node[], options: Options): Promise<Row[]> {
     row('p50 on the node that publishes, µs', 'p50 on the node that publishes, µs', 0),
     row('p50 on another node, µs', 'p50 on another node, µs', 0),
     row('… how much more that is, µs', 'more', 0, GOAL_MORE),
+    row('… processor time of the node that publishes, µs a push', 'publisher', 0),
+    row('… processor time of the other node, µs a push', 'other', 0),
+    row('… processor time of Redis, µs a push', 'redis', 0),
     row('processor time of a node without subscribers, % of a core', 'uninvolved', 1, GOAL_UNINVOLVED),
   ]
 }
