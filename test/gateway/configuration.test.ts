@@ -70,6 +70,10 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   CLUSTER_WAIT: { bad: ['-1', '61s', 'off'], good: ['0', '500ms', '60s'] },
   CLUSTER_BUFFER: { bad: ['2g', '1.5m', 'off'], good: ['0', '64k', '1g'] },
   RECORD_HEADERS: { bad: ['a:b', '"', ','], good: ['off', 'cookie, X-Tenant'] },
+  TIMERS: {
+    bad: ['10s', '/ws/tick', '500ms /ws/tick', '25h /ws/tick', '10s /tick', '10s /ws/a?b', '1s /ws/a, 2s /ws/a', ','],
+    good: ['10s /ws/timers/tick', '1s /ws/a, 24h /ws/b'],
+  },
   SOCKET_LOG: { bad: ['on', 'sockets.log', '/var/log/'], good: ['stdout', 'stderr', '/tmp/sockets.log'] },
 }
 
