@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { gate, startApp } from '../support/app.ts'
 import { open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
+import { startProbeHandler } from '../support/probe-handler.ts'
 import { rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
 
@@ -138,5 +139,26 @@ test('alarms go on in an old worker after a reload', async (t) => {
   await client.ask('alarm 1')
   await gateway.reload()
   assert.equal(await client.next(), 'ring')
+  await client.close()
+})
+
+test('an alarm comes at least once: after a broken connection, and after a time without a handler', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { HANDLER_WAIT: '300ms' } })
+  const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
+    const alarms = handler.events.filter(({ type }) => type === 'framegate.alarm').length
+    if (event.type === 'framegate.alarm' && alarms === 1) return void request.socket.destroy()
+    response.writeHead(204, { 'ws-alarm': event.type === 'framegate.close' ? '0' : '0.3' }).end()
+  })
+  const client = await open(`${gateway.ws}/ws/any`)
+  const first = await handler.seen('alarm')
+  await until('it comes again', () => handler.events.length >= 3)
+  assert.equal(handler.events[2]!.id, first.id)
+  await handler.stop()
+  await until('the next is given up', () => /the alarm event has no answer/.test(gateway.log()))
+  await handler.start()
+  const later = await handler.seen('alarm', ({ id }) => id !== first.id)
+  assert.equal(later.headers['ce-eventnumber'], '3')
+  client.socket.send('still open')
+  await handler.seen('message')
   await client.close()
 })
