@@ -35,6 +35,7 @@ async function start(t: Parameters<typeof startGateway>[0], options: { batch?: b
         },
         alarm: () => 'ring',
       })
+      app.ws('/ws/soon', { open: (_request, reply) => void reply.alarm(0.001), alarm: () => 'ring' })
       app.ws('/ws/idle', { open: (_request, reply) => void reply.alarm(3600) })
     },
   })
@@ -97,6 +98,13 @@ test('an alarm waits for the event in flight and the messages before it; an answ
   assert.deepEqual(await Promise.all([1, 2, 3].map(() => other.next())), ['hold', 'second 60', 'last'])
   assert.equal(kinds().split('alarm, ').length, 3)
   await Promise.all([client.close(), other.close(), third.close()])
+})
+
+test('the answer to open may set an alarm, which may be due before the 101', async (t) => {
+  const { gateway } = await start(t)
+  const clients = await Promise.all(Array.from({ length: 20 }, () => open(`${gateway.ws}/ws/soon`)))
+  for (const client of clients) assert.equal(await client.next(), 'ring')
+  await Promise.all(clients.map((client) => client.close()))
 })
 
 test('an alarm ends with its socket', async (t) => {
