@@ -23,6 +23,7 @@ export const EffectHeader = {
   close: 'ws-close',
   state: 'ws-state',
   user: 'ws-user',
+  alarm: 'ws-alarm',
   text: 'ws-text',
   batch: 'ws-batch',
 } as const
@@ -31,7 +32,9 @@ export const EffectHeader = {
 export const EventType = {
   open: 'framegate.open',
   message: 'framegate.message',
+  alarm: 'framegate.alarm',
   close: 'framegate.close',
+  timer: 'framegate.timer',
 } as const
 
 /** Media types of our own. */

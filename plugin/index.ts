@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyPluginCallback, RouteOptions } from 'fasti
 import fastifyPlugin from 'fastify-plugin'
 import { requestGateOf } from './batch/request-gate.ts'
 import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
-import type { SocketEvent } from './websocket/event.ts'
+import type { SocketEvent, TimerEvent } from './websocket/event.ts'
 import { decorate, keepCloseCode, type ReplyEffects, sendEffects } from './websocket/reply.ts'
 import { type AnyRoute, addSocket, routeByEvent } from './websocket/route.ts'
 import type { SocketRoute, SocketSchema } from './websocket/route-types.ts'
@@ -30,7 +30,7 @@ export type {
 export { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway/gateway.ts'
 export { EffectHeader, EventHeader, EventType, MediaType } from './headers.ts'
 export { Close } from './websocket/close.ts'
-export type { ReplyEffects, SocketEvent, SocketRoute, SocketSchema }
+export type { ReplyEffects, SocketEvent, SocketRoute, SocketSchema, TimerEvent }
 
 export interface WebsocketOptions {
   /** Whether the gateway may send events in batches. Default true. */

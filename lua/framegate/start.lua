@@ -64,6 +64,7 @@ local WIRED = {
   "worker.new_life",
   "worker.shutdown",
   "worker.stats",
+  "worker.timers",
 }
 
 --- The instances of one worker. Modules get them by `wire`, and keep those that they use.
@@ -240,6 +241,7 @@ function Start.worker()
   modules["dispatch.upstream"].start()
   worker.bus:start()
   worker.link_holder:start()
+  modules["worker.timers"].start()
   modules["worker.shutdown"].watch()
 end
 

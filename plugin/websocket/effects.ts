@@ -13,6 +13,7 @@ import { checkClose, closeHeader } from './close.ts'
  *   {"subscribe":["…"]}  {"unsubscribe":["…"]}                       topics of this connection
  *   {"state":"…"}                                                    kept with the connection; "" removes it
  *   {"user":"…"}                                                     names the connection's user
+ *   {"alarm":30}                                                     an event after so many seconds; 0 takes it away
  *   {"close":{"code":4001,"reason":"…"}}                             always the last one
  */
 type Effect =
@@ -22,6 +23,7 @@ type Effect =
   | { unsubscribe: string[] }
   | { state: string }
   | { user: string }
+  | { alarm: number }
 interface CloseEffect {
   code: number
   reason: string
@@ -30,6 +32,7 @@ interface CloseEffect {
 const MAX_NAME_BYTES = 255
 const MAX_STATE_BYTES = 4096
 const MAX_HEADER_BYTES = 2048
+const MAX_ALARM_SECONDS = 365 * 86_400
 
 /** The effects of one answer, in the order in which the handler asked for them. */
 export class Effects {
@@ -81,6 +84,14 @@ export class Effects {
     this.#list.push({ user: checkName(name, 'user') })
   }
 
+  alarm(seconds: number): void {
+    if (typeof seconds !== 'number') throw new TypeError(`alarm must be a number, got ${typeof seconds}`)
+    if (!(seconds >= 0 && seconds <= MAX_ALARM_SECONDS)) {
+      throw new RangeError(`alarm must be 0 to ${MAX_ALARM_SECONDS} seconds, got ${seconds}`)
+    }
+    this.#list.push({ alarm: seconds })
+  }
+
   /** The effects as headers, or null when they need a document: frames, publications, or more than 2 KB. */
   toHeaders(): Record<string, string> | null {
     if (this.#needsDocument) return null
@@ -90,6 +101,7 @@ export class Effects {
       if ('subscribe' in effect) for (const topic of effect.subscribe) topics.set(topic, true)
       if ('unsubscribe' in effect) for (const topic of effect.unsubscribe) topics.set(topic, false)
       if ('state' in effect) headers[EffectHeader.state] = encode(effect.state)
+      if ('alarm' in effect) headers[EffectHeader.alarm] = decimal(effect.alarm)
       if ('user' in effect) headers[EffectHeader.user] = encode(effect.user)
     }
     for (const [topic, wanted] of topics) {
@@ -109,6 +121,12 @@ export class Effects {
     if (this.#close) effects.push({ close: this.#close })
     return JSON.stringify({ effects })
   }
+}
+
+/** Microseconds, without an exponent. Only 0 takes an alarm away, so a shorter time is not rounded down to it. */
+function decimal(seconds: number): string {
+  const text = (seconds > 0 ? Math.max(seconds, 1e-6) : 0).toFixed(6)
+  return text.replace(/\.?0+$/, '')
 }
 
 function checkTopic(topic: string): string {

@@ -4,12 +4,12 @@ import { decode, EventHeader, EventType } from '../headers.ts'
 
 /** One event on a socket. */
 export interface SocketEvent {
-  type: 'open' | 'message' | 'close'
+  type: 'open' | 'message' | 'alarm' | 'close' | 'timer'
   /** The same when the event is delivered again: `<connection id>/<number>`. */
   id: string
   /** Where to push to this socket. */
   connectionId: string
-  /** 0 is open. */
+  /** How many events of the socket came earlier; 0 is open. */
   number: number
   time: Date
   /** The last `reply.state` of this connection. */
@@ -20,10 +20,15 @@ export interface SocketEvent {
   duration: number | null
 }
 
+/** What `timer` gets: it belongs to no socket. `time` is when it was due. */
+export type TimerEvent = Pick<SocketEvent, 'id' | 'time'> & { type: 'timer' }
+
 const TYPES = new Map<string, SocketEvent['type']>([
   [EventType.open, 'open'],
   [EventType.message, 'message'],
+  [EventType.alarm, 'alarm'],
   [EventType.close, 'close'],
+  [EventType.timer, 'timer'],
 ])
 
 /**

@@ -15,6 +15,8 @@ export interface ReplyEffects {
   publish(topic: string, data: Data, options?: { except?: 'self' }): this
   /** Sends a further frame to this connection, before the one of the answer's body. */
   frame(data: Data): this
+  /** Asks for the event `alarm` after so many seconds, in place of any other; 0 takes it away. */
+  alarm(seconds: number): this
   /** Closes the socket after the answer: 1000 or 3000-4999, and a reason of at most 123 bytes. */
   close(code?: number, reason?: string): this
   /** At most 4096 bytes that the gateway keeps with the connection and sends with every event; null removes it. */
@@ -59,6 +61,10 @@ export function decorate(app: FastifyInstance): void {
   })
   app.decorateReply('close', function (this: FastifyReply, code: number = 1000, reason: string = '') {
     effectsOf(this).close(code, reason)
+    return this
+  })
+  app.decorateReply('alarm', function (this: FastifyReply, seconds: number) {
+    effectsOf(this).alarm(seconds)
     return this
   })
   decorateValues(app)

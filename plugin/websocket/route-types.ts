@@ -14,7 +14,7 @@ import type {
   RouteGenericInterface,
   RouteShorthandOptions,
 } from 'fastify'
-import type { SocketEvent } from './event.ts'
+import type { SocketEvent, TimerEvent } from './event.ts'
 
 /** One JSON schema for each direction; `params`, `querystring` and `headers` as on any Fastify route. */
 export interface SocketSchema {
@@ -23,7 +23,7 @@ export interface SocketSchema {
   headers?: unknown
   /** Of a text frame's JSON. Without it the handler gets the frame as it is: a string, or a Buffer if it is binary. */
   message?: unknown
-  /** Of what `message` returns. */
+  /** Of what `message` and `alarm` return. */
   reply?: unknown
 }
 
@@ -66,7 +66,7 @@ type SocketReply<
   Reply extends RawReplyDefaultExpression<Server>,
 > = FastifyReply<RouteGenericInterface, Server, Request, Reply>
 
-/** The options of a Fastify route, with its hooks; each applies to all three events. */
+/** The options of a Fastify route, with its hooks; each applies to all events. */
 type CommonOptions<
   Provider extends FastifyTypeProvider,
   Server extends RawServerBase,
@@ -103,10 +103,24 @@ export type SocketRoute<
     reply: SocketReply<Server, Request, Reply>,
   ): Answer<Serialized<Provider, Schema['reply']>>
 
+  /** The time that `reply.alarm` named is over. What it returns is a frame. May come more than once. */
+  alarm?(
+    this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
+    request: SocketRequest<unknown, Schema, Provider, Server, Request, Logger>,
+    reply: SocketReply<Server, Request, Reply>,
+  ): Answer<Serialized<Provider, Schema['reply']>>
+
   /** The socket has closed. May come more than once, then with the same `request.event.id`. */
   close?(
     this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
     request: SocketRequest<unknown, Schema, Provider, Server, Request, Logger>,
+    reply: SocketReply<Server, Request, Reply>,
+  ): unknown
+
+  /** A time of TIMERS has come. It belongs to no socket: of what it does with `reply`, only `publish` counts. */
+  timer?(
+    this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
+    request: Omit<SocketRequest<unknown, Schema, Provider, Server, Request, Logger>, 'event'> & { event: TimerEvent },
     reply: SocketReply<Server, Request, Reply>,
   ): unknown
 }

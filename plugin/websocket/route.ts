@@ -1,4 +1,4 @@
-// The routes that one `app.ws` adds: `POST path` for open, message and close each.
+// The routes that one `app.ws` adds: `POST path` for each event.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { EffectHeader, EventHeader, EventType } from '../headers.ts'
@@ -25,11 +25,11 @@ export function routeByEvent(app: FastifyInstance): void {
 }
 
 /**
- * Adds the three routes of a socket; `batch`: whether its events may come in batches.
+ * Adds the routes of a socket, and of a timer; `batch`: whether its events may come in batches.
  * @throws {TypeError} for `schema.body` and `schema.response`, which are `message` and `reply` here
  */
 export function addSocket(app: FastifyInstance, path: string, socket: AnyRoute & { batch: boolean }): FastifyInstance {
-  const { schema = {}, open, message, close, constraints, batch, ...options } = socket
+  const { schema = {}, open, message, alarm, close, timer, constraints, batch, ...options } = socket
   const { message: body, reply: answer, body: misplaced, response, ...shared } = schema
   if (misplaced !== undefined || response !== undefined) {
     throw new TypeError(`app.ws('${path}'): the schema of a frame is schema.message, of its answer schema.reply`)
@@ -47,14 +47,18 @@ export function addSocket(app: FastifyInstance, path: string, socket: AnyRoute &
     }
     withParser(app, parser, () => app.route(route))
   }
+  if (timer) add(EventType.timer, answering(timer))
+  if (timer && !open && !message && !alarm && !close) return app // no socket opens there
+  const replies = { ...(answer !== undefined && { response: { '2xx': answer } }) }
   add(
     EventType.open,
     answering(open, (_request, reply) => batch && reply.header(EffectHeader.batch, '1')),
   )
   add(EventType.message, message ? answering(message, emptyFrame) : noMessages(path), {
     ...(json && { body }),
-    ...(answer !== undefined && { response: { '2xx': answer } }),
+    ...replies,
   })
+  add(EventType.alarm, answering(alarm), replies)
   add(EventType.close, answering(close))
   return app
 }

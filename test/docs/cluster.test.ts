@@ -65,7 +65,8 @@ function rulesOfUser(): { name: string; password: string; rules: string[] } {
 async function pair(t: TestContext) {
   const { name, password, rules } = rulesOfUser()
   const redis = await startRedis(t, { lines: [`user ${name} ${rules.join(' ')}`] })
-  const env = { WORKERS: '2', REDIS_URL: `redis://${name}:${password}@127.0.0.1:${redis.port}/1` }
+  const url = `redis://${name}:${password}@127.0.0.1:${redis.port}/1`
+  const env = { WORKERS: '2', REDIS_URL: url, TIMERS: '1s /ws/timers/tick' }
   const [here, there] = await Promise.all([topicGateway(t, { env }), topicGateway(t, { env })])
   await until('both are linked', async () => (await control(here, 'POST', '/topics/news', 'x')).status === 200)
   const [[near], [far]] = await Promise.all([subscribers(here, 1), subscribers(there, 1)])

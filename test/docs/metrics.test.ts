@@ -69,7 +69,7 @@ test('the tables of the page have the metrics of the gateway, their labels and w
     [...families.values()].flatMap((family) => [...family.values].map((value) => value.split('=')[1]!)),
   )
   assert.deepEqual(
-    [...values].filter((value) => !inPage(value) && !['open', 'message', 'close'].includes(value)),
+    [...values].filter((value) => !inPage(value) && !['open', 'message', 'alarm', 'close', 'timer'].includes(value)),
     [],
   )
   assert.deepEqual(

@@ -92,6 +92,20 @@ test('a message has the headers of the example', async (t) => {
   await client.close()
 })
 
+test('a timer has the request of the example', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { TIMERS: '1s /ws/timers/tick' } })
+  const handler = await startProbeHandler(t, gateway.handlerSocket)
+  const { headers, url } = await handler.seen('timer')
+  const [example] = blocks(section(PROTOCOL, '### Timers'), '').map(({ text }) => text)
+  const [first, ...lines] = example!.trim().split('\n')
+  assert.equal(first, `POST ${url} HTTP/1.1`)
+  const shape = (value: string): string => value.replace(/\d(?=.*Z$)/g, '0')
+  assert.deepEqual(
+    Object.entries(headers).map(([name, value]) => shape(`${name}: ${value}`)),
+    lines.map(shape),
+  )
+})
+
 test('the effects document of the page is carried out', async (t) => {
   const gateway = await startGateway(t, { handler: false })
   const [document] = blocks(section(PROTOCOL, '### The effects document'), 'json')

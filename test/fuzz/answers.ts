@@ -32,6 +32,7 @@ function someHeaders(random: Random): Record<string, string> {
   if (random.chance(0.2)) headers['ws-unsubscribe'] = 't1'
   if (random.chance(0.3)) headers['ws-state'] = random.chance(0.1) ? '' : 's'.repeat(random.size(4096))
   if (random.chance(0.3)) headers['ws-user'] = random.pick(['ada', 'bob', 'Zo%C3%AB', ''])
+  if (random.chance(0.3)) headers['ws-alarm'] = random.pick(['0', '0.001', '0.05', '0.3', '60'])
   if (random.chance(0.05)) headers['ws-close'] = random.pick(['1000', '4001 signed%20out', '3000'])
   return headers
 }
@@ -43,6 +44,7 @@ function effect(random: Random): object {
     () => ({ send: { base64: Buffer.from(text).toString('base64') } }),
     () => ({ state: random.text(10) }),
     () => ({ user: random.pick(['ada', 'bob']) }),
+    () => ({ alarm: random.pick([0, 0.001, 0.05, 0.3, 60]) }),
     () => ({ subscribe: [random.pick(TOPICS)] }),
     () => ({ unsubscribe: TOPICS }),
     () => ({ publish: { topic: random.pick(TOPICS), text } }),
@@ -80,6 +82,7 @@ export function soundAnswer(event: SeenEvent, random: Random): Answer {
   if (event.path.startsWith('/ws/good/')) return event.kind === 'message' ? echoOf(event) : answer(204)
   if (event.kind === 'open') return toOpen(random)
   if (event.kind === 'message') return toMessage(event, random)
+  if (event.kind === 'alarm' && random.chance(0.5)) return answer(204, someHeaders(random))
   return random.chance(0.2) ? document(random) : answer(204)
 }
 

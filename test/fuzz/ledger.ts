@@ -14,7 +14,7 @@ export type Fate =
   | 'odd'
 
 export type SeenEvent = {
-  kind: 'open' | 'message' | 'close'
+  kind: 'open' | 'message' | 'alarm' | 'close'
   /** `ce-id`. */
   id: string
   connection: string
@@ -29,6 +29,7 @@ type Deliveries = { event: SeenEvent; fates: Array<Fate | undefined>; cameAt: nu
 const MAY_REPEAT: Record<SeenEvent['kind'], Fate[]> = {
   open: ['again'],
   message: ['again'],
+  alarm: ['again', 'broken', 'odd'],
   close: ['again', 'broken', 'odd'],
 }
 

@@ -77,6 +77,8 @@ export const HEADERS = [
   'ws-close: 4000\r\nws-close: 4001\r\n',
   `ws-close: 4000 ${'r'.repeat(300)}\r\n`,
   'ws-user: %ff\r\n',
+  'ws-alarm: soon\r\n',
+  'ws-alarm: -1\r\n',
   `ws-subscribe: ${Array.from({ length: 300 }, (_, i) => `x${i}`).join(',')}\r\n`,
   'ws-subscribe: ,,,\r\n',
   'ws-batch: maybe\r\nws-text: xml\r\n',

@@ -70,6 +70,10 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   CLUSTER_WAIT: { bad: ['-1', '61s', 'off'], good: ['0', '500ms', '60s'] },
   CLUSTER_BUFFER: { bad: ['2g', '1.5m', 'off'], good: ['0', '64k', '1g'] },
   RECORD_HEADERS: { bad: ['a:b', '"', ','], good: ['off', 'cookie, X-Tenant'] },
+  TIMERS: {
+    bad: ['10s', '/live/a', '500ms /live/a', '25h /live/a', '10s /ws/a', '1s /live/a?b', '1s /live/a, 2s /live/a', ','],
+    good: ['10s /live/timers/tick', '1s /live/a, 24h /live/b'],
+  },
   SOCKET_LOG: { bad: ['on', 'sockets.log', '/var/log/'], good: ['stdout', 'stderr', '/tmp/sockets.log'] },
 }
 
@@ -80,6 +84,7 @@ const BESIDE: Record<string, Record<string, string>> = {
   REDIS_CA: { REDIS_URL: 'rediss://localhost' },
   REDIS_SENTINELS: { REDIS_MASTER: 'mymaster' },
   REDIS_MASTER: { REDIS_SENTINELS: 'localhost' },
+  TIMERS: { SOCKET_PATH: '/live/' },
   TLS_CERTIFICATE: { TLS_CERTIFICATE_KEY: '/key.pem' },
   TLS_CERTIFICATE_KEY: { TLS_CERTIFICATE: '/certificate.pem' },
 }

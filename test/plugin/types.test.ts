@@ -49,8 +49,23 @@ test('a schema types what the handlers see and return', async (t) => {
       return { id: 1 }
     },
     close(request) {
-      same<typeof request.event.type, 'open' | 'message' | 'close'>()
+      same<typeof request.event.type, 'open' | 'message' | 'alarm' | 'close' | 'timer'>()
       same<typeof request.event.closeCode, number | null>()
+    },
+    alarm(request, reply) {
+      same<typeof request.params, { room: string }>()
+      // @ts-expect-error an alarm has no frame
+      request.body.text
+      // @ts-expect-error seconds are a number
+      t.assert.throws(() => reply.alarm('30'))
+      reply.alarm(30).alarm(0)
+      return { id: 1 }
+    },
+    timer(request, reply) {
+      same<typeof request.event, import('../../plugin/index.ts').TimerEvent>()
+      // @ts-expect-error it belongs to no socket
+      request.event.connectionId
+      reply.publish('news', { at: request.event.time })
     },
   })
 })
@@ -61,6 +76,8 @@ test('what message returns must fit schema.reply', async (t) => {
   app.ws('/ws/nothing', { schema, message() {} })
   app.ws('/ws/sync', { schema, message: () => ({ id: 1 }) })
   app.ws('/ws/sent', { schema, message: async (_request, reply) => reply.code(422).send({ oops: true }) })
+  // @ts-expect-error id is a number, of an alarm too
+  app.ws('/ws/late', { schema, alarm: () => ({ id: 'one' }) })
   // @ts-expect-error id is a number
   app.ws('/ws/wrong', { schema, message: async () => ({ id: 'one' }) })
   // @ts-expect-error id is missing

@@ -10,6 +10,7 @@ const WALL_CLOCK: Record<string, string> = {
   'lua/framegate/socket/connection.lua': 'when a socket was opened, for people',
   'lua/framegate/dispatch/answer.lua': 'Retry-After may be a date',
   'lua/framegate/worker/neighbourhood.lua': 'when a node died, by its own clock',
+  'lua/framegate/worker/timers.lua': 'timers are times of the wall clock',
   'lua/framegate/cluster/members.lua': 'when the gateway was started and loaded, for people',
 }
 

@@ -43,4 +43,9 @@ function Channels:buried(id) return self.prefix .. "buried:" .. id end
 ---@return string
 function Channels:records(id) return self.prefix .. "records:" .. id end
 
+--- The beginning of the keys that hold the slots of a timer.
+---@param name string
+---@return string
+function Channels:timer(name) return self.prefix .. "timer:" .. name .. ":" end
+
 return Channels

@@ -5,6 +5,7 @@ local ClusterValues = require "framegate.configure.cluster_values"
 local Values = require "framegate.configure.values"
 local Ports = require "framegate.configure.ports"
 local RedisUrl = require "framegate.configure.redis_url"
+local Timers = require "framegate.configure.timers"
 
 local Variables = {}
 
@@ -49,6 +50,7 @@ Variables.list = {
   { "DRAIN_SECONDS", Values.duration_or_off(DAY), 0 },
   { "MAX_TOPICS", Values.integer(1, 10000), 100 },
   { "MESSAGE_RATE", Values.rate, 0 },
+  { "TIMERS", Timers.parse, {} },
   { "CONTROL_PORT", Values.listen_or_off, "off" },
   { "CONTROL_TOKEN", Values.token, "" },
   { "SOCKET_LOG", Values.log, "off" },
@@ -85,6 +87,7 @@ local function check_together(settings, problems)
   check_tls(settings, problems)
   Ports.check(settings, problems)
   RedisUrl.combine(settings, problems)
+  Timers.check(settings, problems)
   local schemes = {}
   for _, url in ipairs(settings.HANDLER_URL or {}) do
     schemes[url:match("^%a+")] = true

@@ -5,7 +5,7 @@
 --   "lost"         the connection broke before an answer: it may have processed the event
 --   "timeout"      no whole answer came within HANDLER_TIMEOUT: it may have processed the event
 --   "malformed"    an answer came, but it cannot be understood or is too large
--- Open and message events are retried only after the first two.
+-- Open, message and timer events are retried only after the first two.
 
 local Border = require "framegate.dispatch.border"
 local Config = require "framegate.config"

@@ -163,7 +163,7 @@ local function may_try_again(self, event, failure)
   if event.kind == "close" then
     return is_patient and self.closes <= MAX_WAITING_CLOSES
   end
-  return is_patient and (failure == "unavailable" or failure == "closing")
+  return is_patient and (event.kind == "alarm" or failure == "unavailable" or failure == "closing")
 end
 
 local function set_away(self, away, event)

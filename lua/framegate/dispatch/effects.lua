@@ -1,6 +1,6 @@
 -- Effects: what a handler's answer asks the gateway to do, in the order in which it is applied.
 -- This module only reads: an answer in, a list out. Each effect is a table with `kind` and the fields of that kind:
---   send {payload, is_text} · close {code, reason} · state {value} · user {value}
+--   send {payload, is_text} · close {code, reason} · state {value} · user {value} · alarm {seconds}
 --   subscribe {topics} · unsubscribe {topics} · publish {topic, payload, is_text, except_self}
 
 local cjson = require "cjson.safe"
@@ -16,6 +16,7 @@ local Effects = {}
 
 local MAX_STATE = 4096 -- bytes before encoding
 local MAX_USER = 255 -- bytes
+local MAX_ALARM = 365 * 86400 -- seconds
 local KIND_BYTES = 60 -- of an unknown effect, in a message
 local TOPIC = "a topic is " .. TopicName.RULE
 
@@ -35,9 +36,7 @@ local function close_effect(code, reason)
   if type(code) ~= "number" or not CloseCode.is_sendable(code) then
     return nil, "ws-close takes the code " .. CloseCode.SENDABLE
   end
-  if reason == nil or reason == cjson.null then
-    reason = ""
-  end
+  reason = (reason == nil or reason == cjson.null) and "" or reason
   if type(reason) ~= "string" or not Utf8.is_valid(reason) then
     return nil, "the reason of a close is UTF-8"
   end
@@ -54,6 +53,13 @@ local function text_effect(kind, most)
 end
 
 local state_effect, user_effect = text_effect("state", MAX_STATE), text_effect("user", MAX_USER)
+
+local function alarm_effect(seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= MAX_ALARM) then
+    return nil, "ws-alarm is a number of seconds from 0 to " .. MAX_ALARM
+  end
+  return { kind = "alarm", seconds = seconds }
+end
 
 local function payload_of(data, what)
   if type(data) == "table" and type(data.text) == "string" then
@@ -101,13 +107,11 @@ local FROM_DOCUMENT = {
   end,
   state = state_effect,
   user = user_effect,
+  alarm = alarm_effect,
 }
 
 local function read_entry(entry)
-  local kind, data
-  if type(entry) == "table" then
-    kind, data = next(entry)
-  end
+  local kind, data = next(type(entry) == "table" and entry or {})
   local read = FROM_DOCUMENT[kind]
   if not read then
     return nil, " is unknown: " .. Printable.text(Printable.cut(tostring(kind), KIND_BYTES))
@@ -165,6 +169,7 @@ local HEADERS = {
   { "ws-subscribe", joined, function(value) return topics_effect("subscribe", split_topics(value)) end },
   { "ws-state", single, function(value) return state_effect(Percent.decode(value)) end },
   { "ws-user", single, function(value) return user_effect(Percent.decode(value)) end },
+  { "ws-alarm", single, function(value) return alarm_effect(tonumber(value:match("^%d+%.?%d*$"))) end },
 }
 
 local function read_headers(headers, effects)

@@ -8,15 +8,15 @@ local Percent = require "framegate.protocol.percent"
 local concat, find, gsub = table.concat, string.find, string.gsub
 
 ---@class Event
----@field kind "open"|"message"|"close"
----@field connection Connection
+---@field kind "open"|"message"|"alarm"|"close"|"timer"
+---@field connection Connection|Timer whose answer it gets
 ---@field id string the same for every attempt
 ---@field time string when it was made, RFC 3339
 ---@field number integer? position among the events of its socket; 0 is open
 ---@field state string? of the connection, percent-encoded
 ---@field content_type string? of a message
 ---@field ended { code: integer, reason: string, duration: integer }? of a close: percent-encoded reason, duration in ms
----@field body string empty for open and close
+---@field body string empty for all but messages
 ---@field is_text boolean whether the body is UTF-8
 ---@field since number when it was handed to dispatch, in seconds of the monotonic clock
 ---@field attempts integer how often it was sent
@@ -32,7 +32,7 @@ local CONTENT_TYPE_MEMBERS, TYPE_MEMBERS = {}, {}
 for _, type in ipairs { BINARY, TEXT, JSON, CONTENT_TYPES.form } do
   CONTENT_TYPE_MEMBERS[type] = '"content-type":"' .. type .. '",'
 end
-for _, kind in ipairs { "open", "message", "close" } do
+for _, kind in ipairs { "open", "message", "alarm", "close" } do
   TYPE_MEMBERS[kind] = '"ce-type":"framegate.' .. kind .. '","ce-time":"'
 end
 
@@ -50,8 +50,11 @@ end
 local NODE_LENGTH = 4 -- characters of an id that name the node which opened the socket
 local sources = {} -- by node
 
--- The `source` of a socket's events stays the same, whoever sends them.
+-- The `source` of a socket's events stays the same, whoever sends them. A timer has its own.
 local function source_of(connection)
+  if connection.source then
+    return connection.source
+  end
   local node = connection.id:sub(1, NODE_LENGTH)
   local source = sources[node]
   if not source then
@@ -96,6 +99,22 @@ function Event.message(connection, body, is_text)
   local event = numbered(connection, "message")
   event.body, event.is_text = body, is_text
   event.content_type = content_type(body, is_text, connection.options.text_mode)
+  return event
+end
+
+--- Makes the event of a socket's alarm.
+---@param connection Connection
+---@return Event
+function Event.alarm(connection) return numbered(connection, "alarm") end
+
+--- Makes the event of a timer. It has the same id and time, whoever makes it.
+---@param timer Timer
+---@param slot integer when it is due, in milliseconds since 1970
+---@return Event
+function Event.timer(timer, slot)
+  local time = Clock.format(slot / 1000)
+  local event = new(timer, "timer", timer.path .. "@" .. time)
+  event.time = time
   return event
 end
 
@@ -145,8 +164,8 @@ function Event.to_request(event)
     connection.handshake,
     "accept-encoding: identity\r\nce-specversion: 1.0\r\nce-source: ",
     source_of(connection),
-    "\r\nce-connectionid: ",
-    connection.id,
+    connection.id and "\r\nce-connectionid: " or "",
+    connection.id or "",
     "\r\nce-type: framegate.",
     event.kind,
     "\r\nce-id: ",

@@ -46,6 +46,11 @@ function Outbox:wake_reader()
   end
 end
 
+--- Whether a push may be added. An empty outbox has room for any.
+---@param bytes integer
+---@return boolean
+function Outbox:has_room(bytes) return self.bytes == 0 or self.bytes + bytes <= Config.OUTBOX_BYTES end
+
 ---@param frame string whole, as Encoder makes it
 ---@return boolean accepted false when the outbox is closed
 function Outbox:push(frame)

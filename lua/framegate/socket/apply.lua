@@ -1,5 +1,7 @@
 -- Applies a handler's answer to the connection whose event it answers.
 
+local Alarms = require "framegate.socket.alarms"
+local Answer = require "framegate.dispatch.answer"
 local Effects = require "framegate.dispatch.effects"
 local EventMetrics = require "framegate.telemetry.event_metrics"
 local HttpStatus = require "framegate.protocol.http_status"
@@ -17,7 +19,11 @@ function Apply.wire(worker)
   push, registry, groups = worker.push, worker.registry, worker.groups
 end
 
+-- The client has asked nothing to which an error of an alarm would be the answer.
 local function send_error(self, event, error)
+  if event.kind == "alarm" then
+    return
+  end
   error.id = event.id
   self:send(HttpStatus.error_body(error), true)
 end
@@ -56,6 +62,11 @@ local APPLY = {
   unsubscribe = function(self, effect)
     for _, topic in ipairs(effect.topics) do
       registry:unsubscribe(self, topic)
+    end
+  end,
+  alarm = function(self, effect)
+    if is_registered(self) then
+      Alarms.set(self, effect.seconds)
     end
   end,
   publish = function(self, effect) push:publish_effect(effect, self.id) end,
@@ -99,17 +110,34 @@ local function apply_from(self, event, effects, first)
   return false
 end
 
---- Applies the answer to a message: its frame and effects, or the frame that reports an error.
+-- An alarm whose event no handler has answered rings again. It was the only one: each event waits for the one before.
+local function on_failure(self, event, answer)
+  if event.kind == "alarm" and not Answer.is_final(answer) and is_registered(self) then
+    Alarms.again(self)
+  end
+  send_error(self, event, answer.error)
+end
+
+local function without_frames(effects)
+  local others = {}
+  for _, effect in ipairs(effects) do
+    others[#others + 1] = effect.kind ~= "send" and effect or nil
+  end
+  return others
+end
+
+--- Applies the answer to a message or an alarm: its frame and effects, or the frame that reports an error.
 ---@param self Connection
 ---@param event Event
 ---@param answer Answer
 ---@return boolean? is_in_flight true when it goes on later, and then sends the next event itself
 function Apply.answer(self, event, answer)
   if answer.failure then
-    send_error(self, event, answer.error)
+    on_failure(self, event, answer)
     return
   end
-  if answer.body == "" and answer.status >= 400 and not answer.headers["ws-close"] then
+  local is_error, is_alarm = answer.status >= 400, event.kind == "alarm"
+  if answer.body == "" and is_error and not is_alarm and not answer.headers["ws-close"] then
     send_error(self, event, {
       status = answer.status,
       name = "Error",
@@ -122,20 +150,21 @@ function Apply.answer(self, event, answer)
     report(self, event, err)
     return
   end
-  return apply_from(self, event, effects, 1)
+  return apply_from(self, event, is_error and is_alarm and without_frames(effects) or effects, 1)
 end
 
---- Applies the answer to a close event: its effects on other sockets. The socket itself has ended.
----@param id string of the socket
+--- Applies what an answer publishes, and nothing else: its event has no socket, or none any more.
+---@param id string of the socket, or of the event if it never had one
 ---@param answer Answer
-function Apply.close_answer(id, answer)
+---@param kind "close"|"timer" of the event
+function Apply.publications(id, answer, kind)
   if answer.failure then
     return
   end
   local effects, err = Effects.read(answer)
   if not effects then
     EventMetrics.rejected()
-    Log.limited(Log.error, "answer", id, "the answer to close was not understood: ", err)
+    Log.limited(Log.error, "answer", id, "the answer to ", kind, " was not understood: ", err)
     return
   end
   for _, effect in ipairs(effects) do

@@ -63,7 +63,7 @@ end
 ---@param socket Connection|Orphan
 ---@param answer Answer
 function CloseEvent.on_answered(socket, answer)
-  Apply.close_answer(socket.id, answer)
+  Apply.publications(socket.id, answer, "close")
   if Answer.is_final(answer) then
     Record.remove(socket)
   else

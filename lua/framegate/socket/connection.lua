@@ -1,11 +1,11 @@
 -- A socket as its handler sees it: messages become events, one at a time and in order, and answers are applied.
 -- It knows nothing of TCP. transport.lua describes the contract between the two.
 
+local Alarms = require "framegate.socket.alarms"
 local Apply = require "framegate.socket.apply"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local CloseEvent = require "framegate.socket.close_event"
-local Config = require "framegate.config"
 local Encoder = require "framegate.protocol.encoder"
 local Event = require "framegate.dispatch.event"
 local Gc = require "framegate.runtime.gc"
@@ -84,9 +84,7 @@ end
 function Connection:open(transport)
   self.outbox:set_transport(transport)
   self.phase = self.outbox.is_closed and "closing" or "open"
-  if not self.is_refused then
-    Lifecycle.opened(self)
-  end
+  Lifecycle.opened(self)
 end
 
 --- Counts an event that carries the number in `events`.
@@ -122,9 +120,8 @@ function Connection:send(payload, is_text) push(self, Encoder.frame(payload, is_
 ---@param message Message
 ---@return boolean delivered false when the reader is too slow for more, or the socket is closing
 function Connection:offer(message)
-  local bytes, frame = self.outbox.bytes, message.frame
-  if bytes == 0 or bytes + #frame <= Config.OUTBOX_BYTES then
-    return push(self, frame, message.payload_bytes)
+  if self.outbox:has_room(#message.frame) then
+    return push(self, message.frame, message.payload_bytes)
   end
   if self.options.closes_on_overflow then
     self:close(CloseCode.TRY_AGAIN_LATER, "too slow to read what is sent", "overflow")
@@ -137,10 +134,10 @@ local function may_send_event(self)
   return not self.is_in_flight and (not self.outbox:is_full() or self.phase == "ended")
 end
 
-local function send_message(self, payload, is_text)
+local function send_event(self, event)
   self.is_in_flight = true
   Gc.note_frame()
-  dispatch:submit(Event.message(self, payload, is_text))
+  dispatch:submit(event)
 end
 
 --- Accepts a message from the client.
@@ -148,9 +145,15 @@ end
 ---@param is_text boolean
 function Connection:receive(payload, is_text)
   if not self.inbox and may_send_event(self) then
-    return send_message(self, payload, is_text)
+    return send_event(self, Event.message(self, payload, is_text))
   end
-  self.inbox = Inbox.add_message(self.inbox, payload, is_text)
+  self:enqueue(Inbox.add_message(self.inbox, payload, is_text))
+end
+
+--- Sets what waits, and sends the first of it if it may go.
+---@param inbox Inbox that also holds something new
+function Connection:enqueue(inbox)
+  self.inbox = inbox
   self:advance()
 end
 
@@ -159,8 +162,7 @@ end
 ---@param reason string?
 ---@param cause string of framegate_sockets_closed_total
 function Connection:close_after_replies(code, reason, cause)
-  self.inbox = Inbox.add_close(self.inbox, { code = code, reason = reason, cause = cause })
-  self:advance()
+  self:enqueue(Inbox.add_close(self.inbox, { code = code, reason = reason, cause = cause }))
 end
 
 --- Drops the messages that wait: the gateway leaves.
@@ -197,16 +199,14 @@ function Connection:advance()
   end
   local item, rest = Inbox.take(self.inbox)
   self.inbox = rest
-  if not item then
-    if self.phase == "ended" and not self.is_refused then
-      self.is_in_flight = true
-      CloseEvent.send(self, self.ended_at - self.opened_at)
-    end
-  elseif item.cause then
+  if not item and self.phase == "ended" and not self.is_refused then
+    self.is_in_flight = true
+    CloseEvent.send(self, self.ended_at - self.opened_at)
+  elseif item and item.cause then
     self:close(item.code, item.reason, item.cause)
     self:advance()
-  else
-    send_message(self, item.payload, item.is_text)
+  elseif item then
+    send_event(self, item.alarm and Event.alarm(self) or Event.message(self, item.payload, item.is_text))
     self.outbox:wake_reader()
   end
 end
@@ -223,9 +223,7 @@ function Connection:answered(event, answer)
   local ok, result = xpcall(Apply.answer, debug.traceback, self, event, answer)
   self.is_in_flight = ok and result
   self:advance()
-  if not ok then
-    error(result, 0)
-  end
+  return ok or error(result, 0)
 end
 
 --- Ends the socket when nginx frees its request, unless a thread has already ended it.
@@ -235,6 +233,7 @@ function Connection:request_ended() return self.phase == "ended" or self:finish(
 function Connection:finish()
   local was_open = self.phase ~= "opening"
   Gc.note_body(self.outbox.bytes)
+  Alarms.clear(self)
   self.outbox:clear()
   self.phase, self.ended_at, self.closing = "ended", Clock.monotonic(), self.closing or LOST
   if was_open and not self.is_refused then

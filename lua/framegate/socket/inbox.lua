@@ -1,4 +1,4 @@
--- Messages of one socket that wait for the answer to the event in flight; a close may be the last.
+-- Messages of one socket that wait for the answer to the event in flight, and its alarm; a close may be the last.
 -- A connection has an inbox only while something waits, because most sockets are idle.
 
 local Config = require "framegate.config"
@@ -45,6 +45,17 @@ function Inbox.add_close(inbox, close)
   return inbox
 end
 
+---@param inbox Inbox? nil when nothing waits
+---@param alarm Alarm that is due
+---@return Inbox that also holds the alarm, unless a close already waits
+function Inbox.add_alarm(inbox, alarm)
+  inbox = inbox or new()
+  if not inbox.has_close then
+    inbox:push { alarm = alarm }
+  end
+  return inbox
+end
+
 -- Takes out the oldest item.
 local function pop(inbox)
   local item = inbox:pop()
@@ -54,7 +65,7 @@ local function pop(inbox)
   return item
 end
 
---- Drops everything that waits: the messages, and a close after them.
+--- Drops everything that waits: messages, an alarm, and a close after them.
 ---@param inbox Inbox? nil when nothing waits
 ---@return nil rest nothing waits any more
 function Inbox.drop(inbox)
@@ -62,16 +73,20 @@ function Inbox.drop(inbox)
   end
 end
 
---- From now on all sockets of this worker drop waiting messages when their turn comes; a close is kept.
+--- From now on all sockets of this worker drop waiting messages and alarms when their turn comes; a close is kept.
 function Inbox.drop_messages() are_dropped = true end
+
+-- Whether an item is dropped when its turn comes: an alarm was replaced or taken away meanwhile.
+local function is_over(item) return item.alarm and item.alarm.is_over or are_dropped and not item.cause end
 
 --- Takes out the oldest item.
 ---@param inbox Inbox? nil when nothing waits
----@return table? item with `payload` and `is_text`, or with `cause`, which only a close has; nil when nothing waits
+---@return table? item with `payload` and `is_text`, with `alarm`, or with `cause`, which only a close has; nil when nothing
+--- waits
 ---@return Inbox? rest nil when nothing waits any more
 function Inbox.take(inbox)
   local item = inbox and pop(inbox)
-  while are_dropped and item and item.payload do
+  while item and is_over(item) do
     item = pop(inbox)
   end
   return item, inbox and inbox:count() > 0 and inbox or nil

@@ -5,7 +5,7 @@
 
 local Definitions = {}
 
-Definitions.EVENTS = { "open", "message", "close" }
+Definitions.EVENTS = { "open", "message", "alarm", "close", "timer" }
 Definitions.OUTCOMES =
   { "answered", "error_status", "unavailable", "closing", "lost", "timeout", "refused", "malformed" }
 Definitions.REFUSALS =

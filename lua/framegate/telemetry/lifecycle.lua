@@ -27,9 +27,12 @@ local function members_of(connection, ...)
   }
 end
 
---- Records a socket that the handler has accepted, whose 101 is sent.
+--- Records a socket whose 101 is sent, unless the handler has refused it.
 ---@param connection Connection
 function Lifecycle.opened(connection)
+  if connection.is_refused then
+    return
+  end
   Counters.opened()
   if SocketLog.is_on() then
     SocketLog.write("open", members_of(connection))

@@ -8,6 +8,7 @@ local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Encoder = require "framegate.protocol.encoder"
 local Gc = require "framegate.runtime.gc"
 local NewLife = require "framegate.worker.new_life"
+local Slots = require "framegate.cluster.slots"
 local Stats = require "framegate.worker.stats"
 
 ---@class Operations
@@ -176,48 +177,46 @@ function Operations:list_topic(args)
   return { connections = page(self, members(group), args), count = group and group.count or 0 }
 end
 
---- Sends a request to other nodes, if this worker holds the link to Redis.
-function Operations:ask_nodes(request, payload)
+-- Runs something that replies later over the link to Redis. Without the link the result is nil.
+local function over_link(self, run)
   local link = self.worker.link_holder.link
   return function(reply)
     if not link then
       return reply(nil)
     end
-    link:send(request, payload, reply)
+    run(link, reply)
   end
+end
+
+--- Sends a request to other nodes, if this worker holds the link to Redis.
+function Operations:ask_nodes(request, payload)
+  return over_link(self, function(link, reply) link:send(request, payload, reply) end)
 end
 
 --- Changes the groups of a worker, if this worker holds the link to Redis, or is about to.
 function Operations:change_groups(args)
-  local link = self.worker.link_holder.link
-  return function(reply)
-    if not link then
-      return reply(nil)
-    end
+  return over_link(self, function(link, reply)
     link:change_groups(args.worker, args.change, function() reply { ok = true } end)
-  end
+  end)
 end
 
 --- Writes records of a worker's sockets to Redis, if this worker holds the link.
 function Operations:write_records(args)
-  local link = self.worker.link_holder.link
-  return function(reply)
-    if not link then
-      return reply(nil)
-    end
+  return over_link(self, function(link, reply)
     link.records:write(args.records, function() reply { ok = true } end)
-  end
+  end)
 end
 
 --- Claims the sockets of an earlier life of this machine, if this worker holds the link.
 function Operations:claim_node(args)
-  local link = self.worker.link_holder.link
-  return function(reply)
-    if not link then
-      return reply(nil)
-    end
+  return over_link(self, function(link, reply)
     link.burial:claim(args.node, function(answer) reply { answer = answer } end)
-  end
+  end)
+end
+
+--- Claims a time slot for this node in the cluster, if this worker holds the link.
+function Operations:claim_slot(args)
+  return over_link(self, function(link, reply) Slots.claim(link, args, reply) end)
 end
 
 --- Ends the sockets of a life of this node that the others have buried.

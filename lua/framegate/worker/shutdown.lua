@@ -15,6 +15,7 @@ local Process = require "framegate.runtime.process"
 local Record = require "framegate.socket.record"
 local Server = require "framegate.control.server"
 local Threads = require "framegate.runtime.threads"
+local Timers = require "framegate.worker.timers"
 local semaphore = require "ngx.semaphore"
 
 local Shutdown = {}
@@ -149,6 +150,7 @@ function Shutdown.on_idle()
   members:retire()
   retired:post()
   lanes:close()
+  Timers.stop()
   Threads.stop()
   ngx.timer.at(0, Log.caught("ending the links", end_links))
 end

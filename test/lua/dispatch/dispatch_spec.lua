@@ -149,6 +149,23 @@ describe("dispatch", function()
       end
     end)
 
+    it("sends an alarm again that may have been processed, but not one that was not understood", function()
+      for _, failure in ipairs { "lost", "timeout", "unavailable", "closing" } do
+        local before = #lanes.carried
+        local event = submit "alarm"
+        answer(failure)
+        Threads.advance(0.2)
+        assert.are.equal(before + 2, #lanes.carried, failure)
+        assert.are.equal(event, lanes.carried[#lanes.carried][1])
+        answer()
+      end
+      local before = #lanes.carried
+      submit "alarm"
+      answer "malformed"
+      Threads.advance(20)
+      assert.are.equal(before + 1, #lanes.carried)
+    end)
+
     it("sends again what was refused with 503: immediately, after 50 ms, 100 ms and so on up to 500 ms", function()
       local event = submit "message"
       local times, attempts = {}, 1

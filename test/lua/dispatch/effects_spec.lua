@@ -187,12 +187,31 @@ describe("ws-close", function()
   end)
 end)
 
+describe("an alarm", function()
+  it("is a number of seconds, up to a year", function()
+    for text, seconds in pairs { ["0"] = 0, ["30"] = 30, ["0.25"] = 0.25, ["1."] = 1, ["31536000"] = 31536000 } do
+      assert.are.same({ { kind = "alarm", seconds = seconds } }, read { ["ws-alarm"] = text })
+    end
+    assert.are.same({ { kind = "alarm", seconds = 0.5 } }, document '{"effects":[{"alarm":0.5}]}')
+  end)
+
+  it("is nothing else", function()
+    for _, text in ipairs { "", "-1", "soon", "1e3", "0x10", "1,2", "31536001", "inf", "nan", ".5", "1 s" } do
+      refused("ws-alarm is a number of seconds", { ["ws-alarm"] = text })
+    end
+    for _, value in ipairs { '"30"', "-1", "null", "[]", "1e9", "true" } do
+      document_refused("effect 1: ws-alarm", '{"effects":[{"alarm":' .. value .. "}]}")
+    end
+  end)
+end)
+
 describe("many headers", function()
   it("are carried out before the frame, the close last", function()
     local effects = read({
       ["ws-close"] = "4000",
       ["ws-user"] = "u",
       ["ws-state"] = "s",
+      ["ws-alarm"] = "1.5",
       ["ws-subscribe"] = "t",
       ["ws-unsubscribe"] = "o",
       ["content-type"] = "text/plain",
@@ -201,7 +220,7 @@ describe("many headers", function()
     for i, effect in ipairs(effects) do
       kinds[i] = effect.kind
     end
-    assert.are.same({ "unsubscribe", "subscribe", "state", "user", "send", "close" }, kinds)
+    assert.are.same({ "unsubscribe", "subscribe", "state", "user", "alarm", "send", "close" }, kinds)
   end)
 
   it(

@@ -111,6 +111,40 @@ describe("an event", function()
     assert.are.equal(8, facts.events)
   end)
 
+  it("of an alarm", function()
+    local facts = connection { events = 7, state = "s" }
+    local line, headers, body = parse(request_of(Event.alarm(facts)))
+    assert.are.equal("POST /ws/chat/lobby?lang=en HTTP/1.1", line)
+    assert.are.equal("", body)
+    assert.are.same(
+      with_headers {
+        ["ce-type"] = "framegate.alarm",
+        ["ce-id"] = "node-worker-secret/7",
+        ["ce-eventnumber"] = "7",
+        ["ce-state"] = "s",
+        ["content-length"] = "0",
+      },
+      headers
+    )
+    assert.are.equal(8, facts.events)
+  end)
+
+  it("of a timer, which has a source and an id of its own, and no connection", function()
+    local timer = { path = "/ws/tick", handshake = "host: framegate\r\n", source = "/framegate/a/timers", options = {} }
+    local line, headers = parse(request_of(Event.timer(timer, (TEN_O_CLOCK - 10) * 1000)))
+    assert.are.equal("POST /ws/tick HTTP/1.1", line)
+    assert.are.same({
+      host = "framegate",
+      ["accept-encoding"] = "identity",
+      ["ce-specversion"] = "1.0",
+      ["ce-source"] = "/framegate/a/timers",
+      ["ce-type"] = "framegate.timer",
+      ["ce-id"] = "/ws/tick@2026-11-20T09:59:50.000Z",
+      ["ce-time"] = "2026-11-20T09:59:50.000Z",
+      ["content-length"] = "0",
+    }, headers)
+  end)
+
   it("of closing, whose id holds no number", function()
     local event =
       Event.close(connection { events = 3, state = "s" }, { code = 1001, reason = "going away", seconds = 1.2341 })

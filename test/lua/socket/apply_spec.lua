@@ -145,18 +145,18 @@ describe("the answer to a close event", function()
   before_each(function() worker = Worker.new() end)
 
   it("publishes, and does nothing else", function()
-    Apply.close_answer("id", {
+    Apply.publications("id", {
       status = 200,
       headers = DOCUMENT,
       body = '{"effects":[{"send":{"text":"x"}},{"publish":{"topic":"a","text":"left"}},{"subscribe":["b"]}]}',
-    })
+    }, "close")
     assert.are.same({ { "a", "left", "id" } }, worker.push.published)
   end)
 
   it("that failed does nothing, and one that makes no sense is logged", function()
-    Apply.close_answer("id", { failure = "lost" })
+    Apply.publications("id", { failure = "lost" }, "close")
     assert.are.same({}, worker.lines)
-    Apply.close_answer("id", { status = 200, headers = DOCUMENT, body = "?" })
+    Apply.publications("id", { status = 200, headers = DOCUMENT, body = "?" }, "close")
     assert.matches("^id: the answer to close was not understood: ", worker.lines[1])
     assert.are.same({}, worker.push.published)
   end)
