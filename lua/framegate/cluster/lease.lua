@@ -38,12 +38,14 @@ end
 return { 'renewed', with_leases(KEYS[3], 0), with_leases(KEYS[4], 1) }
 ]]
 
--- A node that leaves has no sockets any more. Close events that it still owes are left to the others, as those of a node that
--- died (burial.lua): in a grave that nobody cleans up yet.
+-- Close events that a node still owes when it stops are left to the others, as those of a node that died (burial.lua): in a
+-- grave that nobody cleans up yet. A node that goes on without a cluster keeps its sockets, so their records go.
 local END = [[
 redis.call('DEL', KEYS[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
-if redis.call('EXISTS', KEYS[3]) == 1 then
+if ARGV[5] == 'leaves' then
+  redis.call('DEL', KEYS[3])
+elseif redis.call('EXISTS', KEYS[3]) == 1 then
   redis.call('HSET', KEYS[4], ARGV[1], '')
   redis.call('SET', KEYS[5], 'left', 'EX', ARGV[4])
 end
@@ -147,13 +149,14 @@ end
 function Lease:reset() self.sent_at = nil end
 
 --- Ends the lease, because this node leaves, and lets the others know.
+---@param why "stops"|"leaves" the cluster, and goes on without it
 ---@param on_done fun()
-function Lease:finish(on_done)
+function Lease:finish(why, on_done)
   self.has_finished = true
   local own, channels = self.own, self.channels
   local keys = { channels:lease(own), channels.nodes, channels:records(own), channels.graves, channels:buried(own) }
   local text = ('{"from":"%s","event":"left"}\n'):format(own)
-  if not self.link:eval(END, keys, { own, channels.all, text, Channels.BURIED_SECONDS }, on_done) then
+  if not self.link:eval(END, keys, { own, channels.all, text, Channels.BURIED_SECONDS, why }, on_done) then
     on_done()
   end
 end

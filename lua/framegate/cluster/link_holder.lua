@@ -54,7 +54,7 @@ local function finish(self)
   if self.holders:is_clustered() then
     self.link:stop()
   else
-    self.link:leave()
+    self.link:leave "leaves"
   end
   self.link, self.finish_until = nil, nil
   self.holders:resign()
@@ -141,7 +141,7 @@ function LinkHolder:stop()
   self.has_stopped = true
   self.changed:post()
   if self.link and self.members:is_stopping() and self.holders:is_own() then
-    self.link:leave()
+    self.link:leave "stops"
   elseif self.link then
     self.link:stop()
   end

@@ -203,11 +203,12 @@ function NodeLink:stop()
   self.link:stop()
 end
 
---- Ends the lease and the link: this node leaves the cluster.
-function NodeLink:leave()
+--- Ends the lease and the link.
+---@param why "stops"|"leaves" as Lease:finish takes it
+function NodeLink:leave(why)
   self.service:flush()
   self.roster:clear()
-  self.lease:finish(function() self:stop() end)
+  self.lease:finish(why, function() self:stop() end)
 end
 
 --- The state of the link and what is known of the other nodes, for GET /nodes.
