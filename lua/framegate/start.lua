@@ -35,7 +35,9 @@ local MODULES = {
   "dispatch.lane_pool",
   "dispatch.peers",
   "dispatch.resolver",
+  "push.feeds",
   "push.flusher",
+  "push.history",
   "push.push",
   "push.registry",
   "public.interim",
@@ -79,6 +81,8 @@ local WIRED = {
 ---@field link_holder LinkHolder
 ---@field shared_records SharedRecords
 ---@field seen Seen
+---@field history History
+---@field feeds Feeds
 ---@field push Push
 ---@field flusher Flusher
 ---@field queue EventQueue
@@ -87,7 +91,6 @@ local WIRED = {
 ---@field handlers Peers
 ---@field site Peers
 local worker = {}
-
 local modules = {}
 
 --- Runs in the master, and loads every module. So nginx/check.conf finds an error in any file.
@@ -111,9 +114,13 @@ function Start.master()
     is_dead = modules["runtime.process"].is_dead,
   }
   worker.members:init()
+  worker.history = modules["push.history"].init()
 end
 
-local function on_group(group) worker.groups:change(group) end
+local function on_group(group)
+  worker.groups:change(group)
+  worker.feeds:on_group(group)
+end
 
 local function add_workers()
   worker.registry = modules["push.registry"].new { max_topics = Config.MAX_TOPICS, on_group = on_group }
@@ -160,18 +167,17 @@ local function add_nodes()
     is_enabled = Config.REDIS_URL ~= "",
     new_link = modules["worker.neighbourhood"].new_link,
   }
-end
-
-local function add_records()
   worker.shared_records = modules["cluster.shared_records"].new { holders = worker.holders, bus = worker.bus }
 end
 
 local function add_push()
+  worker.feeds = modules["push.feeds"].new(worker, modules["worker.operations"].to_subscribers)
   worker.push = modules["push.push"].new {
     members = worker.members,
     bus = worker.bus,
     nodes = worker.nodes,
     seen = worker.seen,
+    history = worker.history,
     wait = Config.CLUSTER_WAIT,
     keep = KEEP_SECONDS,
   }
@@ -189,11 +195,10 @@ local function lane_options()
 end
 
 local function add_dispatch()
-  local options = lane_options()
   worker.queue = modules["dispatch.event_queue"].new { now = Clock.monotonic }
   worker.lanes = modules["dispatch.lane_pool"].new {
     capacity = Config.capacity.lanes,
-    open_lane = function() return modules["dispatch.lane"].new(options):start() end,
+    open_lane = function() return modules["dispatch.lane"].new(lane_options()):start() end,
     now = Clock.monotonic,
   }
   worker.dispatch = modules["dispatch.dispatch"].new {
@@ -219,7 +224,6 @@ local function assemble()
   worker.flusher = modules["push.flusher"].new()
   add_workers()
   add_nodes()
-  add_records()
   add_push()
   worker.handlers, worker.site = new_peers("handler", Config.HANDLER_URL), new_peers("site", { Config.SITE_URL })
   add_dispatch()

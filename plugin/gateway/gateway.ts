@@ -32,6 +32,32 @@ export interface Counts {
   dropped: number
 }
 
+/** As `Counts`, for a topic: where the frame is in what the topic keeps, or null when it is not kept. */
+export interface PublishCounts extends Counts {
+  position?: string | null
+}
+
+export interface PublishOptions extends PushOptions {
+  /** Of the frames with one key that wait for a slow reader, only the newest is sent: 1 to 255 bytes. */
+  replace?: string | undefined
+}
+
+/** A frame that a topic keeps. */
+export interface KeptMessage {
+  position: string
+  time: string
+  type: 'text' | 'binary'
+  text?: string
+  base64?: string
+}
+
+export interface KeptMessages {
+  topic: string
+  /** Of the end: `after` it comes what is published later. */
+  position: string
+  messages: KeptMessage[]
+}
+
 export interface SendOptions {
   /** A request that is repeated with the same key within 60 s gets the first answer, and delivers nothing twice. */
   idempotencyKey?: string | undefined
@@ -45,7 +71,7 @@ export interface PushOptions extends SendOptions {
 /** One push of a batch. */
 export type BatchItem =
   | { send: string; data: Data }
-  | { publish: string; data: Data; except?: string | undefined }
+  | { publish: string; data: Data; except?: string | undefined; replace?: string | undefined }
   | { user: string; data: Data; except?: string | undefined }
   | { broadcast: true; data: Data; except?: string | undefined }
 
@@ -68,8 +94,13 @@ export class Gateway {
   }
 
   /** A frame to all subscribers of a topic. */
-  publish(topic: string, data: Data, options: PushOptions = {}): Promise<Counts> {
+  publish(topic: string, data: Data, options: PublishOptions = {}): Promise<PublishCounts> {
     return this.#push(pathOf('topics', topic), data, options)
+  }
+
+  /** The frames that a topic keeps: the `last` ones (100 by default), or all after a position. */
+  messages(topic: string, wanted: { last?: number } | { after: string } = {}): Promise<KeptMessages> {
+    return this.#get(withQuery(`${pathOf('topics', topic)}/messages`, { ...wanted }))
   }
 
   /** A frame to all connections of a user. */
@@ -86,10 +117,10 @@ export class Gateway {
   async batch(
     items: readonly BatchItem[],
     { idempotencyKey }: SendOptions = {},
-  ): Promise<Array<Counts | GatewayError>> {
+  ): Promise<Array<PublishCounts | GatewayError>> {
     const body = JSON.stringify(items.map(batchElement))
     const asked: ControlRequest = { method: 'POST', path: '/batch', body, type: 'application/json', idempotencyKey }
-    const answers = await this.#client.json<Array<{ status: number; body: Counts & Problem }>>(asked)
+    const answers = await this.#client.json<Array<{ status: number; body: PublishCounts & Problem }>>(asked)
     return answers.map(({ status, body }) => (status === 200 ? body : errorOf({ ...body, status })))
   }
 
@@ -178,8 +209,14 @@ export class Gateway {
     return this.#client.json({ method: 'GET', path })
   }
 
-  async #push(path: string, data: Data, { except, idempotencyKey }: PushOptions): Promise<Counts> {
-    return this.#client.json({ method: 'POST', path: withQuery(path, { except }), ...contentOf(data), idempotencyKey })
+  async #push(path: string, data: Data, options: PublishOptions): Promise<PublishCounts> {
+    const { except, replace, idempotencyKey } = options
+    return this.#client.json({
+      method: 'POST',
+      path: withQuery(path, { except, replace }),
+      ...contentOf(data),
+      idempotencyKey,
+    })
   }
 }
 
@@ -191,7 +228,7 @@ function batchPath(item: BatchItem): string {
   if ('send' in item) return pathOf('connections', item.send)
   const path =
     'publish' in item ? pathOf('topics', item.publish) : 'user' in item ? pathOf('users', item.user) : '/broadcast'
-  return withQuery(path, { except: item.except })
+  return withQuery(path, { except: item.except, replace: 'replace' in item ? item.replace : undefined })
 }
 
 function pathOf(...segments: string[]): string {

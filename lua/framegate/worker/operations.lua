@@ -34,10 +34,10 @@ end
 
 local function deliver(kind, connections, args, payload)
   Gc.note_frame()
-  local message, except = Encoder.message(payload, args.is_text), args.except
+  local message, except, skips = Encoder.message(payload, args.is_text), args.except, args.skips
   local delivered, dropped = 0, 0
   for _, connection in connections do
-    if connection.id ~= except and not connection.outbox.is_closed then
+    if connection.id ~= except and not connection.outbox.is_closed and not (skips and skips[connection]) then
       if connection:offer(message) then
         delivered = delivered + 1
       else
@@ -70,9 +70,21 @@ local function all_connections(self)
   end
 end
 
---- Sends a message to all subscribers of a topic.
+--- Sends a message to the subscribers of a topic, in this worker and without regard to the topic's history.
+---@param registry Registry
+---@param args { topic: string, is_text: boolean, except: string?, skips: table<Connection, true>? }
+---@param payload string
+---@return { delivered: integer, dropped: integer }
+function Operations.to_subscribers(registry, args, payload)
+  return deliver("topic", members(registry:topic(args.topic)), args, payload)
+end
+
+--- Sends a message to all subscribers of a topic. A frame with a place waits for those before it.
 function Operations:publish(args, payload)
-  return deliver("topic", members(self.registry:topic(args.topic)), args, payload)
+  if args.place then
+    return self.worker.feeds:arrive(args, payload)
+  end
+  return Operations.to_subscribers(self.registry, args, payload)
 end
 
 --- Sends a message to all connections of a user.
