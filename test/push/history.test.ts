@@ -158,7 +158,7 @@ test('what cannot be given whole: an error frame, or what the handler chose', as
   const refused = await open(`${gateway.ws}/ws/from/chat:1?after=${start}`)
   assert.equal(await refused.next(), 'hello')
   const { statusCode, message } = await refused.json()
-  assert.deepEqual([statusCode, message], [410, 'not everything after this position of chat:1 is kept'])
+  assert.deepEqual([statusCode, message], [410, 'not everything after this position is kept: chat:1'])
   const last = await open(`${gateway.ws}/ws/from/chat:1?after=${start}&else=last&last=2`)
   assert.deepEqual(await take(last, 3), ['hello', '3', '4'])
   const all = await open(`${gateway.ws}/ws/from/chat:1?after=${start}&else=last`)

@@ -34,7 +34,7 @@ end
 
 local function deliver(kind, connections, args, payload)
   Gc.note_frame()
-  local message, except, skips = Encoder.message(payload, args.is_text), args.except, args.skips
+  local message, except, skips = Encoder.message(payload, args.is_text, args.replace), args.except, args.skips
   local delivered, dropped = 0, 0
   for _, connection in connections do
     if connection.id ~= except and not connection.outbox.is_closed and not (skips and skips[connection]) then
