@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { type Client, open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
-import { ask, pushGateway } from './support.ts'
+import { ask, joinMany, pushGateway } from './support.ts'
 
 type Message = { position: string; time: string; type: string; text?: string; base64?: string }
 type Kept = { status: number; messages: Message[]; position: string }
@@ -152,7 +152,7 @@ test('20,000 publishes by 4 workers while 200 sockets subscribe: none missing, n
 })
 
 test('what cannot be given whole: an error frame, or what the handler chose', async (t) => {
-  const gateway = await historyGateway(t, { HISTORY: 'chat:=3/10m', WORKERS: '2', OUTBOX_BYTES: '64k' })
+  const gateway = await historyGateway(t, { HISTORY: 'chat:=3/10m', WORKERS: '2', OUTBOX_BYTES: '128k' })
   const { position: start } = await kept(gateway, 'chat:1')
   for (let i = 0; i < 5; i++) await publish(gateway, 'chat:1', `${i}`)
   const refused = await open(`${gateway.ws}/ws/from/chat:1?after=${start}`)
@@ -171,7 +171,7 @@ test('what cannot be given whole: an error frame, or what the handler chose', as
   const large = 'x'.repeat(40_000)
   for (const name of ['a', 'b']) await publish(gateway, 'chat:1', name + large)
   const bounded = await open(`${gateway.ws}/ws/from/chat:1?after=${middle}&else=last`)
-  assert.deepEqual(await take(bounded, 2), ['hello', `b${large}`], 'no more than OUTBOX_BYTES')
+  assert.deepEqual(await take(bounded, 2), ['hello', `b${large}`], 'no more than half of OUTBOX_BYTES')
   for (const client of [refused, last, all, none, bounded]) client.socket.terminate()
 })
 
@@ -253,4 +253,36 @@ test('history survives a reload and a killed worker, and begins anew after a sto
     (await kept(gateway, 'chat:1')).messages.map(({ text }) => text),
     ['b'],
   )
+})
+
+test('with a memory that is always full, and answers that publish: every reader gets all, in the same order', async (t) => {
+  const gateway = await pushGateway(
+    t,
+    { HISTORY: 'full=100000/1h one=1/1h', HISTORY_BYTES: '1m', WORKERS: '4', OUTBOX_BYTES: '64m' },
+    {
+      routes: (app) => {
+        app.ws('/ws/writer', {
+          message: (request, reply) => {
+            const text = String(request.body)
+            reply.publish('full', text.padEnd((text.length * 7919) % 9000, '.')).publish('one', text)
+          },
+        })
+      },
+    },
+  )
+  const total = 4000
+  const readers = [...(await joinMany(gateway, 'full', 8)), ...(await joinMany(gateway, 'one', 8))]
+  const reading = Promise.all(readers.map(({ client }) => take(client, total)))
+  const writers = await Promise.all(Array.from({ length: 16 }, () => open(`${gateway.ws}/ws/writer`)))
+  for (let i = 0; i < total; i++) writers[i % 16]!.socket.send(`${i} `.padEnd(1 + (i % 700), 'x'))
+  const all = (await reading).map((frames) => frames.map((frame) => Number.parseInt(frame, 10)))
+  for (const topic of [all.slice(0, 8), all.slice(8)]) {
+    assert.equal(new Set(topic[0]).size, total)
+    for (const frames of topic) assert.deepEqual(frames, topic[0])
+  }
+  assert.equal((await kept(gateway, 'one')).messages.length, 1)
+  const last = (await kept(gateway, 'full', '?last=1000')).messages.map(({ text }) => Number.parseInt(text!, 10))
+  assert.ok(last.length > 50)
+  assert.deepEqual(last, all[0]!.slice(-last.length))
+  for (const client of [...writers, ...readers.map((reader) => reader.client)]) client.socket.terminate()
 })

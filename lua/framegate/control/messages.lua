@@ -8,7 +8,7 @@ local Problem = require "framegate.control.problem"
 local Messages = {}
 
 local LAST, MAX_LAST = 100, 100000
-local MAX_BYTES = 16 * 1024 * 1024 -- of payloads in one answer
+local MAX_BYTES = 16 * 1024 * 1024 -- of frames in one answer
 
 local history
 

@@ -29,10 +29,16 @@ function Feeds.new(worker, deliver)
   return self
 end
 
+local function watch(self, feed)
+  if feed:is_stuck() then
+    self.looking:begin()
+  end
+end
+
 local function add(self, topic)
   local store = self.history.store
   local id = store:find(topic)
-  self.by_topic[topic] = Feed.new {
+  local feed = Feed.new {
     topic = topic,
     id = id or 0,
     last = id and store:settled(id) or 0,
@@ -40,6 +46,9 @@ local function add(self, topic)
     deliver = self.deliver,
     now = Clock.monotonic,
   }
+  self.by_topic[topic] = feed
+  feed:catch_up(id and store:top(id) or 0) -- hints of frames above a hole may have come already
+  watch(self, feed)
 end
 
 local function remove(self, topic)
@@ -79,12 +88,6 @@ function Feeds:look_while_stuck()
       is_stuck = is_stuck or feed:is_stuck()
     end
   until not is_stuck
-end
-
-local function watch(self, feed)
-  if feed:is_stuck() then
-    self.looking:begin()
-  end
 end
 
 -- The feed that a place belongs to. Histories of another zone or of an earlier life of the topic have none.
@@ -138,9 +141,9 @@ local function send(connection, frames)
   end
 end
 
--- Reads what a subscription asks for, up to where the live frames begin.
-local function read(self, feed, wanted)
-  local limits = { through = feed.last, max_bytes = Config.OUTBOX_BYTES }
+-- Reads what a subscription asks for, up to where the live frames begin. Half of the outbox is left to those.
+local function read(self, feed, wanted, waiting)
+  local limits = { through = feed.last, max_bytes = Config.OUTBOX_BYTES / 2 - waiting }
   local frames = self.history:read(wanted.topic, wanted, limits)
   if not frames and wanted.otherwise == "last" then
     frames = self.history:read(wanted.topic, { last = wanted.last or feed.last }, limits)
@@ -159,7 +162,7 @@ local function replay(self, connection, wanted)
     )
     return wanted.after == nil
   end
-  local frames = read(self, feed, wanted)
+  local frames = read(self, feed, wanted, connection.outbox.bytes)
   if not frames then
     return false
   end

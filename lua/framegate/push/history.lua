@@ -92,11 +92,15 @@ end
 
 local function is_old(self, frame, rule) return self.now() - frame.stored_at > rule.seconds end
 
+local HEADER_BYTES = 10 -- of a frame on the wire, at most (RFC 6455 section 5.2)
+
+local function bytes_of(frame) return frame and #frame.payload + HEADER_BYTES or 0 end
+
 ---@class Range
 ---@field id integer number of the topic
 ---@field rule HistoryBounds
 ---@field through integer the last offset to read
----@field max_bytes integer of payloads
+---@field max_bytes number of frames
 
 -- Reads from the newest to the oldest, as many as there are and fit.
 local function read_last(self, range, count)
@@ -104,7 +108,7 @@ local function read_last(self, range, count)
   local offset, floor = range.through, floor_of(self, range.id, range.rule) or math.huge
   while offset >= floor and #newest_first < count do
     local frame = self.store:read(range.id, offset)
-    bytes = bytes + (frame and #frame.payload or 0)
+    bytes = bytes + bytes_of(frame)
     if frame and (is_old(self, frame, range.rule) or bytes > range.max_bytes) then
       break
     elseif frame then
@@ -130,7 +134,7 @@ local function read_after(self, range, after)
   for offset = after + 1, range.through do
     local frame = self.store:read(range.id, offset)
     if frame then
-      bytes, frame.offset = bytes + #frame.payload, offset
+      bytes, frame.offset = bytes + bytes_of(frame), offset
       frames[#frames + 1] = frame
     end
   end
