@@ -171,7 +171,7 @@ local function add_nodes()
 end
 
 local function add_push()
-  worker.feeds = modules["push.feeds"].new(worker, modules["worker.operations"].to_subscribers)
+  worker.feeds = modules["push.feeds"].new(worker, require("framegate.worker.delivery").to_subscribers)
   worker.push = modules["push.push"].new {
     members = worker.members,
     bus = worker.bus,

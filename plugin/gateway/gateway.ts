@@ -10,6 +10,7 @@ import type {
   TopicPage,
 } from './connection-info.ts'
 import { errorOf, type GatewayError, type Problem } from './errors.ts'
+import type { KeptMessages } from './kept-messages.ts'
 import type { NodeList } from './node-list.ts'
 import type { GatewayStatus } from './status.ts'
 
@@ -22,6 +23,7 @@ export type {
   TopicPage,
 } from './connection-info.ts'
 export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './errors.ts'
+export type { KeptMessage, KeptMessages } from './kept-messages.ts'
 export type { NodeInfo, NodeList, RedisLink } from './node-list.ts'
 export type { GatewayStatus } from './status.ts'
 export type { GatewayOptions }
@@ -40,22 +42,6 @@ export interface PublishCounts extends Counts {
 export interface PublishOptions extends PushOptions {
   /** Of the frames with one key that wait for a slow reader, only the newest is sent: 1 to 255 bytes. */
   replace?: string | undefined
-}
-
-/** A frame that a topic keeps. */
-export interface KeptMessage {
-  position: string
-  time: string
-  type: 'text' | 'binary'
-  text?: string
-  base64?: string
-}
-
-export interface KeptMessages {
-  topic: string
-  /** Of the end: `after` it comes what is published later. */
-  position: string
-  messages: KeptMessage[]
 }
 
 export interface SendOptions {
