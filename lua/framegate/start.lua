@@ -10,7 +10,6 @@ local http_version = ngx.req.http_version
 rawset(ngx.req, "http_version", function() return http_version() or 1.1 end)
 
 local Start = {}
-
 local KEEP_SECONDS = 10 -- for which a push of an answer is kept while another node is away
 
 -- Modules whose `new` or `start` is called below. Together, both lists and the modules they require are all modules.
@@ -97,9 +96,8 @@ local modules = {}
 --- A reload finds it too, and then changes nothing. And a worker that is shutting down never loads code of a newer
 --- release.
 function Start.master()
-  local run = ngx.config.prefix():gsub("/$", "")
-  Config.run = run
-  Config.load(run)
+  Config.run = (ngx.config.prefix():gsub("/$", ""))
+  Config.load(Config.run)
   require("framegate.runtime.log").init()
   for _, list in ipairs { MODULES, WIRED } do
     for _, name in ipairs(list) do

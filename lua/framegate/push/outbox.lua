@@ -48,11 +48,6 @@ function Outbox:wake_reader()
   end
 end
 
---- Whether a push may be added. An empty outbox has room for any.
----@param bytes integer
----@return boolean
-function Outbox:has_room(bytes) return self.bytes == 0 or self.bytes + bytes <= Config.OUTBOX_BYTES end
-
 ---@param frame string whole, as Encoder makes it
 ---@return boolean accepted false when the outbox is closed
 function Outbox:push(frame)
@@ -78,12 +73,12 @@ end
 
 local function waiting_at(self, place) return self.count == 1 and self.waiting or self.waiting[place] end
 
---- Whether a push may be added, or take the place of one with the same key that is at least as long.
+--- Whether a push may be added (an empty outbox has room for any), or take the place of one with the same key that is at least as long.
 ---@param frame string
 ---@param key string?
 ---@return boolean
 function Outbox:accepts(frame, key)
-  if self:has_room(#frame) then
+  if self.bytes == 0 or self.bytes + #frame <= Config.OUTBOX_BYTES then
     return true
   end
   local place = key and self.latest and self.latest.places[key]

@@ -1,4 +1,5 @@
 local Worker = require "support.worker"
+local Config = require "framegate.config"
 local Outbox = require "framegate.push.outbox"
 
 describe("of the frames with one key in an outbox", function()
