@@ -45,7 +45,7 @@ export const MediaType = {
 } as const
 
 const UNSAFE = /[^\x21\x23\x24\x26-\x7e]+/gu
-const UNSAFE_IN_LIST = /[^\x21\x23\x24\x26-\x2b\x2d-\x7e]+/gu
+const UNSAFE_IN_LIST = /[^\x21\x23\x24\x26-\x2b\x2d-\x3a\x3c-\x7e]+/gu
 
 /**
  * Percent-encodes a header value: space, `"`, `%` and everything outside printable ASCII, as UTF-8.
@@ -55,7 +55,7 @@ export function encode(value: string): string {
   return value.toWellFormed().replace(UNSAFE, encodeURIComponent)
 }
 
-/** As `encode`, for values in a comma-separated list: the comma is encoded too. */
+/** As `encode`, for values in a comma-separated list with parameters: the comma and the semicolon are encoded too. */
 export function encodeListItem(value: string): string {
   return value.toWellFormed().replace(UNSAFE_IN_LIST, encodeURIComponent)
 }

@@ -18,9 +18,13 @@ export type {
   Counts,
   GatewayOptions,
   GatewayStatus,
+  KeptMessage,
+  KeptMessages,
   NodeInfo,
   NodeList,
   Page,
+  PublishCounts,
+  PublishOptions,
   PushOptions,
   RedisLink,
   SendOptions,
@@ -30,6 +34,7 @@ export type {
 export { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway/gateway.ts'
 export { EffectHeader, EventHeader, EventType, MediaType } from './headers.ts'
 export { Close } from './websocket/close.ts'
+export type { HistoryOptions } from './websocket/effects.ts'
 export type { ReplyEffects, SocketEvent, SocketRoute, SocketSchema, TimerEvent }
 
 export interface WebsocketOptions {

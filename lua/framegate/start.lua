@@ -10,7 +10,6 @@ local http_version = ngx.req.http_version
 rawset(ngx.req, "http_version", function() return http_version() or 1.1 end)
 
 local Start = {}
-
 local KEEP_SECONDS = 10 -- for which a push of an answer is kept while another node is away
 
 -- Modules whose `new` or `start` is called below. Together, both lists and the modules they require are all modules.
@@ -35,7 +34,9 @@ local MODULES = {
   "dispatch.lane_pool",
   "dispatch.peers",
   "dispatch.resolver",
+  "push.feeds",
   "push.flusher",
+  "push.history",
   "push.push",
   "push.registry",
   "public.interim",
@@ -79,6 +80,8 @@ local WIRED = {
 ---@field link_holder LinkHolder
 ---@field shared_records SharedRecords
 ---@field seen Seen
+---@field history History
+---@field feeds Feeds
 ---@field push Push
 ---@field flusher Flusher
 ---@field queue EventQueue
@@ -87,16 +90,14 @@ local WIRED = {
 ---@field handlers Peers
 ---@field site Peers
 local worker = {}
-
 local modules = {}
 
 --- Runs in the master, and loads every module. So nginx/check.conf finds an error in any file.
 --- A reload finds it too, and then changes nothing. And a worker that is shutting down never loads code of a newer
 --- release.
 function Start.master()
-  local run = ngx.config.prefix():gsub("/$", "")
-  Config.run = run
-  Config.load(run)
+  Config.run = (ngx.config.prefix():gsub("/$", ""))
+  Config.load(Config.run)
   require("framegate.runtime.log").init()
   for _, list in ipairs { MODULES, WIRED } do
     for _, name in ipairs(list) do
@@ -111,9 +112,13 @@ function Start.master()
     is_dead = modules["runtime.process"].is_dead,
   }
   worker.members:init()
+  worker.history = modules["push.history"].init()
 end
 
-local function on_group(group) worker.groups:change(group) end
+local function on_group(group)
+  worker.groups:change(group)
+  worker.feeds:on_group(group)
+end
 
 local function add_workers()
   worker.registry = modules["push.registry"].new { max_topics = Config.MAX_TOPICS, on_group = on_group }
@@ -160,18 +165,17 @@ local function add_nodes()
     is_enabled = Config.REDIS_URL ~= "",
     new_link = modules["worker.neighbourhood"].new_link,
   }
-end
-
-local function add_records()
   worker.shared_records = modules["cluster.shared_records"].new { holders = worker.holders, bus = worker.bus }
 end
 
 local function add_push()
+  worker.feeds = modules["push.feeds"].new(worker, require("framegate.worker.delivery").to_subscribers)
   worker.push = modules["push.push"].new {
     members = worker.members,
     bus = worker.bus,
     nodes = worker.nodes,
     seen = worker.seen,
+    history = worker.history,
     wait = Config.CLUSTER_WAIT,
     keep = KEEP_SECONDS,
   }
@@ -189,11 +193,10 @@ local function lane_options()
 end
 
 local function add_dispatch()
-  local options = lane_options()
   worker.queue = modules["dispatch.event_queue"].new { now = Clock.monotonic }
   worker.lanes = modules["dispatch.lane_pool"].new {
     capacity = Config.capacity.lanes,
-    open_lane = function() return modules["dispatch.lane"].new(options):start() end,
+    open_lane = function() return modules["dispatch.lane"].new(lane_options()):start() end,
     now = Clock.monotonic,
   }
   worker.dispatch = modules["dispatch.dispatch"].new {
@@ -219,7 +222,6 @@ local function assemble()
   worker.flusher = modules["push.flusher"].new()
   add_workers()
   add_nodes()
-  add_records()
   add_push()
   worker.handlers, worker.site = new_peers("handler", Config.HANDLER_URL), new_peers("site", { Config.SITE_URL })
   add_dispatch()

@@ -10,6 +10,7 @@ import type {
   TopicPage,
 } from './connection-info.ts'
 import { errorOf, type GatewayError, type Problem } from './errors.ts'
+import type { KeptMessages } from './kept-messages.ts'
 import type { NodeList } from './node-list.ts'
 import type { GatewayStatus } from './status.ts'
 
@@ -22,6 +23,7 @@ export type {
   TopicPage,
 } from './connection-info.ts'
 export { GatewayError, GoneError, SlowReaderError, UnreachableError } from './errors.ts'
+export type { KeptMessage, KeptMessages } from './kept-messages.ts'
 export type { NodeInfo, NodeList, RedisLink } from './node-list.ts'
 export type { GatewayStatus } from './status.ts'
 export type { GatewayOptions }
@@ -30,6 +32,16 @@ export type { GatewayOptions }
 export interface Counts {
   delivered: number
   dropped: number
+}
+
+/** As `Counts`, for a topic: where the frame is in what the topic keeps, or null when it is not kept. */
+export interface PublishCounts extends Counts {
+  position?: string | null
+}
+
+export interface PublishOptions extends PushOptions {
+  /** Of the frames with one key that wait for a slow reader, only the newest is sent: 1 to 255 bytes. */
+  replace?: string | undefined
 }
 
 export interface SendOptions {
@@ -45,7 +57,7 @@ export interface PushOptions extends SendOptions {
 /** One push of a batch. */
 export type BatchItem =
   | { send: string; data: Data }
-  | { publish: string; data: Data; except?: string | undefined }
+  | { publish: string; data: Data; except?: string | undefined; replace?: string | undefined }
   | { user: string; data: Data; except?: string | undefined }
   | { broadcast: true; data: Data; except?: string | undefined }
 
@@ -68,8 +80,13 @@ export class Gateway {
   }
 
   /** A frame to all subscribers of a topic. */
-  publish(topic: string, data: Data, options: PushOptions = {}): Promise<Counts> {
+  publish(topic: string, data: Data, options: PublishOptions = {}): Promise<PublishCounts> {
     return this.#push(pathOf('topics', topic), data, options)
+  }
+
+  /** The frames that a topic keeps: the `last` ones (100 by default), or all after a position. */
+  messages(topic: string, wanted: { last?: number } | { after: string } = {}): Promise<KeptMessages> {
+    return this.#get(withQuery(`${pathOf('topics', topic)}/messages`, { ...wanted }))
   }
 
   /** A frame to all connections of a user. */
@@ -86,10 +103,10 @@ export class Gateway {
   async batch(
     items: readonly BatchItem[],
     { idempotencyKey }: SendOptions = {},
-  ): Promise<Array<Counts | GatewayError>> {
+  ): Promise<Array<PublishCounts | GatewayError>> {
     const body = JSON.stringify(items.map(batchElement))
     const asked: ControlRequest = { method: 'POST', path: '/batch', body, type: 'application/json', idempotencyKey }
-    const answers = await this.#client.json<Array<{ status: number; body: Counts & Problem }>>(asked)
+    const answers = await this.#client.json<Array<{ status: number; body: PublishCounts & Problem }>>(asked)
     return answers.map(({ status, body }) => (status === 200 ? body : errorOf({ ...body, status })))
   }
 
@@ -178,8 +195,14 @@ export class Gateway {
     return this.#client.json({ method: 'GET', path })
   }
 
-  async #push(path: string, data: Data, { except, idempotencyKey }: PushOptions): Promise<Counts> {
-    return this.#client.json({ method: 'POST', path: withQuery(path, { except }), ...contentOf(data), idempotencyKey })
+  async #push(path: string, data: Data, options: PublishOptions): Promise<PublishCounts> {
+    const { except, replace, idempotencyKey } = options
+    return this.#client.json({
+      method: 'POST',
+      path: withQuery(path, { except, replace }),
+      ...contentOf(data),
+      idempotencyKey,
+    })
   }
 }
 
@@ -191,7 +214,7 @@ function batchPath(item: BatchItem): string {
   if ('send' in item) return pathOf('connections', item.send)
   const path =
     'publish' in item ? pathOf('topics', item.publish) : 'user' in item ? pathOf('users', item.user) : '/broadcast'
-  return withQuery(path, { except: item.except })
+  return withQuery(path, { except: item.except, replace: 'replace' in item ? item.replace : undefined })
 }
 
 function pathOf(...segments: string[]): string {

@@ -10,7 +10,9 @@ import { checkClose, closeHeader } from './close.ts'
  *   {"send":{"text":"…"}}  or  {"send":{"base64":"…"}}               a text or a binary frame to this connection
  *   {"publish":{"topic":"…","text":"…" or "base64":"…"}}             a frame to all subscribers of a topic,
  *   {"publish":{"topic":"…","text":"…","except":"self"}}             without this connection
+ *   {"publish":{"topic":"…","text":"…","replace":"…"}}               in place of an earlier one that waits
  *   {"subscribe":["…"]}  {"unsubscribe":["…"]}                       topics of this connection
+ *   {"subscribe":[{"topic":"…","last":50}]}                          with the frames that the topic keeps
  *   {"state":"…"}                                                    kept with the connection; "" removes it
  *   {"user":"…"}                                                     names the connection's user
  *   {"alarm":30}                                                     an event after so many seconds; 0 takes it away
@@ -18,12 +20,34 @@ import { checkClose, closeHeader } from './close.ts'
  */
 type Effect =
   | { send: FrameData }
-  | { publish: { topic: string; except?: 'self' } & FrameData }
-  | { subscribe: string[] }
+  | { publish: { topic: string } & PublishOptions & FrameData }
+  | { subscribe: Subscription[] }
   | { unsubscribe: string[] }
   | { state: string }
   | { user: string }
   | { alarm: number }
+type Subscription = string | ({ topic: string } & HistoryOptions)
+
+/** Which of the frames that a topic keeps (HISTORY) a new subscriber gets first. */
+export interface HistoryOptions {
+  /** How many of the last ones. */
+  last?: number
+  /** All after this position, or none when the gateway no longer has all of them. */
+  after?: string
+  /**
+   * When the gateway no longer has all of them: `'last'` gives the last ones (`last` says how many), `'none'` gives
+   * nothing. Otherwise the client gets an error frame with the status 410.
+   */
+  else?: 'last' | 'none'
+}
+
+export interface PublishOptions {
+  /** Not to this connection. */
+  except?: 'self'
+  /** Of the frames with one key that wait for a slow reader, only the newest is sent: 1 to 255 bytes. */
+  replace?: string
+}
+
 interface CloseEffect {
   code: number
   reason: string
@@ -44,18 +68,20 @@ export class Effects {
     return this.#close !== null
   }
 
-  subscribe(topics: string[]): void {
-    this.#list.push({ subscribe: topics.map(checkTopic) })
+  subscribe(topics: string[], history?: HistoryOptions): void {
+    const names = topics.map(checkTopic)
+    this.#list.push({ subscribe: history ? names.map((topic) => ({ topic, ...checkHistory(history) })) : names })
   }
 
   unsubscribe(topics: string[]): void {
     this.#list.push({ unsubscribe: topics.map(checkTopic) })
   }
 
-  publish(topic: string, data: Data, except?: 'self'): void {
+  publish(topic: string, data: Data, { except, replace }: PublishOptions = {}): void {
     if (except !== undefined && except !== 'self')
       throw new TypeError(`except can only be 'self', got ${String(except)}`)
-    this.#list.push({ publish: { topic: checkTopic(topic), ...frameOf(data), except } })
+    if (replace !== undefined) replace = checkName(replace, 'replace')
+    this.#list.push({ publish: { topic: checkTopic(topic), ...frameOf(data), except, replace } })
     this.#needsDocument = true
   }
 
@@ -96,17 +122,18 @@ export class Effects {
   toHeaders(): Record<string, string> | null {
     if (this.#needsDocument) return null
     const headers: Record<string, string> = {}
-    const topics = new Map<string, boolean>()
+    const topics = new Map<string, Subscription | null>()
     for (const effect of this.#list) {
-      if ('subscribe' in effect) for (const topic of effect.subscribe) topics.set(topic, true)
-      if ('unsubscribe' in effect) for (const topic of effect.unsubscribe) topics.set(topic, false)
+      if ('subscribe' in effect) for (const wanted of effect.subscribe) topics.set(topicOf(wanted), wanted)
+      if ('unsubscribe' in effect) for (const topic of effect.unsubscribe) topics.set(topic, null)
       if ('state' in effect) headers[EffectHeader.state] = encode(effect.state)
       if ('alarm' in effect) headers[EffectHeader.alarm] = decimal(effect.alarm)
       if ('user' in effect) headers[EffectHeader.user] = encode(effect.user)
     }
     for (const [topic, wanted] of topics) {
-      const name = wanted ? EffectHeader.subscribe : EffectHeader.unsubscribe
-      headers[name] = headers[name] === undefined ? encodeListItem(topic) : `${headers[name]}, ${encodeListItem(topic)}`
+      const name = wanted === null ? EffectHeader.unsubscribe : EffectHeader.subscribe
+      const item = encodeListItem(topic) + parametersOf(wanted)
+      headers[name] = headers[name] === undefined ? item : `${headers[name]}, ${item}`
     }
     if (this.#close) headers[EffectHeader.close] = closeHeader(this.#close.code, this.#close.reason)
     let bytes = 0
@@ -127,6 +154,37 @@ export class Effects {
 function decimal(seconds: number): string {
   const text = (seconds > 0 ? Math.max(seconds, 1e-6) : 0).toFixed(6)
   return text.replace(/\.?0+$/, '')
+}
+
+function topicOf(wanted: Subscription): string {
+  return typeof wanted === 'string' ? wanted : wanted.topic
+}
+
+/** What follows a topic's name in the header. */
+function parametersOf(wanted: Subscription | null): string {
+  if (wanted === null || typeof wanted === 'string') return ''
+  const { topic: _, ...history } = wanted
+  return Object.entries(history)
+    .map(([name, value]) => `;${name}=${encodeListItem(String(value))}`)
+    .join('')
+}
+
+function checkHistory({ last, after, else: otherwise }: HistoryOptions): HistoryOptions {
+  const history: HistoryOptions = {}
+  if (last !== undefined) {
+    if (!Number.isInteger(last) || last < 1) throw new RangeError(`last must be a whole number from 1, got ${last}`)
+    history.last = last
+  }
+  if (after !== undefined) {
+    if (typeof after !== 'string') throw new TypeError(`after must be a position, got ${typeof after}`)
+    history.after = after
+  }
+  if (otherwise !== undefined) {
+    if ((otherwise !== 'last' && otherwise !== 'none') || after === undefined)
+      throw new TypeError(`else can only be 'last' or 'none', beside after, got ${String(otherwise)}`)
+    history.else = otherwise
+  }
+  return history
 }
 
 function checkTopic(topic: string): string {

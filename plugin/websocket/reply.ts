@@ -3,16 +3,18 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Data, frameOfBody } from '../frame-data.ts'
 import { EffectHeader, isText, MediaType } from '../headers.ts'
 import { Close, parseCloseHeader } from './close.ts'
-import { Effects } from './effects.ts'
+import { Effects, type HistoryOptions, type PublishOptions } from './effects.ts'
 import { readEvent, readState } from './event.ts'
 
 /** What an answer can do besides being a frame. All of it works in hooks too, and in routes made without `app.ws`. */
 export interface ReplyEffects {
   /** Subscribes this connection to topics. */
   subscribe(...topics: string[]): this
+  /** Subscribes it to a topic, and sends it frames that the topic keeps, after all frames of this answer. */
+  subscribe(topic: string, history: HistoryOptions): this
   unsubscribe(...topics: string[]): this
   /** Sends a frame to all subscribers of a topic; with `except: 'self'` not to this connection. */
-  publish(topic: string, data: Data, options?: { except?: 'self' }): this
+  publish(topic: string, data: Data, options?: PublishOptions): this
   /** Sends a further frame to this connection, before the one of the answer's body. */
   frame(data: Data): this
   /** Asks for the event `alarm` after so many seconds, in place of any other; 0 takes it away. */
@@ -43,16 +45,18 @@ export function decorate(app: FastifyInstance): void {
       return value
     },
   })
-  app.decorateReply('subscribe', function (this: FastifyReply, ...topics: string[]) {
-    effectsOf(this).subscribe(topics)
+  app.decorateReply('subscribe', function (this: FastifyReply, ...topics: Array<string | HistoryOptions>) {
+    const last = topics.at(-1)
+    const history = typeof last === 'object' && last !== null ? last : undefined
+    effectsOf(this).subscribe((history ? topics.slice(0, -1) : topics) as string[], history)
     return this
   })
   app.decorateReply('unsubscribe', function (this: FastifyReply, ...topics: string[]) {
     effectsOf(this).unsubscribe(topics)
     return this
   })
-  app.decorateReply('publish', function (this: FastifyReply, topic: string, data: Data, options?: { except?: 'self' }) {
-    effectsOf(this).publish(topic, data, options?.except)
+  app.decorateReply('publish', function (this: FastifyReply, topic: string, data: Data, options?: PublishOptions) {
+    effectsOf(this).publish(topic, data, options)
     return this
   })
   app.decorateReply('frame', function (this: FastifyReply, data: Data) {

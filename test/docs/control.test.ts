@@ -20,6 +20,7 @@ const CODE = [
   'control/request',
   'control/batch',
   'control/listing',
+  'control/messages',
   'control/idempotency',
   'push/registry',
 ]

@@ -174,6 +174,24 @@ test('an open that is refused is a plain HTTP answer', async (t) => {
   assert.equal(answer.headers['ws-subscribe'], undefined)
 })
 
+test('a subscription with history, and a publication that replaces', async (t) => {
+  const headers = await answerOf(t, (reply) => {
+    reply.subscribe('a;1', { last: 50 }).subscribe('b', 'c').subscribe('d', { after: 'e.1.2', else: 'last', last: 3 })
+  })
+  assert.equal(headers.headers['ws-subscribe'], 'a%3B1;last=50, b, c, d;last=3;after=e.1.2;else=last')
+  const unsubscribed = await answerOf(t, (reply) => {
+    reply.subscribe('a', { last: 1 }).unsubscribe('a')
+  })
+  assert.deepEqual([unsubscribed.headers['ws-subscribe'], unsubscribed.headers['ws-unsubscribe']], [undefined, 'a'])
+  const document = await answerOf(t, (reply) => {
+    reply.subscribe('a', { last: 50 }).publish('b', 'x', { replace: 'btc' })
+  })
+  assert.deepEqual(effectsIn(document), [
+    { subscribe: [{ topic: 'a', last: 50 }] },
+    { publish: { topic: 'b', text: 'x', replace: 'btc' } },
+  ])
+})
+
 test('values that cannot be sent are refused with clear words', async (t) => {
   const long = 'é'.repeat(128)
   const faults: [(reply: FastifyReply) => unknown, RegExp][] = [
@@ -185,6 +203,10 @@ test('values that cannot be sent are refused with clear words', async (t) => {
       /TypeError: a frame must be a string, bytes or something JSON can hold, got undefined/,
     ],
     [(reply) => reply.publish('a', 'b', { except: 'me' as never }), /TypeError: except can only be 'self', got me/],
+    [(reply) => reply.publish('a', 'b', { replace: '' }), /RangeError: replace must be 1 to 255 bytes of UTF-8, got 0/],
+    [(reply) => reply.subscribe('a', { last: 0 }), /RangeError: last must be a whole number from 1, got 0/],
+    [(reply) => reply.subscribe('a', { after: 1 as never }), /TypeError: after must be a position, got number/],
+    [(reply) => reply.subscribe('a', { else: 'last' }), /TypeError: else can only be 'last' or 'none', beside after/],
     [(reply) => reply.close(1001), /RangeError: close code must be 1000 or 3000-4999, got 1001/],
     [
       (reply) => reply.close(4000, 'é'.repeat(62)),

@@ -8,6 +8,7 @@ import { files, read } from './files.ts'
 const WALL_CLOCK: Record<string, string> = {
   'lua/framegate/runtime/clock.lua': 'timestamps',
   'lua/framegate/socket/connection.lua': 'when a socket was opened, for people',
+  'lua/framegate/push/history.lua': 'when a frame was kept, for people',
   'lua/framegate/dispatch/answer.lua': 'Retry-After may be a date',
   'lua/framegate/worker/neighbourhood.lua': 'when a node died, by its own clock',
   'lua/framegate/worker/timers.lua': 'timers are times of the wall clock',

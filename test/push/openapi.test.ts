@@ -83,7 +83,12 @@ test('the document is well-formed: every reference leads somewhere, and everythi
 })
 
 test('the gateway serves the document, and answers as it says', async (t) => {
-  const gateway = await pushGateway(t, { WORKERS: '3', MAX_MESSAGE_BYTES: '1k', MAX_TOPICS: '2' })
+  const gateway = await pushGateway(t, {
+    WORKERS: '3',
+    MAX_MESSAGE_BYTES: '1k',
+    MAX_TOPICS: '2',
+    HISTORY: 'kept=10/1m',
+  })
   const served = await ask(gateway, 'GET', '/openapi.json')
   assert.deepEqual(served.json, document)
   await checkMethods(gateway)
@@ -152,6 +157,14 @@ async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
   await check('/topics/{topic}', 'GET', { '{topic}': 'news' })
   await check('/topics/{topic}', 'GET', { '{topic}': 'news', query: '?limit=1' })
   await check('/topics/{topic}', 'GET', { '{topic}': 'x'.repeat(256) })
+  await check('/topics/{topic}', 'POST', { '{topic}': 'kept', body: 'frame' })
+  for (const [topic, query] of [
+    ['kept', '?last=5'],
+    ['kept', '?last=0'],
+    ['kept', '?after=never'],
+    ['news', ''],
+  ])
+    await check('/topics/{topic}/messages', 'GET', { '{topic}': topic!, query: query! })
   for (const topic of ['two', 'three', 'x'.repeat(256)])
     await check('/topics/{topic}/connections/{id}', 'PUT', { '{topic}': topic, '{id}': id })
   for (const [topic, member] of [

@@ -124,12 +124,18 @@ end
 local function ask_reachable(self, request, on_done)
   local call = self.calls:begin(function(call) on_done(call.results) end)
   local head = { op = request.op, args = request.args, call = call.number }
+  Calls.expect(call, self.name)
   for peer in pairs(self.driver:peers()) do
     Calls.expect(call, peer)
   end
   self.driver:send_all(head, request.payload)
-  call.results[#call.results + 1] = operate(self, request.op, request.args, request.payload)
-  self.calls:check(call)
+  run_here(
+    self,
+    request.op,
+    request.args,
+    request.payload,
+    function(result) self.calls:answer(call.number, self.name, result) end
+  )
   return call
 end
 

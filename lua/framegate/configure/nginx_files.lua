@@ -144,6 +144,18 @@ local function redis_tls_file(settings)
   return path and lines { ("lua_ssl_trusted_certificate %s;"):format(path), "lua_ssl_verify_depth 5;" } or ""
 end
 
+-- The names of topics and their counters get a memory of their own, so that frames are all that is in the other one.
+local function history_file(settings)
+  if not settings.HISTORY[1] then
+    return ""
+  end
+  local kib = math.floor(settings.HISTORY_BYTES / 1024)
+  return lines {
+    ("lua_shared_dict history %dk;"):format(kib),
+    ("lua_shared_dict history_topics %dk;"):format(math.max(1024, math.floor(kib / 8))),
+  }
+end
+
 --- Generates the files, or lists what is missing on this machine.
 ---@param settings table as Variables.read returns it
 ---@param machine { run: string, is_root: boolean, user: string, group: string, account: Account?,
@@ -173,6 +185,7 @@ function NginxFiles.files(settings, machine)
       .. ("proxy_send_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000),
     ["control_listen.conf"] = control_file(settings, machine),
     ["mesh_listen.conf"] = ("listen 127.0.0.1:%d reuseport;\n"):format(machine.mesh_port),
+    ["history.conf"] = history_file(settings),
     ["redis_tls.conf"] = redis_tls_file(settings),
     ["site_listen.conf"] = ("listen unix:%s/internal/site.sock;\n"):format(machine.run),
   }

@@ -2,6 +2,7 @@
 -- configure.lua reads them once, before nginx starts.
 
 local ClusterValues = require "framegate.configure.cluster_values"
+local HistoryRules = require "framegate.configure.history_rules"
 local Values = require "framegate.configure.values"
 local Ports = require "framegate.configure.ports"
 local RedisUrl = require "framegate.configure.redis_url"
@@ -49,6 +50,8 @@ Variables.list = {
   { "STOP_SECONDS", Values.duration(0, 3600), 1 },
   { "DRAIN_SECONDS", Values.duration_or_off(DAY), 0 },
   { "MAX_TOPICS", Values.integer(1, 10000), 100 },
+  { "HISTORY", HistoryRules.parse, {} },
+  { "HISTORY_BYTES", Values.bytes(1024 * 1024, 64 * GIB), 64 * 1024 * 1024 },
   { "MESSAGE_RATE", Values.rate, 0 },
   { "TIMERS", Timers.parse, {} },
   { "CONTROL_PORT", Values.listen_or_off, "off" },
@@ -88,6 +91,7 @@ local function check_together(settings, problems)
   Ports.check(settings, problems)
   RedisUrl.combine(settings, problems)
   Timers.check(settings, problems)
+  HistoryRules.check(settings, problems)
   local schemes = {}
   for _, url in ipairs(settings.HANDLER_URL or {}) do
     schemes[url:match("^%a+")] = true

@@ -6,10 +6,12 @@ local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Listing = require "framegate.control.listing"
 local MediaType = require "framegate.protocol.media_type"
+local Messages = require "framegate.control.messages"
 local Metrics = require "framegate.control.metrics"
 local NodeList = require "framegate.control.node_list"
 local Problem = require "framegate.control.problem"
 local Status = require "framegate.control.status"
+local TopicName = require "framegate.protocol.topic_name"
 local Utf8 = require "framegate.protocol.utf8"
 
 local Api = {}
@@ -21,6 +23,7 @@ local push
 function Api.wire(worker)
   push = worker.push
   Listing.wire(worker)
+  Messages.wire(worker)
   Metrics.wire(worker)
   NodeList.wire(worker)
   Status.wire(worker)
@@ -128,7 +131,14 @@ end
 
 local function publish(request)
   local topic, problem = Listing.topic_of(request)
-  return topic and to_many("publish", request, { topic = topic }) or problem
+  if not topic then
+    return problem
+  end
+  local replace = request.query.replace
+  if replace and not TopicName.is_valid(replace) then
+    return Problem.new(400, "replace is " .. TopicName.RULE)
+  end
+  return to_many("publish", request, { topic = topic, replace = replace })
 end
 
 local function change_subscription(op)
@@ -169,6 +179,7 @@ local RESOURCES = {
   { { "closes" }, GET = Listing.list_closes },
   { { "topics" }, GET = Listing.list_topics },
   { { "topics", "{topic}" }, GET = Listing.describe_topic, POST = publish },
+  { { "topics", "{topic}", "messages" }, GET = Messages.list },
   { { "topics", "{topic}", "connections", "{id}" }, PUT = subscribe, DELETE = unsubscribe },
   { { "users", "{user}" }, POST = to_user },
   { { "broadcast" }, POST = broadcast },

@@ -1,7 +1,8 @@
 -- Effects: what a handler's answer asks the gateway to do, in the order in which it is applied.
 -- This module only reads: an answer in, a list out. Each effect is a table with `kind` and the fields of that kind:
 --   send {payload, is_text} · close {code, reason} · state {value} · user {value} · alarm {seconds}
---   subscribe {topics} · unsubscribe {topics} · publish {topic, payload, is_text, except_self}
+--   subscribe {topics} · follow {wanted}: a subscription with history
+--   unsubscribe {topics} · publish {topic, payload, is_text, except_self, replace}
 
 local cjson = require "cjson.safe"
 local Border = require "framegate.dispatch.border"
@@ -9,6 +10,8 @@ local CloseCode = require "framegate.protocol.close_code"
 local MediaType = require "framegate.protocol.media_type"
 local Percent = require "framegate.protocol.percent"
 local Printable = require "framegate.runtime.printable"
+local Publication = require "framegate.dispatch.publication"
+local Subscription = require "framegate.dispatch.subscription"
 local TopicName = require "framegate.protocol.topic_name"
 local Utf8 = require "framegate.protocol.utf8"
 
@@ -61,43 +64,16 @@ local function alarm_effect(seconds)
   return { kind = "alarm", seconds = seconds }
 end
 
-local function payload_of(data, what)
-  if type(data) == "table" and type(data.text) == "string" then
-    if not Utf8.is_valid(data.text) then
-      return nil, what .. ".text is UTF-8"
-    end
-    return data.text, true
-  end
-  local bytes = type(data) == "table" and type(data.base64) == "string" and ngx.decode_base64(data.base64)
-  if not bytes then
-    return nil, what .. " needs text or base64"
-  end
-  return bytes, false
-end
-
 local FROM_DOCUMENT = {
   send = function(data)
-    local payload, is_text = payload_of(data, "send")
+    local payload, is_text = Publication.payload(data, "send")
     if not payload then
       return nil, is_text
     end
     return { kind = "send", payload = payload, is_text = is_text }
   end,
-  publish = function(data)
-    local payload, is_text = payload_of(data, "publish")
-    if not payload then
-      return nil, is_text
-    end
-    local topic = data.topic
-    if not TopicName.is_valid(topic) then
-      return nil, TOPIC
-    end
-    if data.except ~= nil and data.except ~= cjson.null and data.except ~= "self" then
-      return nil, 'publish.except is "self"'
-    end
-    return { kind = "publish", topic = topic, payload = payload, is_text = is_text, except_self = data.except == "self" }
-  end,
-  subscribe = function(topics) return topics_effect("subscribe", topics) end,
+  publish = Publication.read,
+  subscribe = function(topics) return Subscription.of_list(topics) end,
   unsubscribe = function(topics) return topics_effect("unsubscribe", topics) end,
   close = function(data)
     if type(data) ~= "table" then
@@ -166,7 +142,7 @@ end
 
 local HEADERS = {
   { "ws-unsubscribe", joined, function(value) return topics_effect("unsubscribe", split_topics(value)) end },
-  { "ws-subscribe", joined, function(value) return topics_effect("subscribe", split_topics(value)) end },
+  { "ws-subscribe", joined, function(value) return Subscription.of_header(value) end },
   { "ws-state", single, function(value) return state_effect(Percent.decode(value)) end },
   { "ws-user", single, function(value) return user_effect(Percent.decode(value)) end },
   { "ws-alarm", single, function(value) return alarm_effect(tonumber(value:match("^%d+%.?%d*$"))) end },
@@ -217,11 +193,7 @@ local function read_body(answer, content_type)
   return { kind = "send", payload = answer.body, is_text = is_text }
 end
 
---- Reads the effects of an answer.
----@param answer { status: integer, headers: table, body: string } header names in lower case
----@return table[]? effects
----@return string? err what is wrong with the answer, in words
-function Effects.read(answer)
+local function read_answer(answer)
   local headers = answer.headers
   local content_type = joined(headers, "content-type") or ""
   if MediaType.kind(content_type) == "document" then
@@ -245,6 +217,15 @@ function Effects.read(answer)
   end
   effects[#effects + 1] = close
   return effects
+end
+
+--- Reads the effects of an answer.
+---@param answer { status: integer, headers: table, body: string } header names in lower case
+---@return table[]? effects
+---@return string? err what is wrong with the answer, in words
+function Effects.read(answer)
+  local effects, err = read_answer(answer)
+  return effects and Subscription.put_last(effects), err
 end
 
 return Effects

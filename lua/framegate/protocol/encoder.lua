@@ -10,6 +10,7 @@ local Encoder = {}
 ---@class Message one text or binary message for many sockets: framed once, and shared by all their outboxes
 ---@field frame string the bytes on the wire
 ---@field payload_bytes integer
+---@field replace string? key: it takes the place of an earlier message with this key that waits
 
 --- Encodes a text or binary message for one socket.
 ---@param payload string UTF-8 for a text
@@ -22,8 +23,11 @@ end
 --- Encodes a text or binary message for any number of sockets.
 ---@param payload string UTF-8 for a text
 ---@param is_text boolean
+---@param replace string? key
 ---@return Message
-function Encoder.message(payload, is_text) return { frame = Encoder.frame(payload, is_text), payload_bytes = #payload } end
+function Encoder.message(payload, is_text, replace)
+  return { frame = Encoder.frame(payload, is_text), payload_bytes = #payload, replace = replace }
+end
 
 --- A ping without a payload (RFC 6455 section 5.5.2).
 Encoder.PING = build_frame(true, Frame.PING, 0, "", false)

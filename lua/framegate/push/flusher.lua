@@ -54,11 +54,17 @@ local function send(outbox)
   if not address or outbox.is_closed or outbox:is_full() then
     return transport:wake()
   end
-  local data = outbox:take()
-  local bytes = tonumber(C.ngx_unix_send(cast("void *", address), data, #data))
-  if bytes == #data then
-    return outbox:sent(bytes)
-  end
+  local data, bytes
+  repeat
+    data = outbox:take()
+    bytes = tonumber(C.ngx_unix_send(cast("void *", address), data, #data))
+    if bytes == #data then
+      outbox:sent(bytes)
+      if outbox.count == 0 then
+        return
+      end
+    end
+  until bytes ~= #data
   -- A partial write, NGX_AGAIN or NGX_ERROR: the thread waits for room, or learns that the peer is gone.
   bytes = math.max(bytes, 0)
   outbox:sent(bytes)

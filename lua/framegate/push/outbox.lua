@@ -2,8 +2,9 @@
 -- An outbox belongs to the connection and outlives a transport. flusher.lua or socket/writer.lua takes the bytes out.
 
 local Config = require "framegate.config"
+local Latest = require "framegate.push.latest"
 
-local concat = table.concat
+local concat, insert = table.concat, table.insert
 
 ---@class Outbox
 ---@field bytes integer that wait or are being written
@@ -11,6 +12,7 @@ local concat = table.concat
 ---@field waiting string|string[]|nil the frame that waits; a list when there are several
 ---@field transport Transport? that carries the frames; without one everything waits
 ---@field is_closed boolean? whether nothing more is accepted
+---@field latest Latest? of a socket that gets frames with keys
 local Outbox = {}
 Outbox.__index = Outbox
 
@@ -46,11 +48,6 @@ function Outbox:wake_reader()
   end
 end
 
---- Whether a push may be added. An empty outbox has room for any.
----@param bytes integer
----@return boolean
-function Outbox:has_room(bytes) return self.bytes == 0 or self.bytes + bytes <= Config.OUTBOX_BYTES end
-
 ---@param frame string whole, as Encoder makes it
 ---@return boolean accepted false when the outbox is closed
 function Outbox:push(frame)
@@ -74,22 +71,99 @@ function Outbox:push(frame)
   return true
 end
 
+local function waiting_at(self, place) return self.count == 1 and self.waiting or self.waiting[place] end
+
+--- Whether a push may be added (an empty outbox has room for any), or take the place of one with the same key that is at least as long.
+---@param frame string
+---@param key string?
+---@return boolean
+function Outbox:accepts(frame, key)
+  if self.bytes == 0 or self.bytes + #frame <= Config.OUTBOX_BYTES then
+    return true
+  end
+  local place = key and self.latest and self.latest.places[key]
+  return place ~= nil and #frame <= #waiting_at(self, place)
+end
+
+-- Puts a frame in place of the one with the same key, if that still waits.
+local function replace(self, frame, key)
+  local place = self.latest and not self.is_closed and self.latest.places[key]
+  if not place then
+    return false
+  end
+  local growth = #frame - #waiting_at(self, place)
+  if self.count == 1 then
+    self.waiting = frame
+  else
+    self.waiting[place] = frame
+  end
+  self.bytes, total = self.bytes + growth, total + growth
+  return true
+end
+
+-- Gives the frame that was pushed last a key.
+local function note_key(self, key)
+  if not self.latest then
+    self.latest = Latest.new()
+    if self.transport then
+      self.transport:wake() -- the writer limits the kernel's buffer
+    end
+  end
+  self.latest:note(key, self.count)
+end
+
+--- Pushes a frame that takes the place of an earlier one with the same key, or waits for a later one.
+---@param frame string whole, as Encoder makes it
+---@param key string
+---@return boolean accepted false when the outbox is closed
+function Outbox:push_latest(frame, key)
+  if replace(self, frame, key) then
+    return true
+  end
+  local is_accepted = self:push(frame)
+  if is_accepted then
+    note_key(self, key)
+  end
+  return is_accepted
+end
+
 --- Accepts nothing more. Frames that wait may still leave.
 function Outbox:close() self.is_closed = true end
 
 --- Empties the outbox of a socket that has ended. Nobody writes to its transport any more.
 function Outbox:clear()
   self.is_closed, self.transport = true, nil
-  self:take()
+  self.waiting, self.count, self.latest = nil, 0, nil
   self:sent(self.bytes)
 end
 
---- Takes everything that waits, oldest first. The caller calls `sent` when it is written.
+-- Takes the next part. The rest can still be replaced.
+local function take_part(self)
+  local waiting, count = self.waiting, self.count
+  local last = Latest.part_of(waiting, count)
+  local bytes = concat(waiting, "", 1, last)
+  local rest = {}
+  for i = last + 1, count do
+    rest[i - last] = waiting[i]
+  end
+  self.waiting, self.count = count - last == 1 and rest[1] or rest, count - last
+  self.latest:move(-last)
+  return bytes
+end
+
+--- Takes everything that waits, oldest first, or a part of it from a socket that gets frames with keys. The caller calls
+--- `sent` when it is written.
 ---@return string? bytes nil when nothing waits
 function Outbox:take()
   local count = self.count
   if count == 0 then
     return nil
+  end
+  if self.latest then
+    if count > 1 then
+      return take_part(self)
+    end
+    self.latest:move(-1)
   end
   local bytes = count == 1 and self.waiting or concat(self.waiting)
   self.waiting, self.count = nil, 0
@@ -104,6 +178,15 @@ end
 --- Puts back bytes that were taken and not sent. Nothing may have been pushed in between.
 ---@param bytes string
 function Outbox:put_back(bytes)
+  local count = self.count
+  if count > 0 then
+    self.waiting = count == 1 and { bytes, self.waiting } or self.waiting
+    if count > 1 then
+      insert(self.waiting, 1, bytes)
+    end
+    self.count = count + 1
+    return self.latest:move(1)
+  end
   self.waiting, self.count = bytes, 1
 end
 

@@ -1,6 +1,7 @@
 -- Pushes: messages to one connection, a topic, a user or all connections, over all workers and all nodes of the cluster.
 -- They exchange only the payload and its type. Each worker frames a message once, however many of its sockets get it.
 
+local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
 local ClusterMetrics = require "framegate.telemetry.cluster_metrics"
 local Counters = require "framegate.telemetry.counters"
@@ -18,14 +19,16 @@ local GROUPS = { publish = "topic", send_to_user = "user" }
 -- A connection's id begins with the names of its node (4) and its worker (6).
 local NODE, WORKER = 4, 6
 
----@param parts { members: Members, bus: Bus, nodes: Nodes, seen: Seen, wait: number, keep: number } `wait`: seconds for the
---- answers of other nodes; `keep`: seconds for which a message that nobody waits for is kept while a node is away
+---@param parts { members: Members, bus: Bus, nodes: Nodes, seen: Seen, history: History, wait: number, keep: number }
+--- `wait`: seconds for the answers of other nodes; `keep`: seconds for which a message that nobody waits for is kept while a
+--- node is away
 ---@return Push
 function Push.new(parts)
   return setmetatable({
     members = parts.members,
     bus = parts.bus,
     nodes = parts.nodes,
+    history = parts.history,
     once_here = OnceHere.new { bus = parts.bus, seen = parts.seen },
     wait = parts.wait,
     keep = parts.keep,
@@ -107,16 +110,29 @@ local function err_of(outcome, is_complete)
   return (not is_complete or outcome.is_incomplete) and "timeout" or nil
 end
 
+-- Stores a frame of a topic that is kept, before anybody is told of it. Returns its position, or null for a frame that the
+-- topic does not keep; nil for a topic that keeps nothing.
+local function keep(self, args, payload)
+  if not args.topic or not self.history:rule_of(args.topic) then
+    return nil
+  end
+  local frame = { payload = payload, is_text = args.is_text, except = args.except, replace = args.replace }
+  local place, position = self.history:keep(args.topic, frame)
+  args.place = place
+  return position or cjson.null
+end
+
 --- Sends a message to a topic, a user or all connections.
 ---@param op "publish"|"send_to_user"|"broadcast"
----@param args { topic: string?, user: string?, except: string? } gets `is_text`
+---@param args { topic: string?, user: string?, except: string?, replace: string? } gets `is_text`, and `place` in a kept topic
 ---@param message { payload: string, is_text: boolean, key: string? } `key` as in ConnectionRequest
----@return { delivered: integer, dropped: integer } counts over all workers and nodes that answered
+---@return { delivered: integer, dropped: integer, position: string|userdata|nil } counts over all workers and nodes that
+--- answered; `position` in a kept topic, null for a frame that it does not keep
 ---@return string? err "timeout" when a worker did not answer, "unreachable" when a node did not: they may have more sockets
 function Push:to_many(op, args, message)
   Counters.count(REQUESTED[KINDS[op]])
   args.is_text = message.is_text
-  local began = Clock.monotonic()
+  local began, position = Clock.monotonic(), keep(self, args, message.payload)
   local await = self.nodes:begin({
     id = message.key or self.nodes:new_id(),
     op = op,
@@ -127,7 +143,7 @@ function Push:to_many(op, args, message)
   }, message.payload)
   local request = { op = op, args = args, payload = message.payload, key = message.key }
   local results, is_complete = self.once_here:ask_all(request)
-  local total, outcome = { delivered = 0, dropped = 0 }, await()
+  local total, outcome = { delivered = 0, dropped = 0, position = position }, await()
   if not self.nodes:is_alone() then
     ClusterMetrics.pushed(Clock.monotonic() - began)
   end
@@ -139,11 +155,17 @@ end
 local function done() end
 
 --- Publishes a message that an answer of the handler asks for. Does not yield, and gives no counts.
----@param effect { topic: string, payload: string, is_text: boolean, except_self: boolean? }
+---@param effect { topic: string, payload: string, is_text: boolean, except_self: boolean?, replace: string? }
 ---@param id string of the connection whose event was answered
 function Push:publish_effect(effect, id)
   Counters.count(REQUESTED.topic)
-  local args = { topic = effect.topic, except = effect.except_self and id or nil, is_text = effect.is_text }
+  local args = {
+    topic = effect.topic,
+    except = effect.except_self and id or nil,
+    is_text = effect.is_text,
+    replace = effect.replace,
+  }
+  keep(self, args, effect.payload)
   self.bus:tell_all("publish", args, effect.payload)
   if not self.nodes:is_alone() then
     local group = group_of("publish", args)

@@ -18,6 +18,7 @@ ffi.cdef [[
   } framegate_request_t;
 
   typedef struct { int fd; short events, revents; } framegate_pollfd;
+  int setsockopt(int fd, int level, int option, const void *value, unsigned int length);
   int poll(framegate_pollfd *files, unsigned long count, int milliseconds);
 ]]
 
@@ -27,6 +28,7 @@ local C, cast = ffi.C, ffi.cast
 local request_t = ffi.typeof("framegate_request_t *")
 local SIGNATURE = 0x50545448 -- NGX_HTTP_MODULE: "HTTP"
 local POLLRDHUP = 0x2000
+local IPPROTO_TCP, TCP_NOTSENT_LOWAT = 6, 25 -- Linux
 local file = ffi.new("framegate_pollfd", { events = POLLRDHUP })
 
 --- A key for the current request, which no other request has until nginx has freed this one.
@@ -41,6 +43,16 @@ function Client.connection()
     return nil
   end
   return request.connection
+end
+
+--- Limits what the kernel accepts for the client of the current request beyond what it has sent (tcp(7),
+--- TCP_NOTSENT_LOWAT). Without it, a client that stops reading leaves megabytes there.
+---@param bytes integer
+function Client.limit_unsent(bytes)
+  local connection = Client.connection()
+  if connection then
+    C.setsockopt(connection.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, ffi.new("int[1]", bytes), ffi.sizeof "int")
+  end
 end
 
 --- Whether the client of the current request has ended its side of the connection, or both (poll(2), POLLRDHUP). What it

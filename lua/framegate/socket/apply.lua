@@ -11,12 +11,14 @@ local Record = require "framegate.socket.record"
 
 local Apply = {}
 
-local push, registry, groups
+local GONE = 410
+
+local push, registry, groups, feeds
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Apply.wire(worker)
-  push, registry, groups = worker.push, worker.registry, worker.groups
+  push, registry, groups, feeds = worker.push, worker.registry, worker.groups, worker.feeds
 end
 
 -- The client has asked nothing to which an error of an alarm would be the answer.
@@ -37,7 +39,22 @@ end
 -- A socket that was refused or has ended has nothing to change.
 local function is_registered(self) return registry:get(self.id) ~= nil end
 
+-- Subscribes to a topic and sends the frames that it keeps.
+local function follow(self, effect, event)
+  if not is_registered(self) then
+    return
+  end
+  local ok, err, is_gone = feeds:subscribe(self, effect.wanted)
+  if not ok then
+    return err
+  elseif is_gone then
+    local message = "not everything after this position is kept: " .. effect.wanted.topic
+    send_error(self, event, { status = GONE, message = message })
+  end
+end
+
 local APPLY = {
+  follow = follow,
   send = function(self, effect) self:send(effect.payload, effect.is_text) end,
   close = function(self, effect) self:close(effect.code, effect.reason, "handler") end,
   state = function(self, effect)
@@ -73,7 +90,7 @@ local APPLY = {
 }
 
 local function apply_one(self, event, effect)
-  local err = APPLY[effect.kind](self, effect)
+  local err = APPLY[effect.kind](self, effect, event)
   if err then
     report(self, event, err)
   end

@@ -103,8 +103,9 @@ function Connection:set_state(state) self.state = state end
 ---@return boolean
 function Connection:is_full() return self.outbox:is_full() or Inbox.is_full(self.inbox) end
 
-local function push(self, frame, payload_bytes)
-  if not self.outbox:push(frame) then
+local function push(self, frame, payload_bytes, key)
+  local outbox = self.outbox
+  if not (key and outbox:push_latest(frame, key) or not key and outbox:push(frame)) then
     return false
   end
   Traffic.sent(self.traffic, payload_bytes)
@@ -120,8 +121,8 @@ function Connection:send(payload, is_text) push(self, Encoder.frame(payload, is_
 ---@param message Message
 ---@return boolean delivered false when the reader is too slow for more, or the socket is closing
 function Connection:offer(message)
-  if self.outbox:has_room(#message.frame) then
-    return push(self, message.frame, message.payload_bytes)
+  if self.outbox:accepts(message.frame, message.replace) then
+    return push(self, message.frame, message.payload_bytes, message.replace)
   end
   if self.options.closes_on_overflow then
     self:close(CloseCode.TRY_AGAIN_LATER, "too slow to read what is sent", "overflow")

@@ -1,9 +1,11 @@
 -- The thread of one transport that pings an idle peer and writes what flusher.lua cannot.
 -- It sends the whole outbox in one write. When it ends, the connection ends.
 
+local Client = require "framegate.runtime.client"
 local Config = require "framegate.config"
 local Encoder = require "framegate.protocol.encoder"
 local Gc = require "framegate.runtime.gc"
+local Latest = require "framegate.push.latest"
 local Log = require "framegate.runtime.log"
 local Reader = require "framegate.socket.reader"
 local Traffic = require "framegate.telemetry.traffic"
@@ -34,9 +36,18 @@ local function write_waiting(self)
   return ok
 end
 
+-- What the kernel has accepted cannot be replaced by a newer frame.
+local function limit_kernel(latest)
+  if latest and not latest.is_limited then
+    latest:set_limited()
+    Client.limit_unsent(Latest.PART_BYTES)
+  end
+end
+
 -- Writes the waiting frames. Returns whether the connection is over.
 local function work(self)
   local outbox = self.connection.outbox
+  limit_kernel(outbox.latest)
   while outbox.count > 0 and not self.is_lost do
     if not write_waiting(self) then
       return true

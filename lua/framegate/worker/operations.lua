@@ -3,10 +3,9 @@
 -- It returns a result that JSON can represent.
 
 local Config = require "framegate.config"
-local Counters = require "framegate.telemetry.counters"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
+local Delivery = require "framegate.worker.delivery"
 local Encoder = require "framegate.protocol.encoder"
-local Gc = require "framegate.runtime.gc"
 local NewLife = require "framegate.worker.new_life"
 local Slots = require "framegate.cluster.slots"
 local Stats = require "framegate.worker.stats"
@@ -19,48 +18,9 @@ Operations.__index = Operations
 
 local GONE = { gone = true }
 
-local DELIVERED = Counters.place "framegate_pushes_delivered_total"
-local DROPPED = Counters.place "framegate_pushes_dropped_total"
-
 ---@param worker Worker
 ---@return Operations
 function Operations.new(worker) return setmetatable({ registry = worker.registry, worker = worker }, Operations) end
-
-local function counted(kind, delivered, dropped)
-  Counters.count(DELIVERED[kind], delivered)
-  Counters.count(DROPPED[kind], dropped)
-  return { delivered = delivered, dropped = dropped }
-end
-
-local function deliver(kind, connections, args, payload)
-  Gc.note_frame()
-  local message, except = Encoder.message(payload, args.is_text), args.except
-  local delivered, dropped = 0, 0
-  for _, connection in connections do
-    if connection.id ~= except and not connection.outbox.is_closed then
-      if connection:offer(message) then
-        delivered = delivered + 1
-      else
-        dropped = dropped + 1
-      end
-    end
-  end
-  return counted(kind, delivered, dropped)
-end
-
-local function nobody() end
-
-local function members(group)
-  if not group then
-    return nobody
-  end
-  local i = 0
-  return function()
-    i = i + 1
-    local connection = group[i]
-    return connection and i, connection
-  end
-end
 
 local function all_connections(self)
   local id, connection
@@ -70,18 +30,21 @@ local function all_connections(self)
   end
 end
 
---- Sends a message to all subscribers of a topic.
+--- Sends a message to all subscribers of a topic. A frame with a place waits for those before it.
 function Operations:publish(args, payload)
-  return deliver("topic", members(self.registry:topic(args.topic)), args, payload)
+  if args.place then
+    return self.worker.feeds:arrive(args, payload)
+  end
+  return Delivery.to_subscribers(self.registry, args, payload)
 end
 
 --- Sends a message to all connections of a user.
 function Operations:send_to_user(args, payload)
-  return deliver("user", members(self.registry:user(args.user)), args, payload)
+  return Delivery.to("user", Delivery.members(self.registry:user(args.user)), args, payload)
 end
 
 --- Sends a message to every connection.
-function Operations:broadcast(args, payload) return deliver("broadcast", all_connections(self), args, payload) end
+function Operations:broadcast(args, payload) return Delivery.to("broadcast", all_connections(self), args, payload) end
 
 --- Sends a message to one connection.
 function Operations:send(args, payload)
@@ -90,7 +53,7 @@ function Operations:send(args, payload)
     return GONE
   end
   local is_queued = connection:offer(Encoder.message(payload, args.is_text))
-  return counted("connection", is_queued and 1 or 0, is_queued and 0 or 1)
+  return Delivery.counted("connection", is_queued and 1 or 0, is_queued and 0 or 1)
 end
 
 --- Closes one connection.
@@ -174,7 +137,7 @@ function Operations:count_topics() return { topics = self.registry:topic_counts(
 --- Describes a page of the subscribers of a topic.
 function Operations:list_topic(args)
   local group = is_about_own(self, args) and self.registry:topic(args.topic)
-  return { connections = page(self, members(group), args), count = group and group.count or 0 }
+  return { connections = page(self, Delivery.members(group), args), count = group and group.count or 0 }
 end
 
 -- Runs something that replies later over the link to Redis. Without the link the result is nil.

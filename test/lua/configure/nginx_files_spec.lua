@@ -43,6 +43,7 @@ describe("the generated files", function()
           .. "load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;\n"
           .. "worker_processes auto;\nworker_rlimit_nofile 1048576;\npid /run/framegate/nginx.pid;\n",
         ["redis_tls.conf"] = "",
+        ["history.conf"] = "",
         ["mesh_listen.conf"] = "listen 127.0.0.1:12345 reuseport;\n",
         ["events.conf"] = "worker_connections 16384;\n",
         ["listen.conf"] = "listen 8080 so_keepalive=60s:20s:4;\nlisten [::]:8080 so_keepalive=60s:20s:4;\n",
@@ -73,6 +74,16 @@ describe("the generated files", function()
           "",
         }, "\n"),
       }, files())
+    end
+  )
+
+  it(
+    "reserve memory for histories, when topics are kept",
+    function()
+      assert.are.equal(
+        "lua_shared_dict history 4096k;\nlua_shared_dict history_topics 1024k;\n",
+        files({ HISTORY = "a=1/1m", HISTORY_BYTES = "4m" })["history.conf"]
+      )
     end
   )
 

@@ -33,6 +33,7 @@ describe("a push", function()
     return Push.new {
       members = { node = function() return "node" end },
       seen = {},
+      history = { rule_of = function() end },
       wait = 2,
       keep = 10,
       nodes = {

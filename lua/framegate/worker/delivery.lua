@@ -1,0 +1,71 @@
+-- Pushes to sockets of this worker: the frame is built once, offered to each of them, and counted.
+
+local Counters = require "framegate.telemetry.counters"
+local Encoder = require "framegate.protocol.encoder"
+local Gc = require "framegate.runtime.gc"
+
+local Delivery = {}
+
+local DELIVERED = Counters.place "framegate_pushes_delivered_total"
+local DROPPED = Counters.place "framegate_pushes_dropped_total"
+
+--- Counts a push.
+---@param kind string
+---@param delivered integer
+---@param dropped integer
+---@return { delivered: integer, dropped: integer }
+function Delivery.counted(kind, delivered, dropped)
+  Counters.count(DELIVERED[kind], delivered)
+  Counters.count(DROPPED[kind], dropped)
+  return { delivered = delivered, dropped = dropped }
+end
+
+--- Offers a message to connections.
+---@param kind string of the counters
+---@param connections fun(): any, Connection? an iterator
+---@param args { is_text: boolean, except: string?, replace: string?, skips: table<Connection, true>? }
+---@param payload string
+---@return { delivered: integer, dropped: integer }
+function Delivery.to(kind, connections, args, payload)
+  Gc.note_frame()
+  local message, except, skips = Encoder.message(payload, args.is_text, args.replace), args.except, args.skips
+  local delivered, dropped = 0, 0
+  for _, connection in connections do
+    if connection.id ~= except and not connection.outbox.is_closed and not (skips and skips[connection]) then
+      if connection:offer(message) then
+        delivered = delivered + 1
+      else
+        dropped = dropped + 1
+      end
+    end
+  end
+  return Delivery.counted(kind, delivered, dropped)
+end
+
+local function nobody() end
+
+--- Iterates over the connections of a topic or user.
+---@param group IndexedSet?
+---@return fun(): integer?, Connection?
+function Delivery.members(group)
+  if not group then
+    return nobody
+  end
+  local i = 0
+  return function()
+    i = i + 1
+    local connection = group[i]
+    return connection and i, connection
+  end
+end
+
+--- Sends a message to the subscribers of a topic, in this worker and without regard to the topic's history.
+---@param registry Registry
+---@param args { topic: string, is_text: boolean, except: string?, skips: table<Connection, true>? }
+---@param payload string
+---@return { delivered: integer, dropped: integer }
+function Delivery.to_subscribers(registry, args, payload)
+  return Delivery.to("topic", Delivery.members(registry:topic(args.topic)), args, payload)
+end
+
+return Delivery
