@@ -237,8 +237,8 @@ test('nginx’s own refusals are problems too, and nothing that is asked is a 50
   assert.ok([200, 400].includes(twoTypes.status), `two content types: ${twoTypes.status}`)
   assert.equal(
     (await ask(gateway, 'POST', '/broadcast', { headers: { 'idempotency-key': '' } })).status,
-    200,
-    'an empty key is none',
+    400,
+    'an empty key would protect nothing',
   )
 })
 
