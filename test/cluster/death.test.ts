@@ -100,17 +100,17 @@ function joinAll(nodes: Gateway[], count: number): Promise<Member[][]> {
 suite('death', { concurrency: 2 }, () => {
   test('each socket of a node that is killed has one close event, and no other has one', async (t) => {
     const { nodes, closes } = await startCluster(t, 3)
-    const members = await joinAll(nodes, 100)
+    const members = await joinAll(nodes, 300)
     await nodes[2]!.kill()
-    await until('the close events are there', () => closes.length >= 100, 30_000)
+    await until('the close events are there', () => closes.length >= 300, 15_000)
     checkCloses(closes, members[2]!)
-    for (const node of nodes.slice(0, 2)) await checkCounts(node, 200)
-    assert.equal(closes.length, 100)
+    for (const node of nodes.slice(0, 2)) await checkCounts(node, 600)
+    assert.equal(closes.length, 300)
     const counted = async (name: string): Promise<number> => {
       const [one, other] = await Promise.all(nodes.slice(0, 2).map(samples))
       return one![name]! + other![name]!
     }
-    await until('each is counted', async () => (await counted('close_events_of_dead_nodes_total')) === 100)
+    await until('each is counted', async () => (await counted('close_events_of_dead_nodes_total')) === 300)
     assert.equal(await counted('nodes_buried_total'), 1)
     assert.equal(await counted('cluster_nodes'), 4, 'each sees itself and the other')
   })

@@ -61,7 +61,7 @@ end
 
 local function open(self, topic) return self.store:open(topic, self.rule) end
 
---- Stores a frame, before anybody is told of it.
+--- Stores a frame, before any worker delivers it.
 ---@param topic string
 ---@param frame { payload: string, is_text: boolean, except: string?, replace: string? }
 ---@return Place? place in the topic's order; nil when the frame has none

@@ -110,7 +110,7 @@ local function err_of(outcome, is_complete)
   return (not is_complete or outcome.is_incomplete) and "timeout" or nil
 end
 
--- Stores a frame of a topic that is kept, before anybody is told of it. Returns its position, or null for a frame that the
+-- Stores a frame of a topic that is kept, before any worker delivers it. Returns its position, or null for a frame that the
 -- topic does not keep; nil for a topic that keeps nothing.
 local function keep(self, args, payload)
   if not args.topic or not self.history:rule_of(args.topic) then
