@@ -18,7 +18,8 @@ local STEADY_SECONDS = 12
 local LOOKS, LOOK_SECONDS = 2, 2.9 -- how often a lease has to be seen gone, and the time from the first to the last
 local PAGE = 200
 local MOST_WAITING = 500 -- close events of dead nodes in this worker
-local PAUSE_SECONDS = 0.05
+local PAUSE_SECONDS = 0.05 -- between two looks whether fewer wait
+local ROUND_SECONDS = 0.5 -- between two readings of the records that are left
 
 -- KEYS: the lease of the dead node, its mark, all nodes, all graves. ARGV: it, this node, seconds, prefix of leases.
 local BURY = [[
@@ -114,19 +115,21 @@ end
 
 local function is_due(first, looks, now) return looks >= LOOKS and now - first >= LOOK_SECONDS end
 
--- A grave whose cleaner has no lease any more. One of this node itself was begun by another of its workers.
+-- Begins a grave of this node that another of its workers began, or buries again when the cleaner has no lease any more.
+-- Returns when that was first seen, and how often.
 local function look_at_grave(self, grave, now)
-  if grave.cleaner == self.own then
-    return self.graves[grave.node] or begin(self, grave.node)
+  if grave.cleaner == self.own and not self.graves[grave.node] then
+    begin(self, grave.node)
   end
-  local seen = grave.lease <= 0 and (self.seen[grave.node] or { first = now, looks = 0 }) or nil
-  self.seen[grave.node] = seen
-  if seen then
-    seen.looks = seen.looks + 1
-    if is_due(seen.first, seen.looks, now) then
-      bury(self, grave.node, now)
-    end
+  if grave.cleaner == self.own or grave.lease > 0 then
+    return nil
   end
+  local seen = self.seen[grave.node] or { first = now, looks = 0 }
+  seen.looks = seen.looks + 1
+  if is_due(seen.first, seen.looks, now) then
+    bury(self, grave.node, now)
+  end
+  return seen
 end
 
 --- Looks for nodes to bury, after a renewal of this node's own lease.
@@ -142,9 +145,11 @@ function Burial:look(graves)
       bury(self, neighbour.id, neighbour.heard_at)
     end
   end
+  local seen = {}
   for _, grave in ipairs(graves) do
-    look_at_grave(self, grave, now)
+    seen[grave.node] = look_at_grave(self, grave, now)
   end
+  self.seen = seen
 end
 
 --- Claims the sockets of an earlier life of this machine, whose journal is here.
@@ -175,16 +180,25 @@ local function ask(self, ...)
   return is_sent and answered:wait(5) and reply or nil
 end
 
+local WAITING, ANSWERED = 1, 2
+
+-- A record that is still there after the answer was not removed, because the link was down or lost then.
 local function add_page(self, node, fields, known)
+  local function remove(id) self.link:command(nil, "HDEL", self.channels:records(node), id) end
   for i = 1, #fields, 2 do
     local id = fields[i]
-    if not known[id] then
-      known[id] = true
+    if known[id] == ANSWERED then
+      remove(id)
+    elseif not known[id] then
+      known[id] = WAITING
       self.add(node, {
         id = id,
         text = fields[i + 1],
         died = self.died_at[node] or self.now(),
-        on_answered = function() self.link:command(nil, "HDEL", self.channels:records(node), id) end,
+        on_answered = function()
+          known[id] = ANSWERED
+          remove(id)
+        end,
       })
     end
   end
@@ -229,7 +243,7 @@ function Burial:clean_all()
         finish(self, node)
       end
     end
-    ngx.sleep(PAUSE_SECONDS)
+    ngx.sleep(ROUND_SECONDS)
   end
 end
 
