@@ -75,7 +75,7 @@ local function add(_, socket)
     ClusterMetrics.close_event()
     socket.on_answered()
   end
-  local journal = { remove = remove, close = function() end }
+  local journal = { remove = remove, close = function() end, is_in_redis = true }
   Orphans.add(socket.id, socket.text, { journal = journal, died = died })
 end
 
