@@ -10,6 +10,7 @@ local Task = require "framegate.runtime.task"
 local CloseEvent = {}
 
 local UNCERTAIN_SECONDS = 6 -- without a confirmed renewal of the lease, this node may have been buried
+local RENEWED_SECONDS = 4 -- a link that lasted would have renewed the lease once more within this time
 local STEP_SECONDS = 0.25
 
 local dispatch, members, holders
@@ -48,11 +49,13 @@ end
 
 local holding = Task.new("sending the close events that were held back", send_held)
 
--- The other nodes have sent the close events of a life of this node that they buried. Those of a node that this one
--- buried are owed, also when it was an earlier life of this one.
+-- The other nodes have sent the close events of a life of this node that they buried, but not of a socket that was opened
+-- when this node was cut off already: they have no record of it. Close events of a node that this one buried are owed, also
+-- when it was an earlier life of this one.
 local function is_sent_by_others(socket)
   local is_inherited = socket.journal and socket.journal.is_in_redis
-  return not is_inherited and members:is_former(socket.id)
+  local renewed = not is_inherited and members:former_renewal(socket.id)
+  return renewed and socket.opened_at <= renewed + RENEWED_SECONDS
 end
 
 --- Sends the close event.

@@ -1,5 +1,5 @@
 -- A new life of this node in its cluster. The other nodes had no sign of it for longer than its lease, and have sent the close
--- events of its sockets. So it closes them without close events, and goes on under a new id.
+-- events of the sockets that they knew. So it closes all (close_event.lua), and goes on under a new id.
 
 local CloseCode = require "framegate.protocol.close_code"
 local Record = require "framegate.socket.record"
@@ -18,7 +18,7 @@ end
 function NewLife.begin()
   Record.restart(members:node() .. members:worker())
   for _, connection in pairs(registry:all()) do
-    if members:is_former(connection.id) then
+    if members:former_renewal(connection.id) then
       connection:close(CloseCode.SERVICE_RESTART, "the gateway was cut off from its cluster", "buried")
     end
   end

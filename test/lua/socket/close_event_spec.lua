@@ -13,11 +13,18 @@ describe("a close event", function()
     renewed, former = Stub.now, nil
     worker.holders.is_clustered = function() return true end
     worker.members.renewal_age = function() return Stub.now - renewed end
-    worker.members.is_former = function(_, id) return id:sub(1, 4) == former end
+    worker.members.former_renewal = function(_, id) return id:sub(1, 4) == former and 1000 or nil end
   end)
 
-  local function socket(id)
-    return { id = id, path = "/ws", handshake = "", closing = { code = 1000, reason = "" }, answered = function() end }
+  local function socket(id, opened_at)
+    return {
+      id = id,
+      opened_at = opened_at or 990,
+      path = "/ws",
+      handshake = "",
+      closing = { code = 1000, reason = "" },
+      answered = function() end,
+    }
   end
 
   local function orphan(id, journal)
@@ -57,6 +64,14 @@ describe("a close event", function()
     assert.are.equal(0, #worker.dispatch.events)
     assert.are.equal(1, journal.removed)
     assert.are.equal(0, Orphan.count())
+  end)
+
+  it("of a socket that was opened when this node was cut off is sent, because no other node knows of it", function()
+    former = "gone"
+    CloseEvent.send(socket("gone1", 999), 1)
+    assert.are.equal(0, #worker.dispatch.events)
+    CloseEvent.send(socket("gone2", 1007), 1)
+    assert.are.equal(1, #worker.dispatch.events)
   end)
 
   it("that this node took over from the one that buried it is sent", function()
