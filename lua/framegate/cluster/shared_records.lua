@@ -1,6 +1,6 @@
 -- The records of this worker's sockets in Redis, from which another node sends their close events if this one dies.
 -- Changes go to the worker that holds the link, in batches: while one is on its way, the next one gathers.
--- While Redis is away they are dropped: a new link writes all records again (record_sync.lua).
+-- While Redis is away they are dropped: a new link writes all records again (node_records.lua).
 
 local Task = require "framegate.runtime.task"
 
