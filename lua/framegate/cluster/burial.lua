@@ -14,7 +14,7 @@ local semaphore = require "ngx.semaphore"
 local Burial = {}
 Burial.__index = Burial
 
-local STEADY_SECONDS = 12
+local STEADY_SECONDS, GAP_SECONDS = 12, 1 -- how long Redis must have answered, without a gap of this length
 local LOOKS, LOOK_SECONDS = 2, 2.9 -- how often a lease has to be seen gone, and the time from the first to the last
 local PAGE = 200
 local MOST_WAITING = 500 -- close events of dead nodes in this worker
@@ -81,6 +81,15 @@ end
 
 --- Notes that Redis answered late, or is another one.
 function Burial:disturbed() self.steady_since = self.now() end
+
+--- Notes whether Redis answers; called several times a second. While this process stood still, it had no answers either.
+function Burial:watch()
+  local now = self.now()
+  if self.link:is_away() or now - (self.watched_at or now) > GAP_SECONDS then
+    self:disturbed()
+  end
+  self.watched_at = now
+end
 
 local function is_steady(self) return self.steady_since ~= nil and self.now() - self.steady_since >= STEADY_SECONDS end
 

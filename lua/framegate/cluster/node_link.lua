@@ -26,9 +26,7 @@ local function on_ready(self)
 end
 
 local function look(self)
-  if self.link:is_away() then
-    self.burial:disturbed()
-  end
+  self.burial:watch()
   if self.joining.is_ready then
     local reason = self.lease:look()
     if reason then

@@ -83,6 +83,26 @@ describe("burial", function()
     assert.are.equal("dead", redis:take_one().args[1])
   end)
 
+  it("needs that time again after Redis was late, or this process stood still", function()
+    burial:watch()
+    for _, is_late in ipairs { true, false } do
+      redis.is_late = is_late
+      Stub.now = Stub.now + (is_late and 0.1 or 13)
+      burial:watch()
+      redis.is_late = false
+      for _ = 1, 118 do
+        Stub.now = Stub.now + 0.1
+        burial:watch()
+      end
+      neighbours = { expired("dead", 2) }
+      burial:look {}
+      assert.are.same({}, redis:take())
+    end
+    Stub.now = Stub.now + 0.5
+    burial:look {}
+    assert.are.equal("dead", redis:take_one().args[1])
+  end)
+
   it("queues each record once, removes it after the answer, and ends the grave when none is left", function()
     bury()
     local records = { a = "text" }
