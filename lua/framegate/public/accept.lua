@@ -135,7 +135,7 @@ local function register(connection, event, effects)
     Lifecycle.refused("handler", ngx.HTTP_SWITCHING_PROTOCOLS, close_among(effects))
   end
   Apply.effects(connection, event, effects)
-  local reason = Drain.reason
+  local reason = Drain.reason_for(connection.id)
   if reason then
     connection:close_after_replies(reason.code, reason.text, reason.cause)
   end
