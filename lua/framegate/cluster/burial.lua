@@ -39,24 +39,11 @@ redis.call('HSET', KEYS[4], ARGV[1], ARGV[2])
 return 'ours'
 ]]
 
--- For a node whose journal this machine has: it is known to be dead, or it left and nobody has cleaned up after it yet.
--- KEYS as above, and its records.
-local CLAIM = [[
-local mark = redis.call('GET', KEYS[2])
-if mark and not (mark == 'left' and redis.call('HGET', KEYS[4], ARGV[1]) == '') then
-  return mark == 'journal' and 'ours' or 'buried'
-end
-redis.call('SET', KEYS[2], 'journal', 'EX', ARGV[2])
-redis.call('HDEL', KEYS[3], ARGV[1])
-redis.call('HDEL', KEYS[4], ARGV[1])
-redis.call('DEL', KEYS[1], KEYS[5])
-return 'ours'
-]]
-
 ---@param parts { own: string, link: RedisLink, channels: Channels, roster: Roster, now: (fun(): number),
 --- announce: (fun(event: string, node: string)), on_buried: (fun(node: string)), waiting: (fun(): integer),
---- add: fun(node: string, facts: { id: string, text: string, died: number, on_answered: fun() }) }
---- `add` sends the close event of one socket and calls `on_answered`; `waiting` counts those that are not answered
+--- add: fun(node: string, facts: { id: string, text: string, died: number, on_answered: fun(): boolean }) }
+--- `add` sends the close event of one socket and calls `on_answered`, which gives false when the link is not up; `waiting`
+--- counts those that are not answered
 ---@return Burial
 function Burial.new(parts)
   local self = setmetatable({
@@ -161,24 +148,6 @@ function Burial:look(graves)
   self.seen = seen
 end
 
---- Claims the sockets of an earlier life of this machine, whose journal is here.
----@param node string
----@param on_done fun(answer: "ours"|"buried"|nil) nil when Redis is away
-function Burial:claim(node, on_done)
-  local keys = keys_of(self, node)
-  keys[5] = self.channels:records(node)
-  local is_sent = self.link:eval(CLAIM, keys, { node, Channels.BURIED_SECONDS }, function(answer)
-    if answer == "ours" then
-      self.roster:remove(node)
-      self.announce("buried", node)
-    end
-    on_done(answer)
-  end)
-  if not is_sent then
-    on_done(nil)
-  end
-end
-
 -- Runs a command and waits for its reply. Returns nil when the link is lost.
 local function ask(self, ...)
   local answered, reply = semaphore.new(), nil
@@ -189,15 +158,20 @@ local function ask(self, ...)
   return is_sent and answered:wait(5) and reply or nil
 end
 
+--- Removes the record of a dead node's socket. Does not yield.
+---@param node string
+---@param id string of the socket
+---@return boolean is_queued false when the link is not up
+function Burial:remove(node, id) return self.link:command(nil, "HDEL", self.channels:records(node), id) end
+
 local WAITING, ANSWERED = 1, 2
 
 -- A record that is still there after the answer was not removed, because the link was down or lost then.
 local function add_page(self, node, fields, known)
-  local function remove(id) self.link:command(nil, "HDEL", self.channels:records(node), id) end
   for i = 1, #fields, 2 do
     local id = fields[i]
     if known[id] == ANSWERED then
-      remove(id)
+      self:remove(node, id)
     elseif not known[id] then
       known[id] = WAITING
       self.add(node, {
@@ -206,7 +180,7 @@ local function add_page(self, node, fields, known)
         died = self.died_at[node] or self.now(),
         on_answered = function()
           known[id] = ANSWERED
-          remove(id)
+          return self:remove(node, id)
         end,
       })
     end

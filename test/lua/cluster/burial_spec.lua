@@ -119,7 +119,7 @@ describe("burial", function()
     local records = { a = "text" }
     run(1, records)
     redis.is_up = false
-    added[1].on_answered()
+    assert.is_false(added[1].on_answered())
     redis.is_up = true
     run(2, records)
     assert.are.equal(1, #added)
