@@ -89,6 +89,8 @@ test('reloads remove REDIS_URL, and add it again', async (t) => {
   }
   await reload({ REDIS_URL: '' })
   await nodesInRedis(redis, 1)
+  // Its sockets live on, so no other node may send their close events.
+  assert.equal(await redis.ask('EXISTS', 'framegate:graves', `framegate:records:${here.id.slice(0, 4)}`), ':0\r\n')
   await reaches(a, 'both', 1)
   await reaches(b, 'both', 1)
   const later = await listener(a, 'in/later')

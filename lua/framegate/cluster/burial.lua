@@ -14,11 +14,12 @@ local semaphore = require "ngx.semaphore"
 local Burial = {}
 Burial.__index = Burial
 
-local STEADY_SECONDS = 12
+local STEADY_SECONDS, GAP_SECONDS = 12, 1 -- how long Redis must have answered, without a gap of this length
 local LOOKS, LOOK_SECONDS = 2, 2.9 -- how often a lease has to be seen gone, and the time from the first to the last
 local PAGE = 200
 local MOST_WAITING = 500 -- close events of dead nodes in this worker
-local PAUSE_SECONDS = 0.05
+local PAUSE_SECONDS = 0.05 -- between two looks whether fewer wait
+local ROUND_SECONDS = 0.5 -- between two readings of the records that are left
 
 -- KEYS: the lease of the dead node, its mark, all nodes, all graves. ARGV: it, this node, seconds, prefix of leases.
 local BURY = [[
@@ -38,24 +39,11 @@ redis.call('HSET', KEYS[4], ARGV[1], ARGV[2])
 return 'ours'
 ]]
 
--- For a node whose journal this machine has: it is known to be dead, or it left and nobody has cleaned up after it yet.
--- KEYS as above, and its records.
-local CLAIM = [[
-local mark = redis.call('GET', KEYS[2])
-if mark and not (mark == 'left' and redis.call('HGET', KEYS[4], ARGV[1]) == '') then
-  return mark == 'journal' and 'ours' or 'buried'
-end
-redis.call('SET', KEYS[2], 'journal', 'EX', ARGV[2])
-redis.call('HDEL', KEYS[3], ARGV[1])
-redis.call('HDEL', KEYS[4], ARGV[1])
-redis.call('DEL', KEYS[1], KEYS[5])
-return 'ours'
-]]
-
 ---@param parts { own: string, link: RedisLink, channels: Channels, roster: Roster, now: (fun(): number),
 --- announce: (fun(event: string, node: string)), on_buried: (fun(node: string)), waiting: (fun(): integer),
---- add: fun(node: string, facts: { id: string, text: string, died: number, on_answered: fun() }) }
---- `add` sends the close event of one socket and calls `on_answered`; `waiting` counts those that are not answered
+--- add: fun(node: string, facts: { id: string, text: string, died: number, on_answered: fun(): boolean }) }
+--- `add` sends the close event of one socket and calls `on_answered`, which gives false when the link is not up; `waiting`
+--- counts those that are not answered
 ---@return Burial
 function Burial.new(parts)
   local self = setmetatable({
@@ -80,6 +68,15 @@ end
 
 --- Notes that Redis answered late, or is another one.
 function Burial:disturbed() self.steady_since = self.now() end
+
+--- Notes whether Redis answers; called several times a second. While this process stood still, it had no answers either.
+function Burial:watch()
+  local now = self.now()
+  if self.link:is_away() or now - (self.watched_at or now) > GAP_SECONDS then
+    self:disturbed()
+  end
+  self.watched_at = now
+end
 
 local function is_steady(self) return self.steady_since ~= nil and self.now() - self.steady_since >= STEADY_SECONDS end
 
@@ -114,19 +111,21 @@ end
 
 local function is_due(first, looks, now) return looks >= LOOKS and now - first >= LOOK_SECONDS end
 
--- A grave whose cleaner has no lease any more. One of this node itself was begun by another of its workers.
+-- Begins a grave of this node that another of its workers began, or buries again when the cleaner has no lease any more.
+-- Returns when that was first seen, and how often.
 local function look_at_grave(self, grave, now)
-  if grave.cleaner == self.own then
-    return self.graves[grave.node] or begin(self, grave.node)
+  if grave.cleaner == self.own and not self.graves[grave.node] then
+    begin(self, grave.node)
   end
-  local seen = grave.lease <= 0 and (self.seen[grave.node] or { first = now, looks = 0 }) or nil
-  self.seen[grave.node] = seen
-  if seen then
-    seen.looks = seen.looks + 1
-    if is_due(seen.first, seen.looks, now) then
-      bury(self, grave.node, now)
-    end
+  if grave.cleaner == self.own or grave.lease > 0 then
+    return nil
   end
+  local seen = self.seen[grave.node] or { first = now, looks = 0 }
+  seen.looks = seen.looks + 1
+  if is_due(seen.first, seen.looks, now) then
+    bury(self, grave.node, now)
+  end
+  return seen
 end
 
 --- Looks for nodes to bury, after a renewal of this node's own lease.
@@ -142,27 +141,11 @@ function Burial:look(graves)
       bury(self, neighbour.id, neighbour.heard_at)
     end
   end
+  local seen = {}
   for _, grave in ipairs(graves) do
-    look_at_grave(self, grave, now)
+    seen[grave.node] = look_at_grave(self, grave, now)
   end
-end
-
---- Claims the sockets of an earlier life of this machine, whose journal is here.
----@param node string
----@param on_done fun(answer: "ours"|"buried"|nil) nil when Redis is away
-function Burial:claim(node, on_done)
-  local keys = keys_of(self, node)
-  keys[5] = self.channels:records(node)
-  local is_sent = self.link:eval(CLAIM, keys, { node, Channels.BURIED_SECONDS }, function(answer)
-    if answer == "ours" then
-      self.roster:remove(node)
-      self.announce("buried", node)
-    end
-    on_done(answer)
-  end)
-  if not is_sent then
-    on_done(nil)
-  end
+  self.seen = seen
 end
 
 -- Runs a command and waits for its reply. Returns nil when the link is lost.
@@ -175,16 +158,30 @@ local function ask(self, ...)
   return is_sent and answered:wait(5) and reply or nil
 end
 
+--- Removes the record of a dead node's socket. Does not yield.
+---@param node string
+---@param id string of the socket
+---@return boolean is_queued false when the link is not up
+function Burial:remove(node, id) return self.link:command(nil, "HDEL", self.channels:records(node), id) end
+
+local WAITING, ANSWERED = 1, 2
+
+-- A record that is still there after the answer was not removed, because the link was down or lost then.
 local function add_page(self, node, fields, known)
   for i = 1, #fields, 2 do
     local id = fields[i]
-    if not known[id] then
-      known[id] = true
+    if known[id] == ANSWERED then
+      self:remove(node, id)
+    elseif not known[id] then
+      known[id] = WAITING
       self.add(node, {
         id = id,
         text = fields[i + 1],
         died = self.died_at[node] or self.now(),
-        on_answered = function() self.link:command(nil, "HDEL", self.channels:records(node), id) end,
+        on_answered = function()
+          known[id] = ANSWERED
+          return self:remove(node, id)
+        end,
       })
     end
   end
@@ -229,7 +226,7 @@ function Burial:clean_all()
         finish(self, node)
       end
     end
-    ngx.sleep(PAUSE_SECONDS)
+    ngx.sleep(ROUND_SECONDS)
   end
 end
 

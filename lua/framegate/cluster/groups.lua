@@ -2,6 +2,7 @@
 -- The worker that holds the link to Redis subscribes to their channels. It gets changes in batches, and all groups when it is
 -- new.
 
+local Log = require "framegate.runtime.log"
 local Task = require "framegate.runtime.task"
 local semaphore = require "ngx.semaphore"
 
@@ -72,13 +73,21 @@ end
 
 local function has_no_holder(self) return not self.holders:is_clustered() or #self.holders:all() == 0 end
 
+-- One that fails must not keep the others waiting.
+local function finish(wait)
+  local ok, err = xpcall(wait.on_done, debug.traceback)
+  if not ok then
+    Log.error(nil, "what waited for a subscription failed: ", err)
+  end
+end
+
 -- Ends the waits for changes up to the last report, and those that are too long. While Redis is away nobody waits.
 local function wake(self)
   local waiting, now, is_alone = self.waiting, self.now(), has_no_holder(self)
   self.waiting = {}
   for _, wait in ipairs(waiting) do
     if wait.number <= self.reported or is_alone or now > wait.deadline then
-      wait.on_done()
+      finish(wait)
     else
       self.waiting[#self.waiting + 1] = wait
     end

@@ -59,15 +59,15 @@ function Members:node() return self.dict:get("node") end
 
 --- Begins a new life of this node, under a new id: the other nodes have buried the former one.
 function Members:begin_anew()
-  self.dict:set("former:" .. self:node(), true)
+  self.dict:set("former:" .. self:node(), self.dict:get "renewed" or 0)
   self.dict:set("node", Random.name(4))
   self.dict:delete("renewed")
 end
 
---- Whether a socket belongs to a life of this node that was buried.
----@param id string of the socket
----@return boolean
-function Members:is_former(id) return self.dict:get("former:" .. id:sub(1, 4)) == true end
+--- When Redis last confirmed the lease of a life of this node that was buried.
+---@param id string of a socket
+---@return number? at by Clock.monotonic; nil when the socket belongs to no such life
+function Members:former_renewal(id) return self.dict:get("former:" .. id:sub(1, 4)) end
 
 --- The name of this worker, 6 characters. No later worker gets the same name.
 ---@return string

@@ -2,6 +2,7 @@
 -- however many workers it has. nodes.lua decides which worker that is.
 
 local Burial = require "framegate.cluster.burial"
+local Claim = require "framegate.cluster.claim"
 local Joining = require "framegate.cluster.joining"
 local Lease = require "framegate.cluster.lease"
 local NodeMessages = require "framegate.cluster.node_messages"
@@ -26,9 +27,7 @@ local function on_ready(self)
 end
 
 local function look(self)
-  if self.link:is_away() then
-    self.burial:disturbed()
-  end
+  self.burial:watch()
   if self.joining.is_ready then
     local reason = self.lease:look()
     if reason then
@@ -107,13 +106,15 @@ local function add_afterlife(self, parts)
     ids = parts.records.ids,
     text_of = parts.records.text_of,
   }
+  local function announce(event, node) NodeMessages.announce(self, event, { node = node }) end
+  self.claim = Claim.new { link = link, channels = channels, roster = self.roster, announce = announce }
   self.burial = Burial.new {
     own = own,
     link = link,
     channels = channels,
     roster = self.roster,
     now = parts.now,
-    announce = function(event, node) NodeMessages.announce(self, event, { node = node }) end,
+    announce = announce,
     on_buried = function(node)
       self.requests:check_all()
       parts.on_burial(node)

@@ -9,6 +9,12 @@ NodeRecords.__index = NodeRecords
 local BATCH = 200
 local PAUSE_SECONDS = 0.001 -- between two batches; sockets are served meanwhile
 
+-- A node that was buried and does not know it writes nothing: nobody would remove its records.
+-- KEYS: its records, its mark. ARGV: ids and texts.
+local WRITE = [[
+return redis.call('EXISTS', KEYS[2]) == 1 and 0 or redis.call('HSET', KEYS[1], unpack(ARGV))
+]]
+
 ---@param parts { own: string, link: RedisLink, channels: Channels, ids: (fun(): string[]), text_of: fun(id: string): string? }
 --- `ids` and `text_of` read the records that are in this node's shared memory
 ---@return NodeRecords
@@ -16,6 +22,7 @@ function NodeRecords.new(parts)
   local self = setmetatable({
     own = parts.own,
     key = parts.channels:records(parts.own),
+    mark = parts.channels:buried(parts.own),
     link = parts.link,
     ids = parts.ids,
     text_of = parts.text_of,
@@ -25,17 +32,17 @@ function NodeRecords.new(parts)
   return self
 end
 
---- Writes and removes records.
+--- Writes and removes records. Those of an earlier life of this node are not written: other nodes had theirs.
 ---@param records { [1]: string, [2]: string? }[] ids and texts; without a text the record is removed
 ---@param on_done fun() called when Redis has them, or the link is not up
 function NodeRecords:write(records, on_done)
-  local set, removed = { "HSET", self.key }, { "HDEL", self.key }
+  local set, removed = {}, { "HDEL", self.key }
   for _, record in ipairs(records) do
     local id, text = record[1], record[2]
-    if text then
-      set[#set + 1], set[#set + 2] = id, text
-    else
+    if not text then
       removed[#removed + 1] = id
+    elseif id:sub(1, #self.own) == self.own then
+      set[#set + 1], set[#set + 2] = id, text
     end
   end
   local open = 1
@@ -45,10 +52,11 @@ function NodeRecords:write(records, on_done)
       on_done()
     end
   end
-  for _, command in ipairs { set, removed } do
-    if #command > 2 and self.link:command(done, unpack(command)) then
-      open = open + 1
-    end
+  if #set > 0 and self.link:eval(WRITE, { self.key, self.mark }, set, done) then
+    open = open + 1
+  end
+  if #removed > 2 and self.link:command(done, unpack(removed)) then
+    open = open + 1
   end
   done()
 end
@@ -98,9 +106,11 @@ function NodeRecords:sync()
   repeat
     link = self.links
     write_all(self, link)
-    local ids = self.listed
-    self.listed = nil
-    remove_old(self, link, ids or {})
+    if self.links == link then -- what is listed belongs to this link
+      local ids = self.listed or {}
+      self.listed = nil
+      remove_old(self, link, ids)
+    end
   until self.links == link
 end
 

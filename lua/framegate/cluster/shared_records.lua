@@ -1,6 +1,6 @@
 -- The records of this worker's sockets in Redis, from which another node sends their close events if this one dies.
 -- Changes go to the worker that holds the link, in batches: while one is on its way, the next one gathers.
--- While Redis is away they are dropped: a new link writes all records again (record_sync.lua).
+-- While Redis is away they are dropped: a new link writes all records again (node_records.lua).
 
 local Task = require "framegate.runtime.task"
 
@@ -32,12 +32,23 @@ local function take(self)
   return records
 end
 
+-- A former holder had no link any more when they came. What has changed again meanwhile is newer.
+local function put_back(self, records)
+  for _, record in ipairs(records) do
+    local id = record[1]
+    if self.texts[id] == nil then
+      self.texts[id], self.count = record[2] or false, self.count + 1
+    end
+  end
+end
+
 ---@private
 function SharedRecords:write_all()
   while self.count > 0 do
     local records, holder = take(self), self.holders:current()
-    if holder then
-      self.bus:call(holder, "write_records", { records = records })
+    local result = holder and self.bus:call(holder, "write_records", { records = records })
+    if not result and holder ~= self.holders:current() then
+      put_back(self, records)
     end
   end
 end

@@ -69,11 +69,11 @@ end
 
 local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
 
--- Refuses the handshake because no handler answered.
-local function fail(connection, answer)
+-- Refuses the handshake because no handler answered. Without a slot for its event it has no record.
+local function fail(connection, answer, event)
   if OpenEvent.may_be_accepted(answer) then
     abort(connection)
-  else
+  elseif event then
     Record.remove(connection)
   end
   return refuse(
@@ -135,7 +135,7 @@ local function register(connection, event, effects)
     Lifecycle.refused("handler", ngx.HTTP_SWITCHING_PROTOCOLS, close_among(effects))
   end
   Apply.effects(connection, event, effects)
-  local reason = Drain.reason
+  local reason = Drain.reason_for(connection.id)
   if reason then
     connection:close_after_replies(reason.code, reason.text, reason.cause)
   end
@@ -169,7 +169,7 @@ local function run()
   if not answer then
     return leave(connection)
   elseif answer.failure then
-    return fail(connection, answer)
+    return fail(connection, answer, event)
   end
   local effects, err = Effects.read(answer)
   if not is_for_a_socket(answer, effects) then

@@ -49,7 +49,7 @@ local function ask_node(self, id, request)
   if outcome.is_away or #outcome.missing > 0 then
     return nil, "unreachable"
   end
-  return outcome.results[1], "gone"
+  return outcome.results[1], outcome.is_incomplete and "timeout" or "gone"
 end
 
 ---@class ConnectionRequest

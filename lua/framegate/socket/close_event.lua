@@ -10,6 +10,7 @@ local Task = require "framegate.runtime.task"
 local CloseEvent = {}
 
 local UNCERTAIN_SECONDS = 6 -- without a confirmed renewal of the lease, this node may have been buried
+local RENEWED_SECONDS = 4 -- a link that lasted would have renewed the lease once more within this time
 local STEP_SECONDS = 0.25
 
 local dispatch, members, holders
@@ -32,19 +33,30 @@ local function send(socket, seconds)
   dispatch:submit(Event.close(socket, { code = closing.code, reason = closing.reason, seconds = seconds }))
 end
 
--- A socket of a life that was buried is owed nothing: the others have sent its close event.
 local function send_held()
-  while held[1] and may_be_buried() do
-    ngx.sleep(STEP_SECONDS)
-  end
-  local due = held
-  held = {}
-  for _, item in ipairs(due) do
-    CloseEvent.send(item.socket, item.seconds)
+  while held[1] do
+    if may_be_buried() then
+      ngx.sleep(STEP_SECONDS)
+    else
+      local due = held
+      held = {}
+      for _, item in ipairs(due) do
+        CloseEvent.send(item.socket, item.seconds)
+      end
+    end
   end
 end
 
 local holding = Task.new("sending the close events that were held back", send_held)
+
+-- The other nodes have sent the close events of a life of this node that they buried, but not of a socket that was opened
+-- when this node was cut off already: they have no record of it. Close events of a node that this one buried are owed, also
+-- when it was an earlier life of this one.
+local function is_sent_by_others(socket)
+  local is_inherited = socket.journal and socket.journal.is_in_redis
+  local renewed = not is_inherited and members:former_renewal(socket.id)
+  return renewed and socket.opened_at <= renewed + RENEWED_SECONDS
+end
 
 --- Sends the close event.
 ---@param socket Connection|Orphan whose `closing` holds why it ended
@@ -53,10 +65,22 @@ function CloseEvent.send(socket, seconds)
   if may_be_buried() then
     held[#held + 1] = { socket = socket, seconds = seconds }
     return holding:begin()
-  elseif members:is_former(socket.id) then
-    return Record.remove(socket)
+  elseif not is_sent_by_others(socket) then
+    return send(socket, seconds)
   end
-  send(socket, seconds)
+  Record.remove(socket)
+  if socket.on_dropped then
+    socket:on_dropped()
+  end
+end
+
+--- Leaves the close events that are held back to the journal, because this worker ends: another worker or the next start
+--- sends them.
+function CloseEvent.stop()
+  for _, item in ipairs(held) do
+    Record.leave(item.socket)
+  end
+  held = {}
 end
 
 --- Applies the answer's effects on other sockets. The record goes when nothing more is owed.

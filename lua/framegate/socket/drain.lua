@@ -7,17 +7,31 @@ local Config = require "framegate.config"
 local Task = require "framegate.runtime.task"
 
 ---@class Drain
----@field reason { code: integer, text: string, cause: string }? why sockets are closed now; also those that open meanwhile
+---@field reason { code: integer, text: string, cause: string }? why sockets are closed now
 local Drain = {}
 
-local registry
+local members, registry
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Drain.wire(worker) registry = worker.registry end
+function Drain.wire(worker)
+  members, registry = worker.members, worker.registry
+end
 
 local STEP_SECONDS = 0.05
 local STOP = { code = CloseCode.GOING_AWAY, text = "the gateway stops", cause = "stop" }
+
+--- For sockets of a life of this node that was buried.
+Drain.BURIED = {
+  code = CloseCode.SERVICE_RESTART,
+  text = "the gateway was cut off from its cluster",
+  cause = "buried",
+}
+
+--- Why a socket that opens now is closed: its handshake began before the others were.
+---@param id string
+---@return { code: integer, text: string, cause: string }? reason nil when it stays open
+function Drain.reason_for(id) return Drain.reason or members:former_renewal(id) and Drain.BURIED or nil end
 
 -- Each after the answer to the event it has in flight; what waits behind that is dropped.
 local function close_some(ids, from, to, reason)

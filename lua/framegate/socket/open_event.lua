@@ -99,7 +99,7 @@ end
 --- Sends the open event and waits for its answer. From now on the request has an owner.
 ---@param connection Connection
 ---@return Answer? answer nil when the client has left; if a close event is owed, it follows the answer
----@return Event?
+---@return Event? event nil when it was not sent
 function OpenEvent.send(connection)
   Gc.note_idle_socket()
   local network = Address.network(ConnectionInfo.address(connection))

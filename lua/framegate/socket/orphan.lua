@@ -18,7 +18,7 @@ local Task = require "framegate.runtime.task"
 ---@field handshake string
 ---@field closing Closing
 ---@field is_unnoted boolean? whether its end is in no log yet
----@field journal Journal|{ remove: fun(self, id: string), close: fun(self) } where its record stands
+---@field journal Journal|{ remove: fun(self, id: string), close: fun(self), is_in_redis: true? } where its record stands
 ---@field options Options
 ---@field patience number how long dispatch tries to reach a handler, in seconds; then this file tries again
 local Orphan = { options = Options.NONE, patience = 5 }
@@ -84,10 +84,17 @@ end
 ---@return integer
 function Orphan.count() return waiting:count() + in_flight end
 
+-- Counts a close event as ended.
+local function ended()
+  in_flight = in_flight - 1
+  if is_stopped and in_flight == 0 then
+    let_go()
+  end
+end
+
 --- Accepts the result of the close event from dispatch.
 ---@param answer Answer
 function Orphan:answered(_, answer)
-  in_flight = in_flight - 1
   if Answer.is_final(answer) then
     pause, resume_at = 0, 0
     CloseEvent.on_answered(self, answer)
@@ -97,10 +104,11 @@ function Orphan:answered(_, answer)
     waiting:push(self)
     sending:begin()
   end
-  if is_stopped and in_flight == 0 then
-    let_go()
-  end
+  ended()
 end
+
+--- Notes that other nodes have sent the close event.
+function Orphan.on_dropped() ended() end
 
 --- Sends no more of them: this worker shuts down. What waits is left to other workers, or to the next start.
 function Orphan.stop()

@@ -4,6 +4,7 @@
 -- This file alone knows where records are kept: in shared memory, which is exact and dies with the gateway; in the journal
 -- of the worker, where a new state stands within a second; and in Redis when the gateway belongs to a cluster.
 
+local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 local Journal = require "framegate.socket.journal"
 local Log = require "framegate.runtime.log"
@@ -31,6 +32,7 @@ local is_full = false
 local shared -- records in Redis
 local journal -- of this worker; nil while it cannot be made
 local journal_path
+local journal_since -- by Clock.monotonic: it has no socket that was opened before
 local is_stopped = false
 local changed = {} -- sockets whose state the journal does not have yet, by id
 
@@ -65,13 +67,19 @@ local function remember(id, text)
   end
 end
 
+-- The journal that has a socket's record, or may have it.
+local function journal_of(socket)
+  return socket.journal or journal and socket.opened_at >= journal_since and journal or nil
+end
+
 -- Writes a record where it outlives the gateway. Another such place has a line here and in Record.remove.
-local function keep(id, text, is_new)
-  shared:put(id, text)
-  if journal and is_new then
-    journal:add(id, text)
-  elseif journal then
-    journal:replace(id, text)
+local function keep(connection, text, is_new)
+  shared:put(connection.id, text)
+  local holder = journal_of(connection)
+  if holder and is_new then
+    holder:add(connection.id, text)
+  elseif holder then
+    holder:replace(connection.id, text)
   end
 end
 
@@ -98,16 +106,17 @@ function Record.text_of(id) return sockets:get(id) end
 ---@return string path
 function Record.journal_path(holder) return Config.run .. "/journal/" .. holder end
 
-local function make_journal()
+local function make_journal(since)
   local err
   journal, err = Journal.create(journal_path)
+  journal_since = since
   return journal, err
 end
 
 --- Notes that this worker is alive, for the time of its death. A journal that could not be made is tried again.
 function Record.beat()
   if not journal then
-    return is_stopped or make_journal()
+    return is_stopped or make_journal(Clock.monotonic())
   elseif journal.owed > 0 then
     journal:touch()
   end
@@ -117,21 +126,22 @@ end
 ---@param holder string names of the node and the worker
 function Record.start(holder)
   journal_path = Record.journal_path(holder)
-  local ok, err = make_journal()
+  local ok, err = make_journal(0)
   if not ok then
     Log.warn(nil, "the journal cannot be made, no close events will follow if the gateway is killed: ", err)
   end
   ngx.timer.every(BEAT_SECONDS, Log.caught("the beat of the journal", Record.beat))
 end
 
---- Begins a new journal under another name. Nothing in the former one is owed any more.
+--- Begins a new journal under another name. Nothing in the former one is owed any more, and its sockets are not in the new
+--- one.
 ---@param holder string names of the node and the worker
 function Record.restart(holder)
   if journal then
     journal:discard()
   end
   journal_path, changed = Record.journal_path(holder), {}
-  make_journal()
+  make_journal(Clock.monotonic())
 end
 
 --- Writes the record of a new socket. Does not yield.
@@ -139,7 +149,7 @@ end
 function Record.write(connection)
   local text = text_of(connection)
   remember(connection.id, text)
-  keep(connection.id, text, true)
+  keep(connection, text, true)
 end
 
 local function flush()
@@ -147,8 +157,8 @@ local function flush()
     ngx.sleep(FLUSH_SECONDS)
     local due = changed
     changed = {}
-    for id, connection in pairs(due) do
-      keep(id, text_of(connection))
+    for _, connection in pairs(due) do
+      keep(connection, text_of(connection))
     end
   end
 end
@@ -172,7 +182,7 @@ function Record.close(connection)
   changed[connection.id] = nil
   local text = text_of(connection)
   remember(connection.id, text)
-  keep(connection.id, text)
+  keep(connection, text)
 end
 
 --- Removes the record once the close event was answered.
@@ -182,7 +192,7 @@ function Record.remove(socket)
   sockets:delete(socket.id)
   shared:remove(socket.id)
   is_full = false
-  local holder = socket.journal or journal
+  local holder = journal_of(socket)
   if holder then
     holder:remove(socket.id)
   end

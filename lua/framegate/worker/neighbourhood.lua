@@ -15,12 +15,13 @@ local Resolver = require "framegate.dispatch.resolver"
 
 local Neighbourhood = {}
 
-local members, bus, link_holder, seen
+local members, holders, bus, link_holder, seen
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Neighbourhood.wire(worker)
-  members, bus, link_holder, seen = worker.members, worker.bus, worker.link_holder, worker.seen
+  members, holders, bus = worker.members, worker.holders, worker.bus
+  link_holder, seen = worker.link_holder, worker.seen
 end
 
 local function workers()
@@ -68,14 +69,26 @@ local function on_burial(node)
   Log.warn(nil, "the node ", node, " has died: close events of its sockets are on their way")
 end
 
+local function ignore() end
+
+-- Another worker may hold the link when the close event has its answer. It must not send the event again.
+local function remove_elsewhere(node, id)
+  local holder = holders:current()
+  if holder and not holders:is_own() then
+    bus:ask(holder, { op = "remove_record", args = { node = node, id = id }, payload = "" }, ignore)
+  end
+end
+
 -- Queues the close event of a dead node's socket. Its record is in Redis.
-local function add(_, socket)
+local function add(node, socket)
   local died = ngx.now() - (Clock.monotonic() - socket.died)
   local function remove()
     ClusterMetrics.close_event()
-    socket.on_answered()
+    if not socket.on_answered() then
+      remove_elsewhere(node, socket.id)
+    end
   end
-  local journal = { remove = remove, close = function() end }
+  local journal = { remove = remove, close = function() end, is_in_redis = true }
   Orphans.add(socket.id, socket.text, { journal = journal, died = died })
 end
 

@@ -1,7 +1,7 @@
 -- A new life of this node in its cluster. The other nodes had no sign of it for longer than its lease, and have sent the close
--- events of its sockets. So it closes them without close events, and goes on under a new id.
+-- events of the sockets that they knew. So it closes all (close_event.lua), and goes on under a new id.
 
-local CloseCode = require "framegate.protocol.close_code"
+local Drain = require "framegate.socket.drain"
 local Record = require "framegate.socket.record"
 
 local NewLife = {}
@@ -17,9 +17,10 @@ end
 --- Ends this worker's sockets of the former life. Its journal has the new id from now on.
 function NewLife.begin()
   Record.restart(members:node() .. members:worker())
+  local reason = Drain.BURIED
   for _, connection in pairs(registry:all()) do
-    if members:is_former(connection.id) then
-      connection:close(CloseCode.SERVICE_RESTART, "the gateway was cut off from its cluster", "buried")
+    if members:former_renewal(connection.id) then
+      connection:close(reason.code, reason.text, reason.cause)
     end
   end
 end

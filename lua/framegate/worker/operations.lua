@@ -173,13 +173,19 @@ end
 --- Claims the sockets of an earlier life of this machine, if this worker holds the link.
 function Operations:claim_node(args)
   return over_link(self, function(link, reply)
-    link.burial:claim(args.node, function(answer) reply { answer = answer } end)
+    link.claim:ask(args.node, function(answer) reply { answer = answer } end)
   end)
 end
 
 --- Claims a time slot for this node in the cluster, if this worker holds the link.
 function Operations:claim_slot(args)
   return over_link(self, function(link, reply) Slots.claim(link, args, reply) end)
+end
+
+--- Removes the record of a dead node's socket from Redis, if this worker holds the link.
+function Operations:remove_record(args)
+  local link = self.worker.link_holder.link
+  return { ok = link ~= nil and link.burial:remove(args.node, args.id) }
 end
 
 --- Ends the sockets of a life of this node that the others have buried.

@@ -4,6 +4,7 @@
 
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
+local CloseEvent = require "framegate.socket.close_event"
 local Config = require "framegate.config"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
@@ -26,7 +27,7 @@ local ANSWER_SECONDS = 2 -- after STOP_SECONDS, for the answers to events in fli
 local CLOSED_SECONDS = 1 -- within which the mesh port is closed at a stop
 local CLOSE_SECONDS = 2 -- after that, for the close events
 
-local members, mesh, bus, nodes, groups, link_holder, registry, dispatch, lanes, flusher
+local members, mesh, bus, nodes, groups, link_holder, shared_records, registry, dispatch, lanes, flusher
 local retired -- a semaphore, posted when this worker has nothing left to do
 
 -- Waits until a worker of a later configuration has joined. A reload starts such workers, but the first may start late.
@@ -112,14 +113,19 @@ local function close_sockets()
   ngx.timer.at(0, Log.caught("the wait for a stop", await_stop))
 end
 
--- Ends the links, when nothing needs other workers any more: no call, no request of the control API. While this worker
--- has requests of the site it stays linked, so that the status shows it.
+local function needs_others()
+  return shared_records:is_busy() or bus:is_busy() or Server.is_busy() or nodes:is_busy() or link_holder:is_busy()
+end
+
+-- Ends the links, when nothing needs other workers any more: no record, no call, no request of the control API. While this
+-- worker has requests of the site it stays linked, so that the status shows it.
 local function end_links()
+  CloseEvent.stop()
   Record.stop()
   while Passing.count() > 0 do
     ngx.sleep(POLL_SECONDS)
   end
-  while bus:is_busy() or Server.is_busy() or nodes:is_busy() or link_holder:is_busy() do
+  while needs_others() do
     ngx.sleep(STEP_SECONDS)
   end
   groups:stop()
@@ -160,6 +166,7 @@ end
 function Shutdown.wire(worker)
   members, mesh, bus, registry = worker.members, worker.mesh, worker.bus, worker.registry
   nodes, groups, link_holder = worker.nodes, worker.groups, worker.link_holder
+  shared_records = worker.shared_records
   dispatch, lanes, flusher = worker.dispatch, worker.lanes, worker.flusher
   retired = semaphore.new()
 end

@@ -70,6 +70,19 @@ describe("the groups of a worker", function()
     assert.are.equal(2, #reports)
   end)
 
+  it("keep nobody waiting because another one's continuation fails", function()
+    local Log = require "framegate.runtime.log"
+    local log, logged = Log.error, nil
+    Log.error = function(_, ...) logged = table.concat { ... } end
+    come "topic:a"
+    groups:when_known(function() error "broken" end)
+    groups:when_known(note)
+    Loop.run(1)
+    Log.error = log
+    assert.are.equal(1, done)
+    assert.is_truthy(logged:find("broken", 1, true))
+  end)
+
   it("are known when every holder has confirmed them", function()
     holders = { "h1", "h2" }
     assert.is_true(groups:is_known())

@@ -104,6 +104,8 @@ describe("a push", function()
     assert.are.equal("unreachable", select(2, push():send("otherworker-rest", message)))
     outcome = { results = {}, missing = {}, is_away = true }
     assert.are.equal("unreachable", select(2, push():send("otherworker-rest", message)))
+    outcome = { results = {}, missing = {}, is_incomplete = true }
+    assert.are.equal("timeout", select(2, push():send("otherworker-rest", message)))
   end)
 
   it("to many gives the sum over all nodes", function()

@@ -74,4 +74,12 @@ describe("draining", function()
     assert.are.same({ 1001, "the gateway stops", "stop" }, { unpack(closed[1], 2, 4) })
     assert.are.equal(1001, Drain.reason.code)
   end)
+
+  it("closes a socket of a life that was buried, when its handshake ends later", function()
+    worker.members.former_renewal = function(_, id) return id == "former" and 990 or nil end
+    assert.are.equal("buried", Drain.reason_for("former").cause)
+    assert.is_nil(Drain.reason_for "other")
+    Drain.stop()
+    assert.are.equal("stop", Drain.reason_for("former").cause)
+  end)
 end)

@@ -1,3 +1,4 @@
+local Stub = require "support.ngx"
 local Worker = require "support.worker"
 local Loop = require "support.event_loop"
 local Config = require "framegate.config"
@@ -123,6 +124,24 @@ describe("a record", function()
       Record.remove { id = "otherone-1", journal = { remove = function(_, id) removed = id end } }
       assert.are.equal("otherone-1", removed)
       assert.are.same({}, written)
+    end)
+
+    it("of a life that was buried is not in the journal of the next one", function()
+      local former = connection()
+      Record.write(former)
+      Record.restart "nextworker"
+      former.closing, former.ended_at = { code = 1012, reason = "" }, Stub.now
+      Record.close(former)
+      Record.remove(former)
+      local later = connection { id = "nextworker-1", opened_at = Stub.now }
+      Record.write(later)
+      Record.remove(later)
+      assert.are.same({
+        { "add", "nodeworker-1" },
+        { "discard" },
+        { "add", "nextworker-1" },
+        { "remove", "nextworker-1" },
+      }, written)
     end)
 
     it("is kept in time by a beat, and let go at the end", function()

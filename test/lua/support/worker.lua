@@ -132,7 +132,7 @@ function Worker.new()
     registry = new_registry(),
     push = new_push(),
     members = {
-      is_former = function() return false end,
+      former_renewal = function() end,
       renewal_age = function() end,
     },
     holders = { is_clustered = function() return false end },
