@@ -21,18 +21,25 @@ function connectionsTo(port: number): Set<string> {
   )
 }
 
+/** What the open files of a process are; nothing when it has ended meanwhile. */
+function filesOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`)
+      } catch {
+        return '' // closed meanwhile
+      }
+    })
+  } catch {
+    return []
+  }
+}
+
 /** The worker that holds the link. */
 function holderOf(gateway: Gateway, redis: Redis): number | undefined {
   const inodes = connectionsTo(redis.port)
-  return gateway.workers().find((pid) =>
-    readdirSync(`/proc/${pid}/fd`).some((fd) => {
-      try {
-        return inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`))
-      } catch {
-        return false // closed meanwhile
-      }
-    }),
-  )
+  return gateway.workers().find((pid) => filesOf(pid).some((file) => inodes.has(file)))
 }
 
 test('the worker that holds the link is killed in the middle of pushing', async (t) => {

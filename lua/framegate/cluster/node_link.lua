@@ -12,6 +12,7 @@ local NodeService = require "framegate.cluster.node_service"
 local Rounds = require "framegate.cluster.rounds"
 local Roster = require "framegate.cluster.roster"
 local Subscriptions = require "framegate.cluster.subscriptions"
+local Succession = require "framegate.cluster.succession"
 
 ---@class NodeLink
 ---@field roster Roster
@@ -36,6 +37,7 @@ local function look(self)
   else
     self.joining:look()
   end
+  self.succession:look()
   self.requests:look()
   self.on_look(self.link:state())
 end
@@ -66,6 +68,11 @@ local function add_exchange(self, parts)
     bus = parts.bus,
     seen = parts.seen,
     on_answer = function() self.rounds:wake() end,
+  }
+  self.succession = Succession.new {
+    is_holder = parts.is_holder,
+    run = function(head, payload) self.service:receive(head, payload) end,
+    now = parts.now,
   }
 end
 
@@ -127,9 +134,10 @@ end
 ---@param parts { own: string, dict: table, channels: Channels, bus: Bus, seen: Seen, now: (fun(): number), max_bytes: integer,
 --- workers: (fun(): string[]), new_link: (fun(events: table): RedisLink), facts: (fun(): NodeFacts), on_ready: fun(),
 --- on_renewed: (fun(at: number)), on_buried: fun(), records: table, on_burial: (fun(node: string)), waiting: (fun(): integer),
---- add: fun(node: string, facts: table), on_look: fun(state: RedisLinkState) } `workers`: names of this node's living workers;
---- `on_buried`: this node was buried; `on_burial`: it cleans up after another; `records` as NodeRecords takes it; `waiting` and
---- `add` as Burial takes them; `on_look` is called at least every 0.1 s
+--- add: fun(node: string, facts: table), on_look: (fun(state: RedisLinkState)), is_holder: fun(): boolean }
+--- `workers`: names of this node's living workers; `on_buried`: this node was buried; `on_burial`: it cleans up after another;
+--- `records` as NodeRecords takes it; `waiting` and `add` as Burial takes them; `on_look` is called at least every 0.1 s;
+--- `is_holder` as Succession takes it
 ---@return NodeLink
 function NodeLink.new(parts)
   local self = setmetatable({

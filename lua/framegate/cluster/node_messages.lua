@@ -7,7 +7,7 @@ local NodeMessages = {}
 -- A request, answers, or news of a node.
 local function receive(node_link, head, payload)
   if head.op then
-    return node_link.service:receive(head, payload)
+    return node_link.succession:receive(head, payload)
   end
   for _, answer in ipairs(head.answers or {}) do
     node_link.requests:answered(head.from, answer)

@@ -98,6 +98,7 @@ end
 function Neighbourhood.new_link(on_ready)
   return NodeLink.new {
     own = members:node(),
+    is_holder = function() return holders:is_own() end,
     dict = ngx.shared.gateway,
     channels = Channels.new(Config.CLUSTER_NAME),
     bus = bus,
