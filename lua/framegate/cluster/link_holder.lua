@@ -1,6 +1,6 @@
 -- Decides which worker of this node holds the link to Redis: the oldest one of the newest configuration that is not leaving.
 -- (An older configuration has an older REDIS_URL, and lives as long as its sockets.)
--- The next holder subscribes first and then takes over. Both receive meanwhile; the ids of requests sort out doubles.
+-- The next holder subscribes first and then takes over. Both receive meanwhile; succession.lua lets one of them run requests.
 
 local Log = require "framegate.runtime.log"
 local Threads = require "framegate.runtime.threads"
