@@ -9,6 +9,7 @@ Claim.__index = Claim
 
 -- For a node whose journal this machine has: it is known to be dead, or it left and nobody has cleaned up after it yet.
 -- KEYS: its lease, its mark, all nodes, all graves, its records. ARGV: it, seconds.
+-- "new" is the first claim, "ours" a repeat by this machine.
 local CLAIM = [[
 local mark = redis.call('GET', KEYS[2])
 if mark and not (mark == 'left' and redis.call('HGET', KEYS[4], ARGV[1]) == '') then
@@ -18,7 +19,7 @@ redis.call('SET', KEYS[2], 'journal', 'EX', ARGV[2])
 redis.call('HDEL', KEYS[3], ARGV[1])
 redis.call('HDEL', KEYS[4], ARGV[1])
 redis.call('DEL', KEYS[1], KEYS[5])
-return 'ours'
+return 'new'
 ]]
 
 ---@param parts { link: RedisLink, channels: Channels, roster: Roster, announce: fun(event: string, node: string) }
@@ -39,11 +40,12 @@ function Claim:ask(node, on_done)
   local channels = self.channels
   local keys = { channels:lease(node), channels:buried(node), channels.nodes, channels.graves, channels:records(node) }
   local is_sent = self.link:eval(CLAIM, keys, { node, Channels.BURIED_SECONDS }, function(answer)
-    if answer == "ours" then
-      self.roster:remove(node)
-      self.announce("buried", node)
+    if answer ~= "new" then
+      return on_done(answer)
     end
-    on_done(answer)
+    self.roster:remove(node)
+    self.announce("buried", node)
+    on_done "ours"
   end)
   if not is_sent then
     on_done(nil)

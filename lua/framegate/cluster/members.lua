@@ -4,6 +4,8 @@
 local Clock = require "framegate.runtime.clock"
 local Random = require "framegate.runtime.random"
 
+local FORMER_SECONDS = 86400 -- for which a former id of this node is known; its sockets have ended long before
+
 ---@class Member another worker
 ---@field name string
 ---@field pid integer
@@ -59,7 +61,7 @@ function Members:node() return self.dict:get("node") end
 
 --- Begins a new life of this node, under a new id: the other nodes have buried the former one.
 function Members:begin_anew()
-  self.dict:set("former:" .. self:node(), self.dict:get "renewed" or 0)
+  self.dict:set("former:" .. self:node(), self.dict:get "renewed" or 0, FORMER_SECONDS)
   self.dict:set("node", Random.name(4))
   self.dict:delete("renewed")
 end
