@@ -77,6 +77,8 @@ test('while Redis is away the list says so and why, and the counters outlive the
     /nothing listens there/.test(link!.reason ?? ''),
   )
   assert.ok(!stopped.nodes[0]!.is_up)
+  assert.equal((await ask(north, 'GET', '/connections')).status, 504)
+  assert.equal((await ask(north, 'GET', `/connections?node=${stopped.nodes[0]!.id}`)).status, 200, 'its own list')
   await untilNodes(north, 'time passes', ({ link }) => link!.down! > 0.3)
   await redis.start()
   const { link } = await untilNodes(north, 'both are back', areUp(2))

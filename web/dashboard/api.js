@@ -17,7 +17,7 @@ export class Refused extends Error {
 /**
  * @param {string} path without a slash before it, its parts percent-encoded
  * @param {{ method?: string, body?: BodyInit, type?: string, signal?: AbortSignal }} [question]
- * @returns {Promise<any>} the JSON of the answer; undefined for 204
+ * @returns {Promise<any>} the JSON of the answer; undefined for 204. A list without what did not answer has a `detail`
  * @throws {Unreachable | Refused | DOMException} DOMException when the signal aborted it
  */
 export async function ask(path, { method = 'GET', body, type, signal } = {}) {
@@ -25,6 +25,7 @@ export async function ask(path, { method = 'GET', body, type, signal } = {}) {
   const answer = await reach(path, { method, body, headers, cache: 'no-store', redirect: 'error' }, signal)
   if (answer.ok) return answer.status === 204 ? undefined : answer.json()
   const problem = await answer.json().catch(() => ({})) // A proxy in between may answer with a page.
+  if (answer.status === 504 && (problem.connections || problem.topics)) return problem
   throw new Refused(answer.status, problem.detail ?? `${answer.status} ${answer.statusText}`)
 }
 

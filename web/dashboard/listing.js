@@ -7,8 +7,9 @@ const PAGE = 1000
 
 /**
  * @typedef {object} Facts of a connection, as docs/protocol.md has them
- * @typedef {{ rows: Facts[], count: number, seen: number, isCut: boolean }} Listing
- *   rows: connections that match; count: all connections; seen: how many were searched so far; isCut: whether more may match
+ * @typedef {{ rows: Facts[], count: number, seen: number, isCut: boolean, missing?: string }} Listing
+ *   rows: connections that match; count: all connections; seen: how many were searched so far; isCut: whether more may match;
+ *   missing: why the list is not complete
  */
 
 /**
@@ -38,6 +39,7 @@ export async function gather(needle, signal, progress, node) {
       rows: rows.slice(0, KEPT),
       count: page.count,
       seen,
+      missing: page.detail,
       isCut: rows.length > KEPT || (isFull && cursor !== undefined),
     }
     if (isFull || cursor === undefined) return listing

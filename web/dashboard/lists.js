@@ -118,7 +118,8 @@ export class Lists {
     const { table, note } = this.#views[this.#view]
     const rows = sorted(this.#listing.rows, table.sortValue, table.sort.isDescending)
     const hidden = table.show(rows, this.#name)
-    setText($('list-note'), note(this.#listing, this.#listing.needle, this.#isDone))
+    const about = note(this.#listing, this.#listing.needle, this.#isDone)
+    setText($('list-note'), [about, this.#listing.missing].filter(Boolean).join('; '))
     setText($('more'), `Show more (${count(hidden)} hidden)`)
     $('more').hidden = hidden === 0
     if (this.#view !== 'closes' && !this.#listing.node) setText($(`${this.#view}-count`), count(this.#listing.count))

@@ -104,13 +104,14 @@ async function gatherCloses(needle, signal) {
 }
 
 async function gatherTopics(needle, signal) {
-  const { topics } = await ask('topics', { signal })
+  const { topics, detail: missing } = await ask('topics', { signal })
   const wanted = needle.trim().toLowerCase()
   return {
     rows: topics.filter(({ topic }) => topic.toLowerCase().includes(wanted)),
     count: topics.length,
     seen: topics.length,
     isCut: false,
+    missing,
   }
 }
 

@@ -9,11 +9,13 @@ local Listing = {}
 
 local PAGE, MAX_PAGE = 100, 1000
 
-local nodes
+local nodes, bus, members
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Listing.wire(worker) nodes = worker.nodes end
+function Listing.wire(worker)
+  nodes, bus, members = worker.nodes, worker.bus, worker.members
+end
 
 --- Makes an answer of a JSON text.
 ---@param text string
@@ -102,9 +104,17 @@ local function first_of(results, limit)
   return all, count, has_more
 end
 
+-- The list of this node alone needs no other node.
+local function collect(op, page)
+  if page.node == members:node() then
+    return bus:call_all(op, page)
+  end
+  return nodes:collect(op, page)
+end
+
 -- Asks all workers of all nodes for a page of connections, and writes it.
 local function list_page(op, page, facts)
-  local results, is_complete = nodes:collect(op, page)
+  local results, is_complete = collect(op, page)
   local limit = page.limit - 1
   local connections, count, has_more = first_of(results, limit)
   facts.count, facts.cursor = count, has_more and connections[limit].id or nil
