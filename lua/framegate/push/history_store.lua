@@ -103,10 +103,10 @@ local function write(self, id, offset, blocks)
 end
 
 -- A frame that was given up while it was being stored is removed by its writer.
-local function is_kept(self, id, offset, count)
+local function is_kept(self, id, offset)
   local first = self.topics:first(id)
   if not first or first > offset then
-    self.blocks:discard(id, offset, count)
+    self.topics:add_blocks(id, -self.blocks:remove(id, offset))
     return false
   end
   return true
@@ -128,7 +128,7 @@ local function store(self, id, offset, frame)
     return false
   end
   self.topics:add_blocks(id, #blocks)
-  return is_kept(self, id, offset, #blocks)
+  return is_kept(self, id, offset)
 end
 
 -- Whether all frames of a topic are too old.

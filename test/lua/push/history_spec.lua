@@ -190,6 +190,21 @@ describe("the history of topics", function()
     assert.are.equal(3, third.offset)
   end)
 
+  it("counts no memory of a frame that was given up before it was stored", function()
+    local made = history { { prefix = "", frames = 1, seconds = 60 } }
+    local rule, store, cut = made:rule_of("t"), made.store, HistoryBlocks.cut
+    local frame = { payload = "1", is_text = true, stored_at = Stub.now, time = 0 }
+    HistoryBlocks.cut = function(...) -- another worker appends between the offset and the frame
+      HistoryBlocks.cut = cut
+      assert.is_string(keep(made, "t", "2"))
+      return cut(...)
+    end
+    local offset, is_kept = store:append(store:open("t", made.rule), rule, frame)
+    assert.are.same({ 1, false }, { offset, is_kept })
+    assert.are.equal("2", last(made, "t"))
+    assert.are.same({ 1, 1 }, { frames.count, topics:get("b" .. store:find("t")) })
+  end)
+
   it("knows positions of another epoch or topic, and those beyond its end", function()
     local made = history()
     local position = keep(made, "t", "1")
