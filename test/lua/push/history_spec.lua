@@ -128,6 +128,36 @@ describe("the history of topics", function()
     assert.is_true(frames.count <= 64)
   end)
 
+  it("gives the memory of a topic with one frame to others only when none has more", function()
+    frames = SharedDict.new(20)
+    local made = history { { prefix = "", frames = 1000, seconds = 60 } }
+    local function frame_of(blocks) return ("x"):rep(416 * blocks - 40) end
+    keep(made, "large", frame_of(12))
+    for i = 1, 4 do
+      keep(made, "small", frame_of(1) .. i)
+    end
+    assert.is_string(keep(made, "new", frame_of(6)))
+    assert.are.equal(1, #made:read("large", { last = 9 }, ALL))
+    assert.are.equal(1, #made:read("small", { last = 9 }, ALL))
+    assert.is_string(keep(made, "newer", frame_of(6)))
+    assert.are.equal(0, #made:read("large", { last = 9 }, ALL))
+    assert.are.equal(1, #made:read("small", { last = 9 }, ALL))
+    assert.is_string(keep(made, "huge", frame_of(20)))
+    assert.are.equal(20, frames.count)
+  end)
+
+  it("searches for memory once when nothing can be removed", function()
+    frames = SharedDict.new(2)
+    local made, searches = history(), 0
+    local get_keys = topics.get_keys
+    topics.get_keys = function(self)
+      searches = searches + 1
+      return get_keys(self)
+    end
+    assert.is_nil(keep(made, "t", ("x"):rep(5000)))
+    assert.are.equal(1, searches)
+  end)
+
   it("loses no memory over many evictions", function()
     frames = SharedDict.new(300)
     local made = history { { prefix = "", frames = 1000, seconds = 60 } }
@@ -174,6 +204,13 @@ describe("the history of topics", function()
     assert.are_not.equal(position, keep(made, "a", "1"))
     assert.is_nil(after(made, "a", position))
     assert.are.equal(2, frames.count)
+  end)
+
+  it("forgets a topic whose last frame found no memory", function()
+    frames, topics = SharedDict.new(2), SharedDict.new(2 + 5)
+    local made = history()
+    assert.is_nil(keep(made, "a", ("x"):rep(5000)))
+    assert.is_string(keep(made, "b", "1"))
   end)
 
   it("stops before a frame that is about to be stored, and passes one that never came", function()
