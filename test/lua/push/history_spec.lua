@@ -267,4 +267,19 @@ describe("the history of topics", function()
     assert.are.equal(2, #made:read("t", { after = first }, { max_bytes = 28 }))
     assert.is_nil((made:read("t", { after = first }, { max_bytes = 27 })))
   end)
+
+  it("reads no further than the bytes asked for, and gives nothing at the end without room", function()
+    local made = history()
+    local first = keep(made, "t", "aaaa")
+    keep(made, "t", "bbbb")
+    local third = keep(made, "t", "cccc")
+    local reads, read = 0, made.store.read
+    made.store.read = function(...)
+      reads = reads + 1
+      return read(...)
+    end
+    assert.is_nil((made:read("t", { after = first }, { max_bytes = 13 })))
+    assert.are.equal(1, reads)
+    assert.are.same({}, (made:read("t", { after = third }, { max_bytes = -1 })))
+  end)
 end)
