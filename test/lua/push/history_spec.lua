@@ -72,6 +72,15 @@ describe("the history of topics", function()
     assert.is_nil((made:keep("t", { payload = ("x"):rep(65537), is_text = true })), "longer ones have no place")
   end)
 
+  it("keeps no except that is longer than any id", function()
+    local made = history()
+    for size, expected in pairs { [999] = ("i"):rep(999), [1000] = false } do
+      local place = made:keep("t", { payload = "x", is_text = true, except = ("i"):rep(size) })
+      local read = made.store:read(place.id, place.offset)
+      assert.are.same({ "x", expected }, { read.payload, read.except or false })
+    end
+  end)
+
   it("has blocks of one size", function()
     local made = history()
     for size = 0, 3000, 37 do
