@@ -144,7 +144,8 @@ local function redis_tls_file(settings)
   return path and lines { ("lua_ssl_trusted_certificate %s;"):format(path), "lua_ssl_verify_depth 5;" } or ""
 end
 
--- The names of topics and their counters get a memory of their own, so that frames are all that is in the other one.
+-- The names of topics and their counters get a memory of their own, so that frames are all that is in the other one. nginx
+-- keeps a memory whose size is the same after a reload, so both change their sizes together.
 local function history_file(settings)
   if not settings.HISTORY[1] then
     return ""
@@ -152,7 +153,7 @@ local function history_file(settings)
   local kib = math.floor(settings.HISTORY_BYTES / 1024)
   return lines {
     ("lua_shared_dict history %dk;"):format(kib),
-    ("lua_shared_dict history_topics %dk;"):format(math.max(1024, math.floor(kib / 8))),
+    ("lua_shared_dict history_topics %dk;"):format(1024 + math.ceil(kib / 8)),
   }
 end
 

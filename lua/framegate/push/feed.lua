@@ -169,6 +169,7 @@ end
 function Feed:restart(id)
   self:finish()
   self.id, self.last, self.highest, self.stuck = id, 0, 0, nil
+  self.counts, self.former_counts, self.count, self.floors = {}, {}, 0, {}
 end
 
 --- Ends: nobody subscribes here any more.

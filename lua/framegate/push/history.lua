@@ -133,13 +133,15 @@ local function read_after(self, range, after)
   local frames, bytes = {}, 0
   for offset = after + 1, range.through do
     local frame = self.store:read(range.id, offset)
-    if frame then
-      bytes, frame.offset = bytes + bytes_of(frame), offset
+    bytes = bytes + bytes_of(frame)
+    if frame and bytes > range.max_bytes then
+      return nil
+    elseif frame then
+      frame.offset = offset
       frames[#frames + 1] = frame
     end
   end
-  local is_whole = bytes <= range.max_bytes
-    and (floor_of(self, range.id, range.rule) or math.huge) <= after + 1
+  local is_whole = (floor_of(self, range.id, range.rule) or math.huge) <= after + 1
     and not (frames[1] and is_old(self, frames[1], range.rule))
   return is_whole and frames or nil
 end

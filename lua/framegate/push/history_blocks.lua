@@ -25,6 +25,7 @@ local BLOCK = 416
 local HEADER = "%014d%014d%s%05d%03d%03d"
 local HEADER_PATTERN = "^(%d%d%d%d%d%d%d%d%d%d%d%d%d%d)(%d%d%d%d%d%d%d%d%d%d%d%d%d%d)([tb])(%d%d%d%d%d)(%d%d%d)(%d%d%d)"
 local HEADER_BYTES = 40
+local MAX_EXCEPT = 999 -- bytes that the header can count; no connection has such a long id
 
 --- The longest payload that is kept, in bytes.
 HistoryBlocks.MAX_PAYLOAD = 65536
@@ -44,6 +45,9 @@ local function key_of(topic, offset, block) return ("%x:%x:%x"):format(topic, of
 ---@return string[] blocks
 function HistoryBlocks.cut(frame)
   local except, replace = frame.except or "", frame.replace or ""
+  if #except > MAX_EXCEPT then
+    except = ""
+  end
   local text = HEADER:format(
     math.floor(frame.stored_at * 1000),
     math.floor(frame.time * 1000 + 0.5),

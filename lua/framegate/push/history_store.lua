@@ -77,25 +77,39 @@ local function trim(self, id, offset, bounds)
   self.topics:unlock()
 end
 
--- Removes the oldest frames of the topic that takes the most memory, but not its newest.
-local function make_room(self, needed)
-  local goal, freed = math.max(needed, self.round), 0
-  local id = self.topics:largest()
-  while id and freed < goal do
-    local first, top = self.topics:first(id), self.topics:top(id)
-    if not first or first >= top then
-      return
-    end
-    freed = freed + drop(self, id, 1)
+-- Removes the oldest frames of a topic until enough blocks are free, but not its newest ones. Returns how many became free.
+local function drop_oldest(self, id, goal, spared)
+  local freed = 0
+  if goal <= 0 then
+    return freed
   end
+  local first, top = self.topics:first(id), self.topics:top(id)
+  while first and top and freed < goal and first <= top - spared do
+    freed = freed + drop(self, id, 1)
+    first = self.topics:first(id)
+  end
+  return freed
+end
+
+-- Removes the oldest frames of the topics that take the most memory. The newest frame of a topic goes only when no topic
+-- has others, and `own` is about to be stored. Returns how many blocks became free.
+local function make_room(self, own, needed)
+  local goal, freed = math.max(needed, self.round), 0
+  local ids = self.topics:largest_first()
+  for _, id in ipairs(ids) do
+    freed = freed + drop_oldest(self, id, goal - freed, 1)
+  end
+  for _, id in ipairs(ids) do
+    freed = freed + (id == own and 0 or drop_oldest(self, id, needed - freed, 0))
+  end
+  return freed
 end
 
 -- Stores the blocks of a frame, and removes older frames until they fit.
 local function write(self, id, offset, blocks)
   local missing = self.blocks:write(id, offset, blocks, #blocks)
   local rounds = 0
-  while missing > 0 and rounds < MAX_ROUNDS do
-    make_room(self, missing)
+  while missing > 0 and rounds < MAX_ROUNDS and make_room(self, id, missing) > 0 do
     rounds = rounds + 1
     missing = self.blocks:write(id, offset, blocks, missing)
   end
@@ -103,10 +117,10 @@ local function write(self, id, offset, blocks)
 end
 
 -- A frame that was given up while it was being stored is removed by its writer.
-local function is_kept(self, id, offset, count)
+local function is_kept(self, id, offset)
   local first = self.topics:first(id)
   if not first or first > offset then
-    self.blocks:discard(id, offset, count)
+    self.topics:add_blocks(id, -self.blocks:remove(id, offset))
     return false
   end
   return true
@@ -128,14 +142,14 @@ local function store(self, id, offset, frame)
     return false
   end
   self.topics:add_blocks(id, #blocks)
-  return is_kept(self, id, offset, #blocks)
+  return is_kept(self, id, offset)
 end
 
--- Whether all frames of a topic are too old.
+-- Whether a topic keeps no frames, or all of them are too old.
 local function is_over(self, id, bounds)
-  local top = self.topics:top(id)
-  local newest = top and top > 0 and self.blocks:stored_at(id, top)
-  return top == 0 or newest and self.now() - newest > bounds.seconds
+  local first, top = self.topics:first(id), self.topics:top(id)
+  local newest = top and self.blocks:stored_at(id, top)
+  return first and top and first > top or newest and self.now() - newest > bounds.seconds
 end
 
 -- Forgets the topics whose frames are all too old, when the memory for topics is full.

@@ -95,18 +95,19 @@ end
 ---@return integer? blocks nil when the topic was forgotten
 function HistoryTopics:add_blocks(id, count) return self.dict:incr(BLOCKS .. id, count) end
 
---- The topic whose frames take the most memory.
----@return integer? id nil when no frame is kept
-function HistoryTopics:largest()
-  local largest, most = nil, 0
+--- The topics that keep frames.
+---@return integer[] ids those whose frames take the most memory come first
+function HistoryTopics:largest_first()
+  local ids, blocks = {}, {}
   for _, key in ipairs(self.dict:get_keys(0)) do
-    local id = key:match("^b(%d+)$")
-    local blocks = id and self.dict:get(key) or 0
-    if blocks > most then
-      largest, most = tonumber(id), blocks
+    local id = tonumber(key:match("^b(%d+)$"))
+    blocks[id or 0] = id and self.dict:get(key) or 0
+    if id and blocks[id] > 0 then
+      ids[#ids + 1] = id
     end
   end
-  return largest
+  table.sort(ids, function(a, b) return blocks[a] > blocks[b] end)
+  return ids
 end
 
 --- All topics.

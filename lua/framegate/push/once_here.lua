@@ -48,15 +48,18 @@ local function once(self, key, run)
 end
 
 --- Runs a request in all workers.
----@param request { op: string, args: table, payload: string, key: string? }
+---@param request { op: string, args: table, payload: string, key: string?, prepare: (fun(): any)? } `prepare` runs before, and
+--- as often as the request
 ---@return table[] results
 ---@return boolean is_complete false when a worker did not answer
+---@return any prepared what `prepare` returned, which JSON can represent
 function OnceHere:ask_all(request)
   local facts = once(self, request.key, function()
+    local prepared = request.prepare and request.prepare()
     local results, is_complete = self.bus:call_all(request.op, request.args, request.payload)
-    return { results = results, is_incomplete = not is_complete or nil }
+    return { results = results, is_incomplete = not is_complete or nil, prepared = prepared }
   end)
-  return facts.results, not facts.is_incomplete
+  return facts.results, not facts.is_incomplete, facts.prepared
 end
 
 --- Runs a request in one worker.

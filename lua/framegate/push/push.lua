@@ -132,7 +132,7 @@ end
 function Push:to_many(op, args, message)
   Counters.count(REQUESTED[KINDS[op]])
   args.is_text = message.is_text
-  local began, position = Clock.monotonic(), keep(self, args, message.payload)
+  local began = Clock.monotonic()
   local await = self.nodes:begin({
     id = message.key or self.nodes:new_id(),
     op = op,
@@ -141,8 +141,13 @@ function Push:to_many(op, args, message)
     waits = true,
     seconds = self.wait,
   }, message.payload)
-  local request = { op = op, args = args, payload = message.payload, key = message.key }
-  local results, is_complete = self.once_here:ask_all(request)
+  local results, is_complete, position = self.once_here:ask_all {
+    op = op,
+    args = args,
+    payload = message.payload,
+    key = message.key,
+    prepare = function() return keep(self, args, message.payload) end,
+  }
   local total, outcome = { delivered = 0, dropped = 0, position = position }, await()
   if not self.nodes:is_alone() then
     ClusterMetrics.pushed(Clock.monotonic() - began)

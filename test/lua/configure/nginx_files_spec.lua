@@ -77,15 +77,11 @@ describe("the generated files", function()
     end
   )
 
-  it(
-    "reserve memory for histories, when topics are kept",
-    function()
-      assert.are.equal(
-        "lua_shared_dict history 4096k;\nlua_shared_dict history_topics 1024k;\n",
-        files({ HISTORY = "a=1/1m", HISTORY_BYTES = "4m" })["history.conf"]
-      )
-    end
-  )
+  it("reserve two memories for histories, when topics are kept, which nginx empties together", function()
+    local function history(bytes) return files({ HISTORY = "a=1/1m", HISTORY_BYTES = bytes })["history.conf"] end
+    assert.are.equal("lua_shared_dict history 4096k;\nlua_shared_dict history_topics 1536k;\n", history "4m")
+    assert.are.equal("lua_shared_dict history 5120k;\nlua_shared_dict history_topics 1664k;\n", history "5m")
+  end)
 
   it("say by which authorities the certificate of Redis is checked", function()
     local function redis_tls(changes) return files(changes)["redis_tls.conf"] end

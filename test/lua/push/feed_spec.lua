@@ -121,4 +121,19 @@ describe("a feed", function()
     one:finish()
     assert.are.equal(0, ninth.delivered)
   end)
+
+  it("knows nothing of the former offsets when it begins anew", function()
+    local one = feed()
+    stored[1] = "1"
+    one:catch_up(1)
+    one:set_floor({}, 5)
+    stored = {}
+    one:restart(2)
+    arrive(one, 2)
+    Stub.now = Stub.now + 1
+    one:look()
+    assert.are.equal("1 2", seen())
+    assert.is_nil(skips["2"])
+    assert.are.equal(0, arrive(one, 1), "its frame was skipped")
+  end)
 end)

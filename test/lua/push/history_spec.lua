@@ -72,6 +72,15 @@ describe("the history of topics", function()
     assert.is_nil((made:keep("t", { payload = ("x"):rep(65537), is_text = true })), "longer ones have no place")
   end)
 
+  it("keeps no except that is longer than any id", function()
+    local made = history()
+    for size, expected in pairs { [999] = ("i"):rep(999), [1000] = false } do
+      local place = made:keep("t", { payload = "x", is_text = true, except = ("i"):rep(size) })
+      local read = made.store:read(place.id, place.offset)
+      assert.are.same({ "x", expected }, { read.payload, read.except or false })
+    end
+  end)
+
   it("has blocks of one size", function()
     local made = history()
     for size = 0, 3000, 37 do
@@ -128,6 +137,36 @@ describe("the history of topics", function()
     assert.is_true(frames.count <= 64)
   end)
 
+  it("gives the memory of a topic with one frame to others only when none has more", function()
+    frames = SharedDict.new(20)
+    local made = history { { prefix = "", frames = 1000, seconds = 60 } }
+    local function frame_of(blocks) return ("x"):rep(416 * blocks - 40) end
+    keep(made, "large", frame_of(12))
+    for i = 1, 4 do
+      keep(made, "small", frame_of(1) .. i)
+    end
+    assert.is_string(keep(made, "new", frame_of(6)))
+    assert.are.equal(1, #made:read("large", { last = 9 }, ALL))
+    assert.are.equal(1, #made:read("small", { last = 9 }, ALL))
+    assert.is_string(keep(made, "newer", frame_of(6)))
+    assert.are.equal(0, #made:read("large", { last = 9 }, ALL))
+    assert.are.equal(1, #made:read("small", { last = 9 }, ALL))
+    assert.is_string(keep(made, "huge", frame_of(20)))
+    assert.are.equal(20, frames.count)
+  end)
+
+  it("searches for memory once when nothing can be removed", function()
+    frames = SharedDict.new(2)
+    local made, searches = history(), 0
+    local get_keys = topics.get_keys
+    topics.get_keys = function(self)
+      searches = searches + 1
+      return get_keys(self)
+    end
+    assert.is_nil(keep(made, "t", ("x"):rep(5000)))
+    assert.are.equal(1, searches)
+  end)
+
   it("loses no memory over many evictions", function()
     frames = SharedDict.new(300)
     local made = history { { prefix = "", frames = 1000, seconds = 60 } }
@@ -176,6 +215,13 @@ describe("the history of topics", function()
     assert.are.equal(2, frames.count)
   end)
 
+  it("forgets a topic whose last frame found no memory", function()
+    frames, topics = SharedDict.new(2), SharedDict.new(2 + 5)
+    local made = history()
+    assert.is_nil(keep(made, "a", ("x"):rep(5000)))
+    assert.is_string(keep(made, "b", "1"))
+  end)
+
   it("stops before a frame that is about to be stored, and passes one that never came", function()
     local made = history()
     keep(made, "t", "1")
@@ -188,6 +234,21 @@ describe("the history of topics", function()
     assert.are.equal(3, made.store:settled(id))
     assert.are.equal("1 3", last(made, "t"))
     assert.are.equal(3, third.offset)
+  end)
+
+  it("counts no memory of a frame that was given up before it was stored", function()
+    local made = history { { prefix = "", frames = 1, seconds = 60 } }
+    local rule, store, cut = made:rule_of("t"), made.store, HistoryBlocks.cut
+    local frame = { payload = "1", is_text = true, stored_at = Stub.now, time = 0 }
+    HistoryBlocks.cut = function(...) -- another worker appends between the offset and the frame
+      HistoryBlocks.cut = cut
+      assert.is_string(keep(made, "t", "2"))
+      return cut(...)
+    end
+    local offset, is_kept = store:append(store:open("t", made.rule), rule, frame)
+    assert.are.same({ 1, false }, { offset, is_kept })
+    assert.are.equal("2", last(made, "t"))
+    assert.are.same({ 1, 1 }, { frames.count, topics:get("b" .. store:find("t")) })
   end)
 
   it("knows positions of another epoch or topic, and those beyond its end", function()
@@ -214,5 +275,20 @@ describe("the history of topics", function()
     assert.are.equal("bbbb cccc", payloads((made:read("t", { last = 3 }, { max_bytes = 28 }))))
     assert.are.equal(2, #made:read("t", { after = first }, { max_bytes = 28 }))
     assert.is_nil((made:read("t", { after = first }, { max_bytes = 27 })))
+  end)
+
+  it("reads no further than the bytes asked for, and gives nothing at the end without room", function()
+    local made = history()
+    local first = keep(made, "t", "aaaa")
+    keep(made, "t", "bbbb")
+    local third = keep(made, "t", "cccc")
+    local reads, read = 0, made.store.read
+    made.store.read = function(...)
+      reads = reads + 1
+      return read(...)
+    end
+    assert.is_nil((made:read("t", { after = first }, { max_bytes = 13 })))
+    assert.are.equal(1, reads)
+    assert.are.same({}, (made:read("t", { after = third }, { max_bytes = -1 })))
   end)
 end)

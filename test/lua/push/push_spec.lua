@@ -122,6 +122,26 @@ describe("a push", function()
     assert.is_nil(requested[2][1].group)
   end)
 
+  it("to a kept topic stores the frame once for one key, and gives its position again", function()
+    local Dictionary, Seen = require "support.dictionary", require "framegate.cluster.seen"
+    local kept, one = 0, push()
+    one.once_here.seen = Seen.new { dict = Dictionary.new(), own = "one", is_living = function() return true end }
+    one.history = {
+      rule_of = function() return {} end,
+      keep = function()
+        kept = kept + 1
+        return { offset = kept }, "position " .. kept
+      end,
+    }
+    results = { { delivered = 1, dropped = 0 } }
+    for _ = 1, 2 do
+      local counts = one:to_many("publish", { topic = "t" }, { payload = "hi", is_text = true, key = "k" })
+      assert.are.same({ delivered = 1, dropped = 0, position = "position 1" }, counts)
+    end
+    assert.are.equal(1, kept)
+    assert.are.same({ { "publish", { topic = "t", is_text = true, place = { offset = 1 } }, "hi" } }, asked)
+  end)
+
   it("of an answer waits for nobody, and leaves out its own socket when it says so", function()
     push():publish_effect({ topic = "news", payload = "hi", is_text = true, except_self = true }, "id")
     push():publish_effect({ topic = "news", payload = "hi", is_text = true }, "id")
