@@ -150,6 +150,8 @@ test('close on purpose: the delays start over after it', async () => {
 
 test('close on purpose: a code that is not allowed changes nothing', () => {
   const { socket } = build()
+  assert.throws(() => socket.close(1001), { name: 'InvalidAccessError' }, 'also before a connection is open')
+  assert.throws(() => socket.close(4000, 'x'.repeat(124)), { name: 'SyntaxError' })
   newest().opens()
   assert.throws(() => socket.close(1001), { name: 'InvalidAccessError' })
   assert.equal(socket.state, 'open')

@@ -1,14 +1,13 @@
 // @ts-check
 /**
- * ReconnectingSocket: a WebSocket that dials again when its connection ends. The npm package exports it as framegate/client,
- * and the pages of the demo load these files as they are. docs/client.md describes what it guarantees.
- *
+ * ReconnectingSocket: a WebSocket that dials again when its connection ends (docs/client.md). The npm package exports it as
+ * framegate/client, and the pages of the demo load these files as they are.
  *   const socket = new ReconnectingSocket('wss://example.com/ws/chat')
  *   socket.onmessage = (event) => show(event.data)
  *   socket.addEventListener('state', ({ detail }) => paint(detail.state, detail.delay))
  */
-
 import { Answers } from './answers.js'
+import { checkClose } from './close-arguments.js'
 import { Delays } from './delays.js'
 import { Kept, sizeOf } from './kept.js'
 import { withDefaults } from './settings.js'
@@ -129,6 +128,7 @@ export class ReconnectingSocket extends SocketTarget {
    * @throws {DOMException} for a code or reason that is not allowed; then nothing has changed
    */
   close(code, reason) {
+    checkClose(code, reason)
     if (this.readyState >= CLOSING) return
     this.#transport?.close(code, reason)
     this.#enter({ state: 'closing' })
