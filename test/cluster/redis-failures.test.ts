@@ -1,4 +1,4 @@
-// Why there is no link to Redis: one line for each reason, which says what to do, and never the password.
+// Why there is no link to Redis: one line for each reason, with what to do, and never the password.
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'

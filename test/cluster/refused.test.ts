@@ -1,4 +1,4 @@
-// Redis refuses a node: wrong password, a replica, or an ACL. One line in the log says why. Meanwhile the node serves its own
+// Redis refuses a node: wrong password, a replica, or an ACL. One line in the log has the reason. Meanwhile the node serves its own
 // sockets, and it joins the others by itself once that is repaired.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'

@@ -1,4 +1,4 @@
-// What docs/cluster.md tells people to type works as it stands there: two nodes in two terminals, and the user of Redis.
+// The commands of docs/cluster.md work as they are written there: two nodes in two terminals, and the user of Redis.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { type TestContext, test } from 'node:test'

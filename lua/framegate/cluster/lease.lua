@@ -12,7 +12,6 @@ Lease.__index = Lease
 local RENEW_SECONDS = 3
 local AGAIN_SECONDS = 0.5 -- at least between two renewals, of which the second looks for a lease that must be gone now
 local LATE_SECONDS = 2 -- without the reply or this node's own message, the link is broken
-Lease.RENEW_SECONDS = RENEW_SECONDS
 
 -- A buried node gets no lease. Gives each node with its facts and the milliseconds of its lease, and each grave with the node
 -- that cleans up and the milliseconds of that one's lease.

@@ -69,13 +69,12 @@ local function pages(list, size)
   end
 end
 
-local function write_all(self, link)
-  local ids = self.ids()
+-- Writes what `record_of` makes of each id, in batches; nothing for those of which it makes nothing.
+local function write_in_batches(self, link, ids, record_of)
   for first, last in pages(ids, BATCH) do
     local records = {}
     for i = first, last do
-      local text = self.text_of(ids[i])
-      records[#records + 1] = text and { ids[i], text } or nil
+      records[#records + 1] = record_of(ids[i])
     end
     if self.links ~= link then
       return
@@ -85,19 +84,16 @@ local function write_all(self, link)
   end
 end
 
+local function write_all(self, link)
+  write_in_batches(self, link, self.ids(), function(id)
+    local text = self.text_of(id)
+    return text and { id, text }
+  end)
+end
+
 -- Removes records of sockets that ended while there was no link.
 local function remove_old(self, link, ids)
-  for first, last in pages(ids, BATCH) do
-    local records = {}
-    for i = first, last do
-      records[#records + 1] = not self.text_of(ids[i]) and { ids[i] } or nil
-    end
-    if self.links ~= link then
-      return
-    end
-    self:write(records, function() end)
-    ngx.sleep(PAUSE_SECONDS)
-  end
+  write_in_batches(self, link, ids, function(id) return not self.text_of(id) and { id } or nil end)
 end
 
 ---@private

@@ -1,10 +1,8 @@
 -- Selects headers that pass the gateway: from the handshake to the handler, and from its refusal to the client.
 
-local Headers = {}
+local Handshake = require "framegate.protocol.handshake"
 
--- Headers of the handshake that the handler gets. All others are dropped, above all a client's own ce-* or ws-*.
-local PASSED =
-  { "cookie", "authorization", "origin", "user-agent", "accept-language", "sec-websocket-protocol", "traceparent" }
+local Headers = {}
 
 -- Headers that the client does not get: hop-by-hop ones (RFC 9110 section 7.6.1), and those that nginx writes itself.
 local KEPT_BACK = {
@@ -34,7 +32,7 @@ end
 function Headers.of_handshake(headers)
   local var, lines = ngx.var, {}
   add(lines, "host", var.own_host)
-  for _, name in ipairs(PASSED) do
+  for _, name in ipairs(Handshake.PASSED) do
     add(lines, name, headers[name])
   end
   add(lines, "x-forwarded-for", var.remote_addr)

@@ -6,6 +6,7 @@
 
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
+local Handshake = require "framegate.protocol.handshake"
 local Journal = require "framegate.socket.journal"
 local Log = require "framegate.runtime.log"
 local Percent = require "framegate.protocol.percent"
@@ -36,12 +37,13 @@ local journal_since -- by Clock.monotonic: it has no socket that was opened befo
 local is_stopped = false
 local changed = {} -- sockets whose state the journal does not have yet, by id
 
--- Headers that a record always holds. RECORD_HEADERS lists the others.
-local kept = { host = true, ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true, ["x-forwarded-host"] = true }
+local dropped = {} -- names of headers that RECORD_HEADERS leaves out of records
+
+local function drop(name) return dropped[name] end
 
 -- The headers of the handshake that a record holds.
 local function headers_of(socket)
-  return (socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", function(name) return not kept[name] and "" or nil end))
+  return next(dropped) and socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", drop) or socket.handshake
 end
 
 -- Only the last part, the handshake, may contain line breaks.
@@ -87,8 +89,11 @@ end
 ---@param worker Worker
 function Record.wire(worker)
   shared = worker.shared_records
+  for _, name in ipairs(Handshake.PASSED) do
+    dropped[name] = ""
+  end
   for _, name in ipairs(Config.RECORD_HEADERS) do
-    kept[name] = true
+    dropped[name] = nil
   end
 end
 

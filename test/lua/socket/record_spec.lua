@@ -41,6 +41,11 @@ describe("a record", function()
     }, read "nodeworker-1")
   end)
 
+  it("leaves out the headers that RECORD_HEADERS does not list", function()
+    Record.write(connection { handshake = "host: a\r\ncookie: b\r\nauthorization: c\r\nx-forwarded-for: d\r\n" })
+    assert.are.equal("host: a\r\ncookie: b\r\nx-forwarded-for: d\r\n", read("nodeworker-1").handshake)
+  end)
+
   it("of a socket that has ended gives back how, too", function()
     for _, reason in ipairs { "", "a reason\n%41 – long" } do
       local closing = { code = 4001, reason = reason, cause = "client" }
