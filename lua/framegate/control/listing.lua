@@ -3,6 +3,7 @@
 local Closes = require "framegate.telemetry.closes"
 local Json = require "framegate.control.json"
 local Problem = require "framegate.control.problem"
+local Request = require "framegate.control.request"
 local TopicName = require "framegate.protocol.topic_name"
 
 local Listing = {}
@@ -43,14 +44,7 @@ function Listing.topic_of(request)
   return topic
 end
 
-local function limit_of(request)
-  local text = request.query.limit or tostring(PAGE)
-  local limit = text:match("^%d+$") and tonumber(text)
-  if not limit or limit < 1 or limit > MAX_PAGE then
-    return nil, Problem.new(400, ("limit is a whole number from 1 to %d"):format(MAX_PAGE))
-  end
-  return limit
-end
+local function limit_of(request) return Request.number(request, "limit", { default = PAGE, most = MAX_PAGE }) end
 
 --- Whether a request asks for paths with their queries, which may contain tokens.
 ---@param request { query: table<string, string> }

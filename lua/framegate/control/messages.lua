@@ -4,6 +4,7 @@ local Clock = require "framegate.runtime.clock"
 local Json = require "framegate.control.json"
 local Listing = require "framegate.control.listing"
 local Problem = require "framegate.control.problem"
+local Request = require "framegate.control.request"
 
 local Messages = {}
 
@@ -16,14 +17,7 @@ local history
 ---@param worker Worker
 function Messages.wire(worker) history = worker.history end
 
-local function last_of(request)
-  local text = request.query.last or tostring(LAST)
-  local last = text:match("^%d+$") and tonumber(text)
-  if not last or last < 1 or last > MAX_LAST then
-    return nil, Problem.new(400, ("last is a whole number from 1 to %d"):format(MAX_LAST))
-  end
-  return last
-end
+local function last_of(request) return Request.number(request, "last", { default = LAST, most = MAX_LAST }) end
 
 -- What a request asks for: the last frames, or all behind a position.
 local function wanted_of(request)

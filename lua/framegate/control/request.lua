@@ -37,6 +37,21 @@ end
 ---@return boolean
 function Request.is_read(method) return method == "GET" or method == "HEAD" end
 
+--- Reads a whole number in the query of a request.
+---@param request { query: table<string, string> }
+---@param name string of the parameter
+---@param bounds { default: integer, most: integer } the least is 1
+---@return integer? number
+---@return table? problem with status 400
+function Request.number(request, name, bounds)
+  local text = request.query[name] or tostring(bounds.default)
+  local number = text:match("^%d+$") and tonumber(text)
+  if not number or number < 1 or number > bounds.most then
+    return nil, Problem.new(400, ("%s is a whole number from 1 to %d"):format(name, bounds.most))
+  end
+  return number
+end
+
 ---@class ControlRequest
 ---@field method string GET in place of HEAD
 ---@field segments string[] of the path, decoded

@@ -37,13 +37,11 @@ local journal_since -- by Clock.monotonic: it has no socket that was opened befo
 local is_stopped = false
 local changed = {} -- sockets whose state the journal does not have yet, by id
 
-local dropped = {} -- names of headers that RECORD_HEADERS leaves out of records
-
-local function drop(name) return dropped[name] end
+local dropped = {} -- an empty text by the name of each header that RECORD_HEADERS leaves out
 
 -- The headers of the handshake that a record holds.
 local function headers_of(socket)
-  return next(dropped) and socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", drop) or socket.handshake
+  return next(dropped) and socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", dropped) or socket.handshake
 end
 
 -- Only the last part, the handshake, may contain line breaks.
