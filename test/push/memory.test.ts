@@ -28,12 +28,16 @@ test('5,000 subscribed sockets come and go: nothing of them is left', async (t) 
   }
   const memory = (): number => gateway.workers().reduce((sum, pid) => sum + anonymous(pid), 0)
   await churn(8000) // until the heap has found its size
-  const before = memory()
-  await churn(5000)
-  const grown = memory() - before
-  t.diagnostic(`worker memory changed by ${((grown / before) * 100).toFixed(1)} %`)
-  // A heap of some 30 MB breathes by a megabyte; 400 bytes left of each socket would be two.
-  assert.ok(grown < Math.max(0.05 * before, 2 * KIB * KIB), `grown by ${grown} bytes`)
+  // A heap of some 30 MB breathes by megabytes, up and down; what is left of each socket is added in every round.
+  const growth: number[] = []
+  do {
+    const before = memory()
+    await churn(5000)
+    growth.push((memory() - before) / before)
+  } while (growth.at(-1)! >= 0.05 && growth.length < 4)
+  const percents = growth.map((part) => `${(part * 100).toFixed(1)} %`).join(', ')
+  t.diagnostic(`worker memory changed by ${percents}`)
+  assert.ok(growth.at(-1)! < 0.05, `grown by ${percents}`)
   assert.deepEqual((await control(gateway, 'GET', '/topics')).json, { topics: [] })
 })
 
