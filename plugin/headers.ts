@@ -26,6 +26,7 @@ export const EffectHeader = {
   alarm: 'ws-alarm',
   text: 'ws-text',
   batch: 'ws-batch',
+  session: 'ws-session',
 } as const
 
 /** Values of `ce-type`. */
@@ -33,6 +34,8 @@ export const EventType = {
   open: 'framegate.open',
   message: 'framegate.message',
   alarm: 'framegate.alarm',
+  detach: 'framegate.detach',
+  resume: 'framegate.resume',
   close: 'framegate.close',
   timer: 'framegate.timer',
 } as const

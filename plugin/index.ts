@@ -8,6 +8,7 @@ import type { SocketEvent, TimerEvent } from './websocket/event.ts'
 import { decorate, keepCloseCode, type ReplyEffects, sendEffects } from './websocket/reply.ts'
 import { type AnyRoute, addSocket, routeByEvent } from './websocket/route.ts'
 import type { SocketRoute, SocketSchema } from './websocket/route-types.ts'
+import type { SessionOption, SessionOptions } from './websocket/session.ts'
 
 export type { Data } from './frame-data.ts'
 export type {
@@ -35,7 +36,7 @@ export { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } f
 export { EffectHeader, EventHeader, EventType, MediaType } from './headers.ts'
 export { Close } from './websocket/close.ts'
 export type { HistoryOptions } from './websocket/effects.ts'
-export type { ReplyEffects, SocketEvent, SocketRoute, SocketSchema, TimerEvent }
+export type { ReplyEffects, SessionOption, SessionOptions, SocketEvent, SocketRoute, SocketSchema, TimerEvent }
 
 export interface WebsocketOptions {
   /** Whether the gateway may send events in batches. Default true. */

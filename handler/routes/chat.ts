@@ -22,12 +22,14 @@ const Say = Type.Object({
  *   the socket closes           the others get {"type":"left","id","name","time"}, perhaps twice
  *
  * `open` subscribes and `join` lists, so whoever comes in between is either in the list or announced, or both.
+ * A connection that breaks has two minutes to come back, and nobody notices: only then, the socket closes.
  * There are no accounts: who takes a name is that person, in as many tabs as they like.
  */
 export default async function chat(instance: FastifyInstance): Promise<void> {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>()
   app.ws('/ws/chat/:room', {
     schema: { params: Room, message: Type.Union([Join, Say]) },
+    session: '2m',
     open(request, reply) {
       reply.subscribe(topicOf(request.params.room))
     },

@@ -4,7 +4,7 @@ import { decode, EventHeader, EventType } from '../headers.ts'
 
 /** One event on a socket. */
 export interface SocketEvent {
-  type: 'open' | 'message' | 'alarm' | 'close' | 'timer'
+  type: 'open' | 'message' | 'alarm' | 'detach' | 'resume' | 'close' | 'timer'
   /** The same when the event is delivered again: `<connection id>/<number>`. */
   id: string
   /** Where to push to this socket. */
@@ -27,6 +27,8 @@ const TYPES = new Map<string, SocketEvent['type']>([
   [EventType.open, 'open'],
   [EventType.message, 'message'],
   [EventType.alarm, 'alarm'],
+  [EventType.detach, 'detach'],
+  [EventType.resume, 'resume'],
   [EventType.close, 'close'],
   [EventType.timer, 'timer'],
 ])

@@ -15,6 +15,7 @@ import type {
   RouteShorthandOptions,
 } from 'fastify'
 import type { SocketEvent, TimerEvent } from './event.ts'
+import type { SessionOption } from './session.ts'
 
 /** One JSON schema for each direction; `params`, `querystring` and `headers` as on any Fastify route. */
 export interface SocketSchema {
@@ -89,6 +90,9 @@ export type SocketRoute<
 > = CommonOptions<Provider, Server, Request, Reply, Logger> & {
   schema?: Schema
 
+  /** Lets a socket outlive its connection, when the client asks for it: for how long, such as `'2m'`. */
+  session?: SessionOption
+
   /** The handshake. What it returns is the first frame; an error it throws refuses the socket. */
   open?(
     this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
@@ -109,6 +113,20 @@ export type SocketRoute<
     request: SocketRequest<unknown, Schema, Provider, Server, Request, Logger>,
     reply: SocketReply<Server, Request, Reply>,
   ): Answer<Serialized<Provider, Schema['reply']>>
+
+  /** The connection of a session is lost, and the client may come back. Not called where `session.check` is set. */
+  detach?(
+    this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
+    request: SocketRequest<unknown, Schema, Provider, Server, Request, Logger>,
+    reply: SocketReply<Server, Request, Reply>,
+  ): unknown
+
+  /** The client of a session is back. Where `session.check` is set, an error refuses it and ends the socket. */
+  resume?(
+    this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
+    request: SocketRequest<unknown, Schema, Provider, Server, Request, Logger>,
+    reply: SocketReply<Server, Request, Reply>,
+  ): unknown
 
   /** The socket has closed. May come more than once, then with the same `request.event.id`. */
   close?(

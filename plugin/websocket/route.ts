@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { EffectHeader, EventHeader, EventType } from '../headers.ts'
 import { FrameParser, withParser } from './frame-parser.ts'
 import type { SocketRoute } from './route-types.ts'
+import { sessionHeader } from './session.ts'
 
 // `any` replaces a route's own types: they matter only between its schema and its handlers.
 export type AnyRoute = SocketRoute<any, any, any, any, any, any>
@@ -26,10 +27,12 @@ export function routeByEvent(app: FastifyInstance): void {
 
 /**
  * Adds the routes of a socket, and of a timer; `batch`: whether its events may come in batches.
- * @throws {TypeError} for `schema.body` and `schema.response`, which are `message` and `reply` here
+ * @throws {TypeError} for `schema.body` and `schema.response`, which are `message` and `reply` here, and for a wrong
+ *   `session`
  */
 export function addSocket(app: FastifyInstance, path: string, socket: AnyRoute & { batch: boolean }): FastifyInstance {
-  const { schema = {}, open, message, alarm, close, timer, constraints, batch, ...options } = socket
+  const { schema = {}, open, message, alarm, detach, resume, close, timer, ...rest } = socket
+  const { constraints, batch, session, ...options } = rest
   const { message: body, reply: answer, body: misplaced, response, ...shared } = schema
   if (misplaced !== undefined || response !== undefined) {
     throw new TypeError(`app.ws('${path}'): the schema of a frame is schema.message, of its answer schema.reply`)
@@ -48,17 +51,23 @@ export function addSocket(app: FastifyInstance, path: string, socket: AnyRoute &
     withParser(app, parser, () => app.route(route))
   }
   if (timer) add(EventType.timer, answering(timer))
-  if (timer && !open && !message && !alarm && !close) return app // no socket opens there
+  if (timer && !open && !message && !alarm && !detach && !resume && !close) return app // no socket opens there
   const replies = { ...(answer !== undefined && { response: { '2xx': answer } }) }
+  const opening: Record<string, string> = {
+    ...(batch && { [EffectHeader.batch]: '1' }),
+    ...(session !== undefined && { [EffectHeader.session]: sessionHeader(session, Boolean(detach ?? resume)) }),
+  }
   add(
     EventType.open,
-    answering(open, (_request, reply) => batch && reply.header(EffectHeader.batch, '1')),
+    answering(open, (_request, reply) => reply.headers(opening)),
   )
   add(EventType.message, message ? answering(message, emptyFrame) : noMessages(path), {
     ...(json && { body }),
     ...replies,
   })
   add(EventType.alarm, answering(alarm), replies)
+  add(EventType.detach, answering(detach))
+  add(EventType.resume, answering(resume))
   add(EventType.close, answering(close))
   return app
 }

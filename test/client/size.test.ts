@@ -15,7 +15,7 @@ test('the client has less than 3 KB, minified and compressed, and no dependencie
     metafile: true,
   })
   const size = gzipSync(outputFiles[0]!.contents).length
-  assert.ok(size > 1_000 && size < 3_000, `${size} bytes`)
+  assert.ok(size > 1_000 && size < 3 * 1024, `${size} bytes`)
   assert.ok(Object.keys(metafile.inputs).every((path) => path.includes('web/client/')))
 })
 

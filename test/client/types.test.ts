@@ -18,6 +18,7 @@ export function options() {
   new ReconnectingSocket('ws://host/', [], { WebSocket: WsSocket })
   new ReconnectingSocket('ws://host/', [], { WebSocket })
   new ReconnectingSocket('ws://host/', [], { retry: (end) => end.code === 4401 || worthRetrying(end) })
+  new ReconnectingSocket('ws://host/', [], { session: true })
   // @ts-expect-error a URL is missing
   new ReconnectingSocket()
   // @ts-expect-error no such option
@@ -48,6 +49,10 @@ export function use(socket: ReconnectingSocket) {
   socket.addEventListener('close', ({ code, reason, wasClean }) =>
     same<[number, string, boolean], [typeof code, typeof reason, typeof wasClean]>(),
   )
+  socket.addEventListener('lost', ({ unsent }) => unsent.forEach((data) => void socket.send(data)))
+  socket.onresume = (event) => same<typeof event, Event>()
+  // @ts-expect-error nothing was lost
+  socket.onresume = ({ unsent }) => unsent
   socket.onmessage = (event) => same<typeof event, MessageEvent>()
   // @ts-expect-error a message has no code
   socket.onmessage = ({ code }) => code

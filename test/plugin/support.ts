@@ -17,7 +17,7 @@ export async function buildApp(t: TestContext, options: FastifyServerOptions & W
   return app
 }
 
-export type Kind = 'open' | 'message' | 'alarm' | 'close' | 'timer'
+export type Kind = 'open' | 'message' | 'alarm' | 'detach' | 'resume' | 'close' | 'timer'
 
 /** What `app.inject` takes for an event; the payload goes out as it is, as a text frame unless it is a Buffer. */
 export function event(kind: Kind, url: string, payload?: string | Buffer, headers: Record<string, string> = {}) {

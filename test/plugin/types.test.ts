@@ -49,7 +49,7 @@ test('a schema types what the handlers see and return', async (t) => {
       return { id: 1 }
     },
     close(request) {
-      same<typeof request.event.type, 'open' | 'message' | 'alarm' | 'close' | 'timer'>()
+      same<typeof request.event.type, 'open' | 'message' | 'alarm' | 'detach' | 'resume' | 'close' | 'timer'>()
       same<typeof request.event.closeCode, number | null>()
     },
     alarm(request, reply) {
@@ -60,6 +60,11 @@ test('a schema types what the handlers see and return', async (t) => {
       t.assert.throws(() => reply.alarm('30'))
       reply.alarm(30).alarm(0)
       return { id: 1 }
+    },
+    session: { keep: '2m', check: true },
+    resume(request, reply) {
+      same<typeof request.params, { room: string }>()
+      reply.user = request.params.room
     },
     timer(request, reply) {
       same<typeof request.event, import('../../plugin/index.ts').TimerEvent>()

@@ -9,7 +9,7 @@ const MAX_REASON_BYTES = 123
  */
 export function checkClose(code, reason = '') {
   if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999))
-    throw new DOMException(`a close code is 1000, or 3000 to 4999, and not ${code}`, 'InvalidAccessError')
+    throw new DOMException(`close code ${code}`, 'InvalidAccessError')
   if (new TextEncoder().encode(reason).length > MAX_REASON_BYTES)
-    throw new DOMException(`a reason has at most ${MAX_REASON_BYTES} bytes`, 'SyntaxError')
+    throw new DOMException(`reason over ${MAX_REASON_BYTES} bytes`, 'SyntaxError')
 }

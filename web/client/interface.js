@@ -15,7 +15,11 @@
  *   the connection or the dial ended; "closed" has the end, too
  *
  * @typedef {object} EventMap
- * @property {Event & { reconnected?: boolean }} open a connection opened; `reconnected` is true from the second one on
+ * @property {Event & { reconnected?: boolean }} open a connection opened, with a session: a new
+ *   one; `reconnected` is true from the second one on
+ * @property {Event} resume a session goes on over a new connection: nothing was missed, nothing came twice
+ * @property {Event & { unsent: Data[] }} lost a session is over, and not by `close`: the messages in `unsent` were not
+ *   confirmed, so they may have arrived or not. They are not sent again
  * @property {MessageEvent} message
  * @property {Event & { error?: unknown }} error a connection broke, or a dial failed; `error` is known in Node, and when
  *   `url` or `protocols` threw it
@@ -59,7 +63,9 @@
  * @property {number} [stable] how long a connection must be open to count as good: then delays start over (5000)
  * @property {number} [timeout] how long a dial may take, with `url` and `protocols` (10000)
  * @property {number} [answer] how long the answer to a message may take (0: any time; not every message is answered)
- * @property {number} [keep] bytes of messages that are kept while there is no connection (65536)
+ * @property {boolean} [session] whether to ask the gateway for a session (false)
+ * @property {number} [keep] bytes of messages that are kept while there is no connection (65536), and with a session
+ *   until they are confirmed (1048576)
  * @property {(end: End) => boolean} [retry] whether to dial again after this end (see `worthRetrying`)
  * @property {new (url: string | URL, protocols?: string | string[]) => Transport} [WebSocket] in place of the global one
  * @property {() => number} [random] for tests, as are the next two

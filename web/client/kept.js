@@ -1,5 +1,5 @@
 // @ts-check
-/** Messages that wait for a connection, in order and within a bound. */
+/** Messages that wait for a connection, or for the gateway's confirmation, in order and within a bound. */
 
 /** @import { Data } from './interface.js' */
 
@@ -7,9 +7,11 @@ export class Kept {
   /** @type {Data[]} */
   #messages = []
   #limit
+  #sent = 0 // so many of them went into the newest connection
+  #confirmed = 0 // so many were let go since the session began
   bytes = 0
 
-  /** @param {number} limit the most bytes that wait */
+  /** @param {number} limit the most bytes that are kept */
   constructor(limit) {
     this.#limit = limit
   }
@@ -17,27 +19,52 @@ export class Kept {
   /**
    * Keeps a copy, as the caller may change a buffer later.
    * @param {Data} data
+   * @param {boolean} [isNext] whether it goes before those that were not sent
    * @throws {DOMException} InvalidStateError: there is no room; nothing is kept or dropped
    */
-  add(data) {
+  add(data, isNext) {
     const size = sizeOf(data)
     if (this.bytes + size > this.#limit) {
-      throw new DOMException('not sent: the connection is not open, and no more is kept', 'InvalidStateError')
+      throw new DOMException('no room to keep it', 'InvalidStateError')
     }
-    this.#messages.push(copyOf(data))
+    this.#messages.splice(isNext ? this.#sent : this.#messages.length, 0, copyOf(data))
     this.bytes += size
   }
 
-  /** @returns {Data | undefined} the oldest, which is not kept any more */
-  take() {
-    const data = this.#messages.shift()
-    if (data !== undefined) this.bytes -= sizeOf(data)
+  /** @param {boolean} isKept until it is confirmed @returns {Data | undefined} the oldest that was not sent, and now is */
+  next(isKept) {
+    const data = this.#messages[this.#sent]
+    if (data !== undefined) this.#sent += 1
+    if (!isKept) this.#letGo(1)
     return data
   }
 
+  /** Lets go what arrived. @param {number} total so many messages arrived since the session began */
+  confirm(total) {
+    if (!(total > this.#confirmed)) return
+    this.#letGo(total - this.#confirmed)
+    this.#confirmed = total
+  }
+
+  /** Begins on another connection: everything that is left is sent over it. */
+  rewind() {
+    this.#sent = 0
+  }
+
+  /** Lets all go. @returns {Data[]} what was left */
   clear() {
+    const messages = this.#messages
     this.#messages = []
-    this.bytes = 0
+    this.bytes = this.#sent = this.#confirmed = 0
+    return messages
+  }
+
+  /** @param {number} count of the oldest */
+  #letGo(count) {
+    for (const data of this.#messages.splice(0, count)) {
+      this.bytes -= sizeOf(data)
+      this.#sent -= 1
+    }
   }
 }
 

@@ -4,29 +4,32 @@
  * framegate/client, and the pages of the demo load these files as they are.
  *   const socket = new ReconnectingSocket('wss://example.com/ws/chat')
  *   socket.onmessage = (event) => show(event.data)
- *   socket.addEventListener('state', ({ detail }) => paint(detail.state, detail.delay))
  */
+import { ask } from './address.js'
 import { Answers } from './answers.js'
 import { checkClose } from './close-arguments.js'
 import { Delays } from './delays.js'
 import { Kept, sizeOf } from './kept.js'
+import { Session } from './session.js'
 import { withDefaults } from './settings.js'
-import { CLOSED, CLOSING, CONNECTING, OPEN, SocketTarget } from './socket-target.js'
+import { watcher } from './signs.js'
+import { CLOSED, CLOSING, CONNECTING, emit, OPEN, SocketTarget } from './socket-target.js'
 
 export { worthRetrying } from './settings.js'
 
-/** @import { Data, End, EventMap, Options, Protocols, State, StateDetail, Transport } from './interface.js' */
+/** @import { Data, End, Options, Protocols, State, StateDetail, Transport } from './interface.js' */
 
 /** @type {Record<State, 0 | 1 | 2 | 3>} */
 const READY_STATE = { connecting: CONNECTING, waiting: CONNECTING, open: OPEN, closing: CLOSING, closed: CLOSED }
 
 export class ReconnectingSocket extends SocketTarget {
-  #url
-  #protocols
+  #address
   #settings
   #delays
   #kept
   #answers
+  #session
+  #watch
   /** @type {Transport | undefined} the newest connection, perhaps an ended one */ #transport
   /** @type {State} */ #state = 'closed'
   /** @type {'blob' | 'arraybuffer'} */ #binaryType = 'blob'
@@ -36,11 +39,6 @@ export class ReconnectingSocket extends SocketTarget {
   #discarded = 0
   /** @type {any} */ #timer
 
-  #wake = (/** @type {Event} */ { type }) => {
-    if (type === 'online' || !this.#settings.network.document?.hidden) this.connect()
-  }
-  #offline = () => this.#fail(new Error('the browser is offline'))
-
   /**
    * @param {string | URL | (() => string | URL | Promise<string | URL>)} url a function is called for each dial
    * @param {Protocols | (() => Protocols | Promise<Protocols>)} [protocols]
@@ -49,13 +47,15 @@ export class ReconnectingSocket extends SocketTarget {
    */
   constructor(url, protocols = [], options = {}) {
     super()
-    this.#url = url
-    this.#protocols = protocols
     const settings = withDefaults(options)
+    const fail = (/** @type {string} */ reason) => this.#fail(new Error(reason))
+    this.#address = /** @type {import('./address.js').Address} */ ([url, protocols])
     this.#settings = settings
     this.#delays = new Delays(settings)
     this.#kept = new Kept(settings.keep)
-    this.#answers = new Answers({ ...settings, lose: (reason) => this.#fail(new Error(reason)) })
+    this.#session = new Session({ ...settings, kept: this.#kept, target: this })
+    this.#answers = new Answers({ ...settings, fail, session: this.#session })
+    this.#watch = watcher({ ...settings, fail, wake: () => this.connect() })
     this.connect()
   }
 
@@ -63,13 +63,13 @@ export class ReconnectingSocket extends SocketTarget {
     return this.#state
   }
 
-  /** CONNECTING while it waits for the next dial, too. */
   get readyState() {
     return READY_STATE[this.#state]
   }
 
+  /** Without the name of the session. */
   get url() {
-    return this.#transport?.url ?? ''
+    return (this.#transport?.url ?? '').replace(/[?&]ws-session=[\w.-]+$/, '')
   }
 
   get protocol() {
@@ -89,10 +89,10 @@ export class ReconnectingSocket extends SocketTarget {
     if (this.#transport) this.#transport.binaryType = type
   }
 
-  /** Bytes that were given to `send` and did not leave: kept, waiting in the connection, or discarded after a close. */
+  /** Bytes that were given to `send` and did not leave, or are not confirmed, or were discarded after a close. */
   get bufferedAmount() {
-    const waiting = this.readyState === CONNECTING ? 0 : (this.#transport?.bufferedAmount ?? 0)
-    return waiting + this.#kept.bytes + this.#discarded
+    const isKept = this.#session.isOn || this.readyState === CONNECTING
+    return (isKept ? 0 : (this.#transport?.bufferedAmount ?? 0)) + this.#kept.bytes + this.#discarded
   }
 
   /** Dials now: it ends a wait, or begins anew after the end. */
@@ -103,22 +103,27 @@ export class ReconnectingSocket extends SocketTarget {
       this.#discarded = 0
       this.#wasOpen = false
     }
-    this.#dial += 1
-    if (typeof this.#url === 'function' || typeof this.#protocols === 'function') this.#ask(this.#dial)
-    else this.#open(this.#url, this.#protocols)
+    const dial = ++this.#dial
+    ask(
+      this.#address,
+      (url, protocols) => dial === this.#dial && this.#open(url, protocols),
+      (error) => dial === this.#dial && this.#fail(error),
+    )
     const { timeout } = this.#settings
     this.#enter({ state: 'connecting' }, timeout, () => this.#fail(new Error(`not open within ${timeout} ms`)))
   }
 
   /**
-   * Without a connection the message is kept, within `keep`. After `close` it is discarded, as WebSocket does.
+   * Without a connection, and with a session until it is confirmed, the message is kept. After `close` it is discarded.
    * @param {Data} data
-   * @throws {DOMException} InvalidStateError: no connection, and no room to keep the message
+   * @throws {DOMException} InvalidStateError: there is no room to keep the message
    */
   send(data) {
-    if (this.#canSend()) this.#transmit(data)
-    else if (this.readyState < CLOSING) this.#kept.add(data)
-    else this.#discarded += sizeOf(data)
+    const canSend = this.#state === 'open' && this.#transport?.readyState === OPEN
+    if (canSend && !this.#session.isOn) return this.#transmit(data)
+    if (this.readyState >= CLOSING) this.#discarded += sizeOf(data)
+    else this.#kept.add(data, canSend)
+    if (canSend) this.#transmit(/** @type {Data} */ (this.#kept.next(true)))
   }
 
   /**
@@ -137,43 +142,36 @@ export class ReconnectingSocket extends SocketTarget {
     queueMicrotask(() => dial === this.#dial && this.#ended({ code: 1006, reason: '', wasClean: false }))
   }
 
-  /** @param {number} dial */
-  async #ask(dial) {
-    try {
-      await undefined // The functions may use what the constructor returns.
-      const [url, protocols] = await Promise.all([resultOf(this.#url), resultOf(this.#protocols)])
-      if (dial === this.#dial) this.#open(url, protocols)
-    } catch (error) {
-      if (dial === this.#dial) this.#fail(error)
-    }
-  }
-
   /** @param {string | URL} url @param {Protocols} protocols */
   #open(url, protocols) {
     const dial = this.#dial
-    const transport = new this.#settings.WebSocket(url, protocols)
+    const transport = new this.#settings.WebSocket(this.#session.ask(url), protocols)
     transport.binaryType = this.#binaryType
-    transport.onopen = () => dial === this.#dial && this.#opened()
-    transport.onmessage = (/** @type {MessageEvent} */ event) => dial === this.#dial && this.#receive(event)
-    transport.onerror = (/** @type {EventMap['error']} */ { error }) => dial === this.#dial && this.#report(error)
+    transport.onopen = () => dial === this.#dial && !this.#session.isAsked && this.#opened('open')
+    transport.onmessage = (/** @type {MessageEvent} */ event) => transport === this.#transport && this.#receive(event)
+    transport.onerror = (/** @type {any} */ { error }) => dial === this.#dial && emit(this, 'error', { error })
     transport.onclose = (/** @type {End} */ end) => dial === this.#dial && this.#ended(end)
     this.#transport = transport
     this.#isLive = true
   }
 
-  #opened() {
+  /** @param {'open' | 'resume'} type */
+  #opened(type) {
     if (this.#state !== 'connecting') return
     const reconnected = this.#wasOpen
     this.#wasOpen = true
+    if (type === 'resume') this.#flush()
     this.#enter({ state: 'open' }, this.#settings.stable, () => this.#delays.reset())
     if (this.readyState !== OPEN) return // A listener has closed it.
+    if (this.#transport) this.#answers.came(this.#transport, 0)
     // What listeners send goes before what was kept: a server may want to know first who speaks.
-    this.dispatchEvent(Object.assign(new Event('open'), { reconnected }))
-    for (let data; this.#canSend() && (data = this.#kept.take()) !== undefined; ) this.#transmit(data)
+    emit(this, type, { reconnected })
+    if (this.#isLive) this.#flush()
   }
 
-  #canSend() {
-    return this.#state === 'open' && this.#transport?.readyState === OPEN
+  #flush() {
+    for (let data; this.#transport?.readyState === OPEN && (data = this.#kept.next(this.#session.isOn)) !== undefined; )
+      this.#transmit(data)
   }
 
   /** @param {Data} data */
@@ -185,9 +183,20 @@ export class ReconnectingSocket extends SocketTarget {
 
   /** @param {MessageEvent} event */
   #receive({ data, origin }) {
-    if (this.#state !== 'open' || !this.#transport) return
-    this.#answers.came(this.#transport)
-    this.dispatchEvent(new MessageEvent('message', { data, origin }))
+    const session = this.#session
+    if (session.isAsked) {
+      if (this.#state !== 'connecting') return
+      const isFrame = session.begin(data)
+      this.#opened(session.isResumed ? 'resume' : 'open')
+      if (isFrame) return
+    }
+    const isOpen = this.#state === 'open'
+    // In a session a message may come late, from a connection that was given up: its pong has confirmed it.
+    if (!isOpen && (!session.isOn || this.readyState !== CONNECTING)) return
+    if (session.isOn) data = session.read(data)
+    const isMessage = data !== undefined
+    if (isOpen) this.#answers.came(/** @type {Transport} */ (this.#transport), Number(isMessage))
+    if (isMessage) this.dispatchEvent(new MessageEvent('message', { data, origin }))
   }
 
   /**
@@ -197,32 +206,32 @@ export class ReconnectingSocket extends SocketTarget {
   #fail(error) {
     this.#dial += 1
     this.#isLive = false
-    this.#transport?.close()
-    this.#report(error)
+    if (this.#transport) this.#session.leave(this.#transport)
+    emit(this, 'error', { error })
     this.#ended({ code: 1006, reason: error?.message ?? String(error), wasClean: false })
-  }
-
-  /** @param {unknown} error */
-  #report(error) {
-    this.dispatchEvent(Object.assign(new Event('error'), { error }))
   }
 
   /** @param {End} end */
   #ended({ code, reason, wasClean }) {
     const end = { code, reason, wasClean }
+    const isAgain = this.#state !== 'closing' && this.#settings.retry(end)
+    const isKept = isAgain && this.#session.isOn && [1006, 1012].includes(code)
+    // With 1012 the gateway moves a session to another worker, which waits for it.
+    const delay = isKept && code === 1012 && this.#state === 'open' ? 0 : this.#delays.next()
+    if (!isKept && this.#session.isOn && this.#state !== 'closing') this.#session.lose()
     this.#dial += 1
     this.#isLive = false
-    if (this.#state === 'closing' || !this.#settings.retry(end)) return this.#finish(end)
-    const delay = this.#delays.next()
+    if (this.#state === 'closing' || !isAgain) return this.#finish(end)
     this.#enter({ state: 'waiting', delay, ...end }, delay, () => this.connect())
   }
 
   /** @param {End} end */
   #finish(end) {
+    this.#session.end()
     this.#discarded += this.#kept.bytes
     this.#kept.clear()
     this.#enter({ state: 'closed', ...end })
-    this.dispatchEvent(Object.assign(new Event('close'), end))
+    emit(this, 'close', end)
   }
 
   /**
@@ -230,21 +239,12 @@ export class ReconnectingSocket extends SocketTarget {
    * @param {StateDetail} detail @param {number} [ms] @param {() => void} [then]
    */
   #enter(detail, ms = 0, then) {
-    const { clock, network } = this.#settings
+    const { clock } = this.#settings
     clock.clearTimeout(this.#timer)
     this.#timer = then && clock.setTimeout(then, ms)
-    for (const [type, listener, isOn] of /** @type {const} */ ([
-      ['online', this.#wake, detail.state === 'waiting'],
-      ['visibilitychange', this.#wake, detail.state === 'waiting'],
-      ['offline', this.#offline, detail.state === 'open'],
-    ])) {
-      network[isOn ? 'addEventListener' : 'removeEventListener']?.(type, listener)
-    }
+    this.#watch(detail.state)
     this.#answers.forget()
     this.#state = detail.state
     this.dispatchEvent(new CustomEvent('state', { detail }))
   }
 }
-
-/** @template T @param {T | (() => T | Promise<T>)} value @returns {T | Promise<T>} */
-const resultOf = (value) => (typeof value === 'function' ? /** @type {() => T | Promise<T>} */ (value)() : value)

@@ -25,10 +25,18 @@ export class SocketTarget extends TypedTarget {
   /** @type {((event: EventMap['close']) => any) | null} */ onclose = null
   /** @type {((event: EventMap['state']) => any) | null} */ onstate = null
 
+  /** @type {((event: EventMap['resume']) => any) | null} */ onresume = null
+  /** @type {((event: EventMap['lost']) => any) | null} */ onlost = null
+
   constructor() {
     super()
-    for (const type of /** @type {const} */ (['open', 'message', 'error', 'close', 'state'])) {
+    for (const type of /** @type {const} */ (['open', 'message', 'error', 'close', 'state', 'resume', 'lost'])) {
       this.addEventListener(type, (/** @type {any} */ event) => this[`on${type}`]?.(event))
     }
   }
+}
+
+/** @param {EventTarget} target @param {string} type @param {object} fields of the event */
+export function emit(target, type, fields) {
+  target.dispatchEvent(Object.assign(new Event(type), fields))
 }
