@@ -1,7 +1,7 @@
 -- The start of the gateway in nginx: once in the master, then in every worker.
--- This file assembles a worker, so it is the only one that knows all rooms.
+-- assembly.lua makes the parts of a worker.
 
-local Clock = require "framegate.runtime.clock"
+local Assembly = require "framegate.assembly"
 local Config = require "framegate.config"
 
 -- ngx_lua gives nil for HTTP/1.2 and above. A recipient that knows only 1.1 treats them as 1.1 (RFC 9110 section 2.5).
@@ -10,7 +10,6 @@ local http_version = ngx.req.http_version
 rawset(ngx.req, "http_version", function() return http_version() or 1.1 end)
 
 local Start = {}
-local KEEP_SECONDS = 10 -- for which a push of an answer is kept while another node is away
 
 -- Modules whose `new` or `start` is called below. Together, both lists and the modules they require are all modules.
 local MODULES = {
@@ -46,50 +45,7 @@ local MODULES = {
   "worker.operations",
 }
 
--- Modules that get the worker's instances by `wire`: nginx calls their functions, or they have very many instances.
-local WIRED = {
-  "cluster.mesh_listener",
-  "dispatch.upstream",
-  "push.outbox",
-  "socket.apply",
-  "socket.close_event",
-  "socket.connection",
-  "socket.drain",
-  "socket.open_event",
-  "socket.orphans",
-  "socket.record",
-  "public.accept",
-  "public.admission",
-  "control.server",
-  "worker.neighbourhood",
-  "worker.new_life",
-  "worker.shutdown",
-  "worker.stats",
-  "worker.timers",
-}
-
---- The instances of one worker. Modules get them by `wire`, and keep those that they use.
----@class Worker
----@field members Members
----@field registry Registry
----@field mesh Mesh
----@field bus Bus
----@field holders Holders
----@field nodes Nodes
----@field groups Groups
----@field link_holder LinkHolder
----@field shared_records SharedRecords
----@field seen Seen
----@field history History
----@field feeds Feeds
----@field push Push
----@field flusher Flusher
----@field queue EventQueue
----@field lanes LanePool
----@field dispatch Dispatch
----@field handlers Peers
----@field site Peers
-local worker = {}
+local worker = {} -- gets its instances from Assembly
 local modules = {}
 
 --- Runs in the master, and loads every module. So nginx/check.conf finds an error in any file.
@@ -99,7 +55,7 @@ function Start.master()
   Config.run = (ngx.config.prefix():gsub("/$", ""))
   Config.load(Config.run)
   require("framegate.runtime.log").init()
-  for _, list in ipairs { MODULES, WIRED } do
+  for _, list in ipairs { MODULES, Assembly.WIRED } do
     for _, name in ipairs(list) do
       modules[name] = require("framegate." .. name)
     end
@@ -115,128 +71,13 @@ function Start.master()
   worker.history = modules["push.history"].init()
 end
 
-local function on_group(group)
-  worker.groups:change(group)
-  worker.feeds:on_group(group)
-end
-
-local function add_workers()
-  worker.registry = modules["push.registry"].new { max_topics = Config.MAX_TOPICS, on_group = on_group }
-  worker.mesh = modules["cluster.mesh"].new { members = worker.members, port = Config.mesh_port }
-  worker.bus = modules["cluster.bus"].new {
-    name = worker.members:worker(),
-    driver = worker.mesh,
-    operations = modules["worker.operations"].new(worker),
-  }
-end
-
-local function add_nodes()
-  local members, bus, registry = worker.members, worker.bus, worker.registry
-  local holders = modules["cluster.holders"].new { dict = ngx.shared.gateway, members = members }
-  holders:set_clustered(Config.REDIS_URL ~= "")
-  worker.holders = holders
-  worker.nodes = modules["cluster.nodes"].new {
-    own = members:node() .. members:worker(),
-    wait = Config.CLUSTER_WAIT,
-    holders = holders,
-    bus = bus,
-    now = Clock.monotonic,
-    max_bytes = Config.CLUSTER_BUFFER,
-    on_lost = modules["worker.neighbourhood"].on_lost,
-  }
-  worker.groups = modules["cluster.groups"].new {
-    own = members:worker(),
-    holders = holders,
-    bus = bus,
-    now = Clock.monotonic,
-    has = function(group) return registry:has_group(group) end,
-    all = function() return registry:groups() end,
-  }
-  worker.seen = modules["cluster.seen"].new {
-    dict = ngx.shared.seen,
-    own = members:worker(),
-    is_living = function(name) return holders:is_living(name) end,
-  }
-  worker.link_holder = modules["cluster.link_holder"].new {
-    members = members,
-    holders = holders,
-    bus = bus,
-    now = Clock.monotonic,
-    is_enabled = Config.REDIS_URL ~= "",
-    new_link = modules["worker.neighbourhood"].new_link,
-  }
-  worker.shared_records = modules["cluster.shared_records"].new { holders = worker.holders, bus = worker.bus }
-end
-
-local function add_push()
-  worker.feeds = modules["push.feeds"].new(worker, require("framegate.worker.delivery").to_subscribers)
-  worker.push = modules["push.push"].new {
-    members = worker.members,
-    bus = worker.bus,
-    nodes = worker.nodes,
-    seen = worker.seen,
-    history = worker.history,
-    wait = Config.CLUSTER_WAIT,
-    keep = KEEP_SECONDS,
-  }
-end
-
--- Lanes need dispatch and dispatch needs lanes, so these functions find dispatch when they are called.
-local function lane_options()
-  return {
-    on_answer = function(event, answer) worker.dispatch:answered(event, answer) end,
-    on_unbatch = function(event) worker.dispatch:unbatch(event) end,
-    on_free = function(lane) worker.dispatch:free(lane) end,
-    on_retired = function(lane) worker.dispatch:retire(lane) end,
-    peers = worker.handlers,
-  }
-end
-
-local function add_dispatch()
-  worker.queue = modules["dispatch.event_queue"].new { now = Clock.monotonic }
-  worker.lanes = modules["dispatch.lane_pool"].new {
-    capacity = Config.capacity.lanes,
-    open_lane = function() return modules["dispatch.lane"].new(lane_options()):start() end,
-    now = Clock.monotonic,
-  }
-  worker.dispatch = modules["dispatch.dispatch"].new {
-    lanes = worker.lanes,
-    queue = worker.queue,
-    on_idle = modules["worker.shutdown"].on_idle,
-    is_leaving = function() return worker.members:is_leaving() end,
-    config = Config,
-  }
-end
-
-local function new_peers(name, urls)
-  return modules["dispatch.peers"].new {
-    name = name,
-    urls = urls,
-    look_up = modules["dispatch.resolver"].look_up,
-    now = Clock.monotonic,
-    on_failed = modules["dispatch.upstream"].refresh,
-  }
-end
-
-local function assemble()
-  worker.flusher = modules["push.flusher"].new()
-  add_workers()
-  add_nodes()
-  add_push()
-  worker.handlers, worker.site = new_peers("handler", Config.HANDLER_URL), new_peers("site", { Config.SITE_URL })
-  add_dispatch()
-  for _, name in ipairs(WIRED) do
-    modules[name].wire(worker)
-  end
-end
-
 --- Runs in each worker. The order matters: each module uses those that started before it.
 function Start.worker()
   modules["runtime.gc"].start()
   modules["runtime.threads"].start()
   modules["telemetry.counters"].claim()
   worker.members:join()
-  assemble()
+  Assembly.assemble(worker, modules)
   worker.flusher:start()
   modules["socket.record"].start(worker.members:node() .. worker.members:worker())
   modules["socket.orphans"].start()

@@ -118,7 +118,7 @@ test('the page has the words of every error of the control API, and no others', 
   const plain = (text: string): string => text.replace(/%d|\d+/g, 'N')
   /** Whether a line of the page begins with words of the code, where `%s` stands for one word. */
   const begins = (detail: string, words: string): boolean =>
-    new RegExp(`^${words.split('%s').map(RegExp.escape).join('\\S+')}`).test(detail)
+    new RegExp(`^${words.replace(/[^\w ]/g, '\\$&').replace('\\%s', '\\S+')}`).test(detail)
   const made = problemsInCode()
   assert.ok(made.length >= 15, `${made.length} errors`)
   const told = rows(section(CHAPTER, '### Errors')).map(

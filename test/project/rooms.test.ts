@@ -8,9 +8,11 @@ const FLOORS = [
   ['config'],
   ['protocol', 'runtime'],
   ['telemetry', 'cluster'],
+  ['session'],
   ['dispatch', 'push'],
   ['socket', 'control'],
   ['public', 'worker'],
+  ['assembly'],
   ['start'],
 ]
 

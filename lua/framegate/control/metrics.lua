@@ -43,6 +43,8 @@ local GAUGES = {
   framegate_free_sockets = sum_of(
     function(worker) return worker.is_leaving and 0 or math.max(worker.max_connections - worker.connections, 0) end
   ),
+  framegate_sessions_away = sum_of(function(worker) return worker.away.count end),
+  framegate_sessions_away_bytes = sum_of(function(worker) return worker.away.bytes end),
   framegate_messages_queued = sum_of(function(worker) return worker.queued end),
   framegate_outbox_bytes = sum_of(function(worker) return worker.outbox end),
   framegate_events_waiting = function(now)

@@ -8,7 +8,7 @@ local Percent = require "framegate.protocol.percent"
 local concat, find, gsub = table.concat, string.find, string.gsub
 
 ---@class Event
----@field kind "open"|"message"|"alarm"|"close"|"timer"
+---@field kind "open"|"message"|"alarm"|"detach"|"resume"|"close"|"timer"
 ---@field connection Connection|Timer whose answer it gets
 ---@field id string the same for every attempt
 ---@field time string when it was made, RFC 3339
@@ -32,7 +32,7 @@ local CONTENT_TYPE_MEMBERS, TYPE_MEMBERS = {}, {}
 for _, type in ipairs { BINARY, TEXT, JSON, CONTENT_TYPES.form } do
   CONTENT_TYPE_MEMBERS[type] = '"content-type":"' .. type .. '",'
 end
-for _, kind in ipairs { "open", "message", "alarm", "close" } do
+for _, kind in ipairs { "open", "message", "alarm", "detach", "resume", "close" } do
   TYPE_MEMBERS[kind] = '"ce-type":"framegate.' .. kind .. '","ce-time":"'
 end
 
@@ -102,10 +102,11 @@ function Event.message(connection, body, is_text)
   return event
 end
 
---- Makes the event of a socket's alarm.
+--- Makes an event that no message of the client causes.
 ---@param connection Connection
+---@param kind "alarm"|"detach"|"resume"
 ---@return Event
-function Event.alarm(connection) return numbered(connection, "alarm") end
+function Event.own(connection, kind) return numbered(connection, kind) end
 
 --- Makes the event of a timer. It has the same id and time, whoever makes it.
 ---@param timer Timer

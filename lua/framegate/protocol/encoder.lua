@@ -5,12 +5,16 @@ local build_frame = require("nginx.websocket.protocol").build_frame
 local CloseCode = require "framegate.protocol.close_code"
 local Frame = require "framegate.protocol.frame"
 
+local byte = string.byte
+
 local Encoder = {}
 
 ---@class Message one text or binary message for many sockets: framed once, and shared by all their outboxes
 ---@field frame string the bytes on the wire
 ---@field payload_bytes integer
 ---@field replace string? key: it takes the place of an earlier message with this key that waits
+---@field unescaped string? the payload of a text that begins with U+0000 (session/texts.lua)
+---@field from Origin? of a publication (push/origins.lua)
 
 --- Encodes a text or binary message for one socket.
 ---@param payload string UTF-8 for a text
@@ -26,11 +30,20 @@ end
 ---@param replace string? key
 ---@return Message
 function Encoder.message(payload, is_text, replace)
-  return { frame = Encoder.frame(payload, is_text), payload_bytes = #payload, replace = replace }
+  local message = { frame = Encoder.frame(payload, is_text), payload_bytes = #payload, replace = replace }
+  if is_text and payload:byte() == 0 then
+    message.unescaped = payload
+  end
+  return message
 end
 
 --- A ping without a payload (RFC 6455 section 5.5.2).
 Encoder.PING = build_frame(true, Frame.PING, 0, "", false)
+
+--- Encodes a ping (RFC 6455 section 5.5.2).
+---@param payload string at most 125 bytes
+---@return string frame
+function Encoder.ping(payload) return build_frame(true, Frame.PING, #payload, payload, false) end
 
 --- Encodes the answer to a ping (RFC 6455 section 5.5.3).
 ---@param payload string of the ping, at most 125 bytes
@@ -44,6 +57,20 @@ function Encoder.pong(payload) return build_frame(true, Frame.PONG, #payload, pa
 function Encoder.close(code, reason)
   local payload = CloseCode.payload(code, reason)
   return build_frame(true, Frame.CLOSE, #payload, payload, false)
+end
+
+local TEXT, BINARY = 0x80 + Frame.TEXT, 0x80 + Frame.BINARY
+local SHORT = 126 -- a frame with a smaller length has a header of two bytes
+
+-- Whether a frame is a control text of the gateway (session/texts.lua): a short text that begins with one U+0000.
+local function is_control_text(length, first, second) return length < SHORT and first == 0 and second ~= 0 end
+
+--- Whether a frame that this file has made is a message of the application.
+---@param frame string whole
+---@return boolean
+function Encoder.is_message(frame)
+  local opcode, length, first, second = byte(frame, 1, 4)
+  return opcode == BINARY or opcode == TEXT and not is_control_text(length, first, second)
 end
 
 return Encoder

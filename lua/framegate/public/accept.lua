@@ -2,12 +2,13 @@
 -- nginx calls `Accept.run` for every request under SOCKET_PATH. The function `run` at the end shows that life on one screen.
 
 local Admission = require "framegate.public.admission"
+local Agreement = require "framegate.socket.agreement"
 local Apply = require "framegate.socket.apply"
+local Attachment = require "framegate.socket.attachment"
 local Config = require "framegate.config"
 local Connection = require "framegate.socket.connection"
 local Drain = require "framegate.socket.drain"
 local Effects = require "framegate.dispatch.effects"
-local EventMetrics = require "framegate.telemetry.event_metrics"
 local Fields = require "framegate.protocol.fields"
 local Flusher = require "framegate.push.flusher"
 local Handshake = require "framegate.protocol.handshake"
@@ -15,18 +16,17 @@ local Headers = require "framegate.public.headers"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local OpenEvent = require "framegate.socket.open_event"
-local Options = require "framegate.socket.options"
+local Places = require "framegate.session.places"
 local Random = require "framegate.runtime.random"
-local Record = require "framegate.socket.record"
-local Refusal = require "framegate.public.refusal"
+local Rejection = require "framegate.public.rejection"
 local RequestEnd = require "framegate.socket.request_end"
+local Resumption = require "framegate.socket.resumption"
+local SessionRequest = require "framegate.session.request"
 local Transport = require "framegate.socket.transport"
 local Upgrade = require "framegate.public.upgrade"
 local Writer = require "framegate.socket.writer"
 
 local Accept = {}
-
-local CLIENT_CLOSED = 499 -- nginx's own code for a client that left: nobody reads the answer
 
 local members, groups
 
@@ -36,67 +36,12 @@ function Accept.wire(worker)
   members, groups = worker.members, worker.groups
 end
 
-local function new_connection(headers)
+local function new_connection(handshake)
   return Connection.new {
     id = members:node() .. members:worker() .. Random.name(22),
-    path = ngx.var.request_uri,
-    lines = Headers.of_handshake(headers),
+    path = handshake.path,
+    lines = handshake.lines,
   }
-end
-
--- A location sets options with `set $ws_overflow close;` and `set $ws_rate 1;`, the handler with its answer to open.
-local function options_of(answer)
-  local own_rate = ngx.var.ws_rate
-  local rate = own_rate == "off" and 0 or tonumber(own_rate) or Config.MESSAGE_RATE
-  return Options.of {
-    rate = rate > 0 and rate or nil,
-    closes_on_overflow = ngx.var.ws_overflow == "close",
-    takes_batches = answer.headers["ws-batch"] == "1",
-    text_mode = answer.headers["ws-text"],
-  }
-end
-
-local function refuse(cause, refusal)
-  Lifecycle.refused(cause, refusal.status)
-  return Refusal.send(refusal)
-end
-
--- Ends an open that the handler may have accepted but that failed. Its close event is owed.
-local function abort(connection)
-  connection:register()
-  connection:finish()
-end
-
-local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
-
--- Refuses the handshake because no handler answered. Without a slot for its event it has no record.
-local function fail(connection, answer, event)
-  if OpenEvent.may_be_accepted(answer) then
-    abort(connection)
-  elseif event then
-    Record.remove(connection)
-  end
-  return refuse(
-    CAUSES[answer.failure] or "error",
-    { status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
-  )
-end
-
--- The handler refused: the client gets its answer.
-local function pass_on(connection, answer)
-  Record.remove(connection)
-  Lifecycle.refused("handler", answer.status)
-  ngx.status = answer.status
-  Headers.pass_on(answer.headers)
-  ngx.header["Content-Length"] = #answer.body
-  ngx.print(answer.body)
-end
-
-local function reject(connection, err)
-  EventMetrics.rejected()
-  Log.limited(Log.error, "answer", connection.id, "the answer to open cannot be carried out: ", err)
-  abort(connection)
-  return refuse("error", { status = 500, message = "the handler's answer cannot be carried out" })
 end
 
 local function close_among(effects)
@@ -123,13 +68,14 @@ local function defect_of(answer, headers)
   then
     return "the handler chose a Sec-WebSocket-Protocol that was not offered"
   end
+  return Agreement.defect_of(answer)
 end
 
 -- Registers the connection. The answer's frames wait in the outbox until the 101 is sent.
 local function register(connection, event, effects)
   RequestEnd.own(connection)
   if OpenEvent.is_success(event.answer) then
-    connection:register(options_of(event.answer))
+    Agreement.register(connection, event.answer, event.waiting.handshake)
   else
     connection:refuse()
     Lifecycle.refused("handler", ngx.HTTP_SWITCHING_PROTOCOLS, close_among(effects))
@@ -141,55 +87,118 @@ local function register(connection, event, effects)
   end
 end
 
--- The client left while the handler was asked. A close event that is owed follows the answer to open.
-local function leave(connection)
-  Log.info(connection.id, "left while the handler was asked")
-  Lifecycle.refused "left"
-  return ngx.exit(CLIENT_CLOSED)
+local function new_transport(connection, socket)
+  local transport = Transport.new(connection, socket, Flusher.address())
+  RequestEnd.own(transport)
+  return transport
 end
 
--- The client left before its 101.
-local function forget(connection, err)
-  Log.info(connection.id, "left before it was accepted: ", err)
-  connection:finish()
-  if not connection.is_refused then
-    Lifecycle.refused("left")
+-- The two threads keep running without this one, so the handshake's memory is freed while the socket is open.
+local function start(transport) ngx.thread.spawn(Writer.run, transport) end
+
+local function upgrade(connection, answer, wanted)
+  groups:await()
+  local socket, left = Upgrade.perform(answer)
+  if not socket then
+    return Rejection.forget(connection, left)
   end
-  return ngx.exit(ngx.ERROR) -- part of the 101 may be out, so nothing else may follow on this connection
+  local transport = new_transport(connection, socket)
+  if Attachment.open(connection, transport, wanted) then
+    start(transport)
+  end
+end
+
+-- Asks the handler, and opens a socket if it accepts.
+local function open(connection, handshake, headers)
+  local answer, event = OpenEvent.send(connection, handshake)
+  if not answer then
+    return Rejection.leave(connection)
+  elseif answer.failure then
+    return Rejection.fail(connection, answer, event)
+  end
+  local effects, err = Effects.read(answer)
+  if not is_for_a_socket(answer, effects) then
+    return Rejection.pass_on(connection, answer)
+  end
+  err = err or defect_of(answer, headers)
+  if err then
+    return Rejection.reject(connection, err)
+  end
+  register(connection, event, effects)
+  return upgrade(connection, answer, handshake.wanted)
+end
+
+-- Nobody owns a request that continues a session before its 101: the session is as it was when it ends.
+local NOBODY = { request_ended = function() end }
+
+-- Continues the session of a client that has come back.
+local function resume(connection, client)
+  RequestEnd.own(NOBODY)
+  local answer = { headers = { ["sec-websocket-protocol"] = connection.session.protocol } }
+  local socket = Upgrade.perform(answer)
+  if not socket then
+    return ngx.exit(ngx.ERROR)
+  end
+  local transport = new_transport(connection, socket)
+  if Attachment.resume(connection, transport, client) then
+    start(transport)
+  end
+end
+
+-- Reads what this handshake is about.
+local function read(headers)
+  local path, value = SessionRequest.split(ngx.var.request_uri)
+  local handshake = {
+    path = path,
+    lines = Headers.of_handshake(headers),
+    offered = headers["sec-websocket-protocol"],
+    location = Agreement.at_location(),
+  }
+  if not value then
+    return handshake
+  end
+  local err
+  handshake.wanted, err = SessionRequest.read(value)
+  return handshake, err and { status = 400, message = err }
+end
+
+-- Until its handler has answered, other handshakes with the same key wait.
+local function open_new(handshake, headers)
+  local connection, wanted = new_connection(handshake), handshake.wanted
+  if not wanted then
+    return open(connection, handshake, headers)
+  end
+  local key = wanted.key
+  -- A key that belongs to another session opens that one, and never this one.
+  wanted.has_own_key = Places.claim_key(key, connection.id, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT)
+  open(connection, handshake, headers)
+  Places.release_key(key, connection.id)
 end
 
 local function run()
   local headers = Fields.trim(ngx.req.get_headers(0))
   local refusal = Admission.check(headers)
   if refusal then
-    return refuse(refusal.cause, refusal)
+    return Rejection.refuse(refusal.cause, refusal)
   end
-  local connection = new_connection(headers)
-  local answer, event = OpenEvent.send(connection)
-  if not answer then
-    return leave(connection)
-  elseif answer.failure then
-    return fail(connection, answer, event)
+  local handshake, fault = read(headers)
+  if fault then
+    return Rejection.refuse("handshake", fault)
   end
-  local effects, err = Effects.read(answer)
-  if not is_for_a_socket(answer, effects) then
-    return pass_on(connection, answer)
+  local wanted = handshake.wanted
+  local client = wanted
+    and {
+      key = wanted.key,
+      received = wanted.received,
+      path = handshake.path,
+      lines = handshake.lines,
+      offered = handshake.offered,
+    }
+  local connection = client and Resumption.find(client)
+  if connection then
+    return resume(connection, client)
   end
-  err = err or defect_of(answer, headers)
-  if err then
-    return reject(connection, err)
-  end
-  register(connection, event, effects)
-  groups:await()
-  local socket, left = Upgrade.perform(answer)
-  if not socket then
-    return forget(connection, left)
-  end
-  local transport = Transport.new(connection, socket, Flusher.address())
-  RequestEnd.own(transport)
-  connection:open(transport)
-  -- The two threads keep running without this one, so the handshake's memory is freed while the socket is open.
-  ngx.thread.spawn(Writer.run, transport)
+  return open_new(handshake, headers)
 end
 
 --- Answers one request under SOCKET_PATH.

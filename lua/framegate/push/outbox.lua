@@ -2,6 +2,7 @@
 -- An outbox belongs to the connection and outlives a transport. flusher.lua or socket/writer.lua takes the bytes out.
 
 local Config = require "framegate.config"
+local Encoder = require "framegate.protocol.encoder"
 local Latest = require "framegate.push.latest"
 
 local concat, insert = table.concat, table.insert
@@ -13,6 +14,8 @@ local concat, insert = table.concat, table.insert
 ---@field transport Transport? that carries the frames; without one everything waits
 ---@field is_closed boolean? whether nothing more is accepted
 ---@field latest Latest? of a socket that gets frames with keys
+---@field ring Ring? of a session: what leaves is kept there until the client has it
+---@field private has_rest boolean? whether the first that waits is the rest of a write; the ring has its messages
 local Outbox = {}
 Outbox.__index = Outbox
 
@@ -127,6 +130,26 @@ function Outbox:push_latest(frame, key)
   return is_accepted
 end
 
+--- Keeps what leaves from now on.
+---@param ring Ring
+function Outbox:set_ring(ring) self.ring = ring end
+
+--- Loses the transport of a session. What was taken and not written is in the ring.
+function Outbox:detach()
+  local first = self.has_rest and 2 or 1
+  self.transport, self.has_rest = nil, nil
+  local bytes, rest = 0, {}
+  for i = first, self.count do
+    rest[#rest + 1] = self.count == 1 and self.waiting or self.waiting[i]
+    bytes = bytes + #rest[#rest]
+  end
+  if self.latest and first == 2 then
+    self.latest:move(-1)
+  end
+  self.count, self.waiting = #rest, #rest > 1 and rest or rest[1]
+  self:sent(self.bytes - bytes)
+end
+
 --- Accepts nothing more. Frames that wait may still leave.
 function Outbox:close() self.is_closed = true end
 
@@ -135,6 +158,24 @@ function Outbox:clear()
   self.is_closed, self.transport = true, nil
   self.waiting, self.count, self.latest = nil, 0, nil
   self:sent(self.bytes)
+end
+
+-- Keeps the messages that leave. A ping asks the client for them when they have become many.
+local function keep(self, waiting, last, bytes)
+  local ring = self.ring
+  for i = 1, last do
+    local frame = type(waiting) == "string" and waiting or waiting[i]
+    if not (i == 1 and self.has_rest) and Encoder.is_message(frame) then
+      ring:add(frame)
+    end
+  end
+  self.has_rest = nil
+  if not ring:is_ping_due() then
+    return bytes
+  end
+  local ping = ring:ping()
+  self.bytes, total = self.bytes + #ping, total + #ping
+  return bytes .. ping
 end
 
 -- Takes the next part. The rest can still be replaced.
@@ -148,7 +189,7 @@ local function take_part(self)
   end
   self.waiting, self.count = count - last == 1 and rest[1] or rest, count - last
   self.latest:move(-last)
-  return bytes
+  return self.ring and keep(self, waiting, last, bytes) or bytes
 end
 
 --- Takes everything that waits, oldest first, or a part of it from a socket that gets frames with keys. The caller calls
@@ -165,9 +206,10 @@ function Outbox:take()
     end
     self.latest:move(-1)
   end
-  local bytes = count == 1 and self.waiting or concat(self.waiting)
+  local waiting = self.waiting
+  local bytes = count == 1 and waiting or concat(waiting)
   self.waiting, self.count = nil, 0
-  return bytes
+  return self.ring and keep(self, waiting, count, bytes) or bytes
 end
 
 ---@param bytes integer that were taken and have left
@@ -179,6 +221,7 @@ end
 ---@param bytes string
 function Outbox:put_back(bytes)
   local count = self.count
+  self.has_rest = self.ring and true
   if count > 0 then
     self.waiting = count == 1 and { bytes, self.waiting } or self.waiting
     if count > 1 then

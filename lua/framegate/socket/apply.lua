@@ -21,9 +21,11 @@ function Apply.wire(worker)
   push, registry, groups, feeds = worker.push, worker.registry, worker.groups, worker.feeds
 end
 
--- The client has asked nothing to which an error of an alarm would be the answer.
+-- To these events the client has asked nothing, so an error would be no answer.
+local IS_OWN = { alarm = true, detach = true, resume = true }
+
 local function send_error(self, event, error)
-  if event.kind == "alarm" then
+  if IS_OWN[event.kind] then
     return
   end
   error.id = event.id
@@ -153,8 +155,8 @@ function Apply.answer(self, event, answer)
     on_failure(self, event, answer)
     return
   end
-  local is_error, is_alarm = answer.status >= 400, event.kind == "alarm"
-  if answer.body == "" and is_error and not is_alarm and not answer.headers["ws-close"] then
+  local is_error, is_own = answer.status >= 400, IS_OWN[event.kind]
+  if answer.body == "" and is_error and not is_own and not answer.headers["ws-close"] then
     send_error(self, event, {
       status = answer.status,
       name = "Error",
@@ -167,7 +169,7 @@ function Apply.answer(self, event, answer)
     report(self, event, err)
     return
   end
-  return apply_from(self, event, is_error and is_alarm and without_frames(effects) or effects, 1)
+  return apply_from(self, event, is_error and is_own and without_frames(effects) or effects, 1)
 end
 
 --- Applies what an answer publishes, and nothing else: its event has no socket, or none any more.

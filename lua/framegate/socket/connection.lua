@@ -3,6 +3,7 @@
 
 local Alarms = require "framegate.socket.alarms"
 local Apply = require "framegate.socket.apply"
+local Attachment = require "framegate.socket.attachment"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local CloseEvent = require "framegate.socket.close_event"
@@ -15,6 +16,7 @@ local OpenEvent = require "framegate.socket.open_event"
 local Options = require "framegate.socket.options"
 local Outbox = require "framegate.push.outbox"
 local Record = require "framegate.socket.record"
+local Sending = require "framegate.socket.sending"
 local Traffic = require "framegate.telemetry.traffic"
 
 ---@class Connection
@@ -36,6 +38,7 @@ local Traffic = require "framegate.telemetry.traffic"
 ---@field state string? percent-encoded; the handler's last value
 ---@field user string? set only by push/registry.lua
 ---@field topics table? set only by push/topic.lua
+---@field session Session? with which it outlives its transports
 ---@field batch_prefix string? start of each of its events in a batch (dispatch/event.lua)
 local Connection = {}
 Connection.__index = Connection
@@ -80,12 +83,23 @@ function Connection:refuse()
 end
 
 --- Opens after the 101: the outbox is now sent through this transport.
----@param transport Transport
+---@param transport Transport? nil for a session whose client has left already
 function Connection:open(transport)
   self.outbox:set_transport(transport)
   self.phase = self.outbox.is_closed and "closing" or "open"
   Lifecycle.opened(self)
 end
+
+--- Lets the socket outlive its transports. Its client has asked for that, and its handler has agreed.
+---@param session Session
+function Connection:begin_session(session)
+  self.session = session
+  self.outbox:set_ring(session.ring)
+end
+
+--- Whether it is open and has no transport: its client is away.
+---@return boolean
+function Connection:is_detached() return self.session ~= nil and self.session.detached_at ~= nil end
 
 --- Counts an event that carries the number in `events`.
 function Connection:count_event() self.events = self.events + 1 end
@@ -103,32 +117,7 @@ function Connection:set_state(state) self.state = state end
 ---@return boolean
 function Connection:is_full() return self.outbox:is_full() or Inbox.is_full(self.inbox) end
 
-local function push(self, frame, payload_bytes, key)
-  local outbox = self.outbox
-  if not (key and outbox:push_latest(frame, key) or not key and outbox:push(frame)) then
-    return false
-  end
-  Traffic.sent(self.traffic, payload_bytes)
-  return true
-end
-
---- Sends the client a message: an answer, or one from the gateway itself.
----@param payload string
----@param is_text boolean
-function Connection:send(payload, is_text) push(self, Encoder.frame(payload, is_text), #payload) end
-
---- Offers a pushed message. Only pushes can be refused; answers are always accepted.
----@param message Message
----@return boolean delivered false when the reader is too slow for more, or the socket is closing
-function Connection:offer(message)
-  if self.outbox:accepts(message.frame, message.replace) then
-    return push(self, message.frame, message.payload_bytes, message.replace)
-  end
-  if self.options.closes_on_overflow then
-    self:close(CloseCode.TRY_AGAIN_LATER, "too slow to read what is sent", "overflow")
-  end
-  return false
-end
+Connection.send, Connection.offer = Sending.send, Sending.offer
 
 -- Only one event is in flight at a time, and the outbox must have room for its answer.
 local function may_send_event(self)
@@ -191,6 +180,9 @@ function Connection:close(code, reason, cause)
   if is_first and not self.closing then
     self:end_with(code or CloseCode.NO_STATUS, reason, cause)
   end
+  if self:is_detached() then
+    self:finish() -- nobody will send the close frame
+  end
 end
 
 --- Sends the next waiting event, if it may go. After the socket's end, the last one is the close event.
@@ -207,7 +199,7 @@ function Connection:advance()
     self:close(item.code, item.reason, item.cause)
     self:advance()
   elseif item then
-    send_event(self, item.alarm and Event.alarm(self) or Event.message(self, item.payload, item.is_text))
+    send_event(self, item.kind and Event.own(self, item.kind) or Event.message(self, item.payload, item.is_text))
     self.outbox:wake_reader()
   end
 end
@@ -220,6 +212,8 @@ function Connection:answered(event, answer)
     return OpenEvent.on_answered(event, answer)
   elseif event.kind == "close" then
     return CloseEvent.on_answered(self, answer)
+  elseif event.waiting then
+    return event.waiting:on_answered(answer)
   end
   local ok, result = xpcall(Apply.answer, debug.traceback, self, event, answer)
   self.is_in_flight = ok and result
@@ -227,14 +221,15 @@ function Connection:answered(event, answer)
   return ok or error(result, 0)
 end
 
---- Ends the socket when nginx frees its request, unless a thread has already ended it.
-function Connection:request_ended() return self.phase == "ended" or self:finish() end
+--- Ends the socket when nginx frees its request before there was a transport.
+function Connection:request_ended() return Attachment.ended(self, nil) end
 
 --- Ends the socket. The close event follows the answer to its last message.
 function Connection:finish()
   local was_open = self.phase ~= "opening"
   Gc.note_body(self.outbox.bytes)
   Alarms.clear(self)
+  Attachment.forget(self)
   self.outbox:clear()
   self.phase, self.ended_at, self.closing = "ended", Clock.monotonic(), self.closing or LOST
   if was_open and not self.is_refused then

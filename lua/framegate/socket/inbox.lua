@@ -1,4 +1,5 @@
--- Messages of one socket that wait for the answer to the event in flight, and its alarm; a close may be the last.
+-- Messages of one socket that wait for the answer to the event in flight, and events of the gateway's own: an alarm, or that
+-- its client is away or back. A close may be the last.
 -- A connection has an inbox only while something waits, because most sockets are idle.
 
 local Config = require "framegate.config"
@@ -46,12 +47,12 @@ function Inbox.add_close(inbox, close)
 end
 
 ---@param inbox Inbox? nil when nothing waits
----@param alarm Alarm that is due
----@return Inbox that also holds the alarm, unless a close already waits
-function Inbox.add_alarm(inbox, alarm)
+---@param own { kind: "alarm"|"detach"|"resume", alarm: Alarm? } an event that no message of the client causes
+---@return Inbox that also holds the event, unless a close already waits
+function Inbox.add_own(inbox, own)
   inbox = inbox or new()
   if not inbox.has_close then
-    inbox:push { alarm = alarm }
+    inbox:push(own)
   end
   return inbox
 end
@@ -73,7 +74,7 @@ function Inbox.drop(inbox)
   end
 end
 
---- From now on all sockets of this worker drop waiting messages and alarms when their turn comes; a close is kept.
+--- From now on all sockets of this worker drop what waits when its turn comes; a close is kept.
 function Inbox.drop_messages() are_dropped = true end
 
 -- Whether an item is dropped when its turn comes: an alarm was replaced or taken away meanwhile.
@@ -81,7 +82,7 @@ local function is_over(item) return item.alarm and item.alarm.is_over or are_dro
 
 --- Takes out the oldest item.
 ---@param inbox Inbox? nil when nothing waits
----@return table? item with `payload` and `is_text`, with `alarm`, or with `cause`, which only a close has; nil when nothing
+---@return table? item with `payload` and `is_text`, with `kind`, or with `cause`, which only a close has; nil when nothing
 --- waits
 ---@return Inbox? rest nil when nothing waits any more
 function Inbox.take(inbox)

@@ -2,8 +2,10 @@
 -- The handshake waits here for the answer and checks that its client is still connected.
 
 local Address = require "framegate.protocol.address"
+local Agreement = require "framegate.socket.agreement"
 local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
+local Attachment = require "framegate.socket.attachment"
 local Client = require "framegate.runtime.client"
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
@@ -12,12 +14,14 @@ local Effects = require "framegate.dispatch.effects"
 local Event = require "framegate.dispatch.event"
 local Gc = require "framegate.runtime.gc"
 local OpenSlots = require "framegate.socket.open_slots"
+local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
 local RequestEnd = require "framegate.socket.request_end"
 local semaphore = require "ngx.semaphore"
 
 ---@class OpenEvent: Handshake a handshake that waits
 ---@field connection Connection
+---@field handshake { location: LocationOptions, wanted: SessionRequest? }
 ---@field event Event? its open event, once submitted
 ---@field slot table? semaphore on which it waits for a slot
 ---@field answered table semaphore on which it waits for the answer
@@ -98,12 +102,17 @@ end
 
 --- Sends the open event and waits for its answer. From now on the request has an owner.
 ---@param connection Connection
+---@param handshake { location: LocationOptions, wanted: SessionRequest? }
 ---@return Answer? answer nil when the client has left; if a close event is owed, it follows the answer
 ---@return Event? event nil when it was not sent
-function OpenEvent.send(connection)
+function OpenEvent.send(connection, handshake)
   Gc.note_idle_socket()
-  local network = Address.network(ConnectionInfo.address(connection))
-  local self = setmetatable({ connection = connection, network = network, answered = semaphore.new() }, OpenEvent)
+  local self = setmetatable({
+    connection = connection,
+    handshake = handshake,
+    network = Address.network(ConnectionInfo.address(connection)),
+    answered = semaphore.new(),
+  }, OpenEvent)
   RequestEnd.own(self)
   if not take_slot(self) then
     return not self.has_left and no_slot() or nil
@@ -118,18 +127,33 @@ function OpenEvent.send(connection)
   return self.event.answer or Answer.failed("timeout"), self.event
 end
 
--- The client left before the answer: a socket that the handler accepted is closed.
+-- A client that comes back with the same key waits no longer.
+local function release_key(self)
+  local wanted = self.handshake.wanted
+  if wanted then
+    Places.release_key(wanted.key, self.connection.id)
+  end
+end
+
+-- The client left before the answer: a socket that the handler accepted is closed, or waits for its client as a session.
 local function settle(self, answer)
   local connection, event = self.connection, self.event
   self.is_settled = true
   dispatch:opened()
   local is_success = OpenEvent.is_success(answer)
   if not is_success and not OpenEvent.may_be_accepted(answer) then
+    release_key(self)
     return Record.remove(connection)
   end
-  connection:register()
-  Apply.effects(connection, event, is_success and Effects.read(answer) or {})
-  connection:finish()
+  local effects = is_success and Effects.read(answer)
+  if effects and not Agreement.defect_of(answer) then
+    Agreement.register(connection, answer, self.handshake)
+  else
+    connection:register()
+  end
+  release_key(self)
+  Apply.effects(connection, event, effects or {})
+  Attachment.ended(connection, nil)
 end
 
 --- Notes that the request has ended, and the waiting thread with it.

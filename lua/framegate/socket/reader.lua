@@ -8,6 +8,7 @@ local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Counters = require "framegate.telemetry.counters"
 local Encoder = require "framegate.protocol.encoder"
 local HttpStatus = require "framegate.protocol.http_status"
+local Keeper = require "framegate.socket.keeper"
 local Log = require "framegate.runtime.log"
 local MessageParser = require "framegate.protocol.message_parser"
 local Rate = require "framegate.socket.rate"
@@ -73,17 +74,37 @@ local function is_too_fast(connection)
   return seconds ~= nil
 end
 
+-- Counts a message of a session's client, whatever becomes of it.
+local function count(connection, payload)
+  if connection.session:count_received(#payload) then
+    Keeper.report(connection)
+  else
+    Keeper.note(connection)
+  end
+end
+
 local function on_message(connection, payload, is_text)
   Traffic.received(connection.traffic, #payload)
+  if connection.session then
+    count(connection, payload)
+  end
   if connection.phase == "open" and not is_too_fast(connection) then
     connection:receive(payload, is_text)
+  end
+end
+
+local function on_pong(connection, payload)
+  local ring = connection.session.ring
+  ring:pong(payload)
+  if ring:is_unasked() then
+    Keeper.note(connection)
   end
 end
 
 -- Takes every complete message. Returns true when reading is over.
 local function take_messages(self, messages)
   local connection = self.connection
-  while true do
+  while self:is_current() do
     local kind, payload, code = messages:next()
     if kind == "text" or kind == "binary" then
       on_message(connection, payload, kind == "text")
@@ -91,6 +112,8 @@ local function take_messages(self, messages)
     elseif kind == "ping" then
       connection.outbox:push(Encoder.pong(payload))
       self:wait_for_room()
+    elseif kind == "pong" and connection.session then
+      on_pong(connection, payload)
     elseif kind == "close" then
       on_close(self, payload)
       return true
@@ -102,6 +125,7 @@ local function take_messages(self, messages)
     end
     Turn.spend(self, Turn.FRAME_BYTES)
   end
+  return true
 end
 
 -- Parsers that no socket uses now. An idle socket needs none.
@@ -116,6 +140,9 @@ local function on_timeout(self)
   local connection, unfinished = self.connection, self.unfinished
   if unfinished and unfinished.ends_first then
     return on_slow_message(connection)
+  end
+  if connection.session then
+    return -- a transport that is dead; the session goes on
   end
   local reason = ("nothing came for %g s"):format(Config.IDLE_TIMEOUT)
   connection:end_with(CloseCode.ABNORMAL, reason, "idle")
@@ -140,6 +167,9 @@ end
 
 -- Processes what was read. Returns whether reading is over.
 local function work(self, chunk)
+  if self.connection.session then
+    self.connection.session:confirm()
+  end
   local unfinished = self.unfinished
   local messages = unfinished and unfinished.messages
     or table.remove(spare)

@@ -7,12 +7,15 @@
 --   * The connection owns the outbox, which outlives the transport.
 --     Connection:open sets `outbox.transport`, and Connection:finish clears it before the writer's thread returns.
 --     flusher.lua finds `address` only through it. nginx's request ends with that thread, and the address is then invalid.
+--     A session that loses its transport (attachment.lua) clears `outbox.transport`, too. What such a transport still reads
+--     is ignored.
 --   * The transport's threads call the connection: receive (a message), advance (there may be room again), close,
 --     close_after_replies and end_with (the peer's close, or its fault), begin_closing (the peer is gone without a close
 --     frame) and finish (both threads are over). They push pings and pongs into the outbox themselves.
 --   * The flusher and the connection call the transport: wake (the writer is needed) and wake_reader (there is room).
 --   * Each side may read the other's fields, but changes them only through methods.
 
+local Attachment = require "framegate.socket.attachment"
 local Config = require "framegate.config"
 local semaphore = require "ngx.semaphore"
 
@@ -30,7 +33,8 @@ local sub = string.sub
 ---@field is_reader_waiting boolean?
 ---@field reading "closing"|"ended"|nil "closing" after the peer's last message, "ended" after its end
 ---@field reader_ended table? semaphore on which the writer waits for the reader's end
----@field is_lost boolean? whether the peer left before the gateway sent a close frame
+---@field is_lost boolean? whether nothing more is to be written: the peer left before a close frame, or this is abandoned
+---@field is_sent_away boolean? whether it ends when everything is written, and its session goes on without it
 local Transport = setmetatable({}, { __index = semaphore })
 Transport.__index = Transport
 
@@ -76,6 +80,14 @@ function Transport:write(data)
   return true
 end
 
+--- Writes the first bytes, before the two threads run. Yields.
+---@param data string
+---@return boolean ok
+function Transport:begin(data)
+  self:limit_reading(Config.IDLE_TIMEOUT)
+  return self:write(data)
+end
+
 --- Wakes the writer if it waits. The semaphore's count is below 0 while it does.
 function Transport:wake()
   if self:count() < 0 then
@@ -108,6 +120,10 @@ function Transport:set_unfinished(unfinished) self.unfinished = unfinished end
 --- Notes that the peer's last message has come. Nobody waits for anything it may still send.
 function Transport:begin_closing() self.reading = "closing" end
 
+--- Whether it still carries its connection. A session may have lost it, or have another one.
+---@return boolean
+function Transport:is_current() return not self.connection.session or self.connection.outbox.transport == self end
+
 --- Notes that the reader has ended.
 function Transport:end_reading()
   self.reading = "ended"
@@ -116,13 +132,27 @@ function Transport:end_reading()
   end
   if self.connection.phase == "open" then
     self.is_lost = true
-    self.connection:begin_closing()
+    if not self.connection.session then
+      self.connection:begin_closing()
+    end
   end
   self:wake()
 end
 
+--- Ends this transport, which carries nothing any more.
+function Transport:abandon()
+  self.is_lost = true
+  self:wake()
+end
+
+--- Ends this transport when everything is written: a close frame is the last.
+function Transport:send_away()
+  self.is_sent_away = true
+  self:wake()
+end
+
 --- Reports to the connection that nginx frees the request.
-function Transport:request_ended() self.connection:request_ended() end
+function Transport:request_ended() Attachment.ended(self.connection, self) end
 
 --- Waits for the peer's last message or its end.
 ---@param seconds number at most

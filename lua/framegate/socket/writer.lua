@@ -1,6 +1,7 @@
 -- The thread of one transport that pings an idle peer and writes what flusher.lua cannot.
 -- It sends the whole outbox in one write. When it ends, the connection ends.
 
+local Attachment = require "framegate.socket.attachment"
 local Client = require "framegate.runtime.client"
 local Config = require "framegate.config"
 local Encoder = require "framegate.protocol.encoder"
@@ -28,6 +29,9 @@ local function write_waiting(self)
     return true
   end
   local ok = self:write(data)
+  if not self:is_current() then
+    return false
+  end
   outbox:sent(#data)
   if ok then
     self.connection:advance()
@@ -44,6 +48,9 @@ local function limit_kernel(latest)
   end
 end
 
+-- In a session every ping asks what the client has: it may answer only the last one (RFC 6455 section 5.5.3).
+local function ping(session) return session and session.ring:ping() or Encoder.PING end
+
 -- Writes the waiting frames. Returns whether the connection is over.
 local function work(self)
   local outbox = self.connection.outbox
@@ -56,9 +63,9 @@ local function work(self)
   if until_ping(self) <= SLACK_SECONDS then
     Gc.note_idle_socket()
     Traffic.note_ping(self.connection.traffic)
-    outbox:push(Encoder.PING)
+    outbox:push(ping(self.connection.session))
   end
-  return self.is_lost or outbox.is_closed and outbox.count == 0
+  return self.is_lost or (outbox.is_closed or self.is_sent_away) and outbox.count == 0
 end
 
 -- Returns whether the connection is over; if not, nothing waits.
@@ -75,10 +82,17 @@ end
 
 -- After our close frame, waits for the peer's close frame or its end. After a failed write, lets the reader finish what the
 -- peer sent before.
+--
+-- A session that goes on loses this transport before that.
 local function finish(self, reader)
-  self:await_reader(CLOSE_SECONDS)
+  if self.connection.session and self.connection.phase == "open" then
+    Attachment.ended(self.connection, self)
+  end
+  if not self.is_lost then
+    self:await_reader(CLOSE_SECONDS)
+  end
   kill(reader)
-  self.connection:finish()
+  Attachment.ended(self.connection, self)
 end
 
 --- Runs both threads until the socket ends, and the request with it. A waiting thread holds only the values of its outer

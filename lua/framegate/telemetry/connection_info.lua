@@ -15,6 +15,16 @@ local function path_of(connection, has_query)
   return has_query and SocketLog.printable(connection.path) or SocketLog.path(connection.path)
 end
 
+-- What a session shows of itself. `away` is how long its client has been away, and absent while it is there.
+local function session_of(session, now)
+  return session
+    and {
+      keep = session.keep,
+      away = session.detached_at and math.floor(now - session.detached_at),
+      unacknowledged = session.ring.bytes,
+    }
+end
+
 --- Describes a connection for the control API. `age` and `idle` are in seconds, `opened` is in RFC 3339 format.
 --- `outbox` is in bytes, and `bytes` counts payload only.
 --- An empty list of `topics` may become an empty object between workers; write it with Json.array.
@@ -40,6 +50,7 @@ function ConnectionInfo.of(connection, has_query)
     outbox = connection.outbox.bytes,
     frames = { ["in"] = traffic.frames_in, out = traffic.frames_out },
     bytes = { ["in"] = traffic.bytes_in, out = traffic.bytes_out },
+    session = session_of(connection.session, now),
   }
 end
 

@@ -5,7 +5,7 @@
 
 local Definitions = {}
 
-Definitions.EVENTS = { "open", "message", "alarm", "close", "timer" }
+Definitions.EVENTS = { "open", "message", "alarm", "detach", "resume", "close", "timer" }
 Definitions.OUTCOMES =
   { "answered", "error_status", "unavailable", "closing", "lost", "timeout", "refused", "malformed" }
 Definitions.REFUSALS =
@@ -101,6 +101,11 @@ Definitions.list = {
     labels = { "cause", "code" },
     sets = closes(),
   },
+
+  { "framegate_sessions_away", "gauge", "Open sockets whose client is away: sessions without a transport." },
+  { "framegate_sessions_away_bytes", "gauge", "Bytes that wait for clients that are away." },
+  { "framegate_sessions_detached_total", "counter", "Times that a session lost its transport." },
+  { "framegate_sessions_resumed_total", "counter", "Times that a client came back to its session." },
 
   { "framegate_frames_received_total", "counter", "Messages that clients sent." },
   { "framegate_frames_sent_total", "counter", "Messages accepted for sending to clients." },

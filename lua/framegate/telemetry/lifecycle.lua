@@ -14,6 +14,8 @@ local Lifecycle = {}
 ---@field cause string of framegate_sockets_closed_total
 
 local REFUSED = Counters.place "framegate_sockets_refused_total"
+local DETACHED = Counters.place "framegate_sessions_detached_total"
+local RESUMED = Counters.place "framegate_sessions_resumed_total"
 
 local function traffic_json(incoming, outgoing) return { ('{"in":%d,"out":%d}'):format(incoming, outgoing) } end
 
@@ -61,6 +63,25 @@ end
 function Lifecycle.closed(connection)
   Counters.closed(connection.closing.cause, connection.closing.code)
   record_close(connection, connection.traffic)
+end
+
+--- Records that a session has lost its transport.
+---@param connection Connection
+function Lifecycle.detached(connection)
+  Counters.count(DETACHED)
+  if SocketLog.is_on() then
+    SocketLog.write("detach", members_of(connection))
+  end
+end
+
+--- Records that a session has a transport again.
+---@param connection Connection
+---@param seconds number for which it had none
+function Lifecycle.resumed(connection, seconds)
+  Counters.count(RESUMED)
+  if SocketLog.is_on() then
+    SocketLog.write("resume", members_of(connection, { "away", { ("%.3f"):format(seconds) } }))
+  end
 end
 
 --- Records the end of a socket whose worker was killed. counters.lua recovers the counters of that worker.

@@ -1,6 +1,7 @@
 -- Statistics of this worker, for GET /status and GET /metrics.
 
 local Config = require "framegate.config"
+local Detached = require "framegate.socket.detached"
 local Inbox = require "framegate.socket.inbox"
 local Outbox = require "framegate.push.outbox"
 local Process = require "framegate.runtime.process"
@@ -15,6 +16,7 @@ local members, mesh, registry, lanes, queue
 ---@field configuration integer
 ---@field is_leaving boolean whether it is shutting down
 ---@field connections integer
+---@field away { count: integer, bytes: integer } sessions without a transport, and what waits for them
 ---@field max_connections integer how many it can hold
 ---@field memory integer bytes, as Process.memory counts them
 ---@field lua_memory integer bytes
@@ -41,6 +43,7 @@ function Stats.read()
     configuration = members:configuration(),
     is_leaving = members:is_leaving(),
     connections = registry:count(),
+    away = Detached.state(),
     max_connections = Config.capacity.sockets,
     memory = Process.memory(),
     lua_memory = math.floor(collectgarbage("count") * 1024),

@@ -42,12 +42,14 @@ describe("an inbox", function()
     assert.is_true(Inbox.is_full(Inbox.add_message(nil, ("x"):rep(1000), true)))
   end)
 
+  local function of(alarm) return { kind = "alarm", alarm = alarm } end
+
   it("holds an alarm behind messages and before a close, and skips one that is over", function()
     local alarm, other = {}, {}
     local inbox = Inbox.add_message(nil, "one", true)
-    inbox = Inbox.add_alarm(Inbox.add_alarm(inbox, alarm), other)
+    inbox = Inbox.add_own(Inbox.add_own(inbox, of(alarm)), of(other))
     inbox = Inbox.add_close(inbox, { cause = "stop" })
-    inbox = Inbox.add_alarm(inbox, {})
+    inbox = Inbox.add_own(inbox, of {})
     local _, item
     _, inbox = Inbox.take(inbox)
     alarm.is_over = true
@@ -56,14 +58,14 @@ describe("an inbox", function()
     item, inbox = Inbox.take(inbox)
     assert.are.equal("stop", item.cause)
     assert.is_nil(inbox)
-    assert.are.same({ nil, nil }, { Inbox.take(Inbox.add_alarm(nil, alarm)) })
+    assert.are.same({ nil, nil }, { Inbox.take(Inbox.add_own(nil, of(alarm))) })
   end)
 
   it("drops messages and alarms at a stop, and keeps a close", function()
     Inbox.drop_messages()
-    local inbox = Inbox.add_alarm(Inbox.add_message(nil, "one", true), {})
+    local inbox = Inbox.add_own(Inbox.add_message(nil, "one", true), of {})
     assert.are.same({ nil, nil }, { Inbox.take(inbox) })
-    inbox = Inbox.add_close(Inbox.add_alarm(nil, {}), { cause = "stop" })
+    inbox = Inbox.add_close(Inbox.add_own(nil, of {}), { cause = "stop" })
     assert.are.equal("stop", (Inbox.take(inbox)).cause)
   end)
 end)

@@ -49,11 +49,16 @@ package.loaded["framegate.runtime.client"] = {
 
 rawset(ngx.shared, "sockets", Dictionary.new())
 rawset(ngx.shared, "rates", Dictionary.new())
+rawset(ngx.shared, "sessions", Dictionary.new())
 
 local Config = require "framegate.config"
 
 local SETTINGS = {
   OUTBOX_BYTES = 100,
+  SESSION_SECONDS = 0,
+  SESSION_BYTES = 100,
+  MAX_DETACHED = 2,
+  DETACHED_BYTES = 100000,
   MAX_MESSAGE_BYTES = 1000,
   HANDLER_WAIT = 10,
   HANDLER_TIMEOUT = 30,

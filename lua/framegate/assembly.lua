@@ -1,0 +1,177 @@
+-- Makes the parts of one worker and gives them to each other. With start.lua, this is the only file that knows all rooms.
+
+local Clock = require "framegate.runtime.clock"
+local Config = require "framegate.config"
+
+local Assembly = {}
+
+local KEEP_SECONDS = 10 -- for which a push of an answer is kept while another node is away
+
+-- Modules that get the worker's instances by `wire`: nginx calls their functions, or they have very many instances.
+Assembly.WIRED = {
+  "cluster.mesh_listener",
+  "dispatch.upstream",
+  "push.outbox",
+  "socket.apply",
+  "socket.close_event",
+  "socket.connection",
+  "socket.detached",
+  "socket.drain",
+  "socket.open_event",
+  "socket.orphans",
+  "socket.record",
+  "socket.resumption",
+  "public.accept",
+  "public.admission",
+  "control.server",
+  "worker.neighbourhood",
+  "worker.new_life",
+  "worker.shutdown",
+  "worker.stats",
+  "worker.timers",
+}
+
+--- The instances of one worker. Modules get them by `wire`, and keep those that they use.
+---@class Worker
+---@field members Members
+---@field registry Registry
+---@field mesh Mesh
+---@field bus Bus
+---@field holders Holders
+---@field nodes Nodes
+---@field groups Groups
+---@field link_holder LinkHolder
+---@field shared_records SharedRecords
+---@field seen Seen
+---@field history History
+---@field feeds Feeds
+---@field push Push
+---@field flusher Flusher
+---@field queue EventQueue
+---@field lanes LanePool
+---@field dispatch Dispatch
+---@field handlers Peers
+---@field site Peers
+local worker
+local modules -- by name
+
+local function on_group(group)
+  worker.groups:change(group)
+  worker.feeds:on_group(group)
+end
+
+local function add_workers()
+  worker.registry = modules["push.registry"].new { max_topics = Config.MAX_TOPICS, on_group = on_group }
+  worker.mesh = modules["cluster.mesh"].new { members = worker.members, port = Config.mesh_port }
+  worker.bus = modules["cluster.bus"].new {
+    name = worker.members:worker(),
+    driver = worker.mesh,
+    operations = modules["worker.operations"].new(worker),
+  }
+end
+
+local function add_nodes()
+  local members, bus, registry = worker.members, worker.bus, worker.registry
+  local holders = modules["cluster.holders"].new { dict = ngx.shared.gateway, members = members }
+  holders:set_clustered(Config.REDIS_URL ~= "")
+  worker.holders = holders
+  worker.nodes = modules["cluster.nodes"].new {
+    own = members:node() .. members:worker(),
+    wait = Config.CLUSTER_WAIT,
+    holders = holders,
+    bus = bus,
+    now = Clock.monotonic,
+    max_bytes = Config.CLUSTER_BUFFER,
+    on_lost = modules["worker.neighbourhood"].on_lost,
+  }
+  worker.groups = modules["cluster.groups"].new {
+    own = members:worker(),
+    holders = holders,
+    bus = bus,
+    now = Clock.monotonic,
+    has = function(group) return registry:has_group(group) end,
+    all = function() return registry:groups() end,
+  }
+  worker.seen = modules["cluster.seen"].new {
+    dict = ngx.shared.seen,
+    own = members:worker(),
+    is_living = function(name) return holders:is_living(name) end,
+  }
+  worker.link_holder = modules["cluster.link_holder"].new {
+    members = members,
+    holders = holders,
+    bus = bus,
+    now = Clock.monotonic,
+    is_enabled = Config.REDIS_URL ~= "",
+    new_link = modules["worker.neighbourhood"].new_link,
+  }
+  worker.shared_records = modules["cluster.shared_records"].new { holders = worker.holders, bus = worker.bus }
+end
+
+local function add_push()
+  worker.feeds = modules["push.feeds"].new(worker, require("framegate.worker.delivery").to_subscribers)
+  worker.push = modules["push.push"].new {
+    members = worker.members,
+    bus = worker.bus,
+    nodes = worker.nodes,
+    seen = worker.seen,
+    history = worker.history,
+    wait = Config.CLUSTER_WAIT,
+    keep = KEEP_SECONDS,
+  }
+end
+
+-- Lanes need dispatch and dispatch needs lanes, so these functions find dispatch when they are called.
+local function lane_options()
+  return {
+    on_answer = function(event, answer) worker.dispatch:answered(event, answer) end,
+    on_unbatch = function(event) worker.dispatch:unbatch(event) end,
+    on_free = function(lane) worker.dispatch:free(lane) end,
+    on_retired = function(lane) worker.dispatch:retire(lane) end,
+    peers = worker.handlers,
+  }
+end
+
+local function add_dispatch()
+  worker.queue = modules["dispatch.event_queue"].new { now = Clock.monotonic }
+  worker.lanes = modules["dispatch.lane_pool"].new {
+    capacity = Config.capacity.lanes,
+    open_lane = function() return modules["dispatch.lane"].new(lane_options()):start() end,
+    now = Clock.monotonic,
+  }
+  worker.dispatch = modules["dispatch.dispatch"].new {
+    lanes = worker.lanes,
+    queue = worker.queue,
+    on_idle = modules["worker.shutdown"].on_idle,
+    is_leaving = function() return worker.members:is_leaving() end,
+    config = Config,
+  }
+end
+
+local function new_peers(name, urls)
+  return modules["dispatch.peers"].new {
+    name = name,
+    urls = urls,
+    look_up = modules["dispatch.resolver"].look_up,
+    now = Clock.monotonic,
+    on_failed = modules["dispatch.upstream"].refresh,
+  }
+end
+
+--- Makes all parts of a worker.
+---@param of Worker gets them
+---@param loaded table<string, table> modules by name, without "framegate."
+function Assembly.assemble(of, loaded)
+  worker, modules = of, loaded
+  worker.flusher = modules["push.flusher"].new()
+  add_workers()
+  add_nodes()
+  add_push()
+  worker.handlers, worker.site = new_peers("handler", Config.HANDLER_URL), new_peers("site", { Config.SITE_URL })
+  add_dispatch()
+  for _, name in ipairs(Assembly.WIRED) do
+    modules[name].wire(worker)
+  end
+end
+
+return Assembly

@@ -1,0 +1,90 @@
+-- What becomes of a handshake that gets no socket: the client learns why, if it is still there.
+
+local Attachment = require "framegate.socket.attachment"
+local EventMetrics = require "framegate.telemetry.event_metrics"
+local Headers = require "framegate.public.headers"
+local Lifecycle = require "framegate.telemetry.lifecycle"
+local Log = require "framegate.runtime.log"
+local OpenEvent = require "framegate.socket.open_event"
+local Record = require "framegate.socket.record"
+local Refusal = require "framegate.public.refusal"
+
+local Rejection = {}
+
+local CLIENT_CLOSED = 499 -- nginx's own code for a client that left: nobody reads the answer
+
+--- Refuses the handshake of this request.
+---@param cause string of framegate_sockets_refused_total
+---@param refusal table as Refusal.send takes it
+function Rejection.refuse(cause, refusal)
+  Lifecycle.refused(cause, refusal.status)
+  return Refusal.send(refusal)
+end
+
+-- Ends an open that the handler may have accepted but that failed. Its close event is owed.
+local function abort(connection)
+  connection:register()
+  connection:finish()
+end
+
+local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
+
+--- Refuses the handshake because no handler answered. Without a slot for its event it has no record.
+---@param connection Connection
+---@param answer Answer
+---@param event Event? nil when it was not sent
+function Rejection.fail(connection, answer, event)
+  if OpenEvent.may_be_accepted(answer) then
+    abort(connection)
+  elseif event then
+    Record.remove(connection)
+  end
+  return Rejection.refuse(
+    CAUSES[answer.failure] or "error",
+    { status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
+  )
+end
+
+--- The handler refused: the client gets its answer.
+---@param connection Connection
+---@param answer Answer
+function Rejection.pass_on(connection, answer)
+  Record.remove(connection)
+  Lifecycle.refused("handler", answer.status)
+  ngx.status = answer.status
+  Headers.pass_on(answer.headers)
+  ngx.header["Content-Length"] = #answer.body
+  ngx.print(answer.body)
+end
+
+--- Refuses the handshake because the handler's answer cannot be applied.
+---@param connection Connection
+---@param err string
+function Rejection.reject(connection, err)
+  EventMetrics.rejected()
+  Log.limited(Log.error, "answer", connection.id, "the answer to open cannot be carried out: ", err)
+  abort(connection)
+  return Rejection.refuse("error", { status = 500, message = "the handler's answer cannot be carried out" })
+end
+
+--- The client left while the handler was asked. A close event that is owed follows the answer to open.
+---@param connection Connection
+function Rejection.leave(connection)
+  Log.info(connection.id, "left while the handler was asked")
+  Lifecycle.refused "left"
+  return ngx.exit(CLIENT_CLOSED)
+end
+
+--- The client left before its 101. A session waits for it.
+---@param connection Connection
+---@param err string
+function Rejection.forget(connection, err)
+  Log.info(connection.id, "left before it was accepted: ", err)
+  if not connection.is_refused then
+    Lifecycle.refused("left")
+  end
+  Attachment.ended(connection, nil)
+  return ngx.exit(ngx.ERROR) -- part of the 101 may be out, so nothing else may follow on this connection
+end
+
+return Rejection

@@ -1,0 +1,103 @@
+-- Where sockets are that have a session, in shared memory of all workers: the socket of each token or nonce, and the worker
+-- of each socket that has moved. The id of a socket names the worker that opened it.
+
+local Log = require "framegate.runtime.log"
+
+local Places = {}
+
+local dict = ngx.shared.sessions
+local NODE, HOLDER = 4, 10 -- characters of an id that name the node; node and worker
+local OPENING = "opening " -- before the id of a socket whose handler has not answered yet
+
+local is_full = false
+
+local function put(key, value, seconds)
+  local ok, err = dict:safe_set(key, value, seconds)
+  if not ok and not is_full then
+    is_full = true
+    Log.warn(nil, "there is no room for another session: ", err)
+  end
+  return ok == true
+end
+
+--- Makes a token or nonce the key of a socket.
+---@param key string
+---@param id string
+---@param seconds number for which it is known
+---@return boolean ok false when there is no room
+function Places.set_key(key, id, seconds) return put("k:" .. key, id, seconds) end
+
+--- Keeps a key known for another while.
+---@param key string
+---@param seconds number
+function Places.refresh_key(key, seconds) dict:expire("k:" .. key, seconds) end
+
+--- Claims a nonce for a socket that is about to be opened.
+---@param key string
+---@param id string
+---@param seconds number until the claim is void
+---@return boolean is_first false when another handshake has it, or when there is no room
+function Places.claim_key(key, id, seconds)
+  local ok = dict:safe_add("k:" .. key, OPENING .. id, seconds)
+  return ok == true
+end
+
+--- Gives up a claim, unless the key has become that of a session.
+---@param key string
+---@param id string with which it was claimed
+function Places.release_key(key, id)
+  if dict:get("k:" .. key) == OPENING .. id then
+    Places.remove_key(key)
+  end
+end
+
+--- The socket of a token or nonce.
+---@param key string
+---@return string? id nil when the key is unknown
+---@return boolean? is_opening whether its handler has not answered yet
+function Places.of_key(key)
+  local value = dict:get("k:" .. key)
+  if value and value:sub(1, #OPENING) == OPENING then
+    return value:sub(#OPENING + 1), true
+  end
+  return value
+end
+
+--- Makes a key unknown.
+---@param key string
+function Places.remove_key(key)
+  dict:delete("k:" .. key)
+  is_full = false
+end
+
+--- Notes that a socket has moved. The worker that opened it needs no entry.
+---@param id string
+---@param holder string names of node and worker
+---@return boolean ok false when there is no room
+function Places.move(id, holder)
+  if holder == id:sub(1, HOLDER) then
+    dict:delete("h:" .. id)
+    return true
+  end
+  return put("h:" .. id, holder)
+end
+
+--- The worker that holds a socket.
+---@param id string
+---@return string node
+---@return string worker
+function Places.of(id)
+  local holder = dict:get("h:" .. id) or id
+  return holder:sub(1, NODE), holder:sub(NODE + 1, HOLDER)
+end
+
+--- Names of the node and the worker that hold a socket.
+---@param id string
+---@return string holder
+function Places.holder(id) return dict:get("h:" .. id) or id:sub(1, HOLDER) end
+
+--- Forgets where a socket was: it has ended.
+---@param id string
+function Places.forget(id) dict:delete("h:" .. id) end
+
+return Places

@@ -1,0 +1,149 @@
+-- What makes a socket outlive its transports: a token with which its client comes back, and how far both sides are.
+-- Each side counts whole messages from 0 over the life of the session, so "I have 17" says everything.
+
+local Encoder = require "framegate.protocol.encoder"
+local Places = require "framegate.session.places"
+local Random = require "framegate.runtime.random"
+local Ring = require "framegate.session.ring"
+local Texts = require "framegate.session.texts"
+
+---@class Session
+---@field token string with which the client comes back next
+---@field former string? the token or nonce before that; good until the client has shown that it has the next one
+---@field keep number seconds for which the socket is kept without a transport
+---@field mode "check"|"notify"|nil whether a handler is asked, or gets events, when its client is away and comes back
+---@field protocol string? the subprotocol
+---@field received integer messages of the client
+---@field ring Ring messages to the client
+---@field detached_at number? by Clock.monotonic, while it has no transport
+---@field private reported integer messages of the client that it knows to have arrived
+---@field private unreported integer bytes of those that it does not know of
+local Session = {}
+Session.__index = Session
+
+local TOKEN_LENGTH = 32 -- 192 random bits
+local REPORT_BYTES = 65536 -- after so many bytes the client learns what has arrived
+local KNOWN_SECONDS = 2400
+
+-- Keys of a killed worker's sessions are forgotten after this time. Those of living ones are refreshed.
+local function known_seconds(self) return self.keep + KNOWN_SECONDS end
+
+---@class SessionFacts
+---@field keep number
+---@field mode "check"|"notify"|nil
+---@field protocol string?
+
+--- Begins a session.
+---@param id string of its socket
+---@param key string? nonce or token that the client came with; nil when it belongs to another session
+---@param facts SessionFacts
+---@return Session? session nil when shared memory has no room for another one
+function Session.new(id, key, facts)
+  local self = setmetatable({
+    keep = facts.keep,
+    mode = facts.mode,
+    protocol = facts.protocol,
+    received = 0,
+    reported = 0,
+    unreported = 0,
+    ring = Ring.new(),
+  }, Session)
+  return self:renew(id, key) and self or nil
+end
+
+--- Gives the session a new token. The one that the client came with stays good until it has shown that it has the new one.
+---@param id string of its socket
+---@param key string? nonce or token that the client came with
+---@return boolean ok false when shared memory is full
+function Session:renew(id, key)
+  local token = Random.name(TOKEN_LENGTH)
+  local seconds = known_seconds(self)
+  if not Places.set_key(token, id, seconds) or key and not Places.set_key(key, id, seconds) then
+    Places.remove_key(token)
+    return false
+  end
+  for _, old in ipairs { self.token or token, self.former or token } do
+    if old ~= key and old ~= token then
+      Places.remove_key(old)
+    end
+  end
+  self.token, self.former = token, key
+  return true
+end
+
+--- Notes that the client has shown that it has the token: something came over the transport that got it.
+function Session:confirm()
+  if self.former then
+    Places.remove_key(self.former)
+    self.former = nil
+  end
+end
+
+--- Whether the client has not shown yet that it has the token.
+---@return boolean
+function Session:is_unconfirmed() return self.former ~= nil end
+
+--- The frames with which a transport begins: the session frame, a ping that asks for a sign of it, and the messages that the
+--- client does not have.
+---@param key string with which the client came
+---@param received integer messages that the client has
+---@param is_resumed boolean
+---@return string bytes
+function Session:first_frames(key, received, is_resumed)
+  self.ring:acknowledge(received)
+  self.reported, self.unreported = self.received, 0
+  local text = Texts.session {
+    token = self.token,
+    key = key,
+    is_resumed = is_resumed,
+    received = self.received,
+    keep = self.keep,
+  }
+  return Encoder.frame(text, true) .. self.ring:ping() .. self.ring:after(received)
+end
+
+--- Counts a message of the client.
+---@param bytes integer of its payload
+---@return boolean is_due whether the client should learn now what has arrived
+function Session:count_received(bytes)
+  self.received, self.unreported = self.received + 1, self.unreported + bytes
+  return self.unreported >= REPORT_BYTES
+end
+
+--- Whether the client does not know how many of its messages have arrived.
+---@return boolean
+function Session:is_report_due() return self.reported < self.received end
+
+--- Makes the control text that acknowledges the messages of the client.
+---@return string frame
+function Session:report()
+  self.reported, self.unreported = self.received, 0
+  return Encoder.frame(Texts.received(self.received), true)
+end
+
+--- Keeps its keys known for another while.
+function Session:refresh()
+  Places.refresh_key(self.token, known_seconds(self))
+  if self.former then
+    Places.refresh_key(self.former, known_seconds(self))
+  end
+end
+
+--- Notes that it has no transport.
+---@param at number by Clock.monotonic
+function Session:set_detached(at)
+  self.detached_at = at
+  self.ring:forget_ping()
+  self:refresh()
+end
+
+--- Notes that it has a transport again.
+function Session:set_attached() self.detached_at = nil end
+
+--- Ends the session: no key opens it any more.
+function Session:finish()
+  Places.remove_key(self.token)
+  self:confirm()
+end
+
+return Session

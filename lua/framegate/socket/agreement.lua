@@ -1,0 +1,71 @@
+-- What a location and the answer to open agree for a socket: its options, and whether it may outlive its transport.
+
+local Config = require "framegate.config"
+local Options = require "framegate.socket.options"
+local Session = require "framegate.session.session"
+
+local Agreement = {}
+
+local DAY = 86400
+local MODES = { [""] = "", check = "check", notify = "notify" }
+
+---@class LocationOptions
+---@field rate number? messages a second that an address may send
+---@field closes_on_overflow boolean
+
+--- Reads what the nginx location of this request sets: `set $ws_overflow close;` and `set $ws_rate 1;`.
+---@return LocationOptions
+function Agreement.at_location()
+  local own_rate = ngx.var.ws_rate
+  local rate = own_rate == "off" and 0 or tonumber(own_rate) or Config.MESSAGE_RATE
+  return { rate = rate > 0 and rate or nil, closes_on_overflow = ngx.var.ws_overflow == "close" }
+end
+
+local function options_of(location, answer)
+  return Options.of {
+    rate = location.rate,
+    closes_on_overflow = location.closes_on_overflow,
+    takes_batches = answer.headers["ws-batch"] == "1",
+    text_mode = answer.headers["ws-text"],
+  }
+end
+
+--- Reads the session that an answer allows: `ws-session: <seconds>`, `<seconds>;check` or `<seconds>;notify`. Without the
+--- header, SESSION_SECONDS counts.
+---@param answer Answer to open
+---@return SessionFacts? facts nil when the socket ends with its transport
+---@return string? err what is wrong with the header
+function Agreement.session(answer)
+  local value = answer.headers["ws-session"] or ("%.15g"):format(Config.SESSION_SECONDS)
+  local seconds, word = (type(value) == "string" and value or ""):match("^([%d.]+)%s*;?%s*(%a*)$")
+  local keep, mode = tonumber(seconds), MODES[word]
+  if not keep or keep > DAY or not mode then
+    return nil, "ws-session is a time of up to 86400 seconds, and perhaps ;check or ;notify behind it"
+  elseif keep > 0 then
+    return { keep = keep, mode = mode ~= "" and mode or nil, protocol = answer.headers["sec-websocket-protocol"] }
+  end
+end
+
+--- What is wrong with the header lines that choose options.
+---@param answer Answer to open
+---@return string? defect
+function Agreement.defect_of(answer)
+  local _, err = Agreement.session(answer)
+  return err
+end
+
+--- Registers a socket that its handler has accepted.
+---@param connection Connection
+---@param answer Answer to open
+---@param handshake { location: LocationOptions, wanted: SessionRequest? }
+function Agreement.register(connection, answer, handshake)
+  connection:register(options_of(handshake.location, answer))
+  local wanted = handshake.wanted
+  local facts = wanted and Agreement.session(answer)
+  local session = facts and Session.new(connection.id, wanted.has_own_key and wanted.key or nil, facts)
+  if session then
+    connection:begin_session(session)
+  end
+end
+
+return Agreement

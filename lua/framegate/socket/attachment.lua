@@ -1,0 +1,143 @@
+-- How a connection gets a transport, loses it, and gets another one.
+-- A plain socket ends with its transport. A session goes on without one until its time is over.
+
+local Clock = require "framegate.runtime.clock"
+local CloseCode = require "framegate.protocol.close_code"
+local Detached = require "framegate.socket.detached"
+local Encoder = require "framegate.protocol.encoder"
+local Inbox = require "framegate.socket.inbox"
+local Keeper = require "framegate.socket.keeper"
+local Lifecycle = require "framegate.telemetry.lifecycle"
+local Texts = require "framegate.session.texts"
+
+local Attachment = {}
+
+local function notify(connection, kind)
+  if connection.session.mode == "notify" then
+    connection:enqueue(Inbox.add_own(connection.inbox, { kind = kind }))
+  end
+end
+
+local function detach(connection)
+  local session = connection.session
+  connection.outbox:detach()
+  session:set_detached(Clock.monotonic())
+  Keeper.remove(connection)
+  Lifecycle.detached(connection)
+  notify(connection, "detach")
+  Detached.add(connection)
+end
+
+local function attach(connection, transport)
+  local session = connection.session
+  Detached.remove(connection)
+  Lifecycle.resumed(connection, Clock.monotonic() - session.detached_at)
+  session:set_attached()
+  connection.outbox:set_transport(transport)
+  Keeper.add(connection)
+  notify(connection, "resume")
+  connection:advance()
+end
+
+-- Opens a session whose client has left before its 101. It can come back with its nonce.
+local function open_detached(connection)
+  connection:open(nil)
+  if connection.phase == "open" then
+    detach(connection)
+  else
+    connection:finish()
+  end
+end
+
+--- Accepts that a transport has ended, or that nginx frees its request. Both may come for one transport.
+---@param connection Connection
+---@param transport Transport? nil when the request had none yet
+function Attachment.ended(connection, transport)
+  if connection.phase == "ended" or connection.session and connection.outbox.transport ~= transport then
+    return
+  elseif connection.session and connection.phase == "opening" then
+    return open_detached(connection)
+  elseif connection.session and connection.phase == "open" then
+    return detach(connection)
+  end
+  return connection:finish()
+end
+
+--- Takes the transport away from a session, which goes on: another one comes, or is expected.
+---@param connection Connection
+function Attachment.release(connection)
+  local transport = connection.outbox.transport
+  if transport then
+    detach(connection)
+    transport:abandon()
+  end
+end
+
+--- Sends the client of a session away with 1012: it comes back, and another worker or node gets it.
+---@param connection Connection
+---@param reason string
+function Attachment.send_away(connection, reason)
+  local transport = connection.outbox.transport
+  if transport then
+    connection.outbox:push(Encoder.close(CloseCode.SERVICE_RESTART, reason))
+    transport:send_away()
+  end
+end
+
+-- Whether a session still waits for this transport: no other client has come with a good key meanwhile.
+local function is_awaited(connection, token) return connection:is_detached() and connection.session.token == token end
+
+--- Gives a session a transport, which sends the first frames. Another one that it has is taken away. Yields.
+---@param connection Connection
+---@param transport Transport
+---@param client Return
+---@return boolean ok false when the client has left, or when the session has ended or went to another client
+function Attachment.resume(connection, transport, client)
+  local session = connection.session
+  Attachment.release(connection)
+  if
+    connection.phase ~= "open"
+    or not session.ring:covers(client.received)
+    or not session:renew(connection.id, client.key)
+  then
+    return false
+  end
+  local token = session.token
+  local ok = transport:begin(session:first_frames(client.key, client.received, true))
+  if not ok or not is_awaited(connection, token) then
+    return false
+  end
+  attach(connection, transport)
+  return true
+end
+
+--- Opens a socket after its 101. A client that asked for a session learns first whether it has one. Yields.
+---@param connection Connection
+---@param transport Transport
+---@param wanted SessionRequest?
+---@return boolean ok false when the client has left; a session then waits for it
+function Attachment.open(connection, transport, wanted)
+  local session = connection.session
+  local first = session and session:first_frames(wanted.key, 0, false)
+    or wanted and Encoder.frame(Texts.session { key = wanted.key }, true)
+  if first and not transport:begin(first) then
+    Attachment.ended(connection, nil)
+    return false
+  end
+  connection:open(transport)
+  if session then
+    Keeper.add(connection)
+  end
+  return true
+end
+--- Forgets the session of a connection that ends.
+---@param connection Connection
+function Attachment.forget(connection)
+  if connection.session then
+    Keeper.remove(connection)
+    Detached.remove(connection)
+    connection.session:finish()
+  end
+end
+
+return Attachment

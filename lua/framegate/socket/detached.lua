@@ -1,0 +1,134 @@
+-- The sockets of this worker whose clients are away: sessions without a transport. Each ends when its time is over, or when
+-- more waits for it than may. When the node has too many, or too much waits for all of them, the oldest end.
+
+local Clock = require "framegate.runtime.clock"
+local CloseCode = require "framegate.protocol.close_code"
+local Config = require "framegate.config"
+local Deadlines = require "framegate.runtime.deadlines"
+local LinkedList = require "framegate.runtime.linked_list"
+
+---@class Absence : HeapItem one of these sockets
+---@field at number when its time is over, by Clock.monotonic
+---@field connection Connection
+---@field bytes integer that were last counted for it
+
+local Detached = {}
+
+local dict = ngx.shared.sessions
+local absences = {} -- by connection
+local oldest_first = LinkedList.new()
+local count, bytes = 0, 0 -- of this worker
+
+local members
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Detached.wire(worker) members = worker.members end
+
+local function expire(absence)
+  local connection = absence.connection
+  local reason = ("its client was away for %g s"):format(connection.session.keep)
+  connection:end_with(CloseCode.ABNORMAL, reason, "lost")
+  connection:finish()
+end
+
+local deadlines = Deadlines.new("ending sessions", expire)
+
+-- Publishes the share of this worker. Shares of workers that are gone do not count.
+local function share()
+  local name = members:worker()
+  dict:set("away:" .. name, count)
+  dict:set("away_bytes:" .. name, bytes)
+end
+
+local function total(key)
+  local sum = dict:get(key .. members:worker()) or 0
+  for _, other in ipairs(members:others()) do
+    sum = sum + (dict:get(key .. other.name) or 0)
+  end
+  return sum
+end
+
+local function add_bytes(absence)
+  local connection = absence.connection
+  local now = connection.outbox.bytes + connection.session.ring.bytes
+  bytes, absence.bytes = bytes + now - absence.bytes, now
+end
+
+local function refuse(connection, reason) connection:close(CloseCode.TRY_AGAIN_LATER, reason, "overflow") end
+
+-- Ends the oldest of this worker while the node has too many.
+local function bound()
+  share()
+  while oldest_first.first and total "away:" > Config.MAX_DETACHED do
+    refuse(oldest_first.first.connection, "too many clients are away (MAX_DETACHED)")
+  end
+  while oldest_first.first and total "away_bytes:" > Config.DETACHED_BYTES do
+    refuse(oldest_first.first.connection, "too much waits for clients that are away (DETACHED_BYTES)")
+  end
+end
+
+--- Counts a session that has lost its transport, and ends it when its time is over.
+---@param connection Connection
+function Detached.add(connection)
+  local absence = { at = Clock.monotonic() + connection.session.keep, connection = connection, bytes = 0 }
+  absences[connection], count = absence, count + 1
+  add_bytes(absence)
+  oldest_first:append(absence)
+  deadlines:add(absence)
+  bound()
+end
+
+--- Ends a session for which more waits than OUTBOX_BYTES.
+---@param connection Connection
+function Detached.overflow(connection)
+  refuse(connection, "more waits for its client, which is away, than may (OUTBOX_BYTES)")
+end
+
+--- Looks at a session for which more waits than before.
+---@param connection Connection
+function Detached.look(connection)
+  local absence = absences[connection]
+  if connection.outbox:is_full() then
+    Detached.overflow(connection)
+  elseif absence then
+    add_bytes(absence)
+    bound()
+  end
+end
+
+--- Counts a session no longer: it has a transport again, or it has ended.
+---@param connection Connection
+function Detached.remove(connection)
+  local absence = absences[connection]
+  if absence then
+    absences[connection], count, bytes = nil, count - 1, bytes - absence.bytes
+    oldest_first:remove(absence)
+    deadlines:remove(absence)
+    share()
+  end
+end
+
+--- The seconds that are left for a session.
+---@param connection Connection
+---@return number? seconds nil when it has a transport
+function Detached.left(connection)
+  local absence = absences[connection]
+  return absence and math.max(0, absence.at - Clock.monotonic())
+end
+
+--- The sessions of this worker that have no transport.
+---@return Connection[]
+function Detached.all()
+  local all, absence = {}, oldest_first.first
+  while absence do
+    all[#all + 1], absence = absence.connection, absence.after
+  end
+  return all
+end
+
+--- How many sockets of this worker have no transport, and what waits for them.
+---@return { count: integer, bytes: integer }
+function Detached.state() return { count = count, bytes = bytes } end
+
+return Detached

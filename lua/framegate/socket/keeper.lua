@@ -1,0 +1,110 @@
+-- Looks after the sessions of this worker that have a transport. It asks their clients what they have received, reports to
+-- them what has arrived here, and gives them a sign of life.
+
+local Clock = require "framegate.runtime.clock"
+local LinkedList = require "framegate.runtime.linked_list"
+local Task = require "framegate.runtime.task"
+
+local Keeper = {}
+
+local STEP_SECONDS = 1
+local LIFE_SECONDS = 20 -- a script sees neither pings nor pongs, so a text is its sign of life
+local REFRESH_SECONDS = 1200 -- half the time for which a key is known
+
+---@class Care one session
+---@field connection Connection
+---@field at number when its client last got a report, by Clock.monotonic
+---@field refreshed_at number when its keys were last refreshed
+
+local cares = {} -- by connection
+local longest_first = LinkedList.new() -- since the last report
+local due = {} -- connections with something unacknowledged, as keys
+
+local function report(care, now)
+  local connection = care.connection
+  connection.outbox:push(connection.session:report())
+  longest_first:remove(care)
+  longest_first:append(care)
+  care.at = now
+end
+
+-- A connection stays due as long as it is not known what its client has.
+local function serve(care, now)
+  local connection = care.connection
+  local session = connection.session
+  if session.ring:is_unasked() then
+    connection.outbox:push(session.ring:ping())
+  end
+  if session:is_report_due() then
+    report(care, now)
+  end
+end
+
+local function serve_due(now)
+  local connections = due
+  due = {}
+  for connection in pairs(connections) do
+    local care = cares[connection]
+    if care then
+      serve(care, now)
+    end
+  end
+end
+
+local function serve_silent(now)
+  local care = longest_first.first
+  while care and now - care.at >= LIFE_SECONDS do
+    if now - care.refreshed_at >= REFRESH_SECONDS then
+      care.connection.session:refresh()
+      care.refreshed_at = now
+    end
+    report(care, now)
+    care = longest_first.first
+  end
+end
+
+local function run()
+  while longest_first.first do
+    ngx.sleep(STEP_SECONDS)
+    local now = Clock.monotonic()
+    serve_due(now)
+    serve_silent(now)
+  end
+end
+
+local keeping = Task.new("looking after sessions", run)
+
+--- Begins to look after a session that has a transport.
+---@param connection Connection
+function Keeper.add(connection)
+  local now = Clock.monotonic()
+  local care = { connection = connection, at = now, refreshed_at = now }
+  cares[connection] = care
+  longest_first:append(care)
+  keeping:begin()
+end
+
+--- Looks at a session soon: something was sent, or has arrived.
+---@param connection Connection
+function Keeper.note(connection) due[connection] = true end
+
+--- Reports to the client now what has arrived.
+---@param connection Connection
+function Keeper.report(connection)
+  local care = cares[connection]
+  if care then
+    report(care, Clock.monotonic())
+  end
+end
+
+--- Looks no longer after a session.
+---@param connection Connection
+function Keeper.remove(connection)
+  local care = cares[connection]
+  if care then
+    cares[connection], due[connection] = nil, nil
+    longest_first:remove(care)
+  end
+end
+
+return Keeper
