@@ -25,7 +25,7 @@ for (const seed of SEEDS) {
       clients: CLIENTS,
       frames: FRAMES,
       pauseMs: PAUSE_MS,
-      meanBytes: 8000,
+      meanBytes: 3000,
       target: () => random.pick(nodes.filter((node) => !away.has(node))),
       meanwhile: async () => {
         for (const node of nodes) {

@@ -11,20 +11,20 @@ const CLIENTS = Number(process.env.SCENE_CLIENTS ?? 200)
 const FRAMES = Number(process.env.SCENE_FRAMES ?? 150)
 const SEEDS = process.env.SCENE_SEED ? [process.env.SCENE_SEED] : ['framegate', 'wifi']
 const PAUSE_MS = 40
-const RELOADS = 3
+const RELOADS = Number(process.env.SCENE_RELOADS ?? 3)
 
 for (const seed of SEEDS) {
   test(`seed ${seed}: ${RELOADS} reloads with drain lose nothing of ${CLIENTS} sessions`, async (t) => {
     const gateway = await startGateway(t, {
       handler: false,
-      env: { MAX_CONNECTIONS_PER_IP: 'off', DRAIN_SECONDS: '1s' },
+      env: { MAX_CONNECTIONS_PER_IP: 'off', DRAIN_SECONDS: '1s', WORKERS: process.env.SCENE_WORKERS ?? '2' },
     })
     const scene = new Scene({
       seed,
       clients: CLIENTS,
       frames: FRAMES,
       pauseMs: PAUSE_MS,
-      meanBytes: 8000,
+      meanBytes: 3000,
       target: () => gateway,
       meanwhile: async () => {
         for (let i = 0; i < RELOADS; i += 1) {
