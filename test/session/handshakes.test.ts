@@ -1,5 +1,6 @@
 // Handshakes that break: however often a client must begin again, its handler sees one open.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { rawHandshake } from '../support/raw-socket.ts'
 import { SessionClient } from '../support/session-client.ts'
@@ -10,7 +11,7 @@ const PATH = '/ws/room'
 const CUTS = 100
 
 for (const [what, wait] of [
-  ['the 101 is', async () => {}],
+  ['the 101 is', async (raw: ReturnType<typeof rawHandshake>) => void (await once(raw.socket, 'connect'))],
   ['the session frame is', async (raw: ReturnType<typeof rawHandshake>) => void (await raw.response())],
 ] as const) {
   test(`a client of which ${what} cut ${CUTS} times opens one socket`, async (t) => {

@@ -194,9 +194,14 @@ local function run()
       lines = handshake.lines,
       offered = handshake.offered,
     }
-  local connection = client and Resumption.find(client)
+  local connection, has_left
+  if client then
+    connection, has_left = Resumption.find(client)
+  end
   if connection then
     return resume(connection, client)
+  elseif has_left then
+    return Rejection.leave()
   end
   return open_new(handshake, headers)
 end

@@ -58,7 +58,10 @@ end
 local function await_opened(key)
   local deadline = Clock.monotonic() + Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT
   local id, is_opening = Places.of_key(key)
-  while is_opening and Clock.monotonic() < deadline and not Client.has_left() do
+  while is_opening and Clock.monotonic() < deadline do
+    if Client.has_left() then
+      return nil, true
+    end
     ngx.sleep(LOOK_SECONDS)
     id, is_opening = Places.of_key(key)
   end
@@ -77,9 +80,12 @@ end
 --- Finds the socket of a client that comes back. Yields.
 ---@param client Return
 ---@return Connection? connection of this worker; nil when the client gets a new socket
+---@return boolean? has_left whether the client has left meanwhile, and gets nothing
 function Resumption.find(client)
-  local id = await_opened(client.key)
-  if not id or Places.holder(id) ~= members:node() .. members:worker() then
+  local id, has_left = await_opened(client.key)
+  if not id then
+    return nil, has_left
+  elseif Places.holder(id) ~= members:node() .. members:worker() then
     return nil
   end
   local connection = await_phase(id)
