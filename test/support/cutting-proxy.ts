@@ -16,6 +16,8 @@ export type CuttingProxyOptions = {
   seed: string
   /** After so many bytes, on average, in either direction. */
   meanBytes: number
+  /** Breaks nothing until `storm`. */
+  isCalm?: boolean
 }
 
 export type CuttingProxy = {
@@ -24,6 +26,8 @@ export type CuttingProxy = {
   counts: Record<Fault, number>
   /** From now on nothing breaks, and what is broken ends. */
   calm: () => void
+  /** From now on new connections break. */
+  storm: () => void
 }
 
 const HANDSHAKE_SHARE = 0.1
@@ -112,7 +116,7 @@ export async function startCuttingProxy(
   const random = new Random(seed, 'network')
   const counts = { cut: 0, 'half-close': 0, stall: 0, swallow: 0 }
   const pairs = new Set<Pair>()
-  let isCalm = false
+  let isCalm = options.isCalm ?? false
   const server = createServer({ allowHalfOpen: true }, (client) => {
     const pair = new Pair(client, target(), fateOf(random, meanBytes), (fault) => {
       counts[fault] += 1
@@ -132,6 +136,9 @@ export async function startCuttingProxy(
     calm: () => {
       isCalm = true
       for (const pair of pairs) pair.spare()
+    },
+    storm: () => {
+      isCalm = false
     },
   }
 }
