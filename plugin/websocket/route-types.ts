@@ -14,7 +14,7 @@ import type {
   RouteGenericInterface,
   RouteShorthandOptions,
 } from 'fastify'
-import type { SocketEvent, TimerEvent } from './event.ts'
+import type { SocketEvent, TimerEvent } from '../events/event.ts'
 import type { SessionOption } from './session.ts'
 
 /** One JSON schema for each direction; `params`, `querystring` and `headers` as on any Fastify route. */
