@@ -12,10 +12,13 @@ export { type EventHandler, toNodeHandler, toWebHandler } from './handlers.ts'
 export {
   type AlarmEvent,
   type CloseEvent,
+  type DetachEvent,
   type GatewayEvent,
   type MessageEvent,
   type OpenEvent,
   type ReadOptions,
+  type ResumeEvent,
   readEvent,
 } from './read-event.ts'
 export { type Answer, type NodeResponse, Reply } from './reply.ts'
+export type { SessionOption, SessionOptions } from './session.ts'

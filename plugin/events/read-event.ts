@@ -12,10 +12,14 @@ export type OpenEvent = OfSocket & { type: 'open' }
 export type MessageEvent = OfSocket & { type: 'message'; frame: string | Buffer }
 /** The time that `reply.alarm` named is over. */
 export type AlarmEvent = OfSocket & { type: 'alarm' }
+/** The connection of a session is lost, and the client may come back. */
+export type DetachEvent = OfSocket & { type: 'detach' }
+/** The client of a session is back. With `check`, an error refuses it and ends the socket. */
+export type ResumeEvent = OfSocket & { type: 'resume' }
 /** The socket has ended. May come more than once, then with the same id. */
 export type CloseEvent = OfSocket & Pick<SocketEvent, 'closeCode' | 'closeReason' | 'duration'> & { type: 'close' }
-/** All that the gateway sends; `type` tells them apart. */
-export type GatewayEvent = OpenEvent | MessageEvent | AlarmEvent | CloseEvent | TimerEvent
+/** All that the gateway sends; `type` decides what each has. */
+export type GatewayEvent = OpenEvent | MessageEvent | AlarmEvent | DetachEvent | ResumeEvent | CloseEvent | TimerEvent
 
 export interface ReadOptions {
   /** What a body parser has made of the request, where it is not at `request.body`: of Koa, Hapi and others. */

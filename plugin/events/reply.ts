@@ -7,6 +7,7 @@ import { Close } from './close.ts'
 import { Effects } from './effects.ts'
 import { errorBody, statusOf } from './errors.ts'
 import type { GatewayEvent } from './read-event.ts'
+import { type SessionOption, type SessionOptions, sessionHeader } from './session.ts'
 
 /** An HTTP answer in parts. A body of null is none. */
 export interface Answer {
@@ -27,10 +28,28 @@ export type NodeResponse = Pick<ServerResponse, 'statusCode'> & {
  */
 export class Reply extends Effects {
   readonly #type: GatewayEvent['type']
+  readonly #headers: Record<string, string> = {}
 
   constructor(event: GatewayEvent) {
     super(event)
     this.#type = event.type
+  }
+
+  /** Adds a header to the answer: at open `set-cookie`, `sec-websocket-protocol` and `ws-text` count. */
+  header(name: string, value: string): this {
+    this.#headers[name.toLowerCase()] = value
+    return this
+  }
+
+  /**
+   * Lets the socket outlive its connection, when the client asks for it: for how long, such as `'2m'`. With `notify`,
+   * the events `detach` and `resume` come.
+   * @throws {TypeError} for a time that is not 1 s or more, and when this is not the answer to open
+   */
+  session(option: SessionOption | (SessionOptions & { notify?: boolean })): this {
+    if (this.#type !== 'open') throw new TypeError(`a session begins with the answer to open, got ${this.#type}`)
+    const notify = typeof option === 'object' && 'notify' in option && option.notify === true
+    return this.header(EffectHeader.session, sessionHeader(option, notify))
   }
 
   /** The answer in parts, for a framework with responses of its own, as Koa and Hapi have. */
@@ -62,14 +81,16 @@ export class Reply extends Effects {
     return responseOf(this.answer(data))
   }
 
-  #withEffects({ status, headers, body }: Answer): Answer {
+  #withEffects({ status, headers: own, body }: Answer): Answer {
+    const headers = { ...this.#headers, ...own }
     const head = { status, thrownClose: headers[EffectHeader.close] }
     if (isRefusal(this, this.#type, head)) return { status, headers, body }
     addThrownClose(this, head)
     const effects = this.toHeaders()
     if (effects) return { status, headers: { ...headers, ...effects }, body }
     const document = documentOf(this, status, { body, contentType: headers['content-type'] })
-    return { ...document, headers: { 'content-type': MediaType.effects } }
+    const { [EffectHeader.close]: _, ...others } = headers
+    return { ...document, headers: { ...others, 'content-type': MediaType.effects } }
   }
 }
 

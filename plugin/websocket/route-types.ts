@@ -15,7 +15,7 @@ import type {
   RouteShorthandOptions,
 } from 'fastify'
 import type { SocketEvent, TimerEvent } from '../events/event.ts'
-import type { SessionOption } from './session.ts'
+import type { SessionOption } from '../events/session.ts'
 
 /** One JSON schema for each direction; `params`, `querystring` and `headers` as on any Fastify route. */
 export interface SocketSchema {

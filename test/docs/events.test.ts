@@ -34,8 +34,7 @@ app.listen(${port}, '127.0.0.1')`
 
 test('the page names every function, class and effect', () => {
   const { EffectHeader: _, EventHeader: __, EventType: ___, MediaType: ____, ...exported } = events
-  const { answer, answerError, toResponse, writeTo } = events.Reply.prototype
-  const methods = [answer, answerError, toResponse, writeTo].map((method) => method.name)
+  const methods = Object.getOwnPropertyNames(events.Reply.prototype).filter((name) => name !== 'constructor')
   const effects = ['subscribe', 'unsubscribe', 'publish', 'frame', 'alarm', 'close', 'state', 'user']
   const errorsOfPushes = /^(Gateway|Gone|SlowReader|Unreachable)Error$/
   const names = [...Object.keys(exported), ...methods, ...effects].filter((name) => !errorsOfPushes.test(name))

@@ -130,7 +130,7 @@ test('what the gateway reports about an event is there, decoded', async () => {
 test('a request that is no event is refused with what was expected', async () => {
   const expected =
     'expected an event of framegate, which has the header ce-type: framegate.open, framegate.message, ' +
-    'framegate.alarm, framegate.close, framegate.timer; got '
+    'framegate.alarm, framegate.detach, framegate.resume, framegate.close, framegate.timer; got '
   for (const [headers, got] of [
     [{}, 'a request without it'],
     [{ 'ce-type': 'com.example.order' }, '"com.example.order"'],
@@ -165,7 +165,7 @@ test('a frame over the limit is refused with 413, and the connection stays usabl
   await assert.rejects(readEvent(web(headers, 'x'.repeat(11)), options), { statusCode: 413 })
 })
 
-test('the type of an event tells what else it has', async () => {
+test('the type of an event decides what else it has', async () => {
   const read: GatewayEvent = await readEvent(plain({ 'ce-type': 'framegate.message' }, 'hi'))
   // @ts-expect-error other events have no frame
   read.frame

@@ -163,6 +163,19 @@ test('effects are checked as they are collected, and errors of theirs are the ha
   assert.deepEqual(reply.answer(), { status: 204, headers: {}, body: null })
 })
 
+test('headers of its own and a session stand beside effects of both forms, and a session begins at open', async () => {
+  const open = await readEvent(webRequest('open'))
+  const reply = new Reply(open).header('Set-Cookie', 'a=1').session({ keep: '2m', notify: true })
+  const own = { 'set-cookie': 'a=1', 'ws-session': '120;notify' }
+  assert.deepEqual(reply.answer(), { status: 204, headers: own, body: null })
+  assert.deepEqual(reply.frame('one').answer().headers, { ...own, 'content-type': EFFECTS })
+  assert.equal(new Reply(open).session({ keep: 60, check: true }).answer().headers['ws-session'], '60;check')
+  assert.equal(new Reply(open).session('90s').answer().headers['ws-session'], '90')
+  assert.throws(() => new Reply(open).session('0s'), TypeError)
+  const message = new Reply(await readEvent(webRequest('message', 'hi')))
+  assert.throws(() => message.session('2m'), /a session begins with the answer to open, got message/)
+})
+
 test('a Web handler gets what its framework passes behind the request', async () => {
   const POST = toWebHandler(async (_event, _reply, request, context: { params: Promise<{ room: string }> }) => {
     return `${(await context.params).room} ${new URL(request.url).pathname}`
