@@ -2,6 +2,7 @@
 import { type Data, type FrameData, frameOf } from '../frame-data.ts'
 import { EffectHeader, encode, encodeListItem } from '../headers.ts'
 import { checkClose, closeHeader } from './close.ts'
+import { checkAlarm, checkExcept, checkHistory, checkName, checkState, type HistoryOptions } from './effect-values.ts'
 
 /*
  * The effects document, `application/vnd.framegate.effects+json`: {"effects":[…]}, applied in order.
@@ -28,19 +29,6 @@ type Effect =
   | { alarm: number }
 type Subscription = string | ({ topic: string } & HistoryOptions)
 
-/** Which of the frames that a topic keeps (HISTORY) a new subscriber gets first. */
-export interface HistoryOptions {
-  /** How many of the last ones. */
-  last?: number
-  /** All after this position, or none when the gateway no longer has all of them. */
-  after?: string
-  /**
-   * When the gateway no longer has all of them: `'last'` gives the last ones (`last` says how many), `'none'` gives
-   * nothing. Otherwise the client gets an error frame with the status 410.
-   */
-  else?: 'last' | 'none'
-}
-
 export interface PublishOptions {
   /** Not to this connection. */
   except?: 'self'
@@ -48,74 +36,107 @@ export interface PublishOptions {
   replace?: string
 }
 
+/** What an answer can do besides being a frame. Fastify's `reply` and the `Reply` of `framegate/events` have all of it. */
+export interface ReplyEffects {
+  /** Subscribes this connection to topics. */
+  subscribe(...topics: string[]): this
+  /** Subscribes it to a topic, and sends it frames that the topic keeps, after all frames of this answer. */
+  subscribe(topic: string, history: HistoryOptions): this
+  unsubscribe(...topics: string[]): this
+  /** Sends a frame to all subscribers of a topic; with `except: 'self'` not to this connection. */
+  publish(topic: string, data: Data, options?: PublishOptions): this
+  /** Sends a further frame to this connection, before the one of the answer's body. */
+  frame(data: Data): this
+  /** Asks for the event `alarm` after so many seconds, in place of any other; 0 takes it away. */
+  alarm(seconds: number): this
+  /** Closes the socket after the answer: 1000 or 3000-4999, and a reason of at most 123 bytes. */
+  close(code?: number, reason?: string): this
+  /** At most 4096 bytes that the gateway keeps with the connection and sends with every event; null removes it. */
+  state: string | null
+  /** Names the connection's user. Null until it is set in this answer. */
+  user: string | null
+}
+
 interface CloseEffect {
   code: number
   reason: string
 }
 
-const MAX_NAME_BYTES = 255
-const MAX_STATE_BYTES = 4096
 const MAX_HEADER_BYTES = 2048
-const MAX_ALARM_SECONDS = 365 * 86_400
 
 /** The effects of one answer, in the order in which the handler asked for them. */
-export class Effects {
+export class Effects implements ReplyEffects {
+  readonly #event: object & { readonly state?: string | null }
   readonly #list: Effect[] = []
   #close: CloseEffect | null = null
   #needsDocument = false
+  #state: string | null | undefined
+  #user: string | null = null
+
+  /** `event` is what the answer is for: its state is the answer's until the handler sets another one. */
+  constructor(event: object & { readonly state?: string | null } = {}) {
+    this.#event = event
+  }
 
   get closes(): boolean {
     return this.#close !== null
   }
 
-  subscribe(topics: string[], history?: HistoryOptions): void {
-    const names = topics.map(checkTopic)
-    this.#list.push({ subscribe: history ? names.map((topic) => ({ topic, ...checkHistory(history) })) : names })
+  subscribe(...topics: Array<string | HistoryOptions>): this {
+    const last = topics.at(-1)
+    const history = typeof last === 'object' && last !== null ? checkHistory(last) : undefined
+    const names = topics.slice(0, history && -1).map(checkTopic)
+    this.#list.push({ subscribe: history ? names.map((topic) => ({ topic, ...history })) : names })
+    return this
   }
 
-  unsubscribe(topics: string[]): void {
+  unsubscribe(...topics: string[]): this {
     this.#list.push({ unsubscribe: topics.map(checkTopic) })
+    return this
   }
 
-  publish(topic: string, data: Data, { except, replace }: PublishOptions = {}): void {
-    if (except !== undefined && except !== 'self')
-      throw new TypeError(`except can only be 'self', got ${String(except)}`)
+  publish(topic: string, data: Data, { except, replace }: PublishOptions = {}): this {
+    checkExcept(except)
     if (replace !== undefined) replace = checkName(replace, 'replace')
     this.#list.push({ publish: { topic: checkTopic(topic), ...frameOf(data), except, replace } })
     this.#needsDocument = true
+    return this
   }
 
-  frame(data: Data): void {
+  frame(data: Data): this {
     this.#list.push({ send: frameOf(data) })
     this.#needsDocument = true
+    return this
   }
 
-  close(code: number, reason: string): void {
+  alarm(seconds: number): this {
+    this.#list.push({ alarm: checkAlarm(seconds) })
+    return this
+  }
+
+  close(code = 1000, reason = ''): this {
     checkClose(code, reason)
     this.#close = { code, reason: reason.toWellFormed() }
+    return this
   }
 
-  state(value: string | null): void {
-    if (value !== null && typeof value !== 'string') {
-      throw new TypeError(`state must be a string or null, got ${typeof value}`)
-    }
-    const state = (value ?? '').toWellFormed()
-    const bytes = Buffer.byteLength(state)
-    if (bytes > MAX_STATE_BYTES)
-      throw new RangeError(`state must be at most ${MAX_STATE_BYTES} bytes of UTF-8, got ${bytes}`)
+  get state(): string | null {
+    return this.#state === undefined ? (this.#event.state ?? null) : this.#state
+  }
+
+  set state(value: string | null) {
+    const state = checkState(value)
     this.#list.push({ state })
+    this.#state = state === '' ? null : value
   }
 
-  user(name: string): void {
+  get user(): string | null {
+    return this.#user
+  }
+
+  set user(name: string | null) {
     this.#list.push({ user: checkName(name, 'user') })
-  }
-
-  alarm(seconds: number): void {
-    if (typeof seconds !== 'number') throw new TypeError(`alarm must be a number, got ${typeof seconds}`)
-    if (!(seconds >= 0 && seconds <= MAX_ALARM_SECONDS)) {
-      throw new RangeError(`alarm must be 0 to ${MAX_ALARM_SECONDS} seconds, got ${seconds}`)
-    }
-    this.#list.push({ alarm: seconds })
+    this.#user = name
   }
 
   /** The effects as headers, or null when they need a document: frames, publications, or more than 2 KB. */
@@ -156,6 +177,10 @@ function decimal(seconds: number): string {
   return text.replace(/\.?0+$/, '')
 }
 
+function checkTopic(topic: unknown): string {
+  return checkName(topic, 'topic')
+}
+
 function topicOf(wanted: Subscription): string {
   return typeof wanted === 'string' ? wanted : wanted.topic
 }
@@ -167,35 +192,4 @@ function parametersOf(wanted: Subscription | null): string {
   return Object.entries(history)
     .map(([name, value]) => `;${name}=${encodeListItem(String(value))}`)
     .join('')
-}
-
-function checkHistory({ last, after, else: otherwise }: HistoryOptions): HistoryOptions {
-  const history: HistoryOptions = {}
-  if (last !== undefined) {
-    if (!Number.isInteger(last) || last < 1) throw new RangeError(`last must be a whole number from 1, got ${last}`)
-    history.last = last
-  }
-  if (after !== undefined) {
-    if (typeof after !== 'string') throw new TypeError(`after must be a position, got ${typeof after}`)
-    history.after = after
-  }
-  if (otherwise !== undefined) {
-    if ((otherwise !== 'last' && otherwise !== 'none') || after === undefined)
-      throw new TypeError(`else can only be 'last' or 'none', beside after, got ${String(otherwise)}`)
-    history.else = otherwise
-  }
-  return history
-}
-
-function checkTopic(topic: string): string {
-  return checkName(topic, 'topic')
-}
-
-function checkName(value: string, what: string): string {
-  if (typeof value !== 'string') throw new TypeError(`${what} must be a string, got ${typeof value}`)
-  const bytes = Buffer.byteLength(value)
-  if (bytes === 0 || bytes > MAX_NAME_BYTES) {
-    throw new RangeError(`${what} must be 1 to ${MAX_NAME_BYTES} bytes of UTF-8, got ${bytes}`)
-  }
-  return value.toWellFormed()
 }

@@ -1,4 +1,4 @@
-// `request.event`: what the gateway reports about an event, in `ce-*` headers.
+// An event: what the gateway reports about it, in `ce-*` headers.
 import type { IncomingHttpHeaders } from 'node:http'
 import { decode, EventHeader, EventType } from '../headers.ts'
 
@@ -23,6 +23,9 @@ export interface SocketEvent {
 /** What `timer` gets: it belongs to no socket. `time` is when it was due. */
 export type TimerEvent = Pick<SocketEvent, 'id' | 'time'> & { type: 'timer' }
 
+/** The headers of a Node request, with names in lower case, or those of a Web `Request`. */
+export type AnyHeaders = IncomingHttpHeaders | Headers
+
 const TYPES = new Map<string, SocketEvent['type']>([
   [EventType.open, 'open'],
   [EventType.message, 'message'],
@@ -38,7 +41,7 @@ const TYPES = new Map<string, SocketEvent['type']>([
  * Returns undefined for a request that is no event. Headers may be missing in a test or from curl: the defaults
  * are '', 0, null, and the present time.
  */
-export function readEvent(headers: IncomingHttpHeaders): SocketEvent | undefined {
+export function eventIn(headers: AnyHeaders): SocketEvent | undefined {
   const type = TYPES.get(text(headers, EventHeader.type) ?? '')
   if (type === undefined) return undefined
   return {
@@ -47,7 +50,7 @@ export function readEvent(headers: IncomingHttpHeaders): SocketEvent | undefined
     connectionId: text(headers, EventHeader.connectionId) ?? '',
     number: number(headers, EventHeader.number) ?? 0,
     time: new Date(text(headers, EventHeader.time) ?? Date.now()),
-    state: readState(headers),
+    state: stateIn(headers),
     closeCode: number(headers, EventHeader.closeCode),
     closeReason: text(headers, EventHeader.closeReason),
     duration: number(headers, EventHeader.duration),
@@ -55,16 +58,27 @@ export function readEvent(headers: IncomingHttpHeaders): SocketEvent | undefined
 }
 
 /** The state that the gateway carries for this connection, null if none. */
-export function readState(headers: IncomingHttpHeaders): string | null {
+export function stateIn(headers: AnyHeaders): string | null {
   return text(headers, EventHeader.state)
 }
 
-function text(headers: IncomingHttpHeaders, name: string): string | null {
-  const value = headers[name]
-  return typeof value === 'string' ? decode(value) : null
+/** The value of a header as it came; null when it is missing, or came several times as a list. */
+export function headerOf(headers: AnyHeaders, name: string): string | null {
+  const value = isWeb(headers) ? headers.get(name) : headers[name]
+  return typeof value === 'string' ? value : null
 }
 
-function number(headers: IncomingHttpHeaders, name: string): number | null {
-  const value = headers[name]
-  return typeof value === 'string' && value !== '' ? Number(value) : null
+/** Not `instanceof`: frameworks and runtimes have a class `Headers` of their own. */
+function isWeb(headers: AnyHeaders): headers is Headers {
+  return typeof headers.get === 'function'
+}
+
+function text(headers: AnyHeaders, name: string): string | null {
+  const value = headerOf(headers, name)
+  return value === null ? null : decode(value)
+}
+
+function number(headers: AnyHeaders, name: string): number | null {
+  const value = headerOf(headers, name)
+  return value === null || value === '' ? null : Number(value)
 }
