@@ -3,13 +3,16 @@ import type { Server } from 'node:http'
 import type { FastifyInstance, FastifyPluginCallback, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { requestGateOf } from './batch/request-gate.ts'
+import type { ReplyEffects } from './events/effects.ts'
+import type { SocketEvent, TimerEvent } from './events/event.ts'
+import type { SessionOption, SessionOptions } from './events/session.ts'
 import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
-import type { SocketEvent, TimerEvent } from './websocket/event.ts'
-import { decorate, keepCloseCode, type ReplyEffects, sendEffects } from './websocket/reply.ts'
+import { decorate, keepCloseCode, sendEffects } from './websocket/reply.ts'
 import { type AnyRoute, addSocket, routeByEvent } from './websocket/route.ts'
 import type { SocketRoute, SocketSchema } from './websocket/route-types.ts'
-import type { SessionOption, SessionOptions } from './websocket/session.ts'
 
+export { Close } from './events/close.ts'
+export type { HistoryOptions } from './events/effect-values.ts'
 export type { Data } from './frame-data.ts'
 export type {
   BatchItem,
@@ -34,8 +37,6 @@ export type {
 } from './gateway/gateway.ts'
 export { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway/gateway.ts'
 export { EffectHeader, EventHeader, EventType, MediaType } from './headers.ts'
-export { Close } from './websocket/close.ts'
-export type { HistoryOptions } from './websocket/effects.ts'
 export type { ReplyEffects, SessionOption, SessionOptions, SocketEvent, SocketRoute, SocketSchema, TimerEvent }
 
 export interface WebsocketOptions {

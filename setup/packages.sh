@@ -97,7 +97,7 @@ wanted=$(missing_packages $runtime)
 lacks_luajit=
 if [ "${1:-}" = --test ]; then
   wanted=$wanted$(missing_commands busted=lua-busted luacheck=lua-check shellcheck=shellcheck chromium=chromium ps=procps promtool=prometheus openssl=openssl redis-server=redis-server)
-  wanted=$wanted$(missing_packages php-curl php-fpm python3-django python3-flask python3-websockets)
+  wanted=$wanted$(missing_packages php-curl php-fpm python3-django python3-fastapi python3-flask python3-httptools python3-uvicorn python3-websockets)
   command -v luajit >/dev/null || lacks_luajit=yes
 fi
 [ -n "$wanted$lacks_luajit" ] || exit 0

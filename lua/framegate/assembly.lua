@@ -16,6 +16,9 @@ Assembly.WIRED = {
   "socket.close_event",
   "socket.connection",
   "socket.detached",
+  "socket.ending",
+  "socket.hand_over",
+  "socket.take_over",
   "socket.drain",
   "socket.open_event",
   "socket.orphans",
@@ -46,6 +49,8 @@ Assembly.WIRED = {
 ---@field history History
 ---@field feeds Feeds
 ---@field push Push
+---@field origins Origins
+---@field carriers Carriers
 ---@field flusher Flusher
 ---@field queue EventQueue
 ---@field lanes LanePool
@@ -110,7 +115,10 @@ end
 
 local function add_push()
   worker.feeds = modules["push.feeds"].new(worker, require("framegate.worker.delivery").to_subscribers)
+  worker.origins = modules["push.origins"].new(worker.members:node() .. worker.members:worker())
+  worker.carriers = modules["socket.carriers"].new { members = worker.members, bus = worker.bus }
   worker.push = modules["push.push"].new {
+    origins = worker.origins,
     members = worker.members,
     bus = worker.bus,
     nodes = worker.nodes,

@@ -36,11 +36,13 @@ local MODULES = {
   "push.feeds",
   "push.flusher",
   "push.history",
+  "push.origins",
   "push.push",
   "push.registry",
   "public.interim",
   "public.refusal",
   "public.site",
+  "socket.carriers",
   "socket.record",
   "worker.operations",
 }

@@ -1,9 +1,10 @@
 // Answers to requests that never reach a route.
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import { errorBody } from '../events/errors.ts'
 
 /** Answers with an error in the form of Fastify's own. */
 export function refuse(response: ServerResponse, status: number, message: string): void {
-  const body = JSON.stringify({ statusCode: status, error: STATUS_CODES[status], message })
+  const body = errorBody(status, message)
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(body),

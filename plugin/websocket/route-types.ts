@@ -14,8 +14,8 @@ import type {
   RouteGenericInterface,
   RouteShorthandOptions,
 } from 'fastify'
-import type { SocketEvent, TimerEvent } from './event.ts'
-import type { SessionOption } from './session.ts'
+import type { SocketEvent, TimerEvent } from '../events/event.ts'
+import type { SessionOption } from '../events/session.ts'
 
 /** One JSON schema for each direction; `params`, `querystring` and `headers` as on any Fastify route. */
 export interface SocketSchema {

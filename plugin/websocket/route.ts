@@ -1,10 +1,10 @@
 // The routes that one `app.ws` adds: `POST path` for each event.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { sessionHeader } from '../events/session.ts'
 import { EffectHeader, EventHeader, EventType } from '../headers.ts'
 import { FrameParser, withParser } from './frame-parser.ts'
 import type { SocketRoute } from './route-types.ts'
-import { sessionHeader } from './session.ts'
 
 // `any` replaces a route's own types: they matter only between its schema and its handlers.
 export type AnyRoute = SocketRoute<any, any, any, any, any, any>

@@ -65,10 +65,7 @@ test('after a restart of the gateway everybody is back, and nothing typed in bet
 })
 
 test('who is offline for a moment misses nothing, and nobody sees them leave', async (t) => {
-  const [gateway, browser] = await Promise.all([
-    startChat(t, { DRAIN_SECONDS: '1s', WORKERS: process.env.STAGE_WORKERS ?? '2' }),
-    launchBrowser(t),
-  ])
+  const [gateway, browser] = await Promise.all([startChat(t, { DRAIN_SECONDS: '1s' }), launchBrowser(t)])
   const { page: ada } = await enterChat(t, browser, gateway, 'Ada')
   const { page: grace } = await enterChat(t, browser, gateway, 'Grace')
   await grace.context().setOffline(true)

@@ -11,7 +11,7 @@ type Scene = { browser: Browser; port: number }
 test('a network that swallows packets', async (t) => {
   const [{ port }, browser] = await Promise.all([
     startGateway(t, {
-      env: (run) => ({ CONTROL_SOCKET: `${run}/control/control.sock`, HANDLER_LOG_LEVEL: 'silent', WORKERS: process.env.STAGE_WORKERS ?? '2' }),
+      env: (run) => ({ CONTROL_SOCKET: `${run}/control/control.sock`, HANDLER_LOG_LEVEL: 'silent' }),
     }),
     launchBrowser(t),
   ])

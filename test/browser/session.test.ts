@@ -14,10 +14,7 @@ const FRAMES = 300
 type Scene = { browser: Browser; gateway: Gateway; arrived: string[]; events: string[]; id: () => string }
 
 test('a session in a browser', async (t) => {
-  const [gateway, browser] = await Promise.all([
-    startGateway(t, { handler: false, env: { WORKERS: process.env.STAGE_WORKERS ?? '2' } }),
-    launchBrowser(t),
-  ])
+  const [gateway, browser] = await Promise.all([startGateway(t, { handler: false, env: {} }), launchBrowser(t)])
   const arrived: string[] = []
   const events: string[] = []
   let id = ''

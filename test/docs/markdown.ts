@@ -54,7 +54,7 @@ export async function withFreePort(text: string, port: number): Promise<{ text: 
 /** The cells of all table rows, without headings and rules. */
 export function rows(markdown: string): string[][] {
   const lines = markdown.split('\n').filter((line) => line.startsWith('|'))
-  const isRule = (line: string | undefined): boolean => /^[| -]+$/.test(line ?? '')
+  const isRule = (line: string | undefined): boolean => /^[|: -]+$/.test(line ?? '')
   return lines
     .filter((line, i) => !isRule(line) && !isRule(lines[i + 1]))
     .map((line) =>

@@ -1,11 +1,12 @@
 // What README.md tells people to write works as it stands there.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { copyOfProject, folder, isListening, READY, run } from '../cli/framegate.ts'
+import { files } from '../project/files.ts'
 import { Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { project, startGateway } from '../support/gateway.ts'
@@ -20,6 +21,7 @@ const PAGES = [
   'docs/architecture.md',
   'docs/operating.md',
   'docs/cluster.md',
+  'docs/events.md',
   'docs/upgrading.md',
 ]
 const TSC = join(project, 'node_modules/.bin/tsc')
@@ -49,35 +51,22 @@ function withRoute(copy: string): void {
   writeFileSync(join(copy, 'handler/app.ts'), changed)
 }
 
-test('the handler in Python answers behind a real gateway', async (t) => {
-  const script = await withFreePort(only('## A handler in another language', 'python'), 9000)
-  assert.ok(script.text.trimEnd().split('\n').length <= 20, 'it is short')
-  const file = join(folder(t), 'handler.py')
-  writeFileSync(file, script.text)
-  const handler = run(t, 'python3', [file])
-  await until('the handler listens', () => {
-    assert.equal(handler.process.exitCode, null, handler.output())
-    return isListening(script.port)
-  })
-  const gateway = await startGateway(t, { handler: false, env: { HANDLER_URL: `http://127.0.0.1:${script.port}` } })
-  const clients = await Promise.all(Array.from({ length: 20 }, () => open(`${gateway.ws}/ws/any`)))
-  for (const word of ['hello', 'Grüße ☃', '']) {
-    assert.deepEqual(
-      await Promise.all(clients.map((client) => client.ask(word))),
-      clients.map(() => `you said: ${word}`),
-    )
-  }
-  const bytes = Buffer.from([0, 255, 254, 128])
+test('the table of examples has each of them, with its lines of code', () => {
+  const notCode = ['README.md', 'package.json', 'tsconfig.json']
+  const linesOf = (folder: string): number =>
+    files(`${folder}/**/*.*`)
+      .filter((file) => !notCode.includes(basename(file)))
+      .reduce((sum, file) => sum + page(file).trimEnd().split('\n').length, 0)
+  const table = rows(section(README, '## A handler in another language')).map(([link, , lines]) => [
+    /\((.*)\)/.exec(link!)![1],
+    Number(lines),
+  ])
+  const folders = readdirSync(join(project, 'examples')).map((name) => `examples/${name}`)
   assert.deepEqual(
-    await Promise.all(clients.map((client) => client.ask(bytes))),
-    clients.map(() => Buffer.concat([Buffer.from('you said: '), bytes])),
+    table.sort(),
+    folders.sort().map((folder) => [folder, linesOf(folder)]),
   )
-  await Promise.all(clients.map((client) => client.close()))
-  const events = 20 * 6
-  await until(
-    'every event was answered',
-    () => handler.lines().filter((line) => /"POST \/ws\/any HTTP\/1.1" 200/.test(line)).length === events,
-  )
+  for (const folder of folders) assert.ok(page(`${folder}/README.md`).split('\n').length <= 16, `${folder} is short`)
 })
 
 test('the route is seen at once, does what the README says, and lets sockets be', async (t) => {

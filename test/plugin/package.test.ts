@@ -63,6 +63,34 @@ socket.close()
 console.log(ReconnectingSocket.CLOSED, socket.readyState === ReconnectingSocket.CLOSING)
 `
 
+/** Without Fastify: in Node, and as a Web handler. */
+const EVENTS = `
+import { createServer } from 'node:http'
+import {
+  Close, type EventHandler, Gateway, type GatewayEvent, NotAnEventError, Reply, readEvent, toNodeHandler, toWebHandler,
+} from 'framegate/events'
+
+const handler: EventHandler = (event, reply) => {
+  if (event.type === 'open') reply.subscribe('news').user = 'Ada'
+  if (event.type === 'close') throw new Close(1000, String(event.closeCode))
+  return event.type === 'message' ? event.frame.toString().toUpperCase() : undefined
+}
+const POST: (request: Request) => Promise<Response> = toWebHandler(handler)
+const server = createServer(toNodeHandler(handler)).listen(0, '127.0.0.1', async () => {
+  const { port } = server.address() as { port: number }
+  const ask = (type: string, body?: string): RequestInit => ({ method: 'POST', headers: { 'ce-type': type }, ...(body && { body }) })
+  const message = await fetch(\`http://127.0.0.1:\${port}\`, ask('framegate.message', 'hi'))
+  const open = await POST(new Request('http://handler/', ask('framegate.open')))
+  const error = await readEvent(new Request('http://handler/')).catch((fault: unknown) => fault)
+  const event: GatewayEvent = await readEvent(new Request('http://handler/', ask('framegate.alarm')))
+  // @ts-expect-error an alarm has no frame
+  event.frame
+  const { body } = new Reply(event).frame('one').answer({ two: 2 })
+  console.log(await message.text(), open.headers.get('ws-subscribe'), error instanceof NotAnEventError, body, new Gateway().end())
+  server.close()
+})
+`
+
 const compilerOptions = { target: 'es2024', module: 'nodenext', strict: true, noEmit: true }
 
 const PROJECT = {
@@ -86,6 +114,20 @@ const CLIENT_PROJECT = {
     include: ['client.ts'],
   }),
   'client.ts': CLIENT,
+}
+
+/** Of somebody who answers events without Fastify. */
+const EVENTS_PROJECT = {
+  'package.json': PROJECT['package.json'],
+  'node.json': JSON.stringify({
+    compilerOptions: { ...compilerOptions, types: ['node'] },
+    include: ['events.ts'],
+  }),
+  'bundler.json': JSON.stringify({
+    compilerOptions: { ...compilerOptions, lib: ['es2024', 'dom'], types: ['node'], module: 'preserve' },
+    include: ['events.ts'],
+  }),
+  'events.ts': EVENTS,
 }
 
 function versionOf(name: string): string {
@@ -118,19 +160,29 @@ suite('the package', { timeout: 300_000 }, () => {
     assert.deepEqual(Object.keys(dependencies), ['fastify-plugin'])
   })
 
-  test('gives the client alone, without Fastify, with types in Node and in a browser', async () => {
-    const project = path.join(folder, 'client')
+  /** Installs the package with the types of Node, and nothing else, into a project of these files. */
+  async function installAlone(name: string, files: Record<string, string>): Promise<string> {
+    const project = path.join(folder, name)
     mkdirSync(project)
-    for (const [name, content] of Object.entries(CLIENT_PROJECT)) writeFileSync(path.join(project, name), content)
-    await run(
-      'npm',
-      ['install', tarball, versionOf('@types/node'), '--no-audit', '--no-fund', '--prefer-offline'],
-      project,
-    )
-    const installed = readdirSync(path.join(project, 'node_modules')).filter((name) => !name.startsWith('.'))
+    for (const [file, content] of Object.entries(files)) writeFileSync(path.join(project, file), content)
+    const options = ['--no-audit', '--no-fund', '--prefer-offline']
+    await run('npm', ['install', tarball, versionOf('@types/node'), ...options], project)
+    const installed = readdirSync(path.join(project, 'node_modules')).filter((entry) => !entry.startsWith('.'))
     assert.deepEqual(installed.sort(), ['@types', 'fastify-plugin', 'framegate', 'undici-types'])
+    return project
+  }
+
+  test('gives the client alone, without Fastify, with types in Node and in a browser', async () => {
+    const project = await installAlone('client', CLIENT_PROJECT)
     for (const config of ['node.json', 'browser.json']) await run(TSC, ['-p', path.join(project, config)], project)
     assert.equal(await run(process.execPath, ['client.ts'], project), 'closing\n3 true\nclosed\n')
+  })
+
+  test('gives events without Fastify, with types in Node and for a bundler', async () => {
+    const project = await installAlone('events', EVENTS_PROJECT)
+    for (const config of ['node.json', 'bundler.json']) await run(TSC, ['-p', path.join(project, config)], project)
+    const document = '{"effects":[{"send":{"text":"one"}},{"send":{"text":"{\\"two\\":2}"}}]}'
+    assert.equal(await run(process.execPath, ['events.ts'], project), `HI news true ${document} undefined\n`)
   })
 
   for (const fastify of ['fastify@5.0.0', 'fastify@5']) {

@@ -21,7 +21,7 @@ export type Kind = 'open' | 'message' | 'alarm' | 'detach' | 'resume' | 'close' 
 
 /** What `app.inject` takes for an event; the payload goes out as it is, as a text frame unless it is a Buffer. */
 export function event(kind: Kind, url: string, payload?: string | Buffer, headers: Record<string, string> = {}) {
-  const type =
+  const type: Record<string, string> =
     payload === undefined
       ? {}
       : { 'content-type': Buffer.isBuffer(payload) ? 'application/octet-stream' : hint(payload) }

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { EffectHeader, EventHeader } from '../../plugin/headers.ts'
 import { files, project, read } from './files.ts'
 
-const DOCUMENTS = files('*.md', 'docs/**/*.md')
+const DOCUMENTS = files('*.md', '{docs,examples}/**/*.md')
 const HEADERS = [...Object.values(EventHeader), ...Object.values(EffectHeader)].sort()
 
 type Link = { file: string; target: string }

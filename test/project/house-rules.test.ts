@@ -7,7 +7,7 @@ import { functionsOf } from './lua-size.ts'
 const LONGEST_FILE = 250
 const LONGEST_FUNCTION = 40
 const EXCUSE = 'Longer than 250 lines because'
-const SOURCES = files('{lua,plugin,handler,cli,setup,web,nginx,bench}/**/*.{ts,js,lua,sh,conf}')
+const SOURCES = files('{lua,plugin,handler,cli,setup,web,nginx,bench,examples}/**/*.{ts,js,lua,sh,conf,py,go}')
 
 test('the sources are found', () => {
   for (const file of [
@@ -54,7 +54,12 @@ test('nothing is marked as still to be done', () => {
   )
   const everything = [
     ...SOURCES,
-    ...files('*.{md,ts,js,json,yml}', 'docs/**/*.md', '{site,page}/**/*.{html,css}', 'test/**/*.{ts,lua,sh}'),
+    ...files(
+      '*.{md,ts,js,json,yml}',
+      '{docs,examples}/**/*.md',
+      '{site,page}/**/*.{html,css}',
+      'test/**/*.{ts,lua,sh}',
+    ),
   ]
   const marked = everything.flatMap((file) =>
     read(file)

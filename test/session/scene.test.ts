@@ -17,7 +17,7 @@ for (const seed of SEEDS) {
   test(`seed ${seed}: ${RELOADS} reloads with drain lose nothing of ${CLIENTS} sessions`, async (t) => {
     const gateway = await startGateway(t, {
       handler: false,
-      env: { MAX_CONNECTIONS_PER_IP: 'off', DRAIN_SECONDS: '1s', WORKERS: process.env.SCENE_WORKERS ?? '2' },
+      env: { MAX_CONNECTIONS_PER_IP: 'off', DRAIN_SECONDS: '1s' },
     })
     const scene = new Scene({
       seed,

@@ -32,7 +32,7 @@ export async function startStage(t: TestContext, options: StageOptions = {}): Pr
   const { env, allow = '60', headers, reply, expect } = options
   const gateway = await startGateway(t, {
     handler: false,
-    env: { MAX_CONNECTIONS_PER_IP: 'off', WORKERS: process.env.STAGE_WORKERS ?? '2', ...env },
+    env: { MAX_CONNECTIONS_PER_IP: 'off', ...env },
     expect,
   })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {

@@ -22,6 +22,7 @@ local Rejection = require "framegate.public.rejection"
 local RequestEnd = require "framegate.socket.request_end"
 local Resumption = require "framegate.socket.resumption"
 local SessionRequest = require "framegate.session.request"
+local TakeOver = require "framegate.socket.take_over"
 local Transport = require "framegate.socket.transport"
 local Upgrade = require "framegate.public.upgrade"
 local Writer = require "framegate.socket.writer"
@@ -175,6 +176,12 @@ local function open_new(handshake, headers)
   Places.release_key(key, connection.id)
 end
 
+local MOVES = {
+  status = 503,
+  message = "this session moves from one worker of the gateway to another",
+  headers = { ["Retry-After"] = 1 },
+}
+
 local function run()
   local headers = Fields.trim(ngx.req.get_headers(0))
   local refusal = Admission.check(headers)
@@ -194,14 +201,14 @@ local function run()
       lines = handshake.lines,
       offered = handshake.offered,
     }
-  local connection, has_left
+  local connection, busy
   if client then
-    connection, has_left = Resumption.find(client)
+    connection, busy = Resumption.find(client, TakeOver.fetch)
   end
   if connection then
     return resume(connection, client)
-  elseif has_left then
-    return Rejection.leave()
+  elseif busy then
+    return Rejection.refuse("unavailable", MOVES)
   end
   return open_new(handshake, headers)
 end

@@ -68,9 +68,9 @@ function Rejection.reject(connection, err)
 end
 
 --- The client left while the handler was asked. A close event that is owed follows the answer to open.
----@param connection Connection? nil when another handshake with the same key has asked it
+---@param connection Connection
 function Rejection.leave(connection)
-  Log.info(connection and connection.id, "left while the handler was asked")
+  Log.info(connection.id, "left while the handler was asked")
   Lifecycle.refused "left"
   return ngx.exit(CLIENT_CLOSED)
 end

@@ -164,6 +164,11 @@ function Feed:set_floor(connection, offset)
   end
 end
 
+--- The offset of the last frame that a connection was sent.
+---@param connection Connection
+---@return integer
+function Feed:last_of(connection) return math.max(self.last, self.floors[connection] or 0) end
+
 --- Begins anew: the topic was forgotten, and what is published now has a new number.
 ---@param id integer
 function Feed:restart(id)

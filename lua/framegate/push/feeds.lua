@@ -174,6 +174,19 @@ local function replay(self, connection, wanted)
   return true
 end
 
+--- The position of the last frame of a topic that a connection was sent.
+---@param connection Connection
+---@param topic string
+---@return string? position empty when nothing was published to it so far; nil when it is not kept
+function Feeds:position_of(connection, topic)
+  local feed = self.by_topic[topic]
+  if not feed then
+    return nil
+  end
+  local offset = feed:last_of(connection)
+  return offset > 0 and self.history:position(feed.id, offset) or ""
+end
+
 ---@class Wanted
 ---@field topic string
 ---@field last integer? how many of the kept frames

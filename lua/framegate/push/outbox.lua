@@ -36,11 +36,11 @@ function Outbox.new() return setmetatable({ count = 0, bytes = 0 }, Outbox) end
 ---@param transport Transport
 function Outbox:set_transport(transport) self.transport = transport end
 
---- Counts the bytes that wait or are being written in all outboxes of this worker.
----@return integer bytes
+--- Counts the bytes of all outboxes of this worker.
+---@return integer
 function Outbox.total() return total end
 
---- Whether nothing more should be read from the client until it catches up.
+--- Whether nothing more should be read from the client now.
 ---@return boolean
 function Outbox:is_full() return self.bytes > Config.OUTBOX_BYTES or self.count > MAX_FRAMES end
 
@@ -76,7 +76,7 @@ end
 
 local function waiting_at(self, place) return self.count == 1 and self.waiting or self.waiting[place] end
 
---- Whether a push may be added (an empty outbox has room for any), or take the place of one with the same key that is at least as long.
+--- Whether a push may be added (an empty outbox takes any), or replace one with the same key that is at least as long.
 ---@param frame string
 ---@param key string?
 ---@return boolean
@@ -130,22 +130,38 @@ function Outbox:push_latest(frame, key)
   return is_accepted
 end
 
+--- The messages that wait in an outbox without a transport.
+---@return string[] frames oldest first
+---@return table<string, string>? keys by position
+function Outbox:contents()
+  local frames, keys = {}, self.latest and {}
+  for i = 1, self.count do
+    local frame = waiting_at(self, i)
+    if Encoder.is_message(frame) then
+      frames[#frames + 1] = frame
+      if keys then
+        keys[tostring(#frames)] = self.latest.keys[i]
+      end
+    end
+  end
+  return frames, keys
+end
+
 --- Keeps what leaves from now on.
 ---@param ring Ring
 function Outbox:set_ring(ring) self.ring = ring end
 
 --- Loses the transport of a session. What was taken and not written is in the ring.
 function Outbox:detach()
-  local first = self.has_rest and 2 or 1
-  self.transport, self.has_rest = nil, nil
   local bytes, rest = 0, {}
-  for i = first, self.count do
-    rest[#rest + 1] = self.count == 1 and self.waiting or self.waiting[i]
+  for i = self.has_rest and 2 or 1, self.count do
+    rest[#rest + 1] = waiting_at(self, i)
     bytes = bytes + #rest[#rest]
   end
-  if self.latest and first == 2 then
+  if self.latest and self.has_rest then
     self.latest:move(-1)
   end
+  self.transport, self.has_rest = nil, nil
   self.count, self.waiting = #rest, #rest > 1 and rest or rest[1]
   self:sent(self.bytes - bytes)
 end
@@ -153,7 +169,7 @@ end
 --- Accepts nothing more. Frames that wait may still leave.
 function Outbox:close() self.is_closed = true end
 
---- Empties the outbox of a socket that has ended. Nobody writes to its transport any more.
+--- Empties the outbox of a socket that has ended.
 function Outbox:clear()
   self.is_closed, self.transport = true, nil
   self.waiting, self.count, self.latest = nil, 0, nil
@@ -162,11 +178,10 @@ end
 
 -- Keeps the messages that leave. A ping asks the client for them when they have become many.
 local function keep(self, waiting, last, bytes)
-  local ring = self.ring
-  for i = 1, last do
-    local frame = type(waiting) == "string" and waiting or waiting[i]
-    if not (i == 1 and self.has_rest) and Encoder.is_message(frame) then
-      ring:add(frame)
+  local ring, frames = self.ring, type(waiting) == "string" and { waiting } or waiting
+  for i = self.has_rest and 2 or 1, last do
+    if Encoder.is_message(frames[i]) then
+      ring:add(frames[i])
     end
   end
   self.has_rest = nil
@@ -192,8 +207,7 @@ local function take_part(self)
   return self.ring and keep(self, waiting, last, bytes) or bytes
 end
 
---- Takes everything that waits, oldest first, or a part of it from a socket that gets frames with keys. The caller calls
---- `sent` when it is written.
+--- Takes everything that waits, oldest first; a part of it when frames have keys. The caller calls `sent` afterwards.
 ---@return string? bytes nil when nothing waits
 function Outbox:take()
   local count = self.count

@@ -6,6 +6,7 @@ local Clock = require "framegate.runtime.clock"
 local ClusterMetrics = require "framegate.telemetry.cluster_metrics"
 local Counters = require "framegate.telemetry.counters"
 local OnceHere = require "framegate.push.once_here"
+local Places = require "framegate.session.places"
 
 ---@class Push
 local Push = {}
@@ -16,10 +17,10 @@ local KINDS = { publish = "topic", send_to_user = "user", broadcast = "broadcast
 
 local GROUPS = { publish = "topic", send_to_user = "user" }
 
--- A connection's id begins with the names of its node (4) and its worker (6).
-local NODE, WORKER = 4, 6
+local MOST_MOVES = 4 -- of a socket while one request looks for it
 
----@param parts { members: Members, bus: Bus, nodes: Nodes, seen: Seen, history: History, wait: number, keep: number }
+---@param parts { members: Members, bus: Bus, nodes: Nodes, seen: Seen, history: History, origins: Origins, wait: number,
+--- keep: number }
 --- `wait`: seconds for the answers of other nodes; `keep`: seconds for which a message that nobody waits for is kept while a
 --- node is away
 ---@return Push
@@ -29,19 +30,20 @@ function Push.new(parts)
     bus = parts.bus,
     nodes = parts.nodes,
     history = parts.history,
+    origins = parts.origins,
     once_here = OnceHere.new { bus = parts.bus, seen = parts.seen },
     wait = parts.wait,
     keep = parts.keep,
   }, Push)
 end
 
-local function ask_node(self, id, request)
+local function ask_node(self, node, worker, request)
   local outcome = self.nodes:begin({
     id = request.key or self.nodes:new_id(),
     op = request.op,
     args = request.args,
-    to = id:sub(1, NODE),
-    worker = id:sub(NODE + 1, NODE + WORKER),
+    to = node,
+    worker = worker,
     waits = true,
     is_read = request.is_read,
     seconds = self.wait,
@@ -50,6 +52,13 @@ local function ask_node(self, id, request)
     return nil, "unreachable"
   end
   return outcome.results[1], outcome.is_incomplete and "timeout" or "gone"
+end
+
+local function ask_holder(self, node, worker, request)
+  if node == self.members:node() then
+    return self.once_here:ask(worker, request)
+  end
+  return ask_node(self, node, worker, request)
 end
 
 ---@class ConnectionRequest
@@ -66,13 +75,17 @@ end
 ---@return string? err "gone", "timeout" when its worker did not answer, or "unreachable" when its node did not
 function Push:ask(id, request)
   request.args.id = id
+  local node, worker = Places.of(id)
   local result, err
-  if id:sub(1, NODE) == self.members:node() then
-    result, err = self.once_here:ask(id:sub(NODE + 1, NODE + WORKER), request)
-  else
-    result, err = ask_node(self, id, request)
+  for _ = 1, MOST_MOVES do
+    result, err = ask_holder(self, node, worker, request)
+    if not result or not result.moved then
+      break
+    end
+    node, worker = Places.split(result.moved)
+    request.key = request.key and request.key .. "+"
   end
-  if not result or result.gone then
+  if not result or result.gone or result.moved then
     return nil, err or "gone"
   end
   return result
@@ -131,7 +144,7 @@ end
 ---@return string? err "timeout" when a worker did not answer, "unreachable" when a node did not: they may have more sockets
 function Push:to_many(op, args, message)
   Counters.count(REQUESTED[KINDS[op]])
-  args.is_text = message.is_text
+  args.is_text, args.from = message.is_text, self.origins:next()
   local began = Clock.monotonic()
   local await = self.nodes:begin({
     id = message.key or self.nodes:new_id(),
@@ -169,6 +182,7 @@ function Push:publish_effect(effect, id)
     except = effect.except_self and id or nil,
     is_text = effect.is_text,
     replace = effect.replace,
+    from = self.origins:next(),
   }
   keep(self, args, effect.payload)
   self.bus:tell_all("publish", args, effect.payload)

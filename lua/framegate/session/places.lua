@@ -82,14 +82,17 @@ function Places.move(id, holder)
   return put("h:" .. id, holder)
 end
 
+--- The names of a node and a worker.
+---@param holder string both
+---@return string node
+---@return string worker
+function Places.split(holder) return holder:sub(1, NODE), holder:sub(NODE + 1, HOLDER) end
+
 --- The worker that holds a socket.
 ---@param id string
 ---@return string node
 ---@return string worker
-function Places.of(id)
-  local holder = dict:get("h:" .. id) or id
-  return holder:sub(1, NODE), holder:sub(NODE + 1, HOLDER)
-end
+function Places.of(id) return Places.split(dict:get("h:" .. id) or id) end
 
 --- Names of the node and the worker that hold a socket.
 ---@param id string

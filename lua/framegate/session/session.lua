@@ -51,6 +51,38 @@ function Session.new(id, key, facts)
   return self:renew(id, key) and self or nil
 end
 
+--- What another worker needs to continue the session, besides the frames of the ring.
+---@return table facts that JSON can represent
+function Session:facts()
+  return {
+    token = self.token,
+    former = self.former,
+    keep = self.keep,
+    mode = self.mode,
+    protocol = self.protocol,
+    received = self.received,
+    base = self.ring.base,
+  }
+end
+
+--- Continues a session that another worker had.
+---@param facts table as `facts` gives them
+---@param frames string[] of the ring
+---@return Session
+function Session.restore(facts, frames)
+  return setmetatable({
+    token = facts.token,
+    former = facts.former,
+    keep = facts.keep,
+    mode = facts.mode,
+    protocol = facts.protocol,
+    received = facts.received,
+    reported = 0,
+    unreported = 0,
+    ring = Ring.restore(facts.base, frames),
+  }, Session)
+end
+
 --- Gives the session a new token. The one that the client came with stays good until it has shown that it has the new one.
 ---@param id string of its socket
 ---@param key string? nonce or token that the client came with

@@ -130,12 +130,27 @@ function Attachment.open(connection, transport, wanted)
   end
   return true
 end
+--- Accepts a session that comes from another worker, where its client was away.
+---@param connection Connection
+---@param seconds number for which it was away
+function Attachment.arrive(connection, seconds)
+  connection.phase = "open"
+  connection.session:set_detached(Clock.monotonic() - seconds)
+  Detached.add(connection)
+end
+
+--- Forgets a session that goes to another worker.
+---@param connection Connection
+function Attachment.leave(connection)
+  Keeper.remove(connection)
+  Detached.remove(connection)
+end
+
 --- Forgets the session of a connection that ends.
 ---@param connection Connection
 function Attachment.forget(connection)
   if connection.session then
-    Keeper.remove(connection)
-    Detached.remove(connection)
+    Attachment.leave(connection)
     connection.session:finish()
   end
 end

@@ -1,17 +1,17 @@
 -- A socket as its handler sees it: messages become events, one at a time and in order, and answers are applied.
 -- It knows nothing of TCP. transport.lua describes the contract between the two.
 
-local Alarms = require "framegate.socket.alarms"
 local Apply = require "framegate.socket.apply"
-local Attachment = require "framegate.socket.attachment"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local CloseEvent = require "framegate.socket.close_event"
+local Ending = require "framegate.socket.ending"
 local Encoder = require "framegate.protocol.encoder"
 local Event = require "framegate.dispatch.event"
 local Gc = require "framegate.runtime.gc"
 local Inbox = require "framegate.socket.inbox"
 local Lifecycle = require "framegate.telemetry.lifecycle"
+local Moving = require "framegate.socket.moving"
 local OpenEvent = require "framegate.socket.open_event"
 local Options = require "framegate.socket.options"
 local Outbox = require "framegate.push.outbox"
@@ -39,11 +39,11 @@ local Traffic = require "framegate.telemetry.traffic"
 ---@field user string? set only by push/registry.lua
 ---@field topics table? set only by push/topic.lua
 ---@field session Session? with which it outlives its transports
+---@field moving MovingState? while it moves to another worker, or comes from one
 ---@field batch_prefix string? start of each of its events in a batch (dispatch/event.lua)
 local Connection = {}
 Connection.__index = Connection
 
-local LOST = { code = CloseCode.ABNORMAL, reason = "", cause = "lost" }
 local dispatch, registry
 
 --- Gives this module the instances of its worker.
@@ -121,7 +121,7 @@ Connection.send, Connection.offer = Sending.send, Sending.offer
 
 -- Only one event is in flight at a time, and the outbox must have room for its answer.
 local function may_send_event(self)
-  return not self.is_in_flight and (not self.outbox:is_full() or self.phase == "ended")
+  return not self.is_in_flight and not self.moving and (not self.outbox:is_full() or self.phase == "ended")
 end
 
 local function send_event(self, event)
@@ -175,12 +175,15 @@ end
 ---@param reason string?
 ---@param cause string of framegate_sockets_closed_total
 function Connection:close(code, reason, cause)
+  if self.moving then
+    return Moving.wait(self, function() self:close(code, reason, cause) end)
+  end
   local is_first = self.outbox:push(Encoder.close(code, reason))
   self:begin_closing()
   if is_first and not self.closing then
     self:end_with(code or CloseCode.NO_STATUS, reason, cause)
   end
-  if self:is_detached() then
+  if self:is_detached() and self.phase ~= "ended" then
     self:finish() -- nobody will send the close frame
   end
 end
@@ -188,7 +191,7 @@ end
 --- Sends the next waiting event, if it may go. After the socket's end, the last one is the close event.
 function Connection:advance()
   if not may_send_event(self) then
-    return
+    return Moving.look(self)
   end
   local item, rest = Inbox.take(self.inbox)
   self.inbox = rest
@@ -221,25 +224,6 @@ function Connection:answered(event, answer)
   return ok or error(result, 0)
 end
 
---- Ends the socket when nginx frees its request before there was a transport.
-function Connection:request_ended() return Attachment.ended(self, nil) end
-
---- Ends the socket. The close event follows the answer to its last message.
-function Connection:finish()
-  local was_open = self.phase ~= "opening"
-  Gc.note_body(self.outbox.bytes)
-  Alarms.clear(self)
-  Attachment.forget(self)
-  self.outbox:clear()
-  self.phase, self.ended_at, self.closing = "ended", Clock.monotonic(), self.closing or LOST
-  if was_open and not self.is_refused then
-    Lifecycle.closed(self)
-  end
-  Record.close(self)
-  registry:remove(self)
-  Gc.note_end()
-  self:advance()
-  dispatch:check_idle()
-end
+Connection.request_ended, Connection.finish, Connection.leave = Ending.request_ended, Ending.finish, Ending.leave
 
 return Connection

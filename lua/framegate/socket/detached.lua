@@ -19,7 +19,10 @@ local absences = {} -- by connection
 local oldest_first = LinkedList.new()
 local count, bytes = 0, 0 -- of this worker
 
+local MOVE_SECONDS = 1 -- before another look at a session that moves to another worker
+
 local members
+local deadlines
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
@@ -27,12 +30,16 @@ function Detached.wire(worker) members = worker.members end
 
 local function expire(absence)
   local connection = absence.connection
+  if connection.moving then
+    absence.at = Clock.monotonic() + MOVE_SECONDS
+    return deadlines:add(absence)
+  end
   local reason = ("its client was away for %g s"):format(connection.session.keep)
   connection:end_with(CloseCode.ABNORMAL, reason, "lost")
   connection:finish()
 end
 
-local deadlines = Deadlines.new("ending sessions", expire)
+deadlines = Deadlines.new("ending sessions", expire)
 
 -- Publishes the share of this worker. Shares of workers that are gone do not count.
 local function share()
@@ -57,21 +64,35 @@ end
 
 local function refuse(connection, reason) connection:close(CloseCode.TRY_AGAIN_LATER, reason, "overflow") end
 
+-- A session that moves to another worker is counted there soon.
+local function oldest()
+  local absence = oldest_first.first
+  while absence and absence.connection.moving do
+    absence = absence.after
+  end
+  return absence and absence.connection
+end
+
+local function end_oldest(key, most, reason)
+  local connection = oldest()
+  while connection and total(key) > most do
+    refuse(connection, reason)
+    connection = oldest()
+  end
+end
+
 -- Ends the oldest of this worker while the node has too many.
 local function bound()
   share()
-  while oldest_first.first and total "away:" > Config.MAX_DETACHED do
-    refuse(oldest_first.first.connection, "too many clients are away (MAX_DETACHED)")
-  end
-  while oldest_first.first and total "away_bytes:" > Config.DETACHED_BYTES do
-    refuse(oldest_first.first.connection, "too much waits for clients that are away (DETACHED_BYTES)")
-  end
+  end_oldest("away:", Config.MAX_DETACHED, "too many clients are away (MAX_DETACHED)")
+  end_oldest("away_bytes:", Config.DETACHED_BYTES, "too much waits for clients that are away (DETACHED_BYTES)")
 end
 
 --- Counts a session that has lost its transport, and ends it when its time is over.
 ---@param connection Connection
 function Detached.add(connection)
-  local absence = { at = Clock.monotonic() + connection.session.keep, connection = connection, bytes = 0 }
+  local session = connection.session
+  local absence = { at = session.detached_at + session.keep, connection = connection, bytes = 0 }
   absences[connection], count = absence, count + 1
   add_bytes(absence)
   oldest_first:append(absence)
@@ -82,6 +103,9 @@ end
 --- Ends a session for which more waits than OUTBOX_BYTES.
 ---@param connection Connection
 function Detached.overflow(connection)
+  if connection.moving then
+    return
+  end
   refuse(connection, "more waits for its client, which is away, than may (OUTBOX_BYTES)")
 end
 
@@ -89,7 +113,9 @@ end
 ---@param connection Connection
 function Detached.look(connection)
   local absence = absences[connection]
-  if connection.outbox:is_full() then
+  if connection.moving then
+    return
+  elseif connection.outbox:is_full() then
     Detached.overflow(connection)
   elseif absence then
     add_bytes(absence)

@@ -99,6 +99,24 @@ function Inbox.is_full(inbox)
   return inbox ~= nil and (inbox:count() >= MAX_MESSAGES or inbox.bytes >= Config.MAX_MESSAGE_BYTES)
 end
 
+--- What waits, so that another worker can go on with it. An alarm that is due is among it.
+---@param inbox Inbox? nil when nothing waits
+---@return table[] items with `is_text`, `kind` or `cause`; oldest first
+---@return string[] payloads of the messages among them
+function Inbox.contents(inbox)
+  local items, payloads = {}, {}
+  for i = inbox and inbox.first or 1, inbox and inbox.last or 0 do
+    local item = inbox[i]
+    if item.payload then
+      items[#items + 1] = { is_text = item.is_text }
+      payloads[#payloads + 1] = item.payload
+    elseif not is_over(item) then
+      items[#items + 1] = { kind = item.kind, cause = item.cause, code = item.code, reason = item.reason }
+    end
+  end
+  return items, payloads
+end
+
 --- Counts the waiting messages of all sockets of this worker.
 ---@return integer
 function Inbox.total() return total end

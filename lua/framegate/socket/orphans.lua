@@ -9,7 +9,9 @@ local File = require "framegate.runtime.file"
 local Journal = require "framegate.socket.journal"
 local Log = require "framegate.runtime.log"
 local Orphan = require "framegate.socket.orphan"
+local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
+local RecordText = require "framegate.socket.record_text"
 local Task = require "framegate.runtime.task"
 
 local Orphans = {}
@@ -49,7 +51,7 @@ end
 ---@param from { journal: table, died: number? } `journal`: where its record is; `died`: when another gateway that held it
 --- died, in seconds since 1970
 function Orphans.add(id, text, from)
-  local record = Record.read(id, text)
+  local record = RecordText.read(id, text)
   if not record then
     return from.journal:remove(id)
   end
@@ -115,7 +117,11 @@ local function adopt(holder)
   local from, count = { journal = journal, died = not is_own(holder) and died or nil }, 0
   for id, text in pairs(texts) do
     count = count + 1
-    Orphans.add(id, text, from)
+    if is_own(holder) and Places.holder(id) ~= holder then
+      journal:remove(id) -- another worker has the socket now
+    else
+      Orphans.add(id, text, from)
+    end
     if count % MANY == 0 then
       ngx.sleep(PAUSE_SECONDS)
     end

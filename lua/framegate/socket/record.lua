@@ -6,21 +6,11 @@
 
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
-local Handshake = require "framegate.protocol.handshake"
 local Journal = require "framegate.socket.journal"
 local Log = require "framegate.runtime.log"
-local Percent = require "framegate.protocol.percent"
+local Places = require "framegate.session.places"
+local RecordText = require "framegate.socket.record_text"
 local Task = require "framegate.runtime.task"
-
----@class SocketRecord
----@field id string
----@field opened number wall clock, in seconds since 1970
----@field opened_at number by Clock.monotonic; only of use while this machine runs
----@field closing { code: integer, reason: string }? once the socket has ended
----@field seconds number? how long it was open, once it has ended
----@field state string? percent-encoded
----@field path string
----@field handshake string header lines
 
 local Record = {}
 
@@ -31,33 +21,12 @@ local sockets = ngx.shared.sockets
 local is_full = false
 
 local shared -- records in Redis
+local text_of -- writes a record
 local journal -- of this worker; nil while it cannot be made
 local journal_path
 local journal_since -- by Clock.monotonic: it has no socket that was opened before
 local is_stopped = false
 local changed = {} -- sockets whose state the journal does not have yet, by id
-
-local dropped = {} -- an empty text by the name of each header that RECORD_HEADERS leaves out
-
--- The headers of the handshake that a record holds.
-local function headers_of(socket)
-  return next(dropped) and socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", dropped) or socket.handshake
-end
-
--- Only the last part, the handshake, may contain line breaks.
-local function text_of(socket)
-  local seconds = socket.ended_at and socket.ended_at - socket.opened_at
-  local closing = seconds
-    and (" %.3f %d %s"):format(seconds, socket.closing.code, Percent.encode(socket.closing.reason))
-  return ("%.3f %.3f%s\n%s\n%s\n%s"):format(
-    socket.opened,
-    socket.opened_at,
-    closing or "",
-    socket.state or "",
-    socket.path,
-    headers_of(socket)
-  )
-end
 
 local function remember(id, text)
   local ok, err = sockets:safe_set(id, text)
@@ -87,12 +56,7 @@ end
 ---@param worker Worker
 function Record.wire(worker)
   shared = worker.shared_records
-  for _, name in ipairs(Handshake.PASSED) do
-    dropped[name] = ""
-  end
-  for _, name in ipairs(Config.RECORD_HEADERS) do
-    dropped[name] = nil
-  end
+  text_of = RecordText.writer(Config.RECORD_HEADERS)
 end
 
 --- The ids of all records of this node.
@@ -193,11 +157,31 @@ end
 function Record.remove(socket)
   changed[socket.id] = nil
   sockets:delete(socket.id)
+  Places.forget(socket.id)
   shared:remove(socket.id)
   is_full = false
   local holder = journal_of(socket)
   if holder then
     holder:remove(socket.id)
+  end
+end
+
+--- Takes over the record of a socket that has come from another worker.
+---@param connection Connection
+function Record.adopt(connection)
+  local text = text_of(connection)
+  remember(connection.id, text)
+  connection.journal = journal
+  keep(connection, text, true)
+end
+
+--- Leaves the record to the worker that has the socket now.
+---@param connection Connection
+function Record.leave_behind(connection)
+  changed[connection.id] = nil
+  local holder = journal_of(connection)
+  if holder then
+    holder:remove(connection.id)
   end
 end
 
@@ -213,36 +197,13 @@ function Record.stop()
   end
 end
 
---- Reads a record.
----@param id string
----@param text string
----@return SocketRecord? record nil if this is none
-function Record.read(id, text)
-  local opened, opened_at, ended, state, path, handshake =
-    text:match("^([%d.]+) ([%d.]+)([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
-  if not opened then
-    return nil
-  end
-  local seconds, code, reason = ended:match("^ (%S+) (%d+) (%S*)$")
-  return {
-    id = id,
-    opened = tonumber(opened),
-    opened_at = tonumber(opened_at),
-    closing = code and { code = tonumber(code), reason = Percent.decode(reason) },
-    seconds = tonumber(seconds),
-    state = state ~= "" and state or nil,
-    path = path,
-    handshake = handshake,
-  }
-end
-
 --- The records in shared memory of one worker's sockets.
----@param holder string names of the node and the worker; the ids of its sockets begin with it
+---@param holder string names of the node and the worker
 ---@return table<string, string> texts by id
 function Record.of_worker(holder)
   local texts = {}
   for _, id in ipairs(sockets:get_keys(0)) do
-    texts[id] = id:sub(1, #holder) == holder and sockets:get(id) or nil
+    texts[id] = Places.holder(id) == holder and sockets:get(id) or nil
   end
   return texts
 end

@@ -9,13 +9,14 @@ local Places = require "framegate.session.places"
 local Resumption = {}
 
 local LOOK_SECONDS = 0.05
+local MOVE_SECONDS = 10 -- for which a client waits while its socket moves
 
-local members, registry
+local own, registry
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Resumption.wire(worker)
-  members, registry = worker.members, worker.registry
+  own, registry = worker.members:node() .. worker.members:worker(), worker.registry
 end
 
 ---@class Return a client that comes back
@@ -27,9 +28,9 @@ end
 
 local function header_of(lines, name) return ("\r\n" .. lines):match("\r\n" .. name .. ": ([^\r]*)") end
 
-local function is_same(own, others, names)
+local function is_same(lines, others, names)
   for _, name in ipairs(names) do
-    if header_of(own, name) ~= header_of(others, name) then
+    if header_of(lines, name) ~= header_of(others, name) then
       return false
     end
   end
@@ -54,42 +55,62 @@ function Resumption.fits(connection, client)
     and session.ring:covers(client.received)
 end
 
--- Waits while the handler of the first handshake with this key has not answered.
+-- Waits while the handler of the first handshake with this key has not answered. A client that leaves meanwhile must not
+-- go on as if the key were unknown: it would open another socket. Returns the socket's id, and "busy" without an answer.
 local function await_opened(key)
   local deadline = Clock.monotonic() + Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT
   local id, is_opening = Places.of_key(key)
-  while is_opening and Clock.monotonic() < deadline do
-    if Client.has_left() then
-      return nil, true
-    end
+  while is_opening and Clock.monotonic() < deadline and not Client.has_left() do
     ngx.sleep(LOOK_SECONDS)
     id, is_opening = Places.of_key(key)
   end
-  return not is_opening and id or nil
+  if is_opening then
+    return nil, "busy"
+  end
+  return id
 end
 
-local function await_phase(id)
+-- Looks for a socket that is here and at rest. Returns "elsewhere" and its holder when another worker has it.
+local function look(id)
+  local holder = Places.holder(id)
+  if holder ~= own then
+    return "elsewhere", holder
+  end
   local connection = registry:get(id)
-  while connection and connection.phase == "opening" do
-    ngx.sleep(LOOK_SECONDS)
-    connection = registry:get(id)
+  if connection and (connection.phase == "opening" or connection.moving) then
+    return "busy"
   end
-  return connection
+  return connection and connection.phase == "open" and connection or nil
 end
 
---- Finds the socket of a client that comes back. Yields.
----@param client Return
----@return Connection? connection of this worker; nil when the client gets a new socket
----@return boolean? has_left whether the client has left meanwhile, and gets nothing
-function Resumption.find(client)
-  local id, has_left = await_opened(client.key)
-  if not id then
-    return nil, has_left
-  elseif Places.holder(id) ~= members:node() .. members:worker() then
-    return nil
+-- Waits while a socket is being opened, or moves.
+local function await(id)
+  local deadline = Clock.monotonic() + MOVE_SECONDS
+  local found, holder = look(id)
+  while found == "busy" and Clock.monotonic() < deadline do
+    ngx.sleep(LOOK_SECONDS)
+    found, holder = look(id)
   end
-  local connection = await_phase(id)
-  return connection and Resumption.fits(connection, client) and connection or nil
+  return found, holder
+end
+
+--- Finds the socket of a client that comes back, and brings it to this worker. Yields.
+---@param client Return
+---@param fetch fun(id: string, holder: string, client: Return): Connection?, "busy"? takes it from another worker
+---@return Connection? connection of this worker; nil when the client gets a new socket
+---@return "busy"? err when it may succeed later
+function Resumption.find(client, fetch)
+  local id, found = await_opened(client.key)
+  local holder = nil
+  if id then
+    found, holder = await(id)
+  end
+  if found == "elsewhere" then
+    return fetch(id, holder, client)
+  elseif found == "busy" then
+    return nil, "busy"
+  end
+  return found and Resumption.fits(found, client) and found or nil
 end
 
 return Resumption

@@ -4,6 +4,7 @@
 local CloseCode = require "framegate.protocol.close_code"
 local Detached = require "framegate.socket.detached"
 local Encoder = require "framegate.protocol.encoder"
+local Origins = require "framegate.push.origins"
 local Texts = require "framegate.session.texts"
 local Traffic = require "framegate.telemetry.traffic"
 
@@ -39,6 +40,13 @@ end
 ---@param message Message
 ---@return boolean delivered false when the reader is too slow for more, or the socket is closing
 function Sending.offer(self, message)
+  local moving, behind = self.moving, self.session and self.session.behind
+  if moving and moving.buffer then
+    moving.buffer[#moving.buffer + 1] = message
+    return true
+  elseif behind and Origins.includes(behind, message.from) then
+    return true -- the worker that had the socket before has delivered it
+  end
   local frame = frame_of(self.session, message)
   if self.outbox:accepts(frame, message.replace) then
     return push(self, frame, message.payload_bytes, message.replace)

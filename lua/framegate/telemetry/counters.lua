@@ -103,6 +103,10 @@ function Counters.opened()
   own[OPENED], own[OPEN] = own[OPENED] + 1, own[OPEN] + 1
 end
 
+--- Counts a socket that has come from another worker, or has gone to one.
+---@param by 1|-1
+function Counters.moved(by) own[OPEN] = own[OPEN] + by end
+
 --- Counts the end of a socket that was open.
 ---@param cause string of framegate_sockets_closed_total
 ---@param code integer

@@ -58,6 +58,10 @@ local function record_close(connection, traffic)
   end
 end
 
+--- Counts a socket that has come from another worker, or has gone to one.
+---@param by 1|-1
+function Lifecycle.moved(by) Counters.moved(by) end
+
 --- Records the end of a socket that was open. Its `closing` holds the reason.
 ---@param connection Connection
 function Lifecycle.closed(connection)

@@ -6,9 +6,13 @@ local Config = require "framegate.config"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Delivery = require "framegate.worker.delivery"
 local Encoder = require "framegate.protocol.encoder"
+local HandOver = require "framegate.socket.hand_over"
+local Moving = require "framegate.socket.moving"
 local NewLife = require "framegate.worker.new_life"
+local Places = require "framegate.session.places"
 local Slots = require "framegate.cluster.slots"
 local Stats = require "framegate.worker.stats"
+local TakeOver = require "framegate.socket.take_over"
 
 ---@class Operations
 ---@field private registry Registry
@@ -17,6 +21,27 @@ local Operations = {}
 Operations.__index = Operations
 
 local GONE = { gone = true }
+
+-- Runs something with a connection of this worker. While it moves to another worker, this waits; then the caller learns where
+-- it is.
+local function on_connection(self, args, run)
+  local connection = self.registry:get(args.id)
+  if connection and connection.moving then
+    return function(reply)
+      Moving.wait(connection, function()
+        local result = on_connection(self, args, run)
+        if type(result) == "function" then
+          return result(reply)
+        end
+        reply(result)
+      end)
+    end
+  elseif connection then
+    return run(connection)
+  end
+  local holder = Places.holder(args.id)
+  return holder == self.worker.members:node() .. self.worker.members:worker() and GONE or { moved = holder }
+end
 
 ---@param worker Worker
 ---@return Operations
@@ -32,6 +57,7 @@ end
 
 --- Sends a message to all subscribers of a topic. A frame with a place waits for those before it.
 function Operations:publish(args, payload)
+  self.worker.origins:note(args.from)
   if args.place then
     return self.worker.feeds:arrive(args, payload)
   end
@@ -40,52 +66,51 @@ end
 
 --- Sends a message to all connections of a user.
 function Operations:send_to_user(args, payload)
+  self.worker.origins:note(args.from)
   return Delivery.to("user", Delivery.members(self.registry:user(args.user)), args, payload)
 end
 
 --- Sends a message to every connection.
-function Operations:broadcast(args, payload) return Delivery.to("broadcast", all_connections(self), args, payload) end
+function Operations:broadcast(args, payload)
+  self.worker.origins:note(args.from)
+  return Delivery.to("broadcast", all_connections(self), args, payload)
+end
 
 --- Sends a message to one connection.
 function Operations:send(args, payload)
-  local connection = self.registry:get(args.id)
-  if not connection or connection.outbox.is_closed then
-    return GONE
-  end
-  local is_queued = connection:offer(Encoder.message(payload, args.is_text))
-  return Delivery.counted("connection", is_queued and 1 or 0, is_queued and 0 or 1)
+  return on_connection(self, args, function(connection)
+    if connection.outbox.is_closed then
+      return GONE
+    end
+    local is_queued = connection:offer(Encoder.message(payload, args.is_text))
+    return Delivery.counted("connection", is_queued and 1 or 0, is_queued and 0 or 1)
+  end)
 end
 
 --- Closes one connection.
 function Operations:close(args)
-  local connection = self.registry:get(args.id)
-  if not connection then
-    return GONE
-  end
-  connection:close(args.code, args.reason, "control")
-  return { closed = true }
+  return on_connection(self, args, function(connection)
+    connection:close(args.code, args.reason, "control")
+    return { closed = true }
+  end)
 end
 
 --- Subscribes one connection to a topic. The result comes when the topic's messages from other nodes come too.
 function Operations:subscribe(args)
-  local connection = self.registry:get(args.id)
-  if not connection then
-    return GONE
-  end
-  local ok, err = self.registry:subscribe(connection, args.topic)
-  return function(reply)
-    self.worker.groups:when_known(function() reply { ok = ok, err = err } end)
-  end
+  return on_connection(self, args, function(connection)
+    local ok, err = self.registry:subscribe(connection, args.topic)
+    return function(reply)
+      self.worker.groups:when_known(function() reply { ok = ok, err = err } end)
+    end
+  end)
 end
 
 --- Ends a subscription of one connection.
 function Operations:unsubscribe(args)
-  local connection = self.registry:get(args.id)
-  if not connection then
-    return GONE
-  end
-  self.registry:unsubscribe(connection, args.topic)
-  return { ok = true }
+  return on_connection(self, args, function(connection)
+    self.registry:unsubscribe(connection, args.topic)
+    return { ok = true }
+  end)
 end
 
 -- The description of a connection. In a cluster it names the node.
@@ -97,8 +122,7 @@ end
 
 --- Describes one connection.
 function Operations:describe(args)
-  local connection = self.registry:get(args.id)
-  return connection and { connection = facts_of(self, connection, args) } or GONE
+  return on_connection(self, args, function(connection) return { connection = facts_of(self, connection, args) } end)
 end
 
 -- Describes a page of connections: in the order of ids, after `args.after`, at most `args.limit`.
@@ -139,6 +163,18 @@ function Operations:list_topic(args)
   local group = is_about_own(self, args) and self.registry:topic(args.topic)
   return { connections = page(self, Delivery.members(group), args), count = group and group.count or 0 }
 end
+
+--- Begins to give a socket to another worker.
+function Operations.begin_hand_over(_, args) return HandOver.begin(args) end
+
+--- Gives a socket to another worker.
+function Operations.finish_hand_over(_, args) return HandOver.finish(args) end
+
+--- Accepts a socket from another worker.
+function Operations.take_socket(_, args, payload) return TakeOver.take(args, payload) end
+
+--- Answers. What the asking worker sent before, and what this one sent to it before, has arrived then.
+function Operations.echo() return {} end
 
 -- Runs something that replies later over the link to Redis. Without the link the result is nil.
 local function over_link(self, run)

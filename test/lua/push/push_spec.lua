@@ -1,5 +1,6 @@
 local Stub = require "support.ngx"
 require "support.event_loop"
+rawset(ngx.shared, "sessions", require("support.dictionary").new())
 
 describe("a push", function()
   local saved, Push, asked, told, requested, results, outcome, observed
@@ -34,6 +35,7 @@ describe("a push", function()
       members = { node = function() return "node" end },
       seen = {},
       history = { rule_of = function() end },
+      origins = { next = function() end },
       wait = 2,
       keep = 10,
       nodes = {

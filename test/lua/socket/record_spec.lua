@@ -4,6 +4,7 @@ local Loop = require "support.event_loop"
 local Config = require "framegate.config"
 local Journal = require "framegate.socket.journal"
 local Record = require "framegate.socket.record"
+local RecordText = require "framegate.socket.record_text"
 
 describe("a record", function()
   local worker
@@ -27,7 +28,7 @@ describe("a record", function()
     return facts
   end
 
-  local function read(id) return Record.read(id, Record.of_worker("nodeworker")[id]) end
+  local function read(id) return RecordText.read(id, Record.of_worker("nodeworker")[id]) end
 
   it("gives back what a close event needs", function()
     Record.write(connection { state = "%0A" })
@@ -69,7 +70,7 @@ describe("a record", function()
     assert.is_nil(read("nodeworker-3").state)
   end)
 
-  it("is not read from another text", function() assert.is_nil(Record.read("nodeworker-1", "text")) end)
+  it("is not read from another text", function() assert.is_nil(RecordText.read("nodeworker-1", "text")) end)
 
   it("that finds no room is reported once, until there may be room again", function()
     local safe_set = ngx.shared.sockets.safe_set
@@ -90,7 +91,7 @@ describe("a record", function()
       written = {}
       local journal = setmetatable({ owed = 1 }, {
         __index = function(_, name)
-          return function(_, id, text) written[#written + 1] = { name, id, text and Record.read(id, text).state } end
+          return function(_, id, text) written[#written + 1] = { name, id, text and RecordText.read(id, text).state } end
         end,
       })
       create, Journal.create = Journal.create, function() return journal end

@@ -114,6 +114,7 @@ end
 local WIRED = {
   "push.outbox",
   "socket.apply",
+  "socket.ending",
   "socket.close_event",
   "socket.connection",
   "socket.open_event",

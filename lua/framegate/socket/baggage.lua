@@ -1,0 +1,122 @@
+-- What a connection takes along when it moves to another worker, and how it is put together again there.
+
+local Alarms = require "framegate.socket.alarms"
+local Clock = require "framegate.runtime.clock"
+local Inbox = require "framegate.socket.inbox"
+local Options = require "framegate.socket.options"
+local Parcel = require "framegate.session.parcel"
+local Session = require "framegate.session.session"
+
+local Baggage = {}
+
+local TRAFFIC = { "frames_in", "frames_out", "bytes_in", "bytes_out" }
+
+local function traffic_of(connection)
+  local traffic = {}
+  for _, name in ipairs(TRAFFIC) do
+    traffic[name] = connection.traffic[name]
+  end
+  return traffic
+end
+
+local function options_of(options)
+  return {
+    rate = options.rate,
+    closes_on_overflow = options.closes_on_overflow,
+    takes_batches = options.takes_batches,
+    text_mode = options.text_mode,
+  }
+end
+
+-- Adds the items of a list, and returns how many there are.
+local function add(items, list)
+  for _, item in ipairs(list) do
+    items[#items + 1] = item
+  end
+  return #list
+end
+
+--- Packs a connection that has a session and no transport.
+---@param connection Connection
+---@param more table more facts for the new side
+---@return string bytes
+function Baggage.pack(connection, more)
+  local items, session = {}, connection.session
+  local waiting, keys = connection.outbox:contents()
+  local messages, payloads = Inbox.contents(connection.inbox)
+  local facts = {
+    id = connection.id,
+    path = connection.path,
+    handshake = connection.handshake,
+    opened = connection.opened,
+    open_seconds = Clock.monotonic() - connection.opened_at,
+    away_seconds = Clock.monotonic() - session.detached_at,
+    options = options_of(connection.options),
+    events = connection.events,
+    state = connection.state,
+    user = connection.user,
+    topics = connection.topics and { unpack(connection.topics) },
+    traffic = traffic_of(connection),
+    alarm = Alarms.left(connection),
+    session = session:facts(),
+    ring = add(items, session.ring:frames()),
+    outbox = add(items, waiting),
+    keys = keys,
+    inbox = messages,
+    more = more,
+  }
+  add(items, payloads)
+  return Parcel.pack(facts, items)
+end
+
+local function restore_outbox(connection, facts, items)
+  local outbox, first = connection.outbox, facts.ring
+  for i = 1, facts.outbox do
+    local key = facts.keys and facts.keys[tostring(i)]
+    if key then
+      outbox:push_latest(items[first + i], key)
+    else
+      outbox:push(items[first + i])
+    end
+  end
+end
+
+local function restore_inbox(connection, facts, items)
+  local place = facts.ring + facts.outbox
+  for _, message in ipairs(facts.inbox) do
+    if message.kind then
+      connection.inbox = Inbox.add_own(connection.inbox, { kind = message.kind })
+    elseif message.cause then
+      connection.inbox = Inbox.add_close(connection.inbox, message)
+    else
+      place = place + 1
+      connection.inbox = Inbox.add_message(connection.inbox, items[place], message.is_text)
+    end
+  end
+end
+
+--- Gives a connection what it had on the other side. Its session has no transport.
+---@param connection Connection
+---@param facts table as Parcel.unpack gives them
+---@param items string[]
+function Baggage.restore(connection, facts, items)
+  local now = Clock.monotonic()
+  connection.opened, connection.opened_at = facts.opened, now - facts.open_seconds
+  connection.handshake = facts.handshake
+  connection.options, connection.events, connection.state = Options.of(facts.options), facts.events, facts.state
+  for name, value in pairs(facts.traffic) do
+    connection.traffic[name] = value
+  end
+  local frames = {}
+  for i = 1, facts.ring do
+    frames[i] = items[i]
+  end
+  connection:begin_session(Session.restore(facts.session, frames))
+  restore_outbox(connection, facts, items)
+  restore_inbox(connection, facts, items)
+  if facts.alarm then
+    Alarms.set(connection, math.max(facts.alarm, 0.001))
+  end
+end
+
+return Baggage

@@ -1,0 +1,62 @@
+-- How a connection ends: with its close event, or by a move to another worker, which has it then.
+
+local Alarms = require "framegate.socket.alarms"
+local Attachment = require "framegate.socket.attachment"
+local Clock = require "framegate.runtime.clock"
+local CloseCode = require "framegate.protocol.close_code"
+local Gc = require "framegate.runtime.gc"
+local Lifecycle = require "framegate.telemetry.lifecycle"
+local Moving = require "framegate.socket.moving"
+local Record = require "framegate.socket.record"
+
+local Ending = {}
+
+local LOST = { code = CloseCode.ABNORMAL, reason = "", cause = "lost" }
+local dispatch, registry
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Ending.wire(worker)
+  dispatch, registry = worker.dispatch, worker.registry
+end
+
+--- Ends the socket when nginx frees its request before there was a transport.
+---@param self Connection
+function Ending.request_ended(self) return Attachment.ended(self, nil) end
+
+--- Forgets a socket that another worker has now.
+---@param self Connection
+function Ending.leave(self)
+  Alarms.clear(self)
+  Attachment.leave(self)
+  self.outbox:clear()
+  self:drop_inbox()
+  self.phase = "ended"
+  Lifecycle.moved(-1)
+  Record.leave_behind(self)
+  registry:remove(self)
+  Moving.finish(self)
+  Gc.note_end()
+  dispatch:check_idle()
+end
+
+--- Ends the socket. The close event follows the answer to its last message.
+---@param self Connection
+function Ending.finish(self)
+  local was_open = self.phase ~= "opening"
+  Gc.note_body(self.outbox.bytes)
+  Alarms.clear(self)
+  Attachment.forget(self)
+  self.outbox:clear()
+  self.phase, self.ended_at, self.closing = "ended", Clock.monotonic(), self.closing or LOST
+  if was_open and not self.is_refused then
+    Lifecycle.closed(self)
+  end
+  Record.close(self)
+  registry:remove(self)
+  Gc.note_end()
+  self:advance()
+  dispatch:check_idle()
+end
+
+return Ending

@@ -1,0 +1,45 @@
+-- The state of a connection that moves from one worker to another, on both sides. No event goes out meanwhile, and requests
+-- of the control API for it wait.
+
+local Moving = {}
+
+---@class MovingState
+---@field private waiting (fun())[] called when the move is over
+---@field buffer Message[]? what was pushed to the new side, which has not got the socket yet
+---@field on_answered fun()? called when no event is in flight any more
+
+--- Begins a move.
+---@param connection Connection
+---@param is_arriving boolean whether this is the new side
+function Moving.begin(connection, is_arriving) connection.moving = { waiting = {}, buffer = is_arriving and {} or nil } end
+
+--- Calls a function when the move is over.
+---@param connection Connection
+---@param run fun() must not yield
+function Moving.wait(connection, run)
+  local waiting = connection.moving.waiting
+  waiting[#waiting + 1] = run
+end
+
+--- Notes that no event is in flight any more, if a move waits for that.
+---@param connection Connection
+function Moving.look(connection)
+  local moving = connection.moving
+  if moving and moving.on_answered and not connection.is_in_flight then
+    local on_answered = moving.on_answered
+    moving.on_answered = nil
+    on_answered()
+  end
+end
+
+--- Ends a move, whether the socket has moved or not.
+---@param connection Connection
+function Moving.finish(connection)
+  local waiting = connection.moving.waiting
+  connection.moving = nil
+  for _, run in ipairs(waiting) do
+    run()
+  end
+end
+
+return Moving

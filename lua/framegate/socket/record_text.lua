@@ -1,0 +1,75 @@
+-- The text of a record: what the close event of a socket needs.
+
+local Handshake = require "framegate.protocol.handshake"
+local Percent = require "framegate.protocol.percent"
+
+---@class SocketRecord
+---@field id string
+---@field opened number wall clock, in seconds since 1970
+---@field opened_at number by Clock.monotonic; only of use while this machine runs
+---@field closing { code: integer, reason: string }? once the socket has ended
+---@field seconds number? how long it was open, once it has ended
+---@field state string? percent-encoded
+---@field path string
+---@field handshake string header lines
+
+local RecordText = {}
+
+-- The headers of the handshake that a record holds.
+local function headers_of(socket, dropped)
+  return next(dropped) and socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", dropped) or socket.handshake
+end
+
+-- Only the last part, the handshake, may contain line breaks.
+local function text_of(socket, dropped)
+  local seconds = socket.ended_at and socket.ended_at - socket.opened_at
+  local closing = seconds
+    and (" %.3f %d %s"):format(seconds, socket.closing.code, Percent.encode(socket.closing.reason))
+  return ("%.3f %.3f%s\n%s\n%s\n%s"):format(
+    socket.opened,
+    socket.opened_at,
+    closing or "",
+    socket.state or "",
+    socket.path,
+    headers_of(socket, dropped)
+  )
+end
+
+--- Makes a function that writes records.
+---@param kept string[] names of the headers that a record holds (RECORD_HEADERS)
+---@return fun(socket: Connection): string
+function RecordText.writer(kept)
+  local dropped = {} -- an empty text by the name of each header that is left out
+  for _, name in ipairs(Handshake.PASSED) do
+    dropped[name] = ""
+  end
+  for _, name in ipairs(kept) do
+    dropped[name] = nil
+  end
+  return function(socket) return text_of(socket, dropped) end
+end
+
+--- Reads a record.
+---@param id string
+---@param text string
+---@return SocketRecord? record nil if this is none
+function RecordText.read(id, text)
+  local opened, opened_at, ended, state, path, handshake =
+    text:match("^([%d.]+) ([%d.]+)([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$")
+  if not opened then
+    return nil
+  end
+  local seconds, code, reason = ended:match("^ (%S+) (%d+) (%S*)$")
+  return {
+    id = id,
+    opened = tonumber(opened),
+    opened_at = tonumber(opened_at),
+    closing = code and { code = tonumber(code), reason = Percent.decode(reason) },
+    seconds = tonumber(seconds),
+    state = state ~= "" and state or nil,
+    path = path,
+    handshake = handshake,
+  }
+end
+
+return RecordText

@@ -1,0 +1,139 @@
+-- Takes a socket from the worker that holds it, because its client has come back here. hand_over.lua is the other side, and
+-- describes both.
+
+local Attachment = require "framegate.socket.attachment"
+local Baggage = require "framegate.socket.baggage"
+local Connection = require "framegate.socket.connection"
+local Log = require "framegate.runtime.log"
+local Moving = require "framegate.socket.moving"
+local Orphans = require "framegate.socket.orphans"
+local Parcel = require "framegate.session.parcel"
+local Places = require "framegate.session.places"
+local Record = require "framegate.socket.record"
+local Threads = require "framegate.runtime.threads"
+local semaphore = require "ngx.semaphore"
+
+local TakeOver = {}
+
+local WAIT_SECONDS = 20 -- longer than each step of a move may take together
+
+local own, registry, groups, feeds, carriers
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function TakeOver.wire(worker)
+  own = worker.members:node() .. worker.members:worker()
+  registry, groups, feeds = worker.registry, worker.groups, worker.feeds
+  carriers = worker.carriers
+end
+
+-- Enters a socket that gathers what is pushed to it.
+local function enter(id, facts)
+  local connection = Connection.new { id = id, path = facts.path, lines = facts.handshake }
+  Moving.begin(connection, true)
+  registry:add(connection)
+  for _, topic in ipairs(facts.topics) do
+    registry:subscribe(connection, topic)
+  end
+  registry:name_user(connection, facts.user)
+  return connection
+end
+
+local function ignore() end
+local NO_JOURNAL = { remove = ignore, close = ignore }
+
+-- The socket did not come. If the other side died after it had sent it, nobody but this worker owes its close event.
+local function abandon(connection)
+  local id = connection.id
+  connection.phase = "ended"
+  registry:remove(connection)
+  Moving.finish(connection)
+  local text = Places.holder(id) == own and Record.text_of(id)
+  if text then
+    Orphans.add(id, text, { journal = NO_JOURNAL })
+  end
+end
+
+local function has_arrived(connection) return connection.phase == "open" end
+
+local function move(id, holder, client)
+  local begun = carriers:ask(holder, "begin_hand_over", { id = id, client = client })
+  if not begun or begun.is_gone or begun.is_refused then
+    return nil
+  elseif begun.is_busy then
+    return nil, "busy"
+  elseif registry:get(id) then
+    return nil, "busy" -- another transport of its client was faster
+  end
+  local connection = enter(id, begun)
+  groups:await()
+  carriers:ask(holder, "finish_hand_over", { id = id, to = own })
+  if not has_arrived(connection) then
+    abandon(connection)
+    return nil, "busy"
+  end
+  return connection
+end
+
+--- Takes a socket from another worker. Yields.
+---@param id string
+---@param holder string names of the node and the worker that have it
+---@param client Return
+---@return Connection? connection of this worker
+---@return "busy"? err when it may succeed later; nil when the client gets a new socket
+function TakeOver.fetch(id, holder, client)
+  local done, connection, err = semaphore.new(), nil, "busy"
+  -- In a thread of its own, because nginx may end the one of the handshake.
+  Threads.run(function()
+    local ok
+    ok, connection, err = xpcall(move, debug.traceback, id, holder, client)
+    if not ok then
+      Log.error(id, "taking a socket over failed: ", connection)
+      connection, err = nil, "busy"
+    end
+    done:post()
+  end, nil, function() done:post() end)
+  done:wait(WAIT_SECONDS)
+  return connection, err
+end
+
+-- Subscribes to the kept topics, behind what was delivered on the other side.
+local function follow(connection, kept)
+  for _, entry in ipairs(kept) do
+    local wanted = { topic = entry.topic, otherwise = "last" }
+    if entry.position == "" then
+      wanted.last = math.huge
+    else
+      wanted.after = entry.position
+    end
+    feeds:subscribe(connection, wanted)
+  end
+end
+
+--- Accepts a socket that another worker sends.
+---@param args { id: string }
+---@param parcel string
+---@return { ok: boolean } result
+function TakeOver.take(args, parcel)
+  local connection = registry:get(args.id)
+  local moving = connection and connection.moving
+  local facts, items = Parcel.unpack(parcel)
+  if not moving or not moving.buffer or not facts then
+    return { ok = false }
+  end
+  Baggage.restore(connection, facts, items)
+  connection.session.behind = facts.more.delivered
+  Record.adopt(connection)
+  Attachment.arrive(connection, facts.away_seconds)
+  local gathered = moving.buffer
+  moving.buffer = nil
+  follow(connection, facts.more.kept)
+  for _, message in ipairs(gathered) do
+    connection:offer(message)
+  end
+  Moving.finish(connection)
+  connection:advance()
+  return { ok = true }
+end
+
+return TakeOver
