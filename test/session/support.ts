@@ -63,6 +63,18 @@ export async function isWell(client: SessionClient, word: string): Promise<boole
   return (await client.next()) === `re ${word}`
 }
 
+/**
+ * Dials until the gateway has moved the session to where the client came to: 503 asks for another attempt. A handshake
+ * of before may also come later and take the session over.
+ */
+export async function comeBack(client: SessionClient): Promise<SessionClient> {
+  const dial = () =>
+    client.dial().catch((error) => {
+      if (!/got 503|connection ended/.test(String(error))) throw error
+    })
+  return until('the session has moved', dial, 20_000)
+}
+
 /** Cuts the client off, and waits until the gateway has noticed. */
 export async function cutOff(stage: Stage, client: SessionClient, path: string): Promise<string> {
   const id = stage.idOf(path)
