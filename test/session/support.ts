@@ -69,7 +69,7 @@ export async function isWell(client: SessionClient, word: string): Promise<boole
  */
 export async function comeBack(client: SessionClient): Promise<SessionClient> {
   const dial = () =>
-    client.dial().catch((error) => {
+    client.dial().catch((error): undefined => {
       if (!/got 503|connection ended/.test(String(error))) throw error
     })
   return until('the session has moved', dial, 20_000)

@@ -18,6 +18,7 @@ local Log = require "framegate.runtime.log"
 local OpenEvent = require "framegate.socket.open_event"
 local Places = require "framegate.session.places"
 local Random = require "framegate.runtime.random"
+local Refusal = require "framegate.public.refusal"
 local Rejection = require "framegate.public.rejection"
 local RequestEnd = require "framegate.socket.request_end"
 local Resumption = require "framegate.socket.resumption"
@@ -111,8 +112,10 @@ end
 
 -- Asks the handler, and opens a socket if it accepts.
 local function open(connection, handshake, headers)
-  local answer, event = OpenEvent.send(connection, handshake)
-  if not answer then
+  local answer, event, is_crowded = OpenEvent.send(connection, handshake)
+  if is_crowded then
+    return Refusal.too_many_sockets()
+  elseif not answer then
     return Rejection.leave(connection)
   elseif answer.failure then
     return Rejection.fail(connection, answer, event)

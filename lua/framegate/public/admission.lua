@@ -7,7 +7,9 @@ local Config = require "framegate.config"
 local Handshake = require "framegate.protocol.handshake"
 local Host = require "framegate.protocol.host"
 local Log = require "framegate.runtime.log"
+local Places = require "framegate.session.places"
 local RequestEnd = require "framegate.socket.request_end"
+local SessionRequest = require "framegate.session.request"
 
 local Admission = {}
 
@@ -92,9 +94,19 @@ function Admission.check(headers)
   return refusal
 end
 
---- The key under which limit_conn counts: the address (an IPv6 client's /64) and the generation.
---- limit_conn never forgets the sockets of a killed worker, so each new generation starts its own count.
+-- The socket to which a client comes back. Its former connection may still count, half-open.
+local function socket_of_session()
+  local _, value = SessionRequest.split(ngx.var.request_uri)
+  local wanted = value and SessionRequest.read(value)
+  return wanted and Places.of_key(wanted.key)
+end
+
+--- The key under which limit_conn counts requests: the address (an IPv6 client's /64) and the generation, or the socket to
+--- which the client comes back. addresses.lua counts sockets.
+--- limit_conn never forgets the requests of a killed worker, so each new generation starts its own count.
 ---@return string
-function Admission.limit_key() return Address.network(ngx.var.remote_addr) .. members:generation() end
+function Admission.limit_key()
+  return (socket_of_session() or Address.network(ngx.var.remote_addr)) .. members:generation()
+end
 
 return Admission

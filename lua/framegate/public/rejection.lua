@@ -6,7 +6,6 @@ local Headers = require "framegate.public.headers"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local OpenEvent = require "framegate.socket.open_event"
-local Record = require "framegate.socket.record"
 local Refusal = require "framegate.public.refusal"
 
 local Rejection = {}
@@ -37,7 +36,7 @@ function Rejection.fail(connection, answer, event)
   if OpenEvent.may_be_accepted(answer) then
     abort(connection)
   elseif event then
-    Record.remove(connection)
+    OpenEvent.forget(connection)
   end
   return Rejection.refuse(
     CAUSES[answer.failure] or "error",
@@ -49,7 +48,7 @@ end
 ---@param connection Connection
 ---@param answer Answer
 function Rejection.pass_on(connection, answer)
-  Record.remove(connection)
+  OpenEvent.forget(connection)
   Lifecycle.refused("handler", answer.status)
   ngx.status = answer.status
   Headers.pass_on(answer.headers)

@@ -1,5 +1,6 @@
 -- How a connection ends: with its close event, or by a move to another worker, which has it then.
 
+local Addresses = require "framegate.socket.addresses"
 local Alarms = require "framegate.socket.alarms"
 local Attachment = require "framegate.socket.attachment"
 local Clock = require "framegate.runtime.clock"
@@ -34,6 +35,7 @@ function Ending.leave(self)
   self.phase = "ended"
   Lifecycle.moved(-1)
   Record.leave_behind(self)
+  Addresses.leave(self)
   registry:remove(self)
   Moving.finish(self)
   Gc.note_end()
@@ -53,6 +55,7 @@ function Ending.finish(self)
     Lifecycle.closed(self)
   end
   Record.close(self)
+  Addresses.leave(self)
   registry:remove(self)
   Gc.note_end()
   self:advance()

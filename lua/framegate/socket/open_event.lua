@@ -2,6 +2,7 @@
 -- The handshake waits here for the answer and checks that its client is still connected.
 
 local Address = require "framegate.protocol.address"
+local Addresses = require "framegate.socket.addresses"
 local Agreement = require "framegate.socket.agreement"
 local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
@@ -105,6 +106,7 @@ end
 ---@param handshake { location: LocationOptions, wanted: SessionRequest? }
 ---@return Answer? answer nil when the client has left; if a close event is owed, it follows the answer
 ---@return Event? event nil when it was not sent
+---@return boolean? is_crowded whether it was not sent because the client's address has too many sockets
 function OpenEvent.send(connection, handshake)
   Gc.note_idle_socket()
   local self = setmetatable({
@@ -116,6 +118,9 @@ function OpenEvent.send(connection, handshake)
   RequestEnd.own(self)
   if not take_slot(self) then
     return not self.has_left and no_slot() or nil
+  elseif not Addresses.enter(connection) then
+    slots:leave(self)
+    return nil, nil, true
   end
   submit(self)
   await(self, self.answered, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + SLACK_SECONDS)
@@ -125,6 +130,13 @@ function OpenEvent.send(connection, handshake)
   self.is_settled = true
   dispatch:opened()
   return self.event.answer or Answer.failed("timeout"), self.event
+end
+
+--- Forgets a socket that was not accepted.
+---@param connection Connection
+function OpenEvent.forget(connection)
+  Addresses.leave(connection)
+  Record.remove(connection)
 end
 
 -- A client that comes back with the same key waits no longer.
@@ -143,7 +155,7 @@ local function settle(self, answer)
   local is_success = OpenEvent.is_success(answer)
   if not is_success and not OpenEvent.may_be_accepted(answer) then
     release_key(self)
-    return Record.remove(connection)
+    return OpenEvent.forget(connection)
   end
   local effects = is_success and Effects.read(answer)
   if effects and not Agreement.defect_of(answer) then
@@ -163,10 +175,13 @@ function OpenEvent:request_ended()
     waiting, self.is_waiting = waiting - 1, nil
   end
   if not self.event then
-    return slots:leave(self)
+    slots:leave(self)
+    return release_key(self)
   end
   local answer = self.event.answer
-  if answer and not self.is_settled then
+  if self.is_settled then
+    release_key(self) -- it was refused
+  elseif answer then
     settle(self, answer)
   end
 end

@@ -1,6 +1,7 @@
 -- Takes a socket from the worker that holds it, because its client has come back here. hand_over.lua is the other side, and
 -- describes both.
 
+local Addresses = require "framegate.socket.addresses"
 local Attachment = require "framegate.socket.attachment"
 local Baggage = require "framegate.socket.baggage"
 local Connection = require "framegate.socket.connection"
@@ -124,6 +125,7 @@ function TakeOver.take(args, parcel)
   Baggage.restore(connection, facts, items)
   connection.session.behind = facts.more.delivered
   Record.adopt(connection)
+  Addresses.arrive(connection)
   Attachment.arrive(connection, facts.away_seconds)
   local gathered = moving.buffer
   moving.buffer = nil

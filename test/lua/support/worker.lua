@@ -50,11 +50,13 @@ package.loaded["framegate.runtime.client"] = {
 rawset(ngx.shared, "sockets", Dictionary.new())
 rawset(ngx.shared, "rates", Dictionary.new())
 rawset(ngx.shared, "sessions", Dictionary.new())
+rawset(ngx.shared, "addresses", Dictionary.new())
 
 local Config = require "framegate.config"
 
 local SETTINGS = {
   OUTBOX_BYTES = 100,
+  MAX_CONNECTIONS_PER_IP = 0,
   SESSION_SECONDS = 0,
   SESSION_BYTES = 100,
   MAX_DETACHED = 2,
