@@ -28,7 +28,7 @@ end
 
 local function count(connection, by)
   local key = members:worker() .. network_of(connection)
-  if dict:incr(key, by, 0) == 0 then
+  if dict:incr(key, by, by > 0 and 0 or nil) == 0 then
     dict:delete(key)
   end
 end

@@ -64,7 +64,11 @@ function Dictionary:flush_expired()
 end
 
 function Dictionary:incr(key, by, init)
-  local value = (self:get(key) or assert(init, "not found")) + by
+  local value = self:get(key) or init
+  if not value then
+    return nil, "not found"
+  end
+  value = value + by
   self:set(key, value)
   return value
 end
