@@ -2,6 +2,7 @@
 -- Each operation gets `args` and a payload, which is text if `args.is_text`.
 -- It returns a result that JSON can represent.
 
+local Alarms = require "framegate.socket.alarms"
 local Config = require "framegate.config"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Delivery = require "framegate.worker.delivery"
@@ -113,9 +114,10 @@ function Operations:unsubscribe(args)
   end)
 end
 
--- The description of a connection. In a cluster it names the node.
+-- The description of a connection. In a cluster it names the node. `alarm` is in seconds from now.
 local function facts_of(self, connection, args)
-  local facts = ConnectionInfo.of(connection, args.has_query)
+  local facts, alarm = ConnectionInfo.of(connection, args.has_query), Alarms.left(connection)
+  facts.alarm = alarm and math.ceil(alarm)
   facts.node = not self.worker.nodes:is_alone() and Config.NODE_NAME or nil
   return facts
 end
