@@ -36,7 +36,7 @@ async function runClient(t: TestContext, port: string): Promise<{ socket: any; c
 
 test('the route and the script of the page: a cut loses nothing', async (t) => {
   const copy = projectWithRoute(t, 'orders', onlyBlock(PAGE, 'ts', /orders/))
-  const { ws } = await startProject(t, copy, { WORKERS: '1' })
+  const { ws } = await startProject(t, copy)
   const said: unknown[][] = []
   t.mock.method(console, 'log', (...words: unknown[]) => void said.push(words))
   const { socket, cut } = await runClient(t, new URL(ws).port)
@@ -49,7 +49,7 @@ test('the route and the script of the page: a cut loses nothing', async (t) => {
 
 test('the route of the page that shows who is away', async (t) => {
   const copy = projectWithRoute(t, 'desk', onlyBlock(PAGE, 'ts', /desk/).replace("'2m'", "'1s'"))
-  const { ws } = await startProject(t, copy, { WORKERS: '1' })
+  const { ws } = await startProject(t, copy)
   const ada = await open(`${ws}/ws/desk?name=Ada`)
   assert.equal(await ada.next(), 'Ada is here')
   const bob = await new SessionClient(Number(new URL(ws).port), '/ws/desk?name=Bob').dial()
