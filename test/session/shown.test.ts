@@ -22,7 +22,7 @@ const linesOf = (gateway: Gateway, event: string): Line[] =>
 test('a client that is away, and back: everywhere that a socket is shown', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,
-    env: (run) => ({ WORKERS: '1', SOCKET_LOG: `${run}/sockets.log`, TIMERS: '1h /ws/timers/tick' }),
+    env: (run) => ({ WORKERS: '2', SOCKET_LOG: `${run}/sockets.log`, TIMERS: '1h /ws/timers/tick' }),
   })
   await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     const effects = event.url === '/ws/kept' ? { 'ws-session': '60', 'ws-alarm': '30', 'ws-user': 'Ada' } : {}
@@ -68,6 +68,7 @@ test('a client that is away, and back: everywhere that a socket is shown', async
   const last = client.next(20_000) // it answers the pings
   await until('everything is confirmed', async () => {
     const { json } = await control(gateway, 'GET', `/connections/${id}`)
+    assert.ok(json.alarm > 0 && json.alarm <= alarm, `alarm in ${json.alarm} s`)
     return json.session.away === undefined && json.session.unacknowledged === 0
   })
   await control(gateway, 'POST', `/connections/${id}`, 'last')

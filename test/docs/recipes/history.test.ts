@@ -41,7 +41,7 @@ function pageOf(t: TestContext, url: string, script: string, names: string, sess
 
 test('a chat: the last 50 messages after a reload of the page, and nothing twice after a cut', async (t) => {
   const copy = projectWithRoute(t, 'lounge', code('history', 'ts', /lounge/))
-  const { ws } = await startProject(t, copy, { ...environment(/lounge/), WORKERS: '1' })
+  const { ws } = await startProject(t, copy, environment(/lounge/))
   const bob = await open(`${ws}/ws/lounge/red?name=Bob`)
   for (let i = 1; i <= 60; i++) {
     bob.socket.send(`n${i}`)
