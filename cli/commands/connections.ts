@@ -1,13 +1,14 @@
 // The commands `connections` and `close`: list sockets, and close them.
 import { Argument, Command, Option } from 'commander'
-import type { ConnectionInfo, Gateway } from '../../plugin/gateway/gateway.ts'
+import type { ConnectionInfo, Gateway, ListOptions as Reading } from '../../plugin/gateway/gateway.ts'
 import { closeCode, closeReason, notEmpty, wholeNumber } from './arguments.ts'
+import { duration } from './duration.ts'
 import { type GatewayOptions, gatewayOf, withGatewayOptions } from './gateway.ts'
-import { show } from './output.ts'
+import { show, warnOfMissing } from './output.ts'
 import { counted, table } from './table.ts'
 
 const PAGE = 1000
-const HEADINGS = 'ID,USER,ADDRESS,AGE,IDLE,FRAMES IN,OUT,BYTES IN,OUT,OUTBOX,PATH,TOPICS'.split(',')
+const HEADINGS = 'ID,USER,ADDRESS,STATE,AGE,IDLE,FRAMES IN,OUT,BYTES IN,OUT,OUTBOX,PATH,TOPICS'.split(',')
 
 export type LimitOptions = GatewayOptions & { limit?: number }
 
@@ -31,24 +32,30 @@ export async function gather(
   topic?: string,
 ): Promise<List> {
   const connections: ConnectionInfo[] = []
-  for await (const facts of gateway.everyConnection({ topic, limit: Math.min(PAGE, limit + 1), showQuery })) {
-    if (connections.length === limit) return { connections, count: await countOf(gateway, topic) }
+  const reading: Reading = { onMissing: warnOfMissing() }
+  const wanted = { ...reading, topic, limit: Math.min(PAGE, limit + 1), showQuery }
+  for await (const facts of gateway.everyConnection(wanted)) {
+    if (connections.length === limit) return { connections, count: await countOf(gateway, reading, topic) }
     connections.push(facts)
   }
   return { connections, count: connections.length }
 }
 
-async function countOf(gateway: Gateway, topic: string | undefined): Promise<number> {
-  const page = { limit: 1 }
+async function countOf(gateway: Gateway, reading: Reading, topic: string | undefined): Promise<number> {
+  const page = { ...reading, limit: 1 }
   return (await (topic === undefined ? gateway.connections(page) : gateway.topic(topic, page))).count
+}
+
+function stateOf({ session }: ConnectionInfo): string {
+  return session?.away === undefined ? 'here' : `away ${duration(session.away)}`
 }
 
 /** Times in seconds, sizes in bytes. Only connections of a cluster have a node. */
 function connectionTable(connections: ConnectionInfo[]): string {
-  const rows = connections.map(({ id, user, address, age, idle, frames, bytes, outbox, path, topics }) => [
-    ...[id, user, address, age, idle],
-    ...[frames.in, frames.out, bytes.in, bytes.out, outbox],
-    ...[path, topics.join(' ')],
+  const rows = connections.map((facts) => [
+    ...[facts.id, facts.user, facts.address, stateOf(facts), facts.age, facts.idle],
+    ...[facts.frames.in, facts.frames.out, facts.bytes.in, facts.bytes.out, facts.outbox],
+    ...[facts.path, facts.topics.join(' ')],
   ])
   if (connections.every(({ node }) => node === undefined)) return table(HEADINGS, rows)
   return table(
@@ -74,16 +81,26 @@ const FIELDS: Record<string, (facts: ConnectionInfo) => string | number> = {
   age: ({ age }) => age,
   idle: ({ idle }) => idle,
   outbox: ({ outbox }) => outbox,
+  away: ({ session }) => session?.away ?? -1,
   'frames-in': ({ frames }) => frames.in,
   'frames-out': ({ frames }) => frames.out,
   'bytes-in': ({ bytes }) => bytes.in,
   'bytes-out': ({ bytes }) => bytes.out,
 }
 
-type Filter = { user?: string; topic?: string; path?: string; address?: string; node?: string; showQuery?: boolean }
+type Filter = {
+  user?: string
+  topic?: string
+  path?: string
+  address?: string
+  node?: string
+  away?: boolean
+  showQuery?: boolean
+}
 
-function fits({ user, path = '', address }: Filter, facts: ConnectionInfo): boolean {
+function fits({ user, path = '', address, away }: Filter, facts: ConnectionInfo): boolean {
   return (
+    (away === undefined || facts.session?.away !== undefined) &&
     (user === undefined || facts.user === user) &&
     facts.path.startsWith(path) &&
     (address === undefined || facts.address === address)
@@ -102,7 +119,7 @@ function sorted(connections: ConnectionInfo[], field: string): ConnectionInfo[] 
 async function find(gateway: Gateway, filter: Filter): Promise<ConnectionInfo[]> {
   const found: ConnectionInfo[] = []
   const { topic, node, showQuery } = filter
-  for await (const facts of gateway.everyConnection({ topic, node, showQuery }))
+  for await (const facts of gateway.everyConnection({ topic, node, showQuery, onMissing: warnOfMissing() }))
     if (fits(filter, facts)) found.push(facts)
   return found
 }
@@ -111,21 +128,22 @@ export const connections = withListOptions(
   new Command('connections')
     .summary('Lists open connections and their traffic.')
     .description(
-      'Lists open connections and their traffic. Age, and idle since the client last sent something, are in seconds; ' +
-        'the outbox is bytes that wait for the client.',
+      'Lists open connections and their traffic. State is whether the client of a session is away, and for how long. ' +
+        'Age, and idle since the client last sent something, are in seconds; the outbox is bytes that wait for the client.',
     )
     .option('--user <name>', 'only connections of this user')
     .option('--topic <topic>', 'only subscribers of this topic')
     .option('--path <path>', 'only connections whose path begins with this')
     .option('--address <address>', 'only connections of this client')
     .option('--node <node>', 'only connections that this node of the cluster holds: its name or id')
+    .option('--away', 'only connections whose clients are away')
     .addOption(
       new Option('--sort <field>', 'sort by a field; numbers from the largest down').choices(Object.keys(FIELDS)),
     ),
 ).action(async (options: ListOptions & Filter & { sort?: string }) => {
-  const { sort, limit, user, topic, path, address, node } = options
+  const { sort, limit, user, topic, path, address, node, away } = options
   const gateway = gatewayOf(options)
-  if ([sort, user, topic, path, address, node].every((option) => option === undefined))
+  if ([sort, user, topic, path, address, node, away].every((option) => option === undefined))
     return show(options, await gather(gateway, options), listing)
   const found = await find(gateway, options)
   const list = sort === undefined ? found : sorted(found, sort)

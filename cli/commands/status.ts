@@ -42,6 +42,7 @@ function describe({ before, now, seconds, nodes }: Readings): string {
       `${now.node}, version ${now.version}, up ${duration(now.uptime)}, configuration ${now.configuration} for ${age(now.loaded)}`,
     ],
     ['sockets', counted(now.connections, 'socket')],
+    ...sessions(now),
     ['frames', `${rate(({ frames }) => frames.in)} in, ${rate(({ frames }) => frames.out)} out`],
     [
       'pushes',
@@ -49,11 +50,19 @@ function describe({ before, now, seconds, nodes }: Readings): string {
     ],
     ['handler', handler(before.handler, now.handler)],
   ]
+  if (now.timers.length > 0)
+    rows.push(['timers', now.timers.map(({ path, period }) => `${path} every ${period} s`).join(', ')])
   if (now.missing_links > 0) rows.push(['links', `${now.missing_links} between workers are missing`])
   for (const { name, pid } of now.silent_workers)
     rows.push(['silent', `worker ${name} (pid ${pid}) does not answer: what it holds is missing here`])
   rows.push(...clusterRows(nodes))
   return rows.map(([name, text]) => `${name.padEnd(9)}${text}`).join('\n')
+}
+
+/** A row for clients that are away, if there are any. */
+function sessions({ sessions: { away, bytes } }: GatewayStatus): Array<[string, string]> {
+  if (away === 0) return []
+  return [['away', `${counted(away, 'client')} of sessions, ${mebibytes(bytes)} wait for them`]]
 }
 
 function workers({ workers }: GatewayStatus): string {

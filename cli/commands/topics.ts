@@ -3,13 +3,13 @@ import { Argument, Command } from 'commander'
 import { notEmpty } from './arguments.ts'
 import { gather, type ListOptions, listing, withListOptions } from './connections.ts'
 import { type GatewayOptions, gatewayOf, withGatewayOptions } from './gateway.ts'
-import { show } from './output.ts'
+import { show, warnOfMissing } from './output.ts'
 import { table } from './table.ts'
 
 export const topics = withGatewayOptions(
   new Command('topics').description('Lists the topics that have subscribers.'),
 ).action(async (options: GatewayOptions) => {
-  const found = await gatewayOf(options).topics()
+  const found = await gatewayOf(options).topics({ onMissing: warnOfMissing() })
   show(options, { topics: found }, () =>
     found.length === 0
       ? 'no topics'

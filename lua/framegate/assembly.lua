@@ -117,9 +117,15 @@ end
 local function add_push()
   worker.feeds = modules["push.feeds"].new(worker, require("framegate.worker.delivery").to_subscribers)
   worker.origins = modules["push.origins"].new(worker.members:node() .. worker.members:worker())
-  worker.carriers = modules["socket.carriers"].new { members = worker.members, bus = worker.bus }
+  worker.carriers = modules["socket.carriers"].new {
+    members = worker.members,
+    holders = worker.holders,
+    bus = worker.bus,
+    nodes = worker.nodes,
+  }
   worker.push = modules["push.push"].new {
     origins = worker.origins,
+    holders = worker.holders,
     members = worker.members,
     bus = worker.bus,
     nodes = worker.nodes,

@@ -19,12 +19,16 @@ export interface ControlRequest {
   body?: string | Uint8Array
   type?: string
   idempotencyKey?: string | undefined
+  /** Of a list: accepts the part that could be had, and is called with why something is missing. */
+  onMissing?: ((reason: string) => void) | undefined
 }
 
 const DEFAULT_SOCKET = 'run/control/control.sock'
 const MAX_CONNECTIONS = 64
 /** The status of a worker that is shutting down after a reload: it has done nothing. */
 const LEAVING = 503
+/** The status of a list without what a worker or a node holds that did not answer. */
+const INCOMPLETE = 504
 /** Below nginx's keepalive_timeout (75 s), so that no request is sent at the moment when nginx closes the connection. */
 const IDLE_MS = 30_000
 
@@ -63,7 +67,10 @@ export class GatewayClient {
         { cause },
       )
     }
-    if (status !== 200) throw errorOf({ ...value, status })
+    if (status === 200) return value
+    if (status !== INCOMPLETE || !asked.onMissing || !(value.connections ?? value.topics))
+      throw errorOf({ ...value, status })
+    asked.onMissing(value.detail)
     return value
   }
 

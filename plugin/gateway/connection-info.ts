@@ -6,6 +6,16 @@ export interface Traffic {
   out: number
 }
 
+/** What makes a socket outlive its connections. */
+export interface SessionInfo {
+  /** Seconds for which it is kept while its client is away. */
+  keep: number
+  /** Seconds for which its client has been away; absent while it is there. */
+  away?: number
+  /** Bytes that were sent and that the client has not confirmed. */
+  unacknowledged: number
+}
+
 /** Public description of an open socket. Times are seconds. */
 export interface ConnectionInfo {
   id: string
@@ -26,6 +36,10 @@ export interface ConnectionInfo {
   frames: Traffic
   /** Payload of the messages. */
   bytes: Traffic
+  /** Absent where the socket ends with its connection. */
+  session?: SessionInfo
+  /** Until its alarm is due, rounded up; absent without one. */
+  alarm?: number
 }
 
 /** Public description of a socket that closed. Foreign texts are shortened when they are long. */
@@ -50,8 +64,17 @@ export interface ClosedConnection {
   bytes?: Traffic
 }
 
+/** How a list is read. */
+export interface ListOptions {
+  /**
+   * Accepts a list that lacks what a worker or a node holds that did not answer, and is called with the reason. Without
+   * this, such a list is an error with status 504.
+   */
+  onMissing?: ((reason: string) => void) | undefined
+}
+
 /** Which page of a list: at most `limit` connections, after the page that returned `cursor`. */
-export interface Page {
+export interface Page extends ListOptions {
   limit?: number | undefined
   cursor?: string | undefined
   /** Shows paths with their queries, which may hold tokens. */

@@ -5,6 +5,7 @@ import type {
   ClosedConnection,
   ConnectionInfo,
   ConnectionPage,
+  ListOptions,
   Page,
   TopicCount,
   TopicPage,
@@ -18,7 +19,9 @@ export type {
   ClosedConnection,
   ConnectionInfo,
   ConnectionPage,
+  ListOptions,
   Page,
+  SessionInfo,
   TopicCount,
   TopicPage,
 } from './connection-info.ts'
@@ -124,7 +127,7 @@ export class Gateway {
 
   /** A page of connections, in the order of their ids: `limit` of them, by default 100 and at most 1,000. */
   async connections(page: Page = {}): Promise<ConnectionPage> {
-    return this.#get(withQuery('/connections', parametersOf(page)))
+    return this.#get(withQuery('/connections', parametersOf(page)), page)
   }
 
   /**
@@ -134,19 +137,12 @@ export class Gateway {
   async *everyConnection({
     topic,
     limit = 1000,
-    showQuery,
-    node,
-  }: {
-    topic?: string | undefined
-    limit?: number
-    showQuery?: boolean | undefined
-    node?: string | undefined
-  } = {}): AsyncGenerator<ConnectionInfo, void, undefined> {
+    ...options
+  }: Omit<Page, 'cursor'> & { topic?: string | undefined } = {}): AsyncGenerator<ConnectionInfo, void, undefined> {
     let cursor: string | undefined
     do {
-      const page: ConnectionPage = await (topic === undefined
-        ? this.connections({ limit, cursor, showQuery, node })
-        : this.topic(topic, { limit, cursor, showQuery, node }))
+      const wanted = { ...options, limit, cursor }
+      const page: ConnectionPage = await (topic === undefined ? this.connections(wanted) : this.topic(topic, wanted))
       yield* page.connections
       cursor = page.cursor
     } while (cursor !== undefined)
@@ -158,13 +154,13 @@ export class Gateway {
   }
 
   /** The topics that have subscribers. */
-  async topics(): Promise<TopicCount[]> {
-    return (await this.#get<{ topics: TopicCount[] }>('/topics')).topics
+  async topics(options: ListOptions = {}): Promise<TopicCount[]> {
+    return (await this.#get<{ topics: TopicCount[] }>('/topics', options)).topics
   }
 
   /** A page of the subscribers of a topic, as in `connections`. */
   async topic(name: string, page: Page = {}): Promise<TopicPage> {
-    return this.#get(withQuery(pathOf('topics', name), parametersOf(page)))
+    return this.#get(withQuery(pathOf('topics', name), parametersOf(page)), page)
   }
 
   /** Subscribes a connection; rejects with 409 when it has MAX_TOPICS topics. */
@@ -191,8 +187,8 @@ export class Gateway {
     this.#client.close()
   }
 
-  #get<T>(path: string): Promise<T> {
-    return this.#client.json({ method: 'GET', path })
+  #get<T>(path: string, { onMissing }: ListOptions = {}): Promise<T> {
+    return this.#client.json({ method: 'GET', path, onMissing })
   }
 
   async #push(path: string, data: Data, options: PublishOptions): Promise<PublishCounts> {

@@ -27,6 +27,10 @@ export interface GatewayStatus {
   configuration: number
   loaded: string
   connections: number
+  /** Sockets whose clients are away and may come back, and the bytes that wait for them. `connections` counts them too. */
+  sessions: { away: number; bytes: number }
+  /** The timers of TIMERS; `period` in seconds. */
+  timers: Array<{ path: string; period: number }>
   /** Links between workers that are missing now, counted at both ends. */
   missing_links: number
   workers: WorkerStatus[]

@@ -71,7 +71,7 @@ const shape = (value: unknown): unknown =>
       : typeof value
 
 test('the status on the page has the members of a real one', async (t) => {
-  const gateway = await startGateway(t)
+  const gateway = await startGateway(t, { env: { TIMERS: '24h /ws/echo' } })
   const client = await open(`${gateway.ws}/ws/echo`)
   const { json } = await control(gateway, 'GET', '/status')
   assert.deepEqual(shape(json), shape(JSON.parse(blocks(section(CHAPTER, '### Status'), 'json')[0]!.text)))

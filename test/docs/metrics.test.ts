@@ -18,6 +18,8 @@ import { blocks, page, rows, section } from './markdown.ts'
 const CHAPTER = section(page('docs/operating.md'), '## Metrics')
 const [TOKEN] = /(?<=CONTROL_TOKEN=)\S+/.exec(CHAPTER)!
 
+const EVENTS = ['open', 'message', 'alarm', 'detach', 'resume', 'close', 'timer']
+
 type Panel = {
   id: number
   type: string
@@ -69,7 +71,7 @@ test('the tables of the page have the metrics of the gateway, their labels and w
     [...families.values()].flatMap((family) => [...family.values].map((value) => value.split('=')[1]!)),
   )
   assert.deepEqual(
-    [...values].filter((value) => !inPage(value) && !['open', 'message', 'alarm', 'close', 'timer'].includes(value)),
+    [...values].filter((value) => !inPage(value) && !EVENTS.includes(value)),
     [],
   )
   assert.deepEqual(

@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { project, read } from '../project/files.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { SessionClient } from '../support/session-client.ts'
 import { until } from '../support/wait.ts'
 import { type Answer, ask, join, leave, pushGateway, type Question } from './support.ts'
 
@@ -83,12 +84,11 @@ test('the document is well-formed: every reference leads somewhere, and everythi
 })
 
 test('the gateway serves the document, and answers as it says', async (t) => {
-  const gateway = await pushGateway(t, {
-    WORKERS: '3',
-    MAX_MESSAGE_BYTES: '1k',
-    MAX_TOPICS: '2',
-    HISTORY: 'kept=10/1m',
-  })
+  const gateway = await pushGateway(
+    t,
+    { WORKERS: '3', MAX_MESSAGE_BYTES: '1k', MAX_TOPICS: '2', HISTORY: 'kept=10/1m', TIMERS: '24h /ws/in/news' },
+    { routes: (app) => app.ws('/ws/kept', { session: '1m', open: (_request, reply) => void reply.alarm(60) }) },
+  )
   const served = await ask(gateway, 'GET', '/openapi.json')
   assert.deepEqual(served.json, document)
   await checkMethods(gateway)
@@ -138,9 +138,14 @@ async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
     return answer
   }
   const members = [await join(gateway, 'news?user=ann'), await join(gateway, 'news')]
+  const session = await new SessionClient(gateway.port, '/ws/kept').dial()
   const id = members[0]!.id
   const tooLarge = 'x'.repeat(1025)
   await check('/connections', 'GET', { query: '?limit=1' })
+  const sockets = (await check('/connections', 'GET')).json.connections
+  assert.ok(sockets.some((socket: any) => socket.session && socket.alarm))
+  session.cut()
+  await until('it is away', async () => (await ask(gateway, 'GET', '/status')).json.sessions.away === 1)
   await check('/connections', 'GET')
   await check('/connections', 'GET', { query: '?limit=0' })
   await check('/closes', 'GET', { query: '?limit=0' })

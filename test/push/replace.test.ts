@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { join as joinPath } from 'node:path'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
-import { type Gateway, project } from '../support/gateway.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { SmallReader } from '../support/small-reader.ts'
 import { until } from '../support/wait.ts'
 import { ask, join, pushGateway } from './support.ts'
 
@@ -29,29 +28,10 @@ async function outbox(gateway: Gateway, id: string): Promise<number> {
   return (await ask(gateway, 'GET', `/connections/${id}`)).json.outbox
 }
 
-/** A client with a receive buffer of 4 KB, which reads when it is told to. */
-class SmallReader {
-  readonly child: ChildProcessWithoutNullStreams
-  text = ''
-  constructor(port: number, path: string) {
-    this.child = spawn('luajit', [joinPath(project, 'test/support/small-reader.lua'), `${port}`, path])
-    this.child.stdout.on('data', (chunk: Buffer) => {
-      this.text += chunk
-    })
-  }
-
-  /** What it has read, once that ends with this. */
-  async frames(end: string): Promise<string[]> {
-    await until(`it has read ${end}`, () => this.text.includes(end), 20_000)
-    return this.text.match(/\d+:\d+ /g) ?? []
-  }
-}
-
 test('a reader that stops gets one frame of each key, the newest, behind what was on its way', async (t) => {
   const gateway = await pushGateway(t, { WORKERS: '2' })
   const quick = await join(gateway, 'news')
-  const slow = new SmallReader(gateway.port, '/ws/in/news')
-  t.after(() => slow.child.kill())
+  const slow = new SmallReader(t, gateway.port, '/ws/in/news')
   await until('both subscribe', async () => (await ask(gateway, 'GET', '/topics/news')).json.count === 2)
   const { connections } = (await ask(gateway, 'GET', '/topics/news')).json
   const id = connections.map((connection: { id: string }) => connection.id).find((one: string) => one !== quick.id)
@@ -65,10 +45,10 @@ test('a reader that stops gets one frame of each key, the newest, behind what wa
       .split(/[: ]/)
     if (version === '1000') newest.add(key!)
   }
-  slow.child.stdin.write('go\n')
+  slow.read()
   await until('nothing waits', async () => (await outbox(gateway, id)) === 0)
   await ask(gateway, 'POST', '/topics/news', { body: '99:99 ' })
-  const frames = (await slow.frames('99:99 ')).slice(0, -1)
+  const frames = ((await slow.readUntil('99:99 ')).match(/\d+:\d+ /g) ?? []).slice(0, -1)
   t.diagnostic(`of ${KEYS * 1000} frames the slow reader got ${frames.length}; ${waiting} bytes waited`)
   assert.ok(frames.length < 1000, `${frames.length} frames`)
   const tail = frames.slice(-KEYS)

@@ -12,7 +12,7 @@ export class SessionClient {
   received = 0
   /** What the gateway has acknowledged by control texts. */
   acknowledged = 0
-  readonly port: number
+  port: number
   readonly path: string
   readonly options: HandshakeOptions
 

@@ -60,7 +60,8 @@ async function close(id, { code, reason }) {
   return `Closed with ${code.value}.`
 }
 
-function factsOf({ id, user, address, path, node, opened, age, idle, frames, bytes: sizes, outbox }) {
+function factsOf(facts) {
+  const { id, user, address, path, node, opened, age, idle, frames, bytes: sizes, outbox } = facts
   return [
     ['Id', id, 'mono'],
     ['User', user ?? 'none', user === undefined ? 'hint' : undefined],
@@ -72,7 +73,16 @@ function factsOf({ id, user, address, path, node, opened, age, idle, frames, byt
     ['In', `${counted(frames.in, 'frame')}, ${bytes(sizes.in)}`],
     ['Out', `${counted(frames.out, 'frame')}, ${bytes(sizes.out)}`],
     ['Outbox', bytes(outbox)],
+    ...sessionFacts(facts),
+    ...(facts.alarm === undefined ? [] : [['Alarm', `in ${duration(facts.alarm)}`]]),
   ]
+}
+
+function sessionFacts({ session }) {
+  if (session === undefined) return []
+  const { keep, away, unacknowledged } = session
+  const client = away === undefined ? 'here' : `away for ${duration(away)}`
+  return [['Session', `client ${client}, kept ${duration(keep)}; ${bytes(unacknowledged)} not confirmed`]]
 }
 
 function showTopics(list, topics) {

@@ -47,9 +47,14 @@ export async function gather(needle, signal, progress, node) {
   }
 }
 
-/** Whether id, user, address, path, node or topics contain a text. @param {Facts} facts @param {string} needle */
-export function fits({ id, user = '', address, path, node = '', topics }, needle) {
-  return contains([id, user, address, path, node, ...topics], needle)
+/**
+ * Whether id, user, address, path, node or topics contain a text. `away` finds the sockets whose clients are away.
+ * @param {Facts} facts
+ * @param {string} needle
+ */
+export function fits({ id, user = '', address, path, node = '', topics, session }, needle) {
+  const state = session?.away === undefined ? '' : 'away'
+  return contains([id, user, address, path, node, state, ...topics], needle)
 }
 
 /** Whether one of the texts contains another; upper and lower case are the same. @param {string[]} texts @param {string} needle */

@@ -36,7 +36,7 @@ export class Overview {
     const { pushes, handler, bytes: sizes } = status
     const [p50, p95, p99] = rates.latency
     const shown = [
-      [count(status.connections), `on ${counted(status.workers.length, 'worker')}`],
+      [count(status.connections), whereConnections(status)],
       [rate(rates.in), `${count(status.frames.in)} in total, ${bytes(sizes.in)}`],
       [rate(rates.out), `${count(status.frames.out)} in total, ${bytes(sizes.out)}`],
       [rate(rates.pushes), `${count(pushes.delivered)} delivered, ${count(pushes.dropped)} dropped`],
@@ -52,6 +52,7 @@ export class Overview {
       ],
       ['Started', moment(status.started)],
       ['Configuration', `${status.configuration}, loaded ${moment(status.loaded)}`],
+      ...(status.timers.length > 0 ? [['Timers', status.timers.map(timerInWords).join(', ')]] : []),
       ['Missing links', count(status.missing_links), status.missing_links > 0 ? 'failed' : undefined],
       ...status.silent_workers.map(({ pid }) => ['Silent worker', `pid ${pid} does not answer`, 'failed']),
     ])
@@ -63,6 +64,15 @@ export class Overview {
     health.dataset.state = isUp === null ? 'none' : isUp ? 'open' : 'failed'
     setText(health, isUp === null ? 'no event yet' : isUp ? 'up' : 'down')
   }
+}
+
+function whereConnections({ workers, sessions }) {
+  const where = `on ${counted(workers.length, 'worker')}`
+  return sessions.away > 0 ? `${where}; ${count(sessions.away)} away, ${bytes(sessions.bytes)} wait` : where
+}
+
+function timerInWords({ path, period }) {
+  return `${path} every ${duration(period)}`
 }
 
 function makeTile({ name, unit = '', peak: peakOf }) {

@@ -14,7 +14,7 @@ const CONNECTION_COLUMNS = [
   { name: 'Path', text: ({ path }) => path, style: 'mono path' },
   { name: 'Topics', text: ({ topics }) => topics.join(', '), style: 'topics' },
   { name: 'Age', text: ({ age }) => duration(age), value: ({ age }) => age, isNumber: true, style: 'age' },
-  { name: 'Idle', text: ({ idle }) => duration(idle), value: ({ idle }) => idle, isNumber: true, style: 'idle' },
+  { name: 'Idle', text: idleInWords, value: ({ idle }) => idle, isNumber: true, style: 'idle' },
   { name: 'In', text: ({ frames }) => count(frames.in), value: ({ frames }) => frames.in, isNumber: true, style: 'in' },
   {
     name: 'Out',
@@ -61,6 +61,11 @@ const CLOSE_COLUMNS = [
     style: 'age',
   },
 ]
+
+/** How long the client sent nothing, or has been away: `away 12 s` */
+function idleInWords({ idle, session }) {
+  return session?.away === undefined ? duration(idle) : `away ${duration(session.away)}`
+}
 
 /** `1006 no close frame` */
 function codeInWords({ code }) {

@@ -48,4 +48,14 @@ function Channels:records(id) return self.prefix .. "records:" .. id end
 ---@return string
 function Channels:timer(name) return self.prefix .. "timer:" .. name .. ":" end
 
+--- The beginning of the keys that hold the pieces of a parcel.
+---@param name string
+---@return string
+function Channels:parcel(name) return self.prefix .. "parcel:" .. name .. ":" end
+
+--- The key that holds the node of a first handshake.
+---@param nonce string
+---@return string
+function Channels:nonce(nonce) return self.prefix .. "nonce:" .. nonce end
+
 return Channels

@@ -112,6 +112,7 @@ local function add_afterlife(self, parts)
     channels = channels,
     ids = parts.records.ids,
     text_of = parts.records.text_of,
+    is_own = parts.records.is_own,
   }
   local function announce(event, node) NodeMessages.announce(self, event, { node = node }) end
   self.claim = Claim.new { link = link, channels = channels, roster = self.roster, announce = announce }

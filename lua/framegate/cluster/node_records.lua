@@ -15,8 +15,9 @@ local WRITE = [[
 return redis.call('EXISTS', KEYS[2]) == 1 and 0 or redis.call('HSET', KEYS[1], unpack(ARGV))
 ]]
 
----@param parts { own: string, link: RedisLink, channels: Channels, ids: (fun(): string[]), text_of: fun(id: string): string? }
---- `ids` and `text_of` read the records that are in this node's shared memory
+---@param parts { own: string, link: RedisLink, channels: Channels, ids: (fun(): string[]), text_of: (fun(id: string): string?),
+--- is_own: fun(id: string): boolean } `ids` and `text_of` read the records that are in this node's shared memory; `is_own`:
+--- whether this node holds a socket
 ---@return NodeRecords
 function NodeRecords.new(parts)
   local self = setmetatable({
@@ -26,6 +27,7 @@ function NodeRecords.new(parts)
     link = parts.link,
     ids = parts.ids,
     text_of = parts.text_of,
+    is_own = parts.is_own,
     links = 0,
   }, NodeRecords)
   self.syncing = Task.new("writing all records to Redis", function() self:sync() end)
@@ -41,7 +43,7 @@ function NodeRecords:write(records, on_done)
     local id, text = record[1], record[2]
     if not text then
       removed[#removed + 1] = id
-    elseif id:sub(1, #self.own) == self.own then
+    elseif self.is_own(id) then
       set[#set + 1], set[#set + 2] = id, text
     end
   end

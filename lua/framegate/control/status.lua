@@ -121,6 +121,8 @@ local function silent_json(worker)
   return cjson.encode { name = worker.name, pid = worker.pid, is_leaving = worker.is_leaving }
 end
 
+local function timer_json(timer) return cjson.encode { path = timer.path, period = timer.period / 1000 } end
+
 --- Writes the answer: JSON, as openapi.json describes it.
 ---@return string
 function Status.read()
@@ -135,6 +137,10 @@ function Status.read()
     configuration = times.configuration,
     loaded = Clock.format(times.loaded),
     connections = Status.sum(workers, function(worker) return worker.connections end),
+    sessions = {
+      away = Status.sum(workers, function(worker) return worker.away.count end),
+      bytes = Status.sum(workers, function(worker) return worker.away.bytes end),
+    },
     missing_links = Status.sum(workers, function(worker) return worker.links.missing end),
     frames = { ["in"] = total "framegate_frames_received_total", out = total "framegate_frames_sent_total" },
     bytes = { ["in"] = total "framegate_received_bytes_total", out = total "framegate_sent_bytes_total" },
@@ -146,6 +152,7 @@ function Status.read()
   }, {
     { "workers", Json.array(workers, worker_json) },
     { "silent_workers", Json.array(silent, silent_json) },
+    { "timers", Json.array(Config.TIMERS, timer_json) },
     { "handler", handler(totals) },
   })
 end

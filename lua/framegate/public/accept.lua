@@ -30,12 +30,12 @@ local Writer = require "framegate.socket.writer"
 
 local Accept = {}
 
-local members, groups
+local members, groups, carriers
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Accept.wire(worker)
-  members, groups = worker.members, worker.groups
+  members, groups, carriers = worker.members, worker.groups, worker.carriers
 end
 
 local function new_connection(handshake)
@@ -199,6 +199,7 @@ local function run()
   local client = wanted
     and {
       key = wanted.key,
+      is_new = wanted.is_new,
       received = wanted.received,
       path = handshake.path,
       lines = handshake.lines,
@@ -206,7 +207,7 @@ local function run()
     }
   local connection, busy
   if client then
-    connection, busy = Resumption.find(client, TakeOver.fetch)
+    connection, busy = Resumption.find(client, { carriers = carriers, fetch = TakeOver.fetch })
   end
   if connection then
     return resume(connection, client)

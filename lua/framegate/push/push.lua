@@ -19,8 +19,8 @@ local GROUPS = { publish = "topic", send_to_user = "user" }
 
 local MOST_MOVES = 4 -- of a socket while one request looks for it
 
----@param parts { members: Members, bus: Bus, nodes: Nodes, seen: Seen, history: History, origins: Origins, wait: number,
---- keep: number }
+---@param parts { members: Members, bus: Bus, nodes: Nodes, seen: Seen, history: History, origins: Origins,
+--- holders: Holders, wait: number, keep: number }
 --- `wait`: seconds for the answers of other nodes; `keep`: seconds for which a message that nobody waits for is kept while a
 --- node is away
 ---@return Push
@@ -31,14 +31,15 @@ function Push.new(parts)
     nodes = parts.nodes,
     history = parts.history,
     origins = parts.origins,
+    holders = parts.holders,
     once_here = OnceHere.new { bus = parts.bus, seen = parts.seen },
     wait = parts.wait,
     keep = parts.keep,
   }, Push)
 end
 
-local function ask_node(self, node, worker, request)
-  local outcome = self.nodes:begin({
+local function request_to(self, node, worker, request)
+  return {
     id = request.key or self.nodes:new_id(),
     op = request.op,
     args = request.args,
@@ -47,11 +48,30 @@ local function ask_node(self, node, worker, request)
     waits = true,
     is_read = request.is_read,
     seconds = self.wait,
-  }, request.payload)()
+  }
+end
+
+local function ask_node(self, node, worker, request)
+  local outcome = self.nodes:begin(request_to(self, node, worker, request), request.payload)()
   if outcome.is_away or #outcome.missing > 0 then
     return nil, "unreachable"
   end
   return outcome.results[1], outcome.is_incomplete and "timeout" or "gone"
+end
+
+-- Asks the node whose records have a socket. The worker is not known, so all are asked.
+local function ask_finder(self, id, request)
+  local link_holder = not self.nodes:is_alone() and self.holders:current()
+  local found = link_holder and self.bus:call(link_holder, "find_socket", { id = id })
+  if not found or not found.node then
+    return nil, found and found.is_away and "unreachable" or "gone"
+  end
+  for _, result in ipairs(self.nodes:begin(request_to(self, found.node, nil, request), request.payload)().results) do
+    if not result.gone and not result.moved then
+      return result
+    end
+  end
+  return nil, "gone"
 end
 
 local function ask_holder(self, node, worker, request)
@@ -68,6 +88,9 @@ end
 ---@field is_read boolean? whether it changes nothing
 ---@field key string? unique in the cluster: a repeat with it is not run again
 
+-- A request that did not find its socket is another one at the next worker.
+local function next_key(key) return key and key .. "+" end
+
 --- Runs an operation in the worker that holds a connection.
 ---@param id string of the connection
 ---@param request ConnectionRequest
@@ -83,9 +106,13 @@ function Push:ask(id, request)
       break
     end
     node, worker = Places.split(result.moved)
-    request.key = request.key and request.key .. "+"
+    request.key = next_key(request.key)
   end
-  if not result or result.gone or result.moved then
+  if err ~= "timeout" and err ~= "unreachable" and (not result or result.gone or result.moved) then
+    request.key = next_key(request.key)
+    result, err = ask_finder(self, id, request)
+  end
+  if not result then
     return nil, err or "gone"
   end
   return result

@@ -7,6 +7,7 @@ local Places = {}
 
 local dict = ngx.shared.sessions
 local NODE, HOLDER = 4, 10 -- characters of an id that name the node; node and worker
+local ELSEWHERE_SECONDS = 86400
 local OPENING = "opening " -- before the id of a socket whose handler has not answered yet
 
 local is_full = false
@@ -79,7 +80,9 @@ function Places.move(id, holder)
     dict:delete("h:" .. id)
     return true
   end
-  return put("h:" .. id, holder)
+  -- What goes to another node is found there by its records, too.
+  local is_elsewhere = holder:sub(1, NODE) ~= id:sub(1, NODE)
+  return put("h:" .. id, holder, is_elsewhere and ELSEWHERE_SECONDS or nil)
 end
 
 --- The names of a node and a worker.

@@ -62,11 +62,12 @@ function Ring:is_ping_due() return self.unpinged >= PING_BYTES and not self.ping
 ---@return boolean
 function Ring:is_unasked() return self.top > self.base and not self.pinged end
 
---- Makes a ping whose pong acknowledges everything that was sent so far.
+--- Makes a ping whose pong acknowledges everything that was sent before it.
+---@param number integer? of the last message before it; by default the last one that was sent
 ---@return string frame
-function Ring:ping()
-  self.pinged, self.unpinged = self.top, 0
-  return Encoder.ping(tostring(self.top))
+function Ring:ping(number)
+  self.pinged, self.unpinged = number or self.top, 0
+  return Encoder.ping(tostring(self.pinged))
 end
 
 --- Forgets the ping under way: its transport is gone.

@@ -66,11 +66,12 @@ function Session:facts()
 end
 
 --- Continues a session that another worker had.
+---@param id string of its socket
 ---@param facts table as `facts` gives them
 ---@param frames string[] of the ring
 ---@return Session
-function Session.restore(facts, frames)
-  return setmetatable({
+function Session.restore(id, facts, frames)
+  local self = setmetatable({
     token = facts.token,
     former = facts.former,
     keep = facts.keep,
@@ -81,6 +82,11 @@ function Session.restore(facts, frames)
     unreported = 0,
     ring = Ring.restore(facts.base, frames),
   }, Session)
+  Places.set_key(self.token, id, known_seconds(self))
+  if self.former then
+    Places.set_key(self.former, id, known_seconds(self))
+  end
+  return self
 end
 
 --- Gives the session a new token. The one that the client came with stays good until it has shown that it has the new one.
@@ -131,7 +137,7 @@ function Session:first_frames(key, received, is_resumed)
     received = self.received,
     keep = self.keep,
   }
-  return Encoder.frame(text, true) .. self.ring:ping() .. self.ring:after(received)
+  return Encoder.frame(text, true) .. self.ring:ping(received) .. self.ring:after(received)
 end
 
 --- Counts a message of the client.

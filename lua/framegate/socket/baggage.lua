@@ -111,7 +111,7 @@ function Baggage.restore(connection, facts, items)
   for i = 1, facts.ring do
     frames[i] = items[i]
   end
-  connection:begin_session(Session.restore(facts.session, frames))
+  connection:begin_session(Session.restore(facts.id, facts.session, frames))
   restore_outbox(connection, facts, items)
   restore_inbox(connection, facts, items)
   if facts.alarm then

@@ -1,17 +1,41 @@
 -- How workers reach each other to move a socket: over the bus within this node, over Redis between nodes.
 
 local Places = require "framegate.session.places"
+local Random = require "framegate.runtime.random"
 
+---@class Carriers
+---@field private members Members
+---@field private holders Holders
+---@field private bus Bus
+---@field private nodes Nodes
 local Carriers = {}
 Carriers.__index = Carriers
 
----@class Carriers
----@field private own_node string
----@field private bus Bus
+local WAIT_SECONDS = 5
+local NAME_LENGTH = 22
 
----@param parts { members: Members, bus: Bus }
+---@param parts { members: Members, holders: Holders, bus: Bus, nodes: Nodes }
 ---@return Carriers
-function Carriers.new(parts) return setmetatable({ members = parts.members, bus = parts.bus }, Carriers) end
+function Carriers.new(parts)
+  return setmetatable({
+    members = parts.members,
+    holders = parts.holders,
+    bus = parts.bus,
+    nodes = parts.nodes,
+  }, Carriers)
+end
+
+local function request_to(self, node, worker, op, args)
+  return {
+    id = self.nodes:new_id(),
+    op = op,
+    args = args,
+    to = node,
+    worker = worker,
+    waits = true,
+    seconds = WAIT_SECONDS,
+  }
+end
 
 --- Runs an operation in the worker that holds a socket, and waits for its result. Yields.
 ---@param holder string names of node and worker
@@ -19,8 +43,33 @@ function Carriers.new(parts) return setmetatable({ members = parts.members, bus 
 ---@param args table
 ---@return table? result nil when it did not answer
 function Carriers:ask(holder, op, args)
-  local _, worker = Places.split(holder)
-  return (self.bus:call(worker, op, args))
+  local node, worker = Places.split(holder)
+  if node == self.members:node() then
+    return (self.bus:call(worker, op, args))
+  end
+  return self.nodes:begin(request_to(self, node, worker, op, args), "")().results[1]
+end
+
+-- Runs an operation in the worker that holds the link to Redis.
+local function over_link(self, request, on_result)
+  local holder = self.holders:current()
+  if not holder then
+    return on_result(nil)
+  end
+  self.bus:ask(holder, request, on_result)
+end
+
+local function send_to_node(self, holder, args, parcel, on_result)
+  local node, worker = Places.split(holder)
+  local name = Random.name(NAME_LENGTH)
+  over_link(self, { op = "put_parcel", args = { name = name }, payload = parcel }, function(stored)
+    if not stored or not stored.count then
+      return on_result(nil)
+    end
+    args.parcel, args.count = name, stored.count
+    local request = request_to(self, node, worker, "take_socket", args)
+    self.nodes:send(request, "", function(outcome) on_result(outcome.results[1]) end)
+  end)
 end
 
 --- Sends a packed socket to another worker. Does not yield.
@@ -29,8 +78,55 @@ end
 ---@param parcel string
 ---@param on_result fun(result: table?) nil when it did not answer
 function Carriers:send(holder, args, parcel, on_result)
-  local _, worker = Places.split(holder)
+  local node, worker = Places.split(holder)
+  if node ~= self.members:node() then
+    return send_to_node(self, holder, args, parcel, on_result)
+  end
   self.bus:ask(worker, { op = "take_socket", args = args, payload = parcel }, on_result)
+end
+
+--- Gets a parcel that another node has sent. Does not yield.
+---@param args { parcel: string, count: integer }
+---@param on_done fun(parcel: string?)
+function Carriers:fetch(args, on_done)
+  over_link(
+    self,
+    { op = "take_parcel", args = { name = args.parcel, count = args.count }, payload = "" },
+    function(result) on_done(result and result.base64 and ngx.decode_base64(result.base64)) end
+  )
+end
+
+-- The first answer of a worker of another node that knows a key.
+local function known_by(results)
+  for _, result in ipairs(results) do
+    if result.id then
+      return result
+    end
+  end
+end
+
+--- Finds a session by a key that this node does not know. Yields.
+---@param key string
+---@return { id: string, holder: string, is_opening: boolean? }? found
+---@return boolean? is_unsure whether a node did not answer that may know it
+function Carriers:find(key)
+  if self.nodes:is_alone() then
+    return nil
+  end
+  local request = request_to(self, nil, nil, "find_session", { key = key })
+  request.is_read = true
+  local outcome = self.nodes:begin(request, "")()
+  local found = known_by(outcome.results)
+  return found, not found and (outcome.is_away or outcome.is_incomplete or #outcome.missing > 0)
+end
+
+--- Claims the nonce of a first handshake for this node, so that a repeat at another node finds it. Yields.
+---@param nonce string
+---@return boolean is_known_elsewhere whether another node had it before
+function Carriers:claim(nonce)
+  local holder = not self.nodes:is_alone() and self.holders:current()
+  local result = holder and self.bus:call(holder, "claim_nonce", { nonce = nonce })
+  return result and result.node ~= nil and result.node ~= self.members:node() or false
 end
 
 return Carriers

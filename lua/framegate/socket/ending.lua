@@ -8,17 +8,18 @@ local CloseCode = require "framegate.protocol.close_code"
 local Gc = require "framegate.runtime.gc"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Moving = require "framegate.socket.moving"
+local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
 
 local Ending = {}
 
 local LOST = { code = CloseCode.ABNORMAL, reason = "", cause = "lost" }
-local dispatch, registry
+local dispatch, registry, members
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Ending.wire(worker)
-  dispatch, registry = worker.dispatch, worker.registry
+  dispatch, registry, members = worker.dispatch, worker.registry, worker.members
 end
 
 --- Ends the socket when nginx frees its request before there was a transport.
@@ -34,7 +35,7 @@ function Ending.leave(self)
   self:drop_inbox()
   self.phase = "ended"
   Lifecycle.moved(-1)
-  Record.leave_behind(self)
+  Record.leave_behind(self, Places.of(self.id) == members:node())
   Addresses.leave(self)
   registry:remove(self)
   Moving.finish(self)

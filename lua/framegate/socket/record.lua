@@ -177,8 +177,13 @@ end
 
 --- Leaves the record to the worker that has the socket now.
 ---@param connection Connection
-function Record.leave_behind(connection)
+---@param is_near boolean whether that worker belongs to this node
+function Record.leave_behind(connection, is_near)
   changed[connection.id] = nil
+  if not is_near then
+    sockets:delete(connection.id)
+    shared:remove(connection.id)
+  end
   local holder = journal_of(connection)
   if holder then
     holder:remove(connection.id)

@@ -21,6 +21,7 @@ end
 
 ---@class Return a client that comes back
 ---@field key string token or nonce
+---@field is_new boolean whether the key is a nonce
 ---@field received integer messages that it has
 ---@field path string of the handshake, without ws-session
 ---@field lines string header lines of the handshake
@@ -48,6 +49,7 @@ function Resumption.fits(connection, client)
   local session = connection.session
   return session ~= nil
     and connection.phase == "open"
+    and (client.key == session.token or client.key == session.former)
     and connection.path == client.path
     and is_same(connection.handshake, client.lines, ORIGIN)
     and (session.mode == "check" or is_same(connection.handshake, client.lines, CREDENTIALS))
@@ -55,8 +57,8 @@ function Resumption.fits(connection, client)
     and session.ring:covers(client.received)
 end
 
--- Waits while the handler of the first handshake with this key has not answered. A client that leaves meanwhile must not
--- go on as if the key were unknown: it would open another socket. Returns the socket's id, and "busy" without an answer.
+-- Waits while the handler of the first handshake with this key has not answered. Returns the socket, and whether the key is
+-- known here. Known without a socket: the client has left or waited too long, and must not open another one.
 local function await_opened(key)
   local deadline = Clock.monotonic() + Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT
   local id, is_opening = Places.of_key(key)
@@ -64,10 +66,7 @@ local function await_opened(key)
     ngx.sleep(LOOK_SECONDS)
     id, is_opening = Places.of_key(key)
   end
-  if is_opening then
-    return nil, "busy"
-  end
-  return id
+  return not is_opening and id or nil, id ~= nil
 end
 
 -- Looks for a socket that is here and at rest. Returns "elsewhere" and its holder when another worker has it.
@@ -94,19 +93,35 @@ local function await(id)
   return found, holder
 end
 
+-- Finds the socket of a key that this node does not know, at another node.
+local function find_elsewhere(client, parts)
+  if client.is_new and not parts.carriers:claim(client.key) then
+    return nil
+  end
+  local found, is_unsure = parts.carriers:find(client.key)
+  if found and not found.is_opening then
+    return parts.fetch(found.id, found.holder, client)
+  end
+  return nil, (found or is_unsure) and "busy" or nil
+end
+
 --- Finds the socket of a client that comes back, and brings it to this worker. Yields.
 ---@param client Return
----@param fetch fun(id: string, holder: string, client: Return): Connection?, "busy"? takes it from another worker
+---@param parts { carriers: Carriers, fetch: fun(id: string, holder: string, client: Return): Connection?, "busy"? } `fetch`
+--- takes it from another worker
 ---@return Connection? connection of this worker; nil when the client gets a new socket
 ---@return "busy"? err when it may succeed later
-function Resumption.find(client, fetch)
-  local id, found = await_opened(client.key)
-  local holder = nil
+function Resumption.find(client, parts)
+  local id, is_known = await_opened(client.key)
+  if not is_known then
+    return find_elsewhere(client, parts)
+  end
+  local found, holder = "busy", nil
   if id then
     found, holder = await(id)
   end
   if found == "elsewhere" then
-    return fetch(id, holder, client)
+    return parts.fetch(id, holder, client)
   elseif found == "busy" then
     return nil, "busy"
   end

@@ -119,7 +119,7 @@ function TakeOver.take(args, parcel)
   local connection = registry:get(args.id)
   local moving = connection and connection.moving
   local facts, items = Parcel.unpack(parcel)
-  if not moving or not moving.buffer or not facts then
+  if not moving or not moving.buffer or not facts or not Places.move(args.id, own) then
     return { ok = false }
   end
   Baggage.restore(connection, facts, items)

@@ -9,6 +9,7 @@ local NodeList = require "framegate.control.node_list"
 local NodeLink = require "framegate.cluster.node_link"
 local Orphan = require "framegate.socket.orphan"
 local Orphans = require "framegate.socket.orphans"
+local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
 local RedisLink = require "framegate.cluster.redis_link"
 local Resolver = require "framegate.dispatch.resolver"
@@ -92,6 +93,8 @@ local function add(node, socket)
   Orphans.add(socket.id, socket.text, { journal = journal, died = died })
 end
 
+local function is_own(id) return Places.of(id) == members:node() end
+
 --- Makes the link to Redis, for LinkHolder.
 ---@param on_ready fun()
 ---@return NodeLink
@@ -108,7 +111,7 @@ function Neighbourhood.new_link(on_ready)
     workers = workers,
     new_link = new_redis_link,
     facts = NodeList.own_facts,
-    records = { ids = Record.ids, text_of = Record.text_of },
+    records = { ids = Record.ids, text_of = Record.text_of, is_own = is_own },
     waiting = Orphan.count,
     add = add,
     on_ready = function()

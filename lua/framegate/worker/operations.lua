@@ -2,15 +2,16 @@
 -- Each operation gets `args` and a payload, which is text if `args.is_text`.
 -- It returns a result that JSON can represent.
 
+local Alarms = require "framegate.socket.alarms"
 local Config = require "framegate.config"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Delivery = require "framegate.worker.delivery"
 local Encoder = require "framegate.protocol.encoder"
 local HandOver = require "framegate.socket.hand_over"
+local LinkOperations = require "framegate.worker.link_operations"
 local Moving = require "framegate.socket.moving"
 local NewLife = require "framegate.worker.new_life"
 local Places = require "framegate.session.places"
-local Slots = require "framegate.cluster.slots"
 local Stats = require "framegate.worker.stats"
 local TakeOver = require "framegate.socket.take_over"
 
@@ -19,6 +20,10 @@ local TakeOver = require "framegate.socket.take_over"
 ---@field private worker Worker
 local Operations = {}
 Operations.__index = Operations
+
+for name, run in pairs(LinkOperations) do
+  Operations[name] = run
+end
 
 local GONE = { gone = true }
 
@@ -113,9 +118,10 @@ function Operations:unsubscribe(args)
   end)
 end
 
--- The description of a connection. In a cluster it names the node.
+-- The description of a connection. In a cluster it names the node. `alarm` is in seconds from now.
 local function facts_of(self, connection, args)
-  local facts = ConnectionInfo.of(connection, args.has_query)
+  local facts, alarm = ConnectionInfo.of(connection, args.has_query), Alarms.left(connection)
+  facts.alarm = alarm and math.ceil(alarm)
   facts.node = not self.worker.nodes:is_alone() and Config.NODE_NAME or nil
   return facts
 end
@@ -170,59 +176,27 @@ function Operations.begin_hand_over(_, args) return HandOver.begin(args) end
 --- Gives a socket to another worker.
 function Operations.finish_hand_over(_, args) return HandOver.finish(args) end
 
---- Accepts a socket from another worker.
-function Operations.take_socket(_, args, payload) return TakeOver.take(args, payload) end
-
---- Answers. What the asking worker sent before, and what this one sent to it before, has arrived then.
-function Operations.echo() return {} end
-
--- Runs something that replies later over the link to Redis. Without the link the result is nil.
-local function over_link(self, run)
-  local link = self.worker.link_holder.link
+--- Accepts a socket from another worker. That of another node has stored it in Redis.
+function Operations:take_socket(args, payload)
+  if not args.parcel then
+    return TakeOver.take(args, payload)
+  end
   return function(reply)
-    if not link then
-      return reply(nil)
-    end
-    run(link, reply)
+    self.worker.carriers:fetch(
+      args,
+      function(parcel) reply(parcel and TakeOver.take(args, parcel) or { ok = false }) end
+    )
   end
 end
 
---- Sends a request to other nodes, if this worker holds the link to Redis.
-function Operations:ask_nodes(request, payload)
-  return over_link(self, function(link, reply) link:send(request, payload, reply) end)
+--- Finds a session of this node by a token or nonce.
+function Operations.find_session(_, args)
+  local id, is_opening = Places.of_key(args.key)
+  return { id = id, is_opening = is_opening, holder = id and Places.holder(id) }
 end
 
---- Changes the groups of a worker, if this worker holds the link to Redis, or is about to.
-function Operations:change_groups(args)
-  return over_link(self, function(link, reply)
-    link:change_groups(args.worker, args.change, function() reply { ok = true } end)
-  end)
-end
-
---- Writes records of a worker's sockets to Redis, if this worker holds the link.
-function Operations:write_records(args)
-  return over_link(self, function(link, reply)
-    link.records:write(args.records, function() reply { ok = true } end)
-  end)
-end
-
---- Claims the sockets of an earlier life of this machine, if this worker holds the link.
-function Operations:claim_node(args)
-  return over_link(self, function(link, reply)
-    link.claim:ask(args.node, function(answer) reply { answer = answer } end)
-  end)
-end
-
---- Claims a time slot for this node in the cluster, if this worker holds the link.
-function Operations:claim_slot(args)
-  return over_link(self, function(link, reply) Slots.claim(link, args, reply) end)
-end
-
---- Removes the record of a dead node's socket from Redis, if this worker holds the link.
-function Operations:remove_record(args)
-  local link = self.worker.link_holder.link
-  return { ok = link ~= nil and link.burial:remove(args.node, args.id) }
-end
+--- Answers. What the asking worker sent before, and what this one sent to it before, has arrived then.
+function Operations.echo() return {} end
 
 --- Ends the sockets of a life of this node that the others have buried.
 function Operations.end_life()
@@ -234,12 +208,6 @@ end
 function Operations:tell_groups(args)
   self.worker.groups:tell(args.holder)
   return {}
-end
-
---- Describes the link to Redis and the other nodes, if this worker holds the link.
-function Operations:describe_nodes()
-  local link = self.worker.link_holder.link
-  return link and link:state() or {}
 end
 
 --- Reads the statistics of this worker.

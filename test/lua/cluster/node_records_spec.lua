@@ -23,6 +23,7 @@ describe("the records of a node in Redis", function()
         return ids
       end,
       text_of = function(id) return texts[id] end,
+      is_own = function(id) return id:sub(1, 4) == "node" end,
     }
   end)
 

@@ -1,0 +1,83 @@
+// A session moves to the node that its client comes back to.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { pushGateway } from '../push/support.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { startRedis } from '../support/redis.ts'
+import { SessionClient } from '../support/session-client.ts'
+import { control } from '../support/topic-gateway.ts'
+import { nodesInRedis, urlOf } from './support.ts'
+
+type Publisher = { stop: () => Promise<number> }
+
+function publisher(gateway: Gateway, topic: string): Publisher {
+  let isStopped = false
+  const run = async (): Promise<number> => {
+    let number = 0
+    while (!isStopped) {
+      const { status, json } = await control(gateway, 'POST', `/topics/${topic}`, `${topic} ${++number}`)
+      assert.equal(status, 200, JSON.stringify(json))
+      await turn()
+    }
+    return number
+  }
+  const running = run()
+  return {
+    stop: () => {
+      isStopped = true
+      return running
+    },
+  }
+}
+
+test('a socket moves among 3 nodes under a publisher at each: each frame once and in order', async (t) => {
+  const redis = await startRedis(t, { lines: [] })
+  const events: string[] = []
+  const routes: Parameters<typeof pushGateway>[2] = {
+    routes: (app) =>
+      app.ws('/ws/a', {
+        session: '1m',
+        open(_request, reply) {
+          events.push('open')
+          reply.subscribe('a', 'b', 'c')
+          reply.user = 'ann'
+        },
+        message: (request) => request.body,
+        close: () => void events.push('close'),
+      }),
+  }
+  const nodes = await Promise.all(
+    [1, 2, 3].map(() => pushGateway(t, { REDIS_URL: urlOf(redis), MAX_CONNECTIONS_PER_IP: 'off' }, routes)),
+  )
+  await nodesInRedis(redis, 3)
+  const client = await new SessionClient(nodes[0]!.port, '/ws/a').dial()
+  const topics = ['a', 'b', 'c']
+  const publishers = topics.map((topic, i) => publisher(nodes[i]!, topic))
+  const last: Record<string, number> = { a: 0, b: 0, c: 0 }
+  const take = (text: string): void => {
+    const [topic, number] = text.split(' ')
+    assert.equal(Number(number), last[topic!]! + 1, `${topic} ${number} after ${last[topic!]}`)
+    last[topic!] = Number(number)
+  }
+  const moves = 100
+  for (let i = 0; i < moves; i++) {
+    for (let j = 0; j < 5; j++) take(await client.next())
+    client.cut()
+    client.port = nodes[i % 3]!.port
+    await client.dial()
+    assert.equal(client.first.resumed, true, `dial ${i}`)
+  }
+  const ends = await Promise.all(publishers.map(({ stop }) => stop()))
+  while (topics.some((topic, i) => last[topic] !== ends[i])) take(await client.next())
+  t.diagnostic(`${moves} returns, ${ends} publications`)
+  client.send('bye')
+  assert.equal(await client.next(), 'bye')
+  const [{ id }] = (await control(nodes[0]!, 'GET', '/connections')).json.connections
+  for (const node of nodes) {
+    const { status, json } = await control(node, 'POST', `/connections/${id}`, 'direct')
+    assert.deepEqual([status, json], [200, { delivered: 1, dropped: 0 }])
+    assert.equal(await client.next(), 'direct')
+  }
+  assert.deepEqual(events, ['open'])
+})
