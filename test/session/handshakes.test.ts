@@ -23,9 +23,9 @@ for (const [what, wait] of [
       if (i % 2 === 0) raw.socket.resetAndDestroy()
       else raw.socket.destroy()
     }
-    await comeBack(client)
     t.after(() => client.cut())
-    assert.ok(await isWell(client, 'one'))
+    // Handshakes of before may come later and take the session over.
+    await until('it has its socket', async () => isWell(await comeBack(client), 'one').catch(() => false))
     assert.deepEqual([stage.events('open').length, stage.events('close').length], [1, 0])
     client.raw.write(Buffer.from([0x88, 0x80, 0, 0, 0, 0]))
     await stage.handler.seen('close')
