@@ -16,6 +16,7 @@ local concat, find, gsub = table.concat, string.find, string.gsub
 ---@field state string? of the connection, percent-encoded
 ---@field content_type string? of a message
 ---@field ended { code: integer, reason: string, duration: integer }? of a close: percent-encoded reason, duration in ms
+---@field check Check? of a resume: who waits for its answer, and the header lines of the new handshake
 ---@field body string empty for all but messages
 ---@field is_text boolean whether the body is UTF-8
 ---@field since number when it was handed to dispatch, in seconds of the monotonic clock
@@ -104,9 +105,13 @@ end
 
 --- Makes an event that no message of the client causes.
 ---@param connection Connection
----@param kind "alarm"|"detach"|"resume"
+---@param own { kind: "alarm"|"detach"|"resume", check: Check? }
 ---@return Event
-function Event.own(connection, kind) return numbered(connection, kind) end
+function Event.own(connection, own)
+  local event = numbered(connection, own.kind)
+  event.check = own.check
+  return event
+end
 
 --- Makes the event of a timer. It has the same id and time, whoever makes it.
 ---@param timer Timer
@@ -139,14 +144,8 @@ local function rare_lines(event)
   end
   local ended = event.ended
   if ended then
-    lines = lines
-      .. "ce-closecode: "
-      .. ended.code
-      .. "\r\nce-closereason: "
-      .. ended.reason
-      .. "\r\nce-duration: "
-      .. ended.duration
-      .. "\r\n"
+    local form = "ce-closecode: %d\r\nce-closereason: %s\r\nce-duration: %d\r\n"
+    lines = lines .. form:format(ended.code, ended.reason, ended.duration)
   end
   return lines
 end
@@ -162,7 +161,7 @@ function Event.to_request(event)
     "POST ",
     connection.path,
     " HTTP/1.1\r\n",
-    connection.handshake,
+    event.check and event.check.lines or connection.handshake,
     "accept-encoding: identity\r\nce-specversion: 1.0\r\nce-source: ",
     source_of(connection),
     connection.id and "\r\nce-connectionid: " or "",

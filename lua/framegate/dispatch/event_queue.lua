@@ -20,7 +20,9 @@ function EventQueue.new(options)
   }, EventQueue)
 end
 
-local function queue_of(self, event) return event.connection.options.takes_batches and self.batchables or self.singles end
+local function queue_of(self, event)
+  return event.connection.options.takes_batches and not event.check and self.batchables or self.singles
+end
 
 --- Adds an event to those that wait for a lane.
 ---@param event Event

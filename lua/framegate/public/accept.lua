@@ -5,6 +5,7 @@ local Admission = require "framegate.public.admission"
 local Agreement = require "framegate.socket.agreement"
 local Apply = require "framegate.socket.apply"
 local Attachment = require "framegate.socket.attachment"
+local Check = require "framegate.socket.check"
 local Config = require "framegate.config"
 local Connection = require "framegate.socket.connection"
 local Drain = require "framegate.socket.drain"
@@ -122,7 +123,8 @@ local function open(connection, handshake, headers)
   end
   local effects, err = Effects.read(answer)
   if not is_for_a_socket(answer, effects) then
-    return Rejection.pass_on(connection, answer)
+    OpenEvent.forget(connection)
+    return Rejection.pass_on(answer)
   end
   err = err or defect_of(answer, headers)
   if err then
@@ -135,9 +137,35 @@ end
 -- Nobody owns a request that continues a session before its 101: the session is as it was when it ends.
 local NOBODY = { request_ended = function() end }
 
+local MOVES = {
+  status = 503,
+  message = "this session moves from one worker of the gateway to another",
+  headers = { ["Retry-After"] = 1 },
+}
+
+-- Whether the handler, where it wants to be asked, gives a client its session back. If not, the client gets an answer.
+local function is_let_in(connection, client)
+  if connection.session.mode ~= "check" then
+    return true
+  end
+  local answer = Check.ask(connection, client.lines)
+  if answer and answer.failure then
+    Rejection.pass_on_failure(answer)
+  elseif answer and Check.is_refusal(answer) then
+    Rejection.pass_on(answer)
+  elseif not answer or connection.phase ~= "open" then
+    Rejection.refuse("unavailable", MOVES)
+  else
+    return true
+  end
+end
+
 -- Continues the session of a client that has come back.
 local function resume(connection, client)
   RequestEnd.own(NOBODY)
+  if not is_let_in(connection, client) then
+    return
+  end
   local answer = { headers = { ["sec-websocket-protocol"] = connection.session.protocol } }
   local socket = Upgrade.perform(answer)
   if not socket then
@@ -178,12 +206,6 @@ local function open_new(handshake, headers)
   open(connection, handshake, headers)
   Places.release_key(key, connection.id)
 end
-
-local MOVES = {
-  status = 503,
-  message = "this session moves from one worker of the gateway to another",
-  headers = { ["Retry-After"] = 1 },
-}
 
 local function run()
   local headers = Fields.trim(ngx.req.get_headers(0))

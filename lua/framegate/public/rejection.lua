@@ -28,7 +28,16 @@ end
 
 local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
 
---- Refuses the handshake because no handler answered. Without a slot for its event it has no record.
+--- Refuses the handshake because no handler answered.
+---@param answer Answer
+function Rejection.pass_on_failure(answer)
+  return Rejection.refuse(
+    CAUSES[answer.failure] or "error",
+    { status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
+  )
+end
+
+--- Refuses the handshake because no handler answered its open event. Without a slot for its event it has no record.
 ---@param connection Connection
 ---@param answer Answer
 ---@param event Event? nil when it was not sent
@@ -38,17 +47,12 @@ function Rejection.fail(connection, answer, event)
   elseif event then
     OpenEvent.forget(connection)
   end
-  return Rejection.refuse(
-    CAUSES[answer.failure] or "error",
-    { status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
-  )
+  return Rejection.pass_on_failure(answer)
 end
 
 --- The handler refused: the client gets its answer.
----@param connection Connection
 ---@param answer Answer
-function Rejection.pass_on(connection, answer)
-  OpenEvent.forget(connection)
+function Rejection.pass_on(answer)
   Lifecycle.refused("handler", answer.status)
   ngx.status = answer.status
   Headers.pass_on(answer.headers)

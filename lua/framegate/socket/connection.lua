@@ -1,6 +1,7 @@
 -- A socket as its handler sees it: messages become events, one at a time and in order, and answers are applied.
 -- It knows nothing of TCP. transport.lua describes the contract between the two.
 
+local Addresses = require "framegate.socket.addresses"
 local Apply = require "framegate.socket.apply"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
@@ -110,6 +111,15 @@ function Connection:set_batch_prefix(prefix) self.batch_prefix = prefix end
 --- Stops batches: its handler no longer accepts them.
 function Connection:stop_batches() self.options = Options.without_batches(self.options) end
 
+--- Replaces the header lines that every event carries: its client has come back with others.
+---@param lines string
+function Connection:renew_handshake(lines)
+  Addresses.leave(self)
+  self.handshake, self.batch_prefix = lines, nil
+  Addresses.arrive(self)
+  Record.update(self)
+end
+
 ---@param state string? percent-encoded
 function Connection:set_state(state) self.state = state end
 
@@ -202,7 +212,7 @@ function Connection:advance()
     self:close(item.code, item.reason, item.cause)
     self:advance()
   elseif item then
-    send_event(self, item.kind and Event.own(self, item.kind) or Event.message(self, item.payload, item.is_text))
+    send_event(self, item.kind and Event.own(self, item) or Event.message(self, item.payload, item.is_text))
     self.outbox:wake_reader()
   end
 end
@@ -215,8 +225,8 @@ function Connection:answered(event, answer)
     return OpenEvent.on_answered(event, answer)
   elseif event.kind == "close" then
     return CloseEvent.on_answered(self, answer)
-  elseif event.waiting then
-    return event.waiting:on_answered(answer)
+  elseif event.check then
+    event.check:on_answered(answer)
   end
   local ok, result = xpcall(Apply.answer, debug.traceback, self, event, answer)
   self.is_in_flight = ok and result
