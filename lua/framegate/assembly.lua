@@ -18,6 +18,7 @@ Assembly.WIRED = {
   "socket.detached",
   "socket.ending",
   "socket.hand_over",
+  "socket.parking",
   "socket.take_over",
   "socket.drain",
   "socket.open_event",
