@@ -97,7 +97,9 @@ local function facts_of(connection)
 end
 
 local function limit(connection, seconds)
-  deadlines:add { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving }
+  local item = { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving }
+  deadlines:add(item)
+  Moving.wait(connection, function() deadlines:remove(item) end)
 end
 
 --- Begins to give a socket away. Its transport is taken from it.
