@@ -19,6 +19,7 @@ Assembly.WIRED = {
   "socket.detached",
   "socket.ending",
   "socket.hand_over",
+  "socket.parking",
   "socket.take_over",
   "socket.drain",
   "socket.open_event",

@@ -70,6 +70,9 @@ function Start.master()
     is_dead = modules["runtime.process"].is_dead,
   }
   worker.members:init()
+  if worker.members:configuration() == 1 then
+    modules["socket.parking"].expect()
+  end
   worker.history = modules["push.history"].init()
 end
 
@@ -82,6 +85,7 @@ function Start.worker()
   Assembly.assemble(worker, modules)
   worker.flusher:start()
   modules["socket.record"].start(worker.members:node() .. worker.members:worker())
+  modules["socket.parking"].start()
   modules["socket.orphans"].start()
   modules["dispatch.upstream"].start()
   worker.bus:start()

@@ -1,12 +1,13 @@
 // A session moves to the node that its client comes back to.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { pushGateway } from '../push/support.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { startRedis } from '../support/redis.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { control } from '../support/topic-gateway.ts'
+import { until } from '../support/wait.ts'
 import { nodesInRedis, urlOf } from './support.ts'
 
 type Publisher = { stop: () => Promise<number> }
@@ -31,8 +32,9 @@ function publisher(gateway: Gateway, topic: string): Publisher {
   }
 }
 
-test('a socket moves among 3 nodes under a publisher at each: each frame once and in order', async (t) => {
-  const redis = await startRedis(t, { lines: [] })
+/** So many nodes whose sockets may be sessions, and the open and close events of all. */
+async function sessionNodes(t: TestContext, count: number): Promise<{ nodes: Gateway[]; events: string[] }> {
+  const redis = await startRedis(t)
   const events: string[] = []
   const routes: Parameters<typeof pushGateway>[2] = {
     routes: (app) =>
@@ -47,10 +49,14 @@ test('a socket moves among 3 nodes under a publisher at each: each frame once an
         close: () => void events.push('close'),
       }),
   }
-  const nodes = await Promise.all(
-    [1, 2, 3].map(() => pushGateway(t, { REDIS_URL: urlOf(redis), MAX_CONNECTIONS_PER_IP: 'off' }, routes)),
-  )
-  await nodesInRedis(redis, 3)
+  const env = { REDIS_URL: urlOf(redis), WORKERS: '2' }
+  const nodes = await Promise.all(Array.from({ length: count }, () => pushGateway(t, env, routes)))
+  await nodesInRedis(redis, count)
+  return { nodes, events }
+}
+
+test('a socket moves among 3 nodes under a publisher at each: each frame once and in order', async (t) => {
+  const { nodes, events } = await sessionNodes(t, 3)
   const client = await new SessionClient(nodes[0]!.port, '/ws/a').dial()
   const topics = ['a', 'b', 'c']
   const publishers = topics.map((topic, i) => publisher(nodes[i]!, topic))
@@ -80,4 +86,28 @@ test('a socket moves among 3 nodes under a publisher at each: each frame once an
     assert.equal(await client.next(), 'direct')
   }
   assert.deepEqual(events, ['open'])
+})
+
+test('a node that stops gives its sessions to the others: clients go on there, and no close event goes out', async (t) => {
+  const { nodes, events } = await sessionNodes(t, 3)
+  const [first, second, third] = nodes as [Gateway, Gateway, Gateway]
+  const clients = await Promise.all(Array.from({ length: 30 }, () => new SessionClient(first.port, '/ws/a').dial()))
+  for (const client of clients) client.cut()
+  await until('all are away', async () => {
+    const { connections } = (await control(first, 'GET', '/connections')).json
+    return connections.every((each: any) => each.session.away !== undefined)
+  })
+  assert.equal((await control(second, 'POST', '/topics/a', 'hello')).json.delivered, 30)
+  assert.equal(await first.quit(), 0)
+  assert.equal((await control(second, 'POST', '/users/ann', 'you')).json.delivered, 30)
+  await Promise.all(
+    clients.map(async (client, i) => {
+      client.port = i % 2 ? second.port : third.port
+      await client.dial()
+      assert.equal(client.first.resumed, true, `client ${i}`)
+      assert.equal(await client.next(), 'hello')
+      assert.equal(await client.next(), 'you')
+    }),
+  )
+  assert.deepEqual([...new Set(events)], ['open'])
 })

@@ -40,3 +40,41 @@ test('a client that was cut comes back: nothing is lost, and nothing comes twice
   await handler.seen('close')
   assert.equal(handler.events.filter(({ type }) => type === 'framegate.open').length, 1)
 })
+
+test('a stop and a start: the session goes on with what waited, and its handler sees nothing', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '2' } })
+  const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) =>
+    event.type === 'framegate.open'
+      ? void response.writeHead(204, { ...ALLOW, 'ws-subscribe': 'news', 'ws-state': 'x', 'ws-user': 'ann' }).end()
+      : void response
+          .writeHead(200, { 'content-type': 'text/plain' })
+          .end(`${event.body} ${event.headers['ce-state']}`),
+  )
+  const clients = await Promise.all(Array.from({ length: 20 }, () => new SessionClient(gateway.port, '/ws/a').dial()))
+  for (const client of clients.slice(0, 10)) client.cut()
+  await until('ten are away', async () => {
+    const { connections } = (await control(gateway, 'GET', '/connections')).json
+    return connections.filter((each: any) => each.session.away !== undefined).length === 10
+  })
+  assert.equal((await control(gateway, 'POST', '/topics/news', 'hello')).json.delivered, 20)
+  const codes = clients.slice(10).map(async (client) => {
+    assert.equal(await client.next(), 'hello')
+    return (await client.raw.closeFrame()).code
+  })
+  assert.equal(await gateway.quit(), 0)
+  assert.deepEqual(await Promise.all(codes), Array(10).fill(1012))
+  await gateway.startAgain()
+  await Promise.all(
+    clients.map(async (client, i) => {
+      await client.dial()
+      assert.equal(client.first.resumed, true, `client ${i}`)
+      if (i < 10) assert.equal(await client.next(), 'hello')
+      client.send('still')
+      assert.equal(await client.next(), 'still x')
+    }),
+  )
+  assert.equal((await control(gateway, 'POST', '/users/ann', 'you')).json.delivered, 20)
+  const types = handler.events.map(({ type }) => type)
+  assert.deepEqual([...new Set(types)], ['framegate.open', 'framegate.message'])
+  assert.equal(types.filter((type) => type === 'framegate.open').length, 20)
+})

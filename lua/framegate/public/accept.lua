@@ -84,7 +84,7 @@ local function register(connection, event, effects)
     Lifecycle.refused("handler", ngx.HTTP_SWITCHING_PROTOCOLS, close_among(effects))
   end
   Apply.effects(connection, event, effects)
-  local reason = Drain.reason_for(connection.id)
+  local reason = not connection.session and Drain.reason_for(connection.id)
   if reason then
     connection:close_after_replies(reason.code, reason.text, reason.cause)
   end
@@ -107,6 +107,10 @@ local function upgrade(connection, answer, wanted)
   end
   local transport = new_transport(connection, socket)
   if Attachment.open(connection, transport, wanted) then
+    local reason = connection.session and Drain.reason_for(connection.id)
+    if reason then
+      Attachment.send_away(connection, reason.text)
+    end
     start(transport)
   end
 end

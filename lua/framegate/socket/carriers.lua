@@ -85,6 +85,26 @@ function Carriers:send(holder, args, parcel, on_result)
   self.bus:ask(worker, { op = "take_socket", args = args, payload = parcel }, on_result)
 end
 
+--- The other nodes of the cluster that can take sockets. Yields.
+---@return string[] ids
+function Carriers:others()
+  local holder = self.holders:current()
+  local state = holder and self.bus:call(holder, "describe_nodes", {})
+  local ids = {}
+  for _, node in ipairs(state and state.is_ready and state.nodes or {}) do
+    ids[#ids + 1] = node.id ~= self.members:node() and node.id or nil
+  end
+  return ids
+end
+
+--- Offers a session to another node, which takes it. Does not yield.
+---@param node string
+---@param args { id: string, holder: string }
+---@param on_done fun() when it has taken it, or has not
+function Carriers:offer(node, args, on_done)
+  self.nodes:send(request_to(self, node, nil, "adopt_session", args), "", on_done)
+end
+
 --- Gets a parcel that another node has sent. Does not yield.
 ---@param args { parcel: string, count: integer }
 ---@param on_done fun(parcel: string?)

@@ -1,6 +1,7 @@
 -- Closes the sockets of a worker that is shutting down, spread evenly over a time, so that their clients do not all come back
 -- in the same moment: with 1001 when the gateway stops, with 1012 when it was reloaded and DRAIN_SECONDS is set.
 
+local Attachment = require "framegate.socket.attachment"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
@@ -33,11 +34,13 @@ Drain.BURIED = {
 ---@return { code: integer, text: string, cause: string }? reason nil when it stays open
 function Drain.reason_for(id) return Drain.reason or members:former_renewal(id) and Drain.BURIED or nil end
 
--- Each after the answer to the event it has in flight; what waits behind that is dropped.
+-- Each after the answer to the event it has in flight; what waits behind that is dropped. A session goes on elsewhere.
 local function close_some(ids, from, to, reason)
   for i = from, to do
     local connection = registry:get(ids[i])
-    if connection then
+    if connection and connection.session then
+      Attachment.send_away(connection, reason.text)
+    elseif connection then
       connection:drop_inbox()
       connection.outbox:wake_reader()
       connection:close_after_replies(reason.code, reason.text, reason.cause)

@@ -26,19 +26,26 @@ end
 ---@param self Connection
 function Ending.request_ended(self) return Attachment.ended(self, nil) end
 
---- Forgets a socket that another worker has now.
+--- Forgets a socket that another worker has now, or a file.
 ---@param self Connection
-function Ending.leave(self)
+---@param is_kept boolean? whether a file has it instead, until the next start
+function Ending.leave(self, is_kept)
   Alarms.clear(self)
   Attachment.leave(self)
   self.outbox:clear()
   self:drop_inbox()
   self.phase = "ended"
   Lifecycle.moved(-1)
-  Record.leave_behind(self, Places.of(self.id) == members:node())
   Addresses.leave(self)
+  if is_kept then
+    Record.remove(self)
+  else
+    Record.leave_behind(self, Places.of(self.id) == members:node())
+  end
   registry:remove(self)
-  Moving.finish(self)
+  if self.moving then
+    Moving.finish(self)
+  end
   Gc.note_end()
   dispatch:check_idle()
 end

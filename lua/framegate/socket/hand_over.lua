@@ -83,17 +83,27 @@ local function topics_of(connection)
   return topics, kept
 end
 
+--- The kept topics of a connection, and where it is in them.
+---@param connection Connection
+---@return { topic: string, position: string }[]
+function HandOver.kept_of(connection)
+  local _, kept = topics_of(connection)
+  return kept
+end
+
 local function facts_of(connection)
   local topics = topics_of(connection)
   return { path = connection.path, handshake = connection.handshake, user = connection.user, topics = topics }
 end
 
 local function limit(connection, seconds)
-  deadlines:add { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving }
+  local item = { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving }
+  deadlines:add(item)
+  Moving.wait(connection, function() deadlines:remove(item) end)
 end
 
 --- Begins to give a socket away. Its transport is taken from it.
----@param args { id: string, client: Return }
+---@param args { id: string, client: Return? } without a client, this gateway stops, and another node takes the socket
 ---@return table|fun(reply: fun(result: table)) result facts of the socket, or `is_gone`, `is_refused` or `is_busy`
 function HandOver.begin(args)
   local connection = registry:get(args.id)
@@ -101,7 +111,7 @@ function HandOver.begin(args)
     return { is_gone = true }
   elseif connection.moving then
     return { is_busy = true }
-  elseif not Resumption.fits(connection, args.client) then
+  elseif args.client and not Resumption.fits(connection, args.client) then
     return { is_refused = true }
   end
   Attachment.release(connection)
@@ -126,8 +136,7 @@ function HandOver.begin(args)
 end
 
 local function pack(connection)
-  local _, kept = topics_of(connection)
-  return Baggage.pack(connection, { delivered = origins:vector(), kept = kept })
+  return Baggage.pack(connection, { delivered = origins:vector(), kept = HandOver.kept_of(connection) })
 end
 
 -- Sends the socket, and forgets it once the other side has it.

@@ -5,6 +5,7 @@ local Addresses = require "framegate.socket.addresses"
 local Attachment = require "framegate.socket.attachment"
 local Baggage = require "framegate.socket.baggage"
 local Connection = require "framegate.socket.connection"
+local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local Moving = require "framegate.socket.moving"
 local Orphans = require "framegate.socket.orphans"
@@ -76,6 +77,18 @@ local function move(id, holder, client)
   return connection
 end
 
+-- Moves a socket in a thread of its own, because nginx may end the one of the handshake.
+local function begin_move(id, holder, client, on_done)
+  Threads.run(function()
+    local ok, connection, err = xpcall(move, debug.traceback, id, holder, client)
+    if not ok then
+      Log.error(id, "taking a socket over failed: ", connection)
+      connection, err = nil, "busy"
+    end
+    on_done(connection, err)
+  end, nil, function() on_done(nil, "busy") end)
+end
+
 --- Takes a socket from another worker. Yields.
 ---@param id string
 ---@param holder string names of the node and the worker that have it
@@ -84,16 +97,10 @@ end
 ---@return "busy"? err when it may succeed later; nil when the client gets a new socket
 function TakeOver.fetch(id, holder, client)
   local done, connection, err = semaphore.new(), nil, "busy"
-  -- In a thread of its own, because nginx may end the one of the handshake.
-  Threads.run(function()
-    local ok
-    ok, connection, err = xpcall(move, debug.traceback, id, holder, client)
-    if not ok then
-      Log.error(id, "taking a socket over failed: ", connection)
-      connection, err = nil, "busy"
-    end
+  begin_move(id, holder, client, function(found, failure)
+    connection, err = found, failure
     done:post()
-  end, nil, function() done:post() end)
+  end)
   done:wait(WAIT_SECONDS)
   return connection, err
 end
@@ -111,6 +118,24 @@ local function follow(connection, kept)
   end
 end
 
+-- Gives a socket that was entered here what it had on the other side, and then what was gathered.
+local function settle(connection, facts, items)
+  local gathered = connection.moving.buffer
+  Baggage.restore(connection, facts, items)
+  connection.session.behind = facts.more.delivered
+  connection.moving.buffer = nil
+  Record.adopt(connection)
+  Addresses.arrive(connection)
+  Lifecycle.moved(1)
+  Attachment.arrive(connection, facts.away_seconds)
+  follow(connection, facts.more.kept)
+  for _, message in ipairs(gathered) do
+    connection:offer(message)
+  end
+  Moving.finish(connection)
+  connection:advance()
+end
+
 --- Accepts a socket that another worker sends.
 ---@param args { id: string }
 ---@param parcel string
@@ -122,20 +147,36 @@ function TakeOver.take(args, parcel)
   if not moving or not moving.buffer or not facts or not Places.move(args.id, own) then
     return { ok = false }
   end
-  Baggage.restore(connection, facts, items)
-  connection.session.behind = facts.more.delivered
-  Record.adopt(connection)
-  Addresses.arrive(connection)
-  Attachment.arrive(connection, facts.away_seconds)
-  local gathered = moving.buffer
-  moving.buffer = nil
-  follow(connection, facts.more.kept)
-  for _, message in ipairs(gathered) do
-    connection:offer(message)
-  end
-  Moving.finish(connection)
-  connection:advance()
+  settle(connection, facts, items)
   return { ok = true }
 end
+
+--- Goes on with a session that the stopped gateway kept. Does not yield.
+---@param facts table as Parcel.unpack gives them
+---@param items string[]
+---@return boolean ok false when it is here already
+function TakeOver.unpark(facts, items)
+  if registry:get(facts.id) or Record.text_of(facts.id) or not Places.move(facts.id, own) then
+    return false
+  end
+  local kept = {}
+  for _, entry in ipairs(facts.more.kept) do
+    kept[entry.topic] = true
+  end
+  local topics = {}
+  for _, topic in ipairs(facts.topics or {}) do
+    topics[#topics + 1] = not kept[topic] and topic or nil
+  end
+  local connection =
+    enter(facts.id, { path = facts.path, handshake = facts.handshake, user = facts.user, topics = topics })
+  settle(connection, facts, items)
+  return true
+end
+
+--- Takes a session from a node that stops. Does not yield.
+---@param id string
+---@param holder string names of the node and the worker that have it
+---@param on_done fun()
+function TakeOver.adopt(id, holder, on_done) begin_move(id, holder, nil, on_done) end
 
 return TakeOver

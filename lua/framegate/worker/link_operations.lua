@@ -3,6 +3,7 @@
 
 local Parcels = require "framegate.cluster.parcels"
 local Slots = require "framegate.cluster.slots"
+local TakeOver = require "framegate.socket.take_over"
 local Whereabouts = require "framegate.cluster.whereabouts"
 
 local LinkOperations = {}
@@ -35,6 +36,16 @@ function LinkOperations:take_parcel(args)
       function(parcel) reply { base64 = parcel and ngx.encode_base64(parcel) } end
     )
   end)
+end
+
+--- Takes a session from a node that stops, if this worker holds the link.
+function LinkOperations:adopt_session(args)
+  if not self.worker.link_holder.link then
+    return {}
+  end
+  return function(reply)
+    TakeOver.adopt(args.id, args.holder, function() reply {} end)
+  end
 end
 
 --- Finds the node that holds a socket, if this worker holds the link.

@@ -11,6 +11,7 @@ local Gc = require "framegate.runtime.gc"
 local Inbox = require "framegate.socket.inbox"
 local Log = require "framegate.runtime.log"
 local Orphan = require "framegate.socket.orphan"
+local Parking = require "framegate.socket.parking"
 local Passing = require "framegate.runtime.passing"
 local Process = require "framegate.runtime.process"
 local Record = require "framegate.socket.record"
@@ -54,10 +55,12 @@ local function never() return false end
 
 -- Whatever the site, a queue or a slow handler still holds, a stop ends.
 local function bound_stop()
-  wait(Config.STOP_SECONDS, never)
+  wait(Config.STOP_SECONDS, Parking.is_alone)
+  Parking.park()
   Inbox.drop_messages()
   Passing.end_all()
   wait(ANSWER_SECONDS, never)
+  Parking.park()
   Drain.close_all()
   wait(CLOSE_SECONDS, never)
   if not is_empty() then

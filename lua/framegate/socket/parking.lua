@@ -1,0 +1,189 @@
+-- What becomes of sessions when the gateway stops: another node takes them, or a file keeps them for the next start.
+-- The file is beside the journals, whose disk outlives a container.
+
+local Attachment = require "framegate.socket.attachment"
+local Baggage = require "framegate.socket.baggage"
+local Clock = require "framegate.runtime.clock"
+local Config = require "framegate.config"
+local File = require "framegate.runtime.file"
+local HandOver = require "framegate.socket.hand_over"
+local Log = require "framegate.runtime.log"
+local Parcel = require "framegate.session.parcel"
+local Places = require "framegate.session.places"
+local TakeOver = require "framegate.socket.take_over"
+local Task = require "framegate.runtime.task"
+
+local Parking = {}
+
+local NAME = "^parked%-[%w_-]+$"
+local LOAD_SECONDS = 60 -- for which a client that comes back waits until its session is read
+local ADOPT_SECONDS, STEP_SECONDS = 3, 0.02
+local MOST_UNDER_WAY = 64
+local MANY, PAUSE_SECONDS = 200, 0.001 -- after so many sessions, others are served
+
+local own, registry, nodes, carriers
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Parking.wire(worker)
+  own = worker.members:node() .. worker.members:worker()
+  registry, nodes, carriers = worker.registry, worker.nodes, worker.carriers
+end
+
+local function path_of(name) return Config.run .. "/journal/" .. name end
+
+-- The sessions of this worker that can leave it now. Their transports are taken from them.
+local function sessions()
+  local list = {}
+  for _, connection in pairs(registry:all()) do
+    if connection.session and connection.phase == "open" and not connection.moving then
+      list[#list + 1] = connection
+    end
+  end
+  for i = #list, 1, -1 do
+    Attachment.release(list[i])
+    if list[i].is_in_flight or list[i].phase ~= "open" then
+      table.remove(list, i)
+    end
+  end
+  return list
+end
+
+--- Whether every socket of this worker is a session whose client is away, and no node could take it.
+---@return boolean
+function Parking.is_alone()
+  for _, connection in pairs(registry:all()) do
+    if not connection:is_detached() or connection.is_in_flight then
+      return false
+    end
+  end
+  return nodes:is_alone()
+end
+
+-- Offers sessions to the other nodes, some at a time, each to the next one.
+local function offer(list)
+  local others = carriers:others()
+  local under_way, next_one, deadline = 0, 1, Clock.monotonic() + ADOPT_SECONDS
+  local function ended() under_way = under_way - 1 end
+  while others[1] and (next_one <= #list or under_way > 0) and Clock.monotonic() < deadline do
+    while next_one <= #list and under_way < MOST_UNDER_WAY do
+      under_way = under_way + 1
+      carriers:offer(others[next_one % #others + 1], { id = list[next_one].id, holder = own }, ended)
+      next_one = next_one + 1
+    end
+    ngx.sleep(STEP_SECONDS)
+  end
+end
+
+-- Keeps sessions in the file of this worker. They are not owed a close event any more: who reads the file has them.
+local function keep(list)
+  local file, err = File.create(path_of("parked-" .. own))
+  if not file then
+    file, err = File.open(path_of("parked-" .. own))
+  end
+  local count = 0
+  for i, connection in ipairs(list) do
+    local bytes = Baggage.pack(connection, { kept = HandOver.kept_of(connection), parked_at = ngx.now() })
+    local ok = file and file:append(#bytes .. ":" .. bytes)
+    if ok then
+      count = count + 1
+      connection:leave(true)
+    end
+    if i % MANY == 0 then
+      ngx.sleep(PAUSE_SECONDS)
+    end
+  end
+  if file then
+    file:close()
+  end
+  if count < #list then
+    Log.warn(nil, #list - count, " sessions could not be kept for the next start: ", err or "the disk is full")
+  end
+end
+
+--- Gives the sessions of this worker away, because the gateway stops. Those with an event in flight stay. Yields.
+function Parking.park()
+  local list = sessions()
+  if #list > 0 and not nodes:is_alone() then
+    offer(list)
+    list = sessions()
+  end
+  if #list > 0 then
+    keep(list)
+  end
+end
+
+local function read_file(path)
+  local file, pieces, offset = File.open(path), {}, 0
+  local piece = file and file:read(0) or ""
+  while piece ~= "" do
+    pieces[#pieces + 1], offset = piece, offset + #piece
+    piece = file:read(offset)
+  end
+  if file then
+    file:close()
+  end
+  return table.concat(pieces)
+end
+
+-- Calls a function with the facts and items of each session that a file keeps. What the disk has cut off is left out.
+local function each(bytes, run)
+  local position = 1
+  while position <= #bytes do
+    local _, last, digits = bytes:find("^(%d+):", position)
+    local length = tonumber(digits)
+    if not length or last + length > #bytes then
+      return
+    end
+    local facts, items = Parcel.unpack(bytes:sub(last + 1, last + length))
+    if facts then
+      run(facts, items)
+    end
+    position = last + length + 1
+  end
+end
+
+local function files()
+  local names = {}
+  for _, name in ipairs(File.names(Config.run .. "/journal")) do
+    names[#names + 1] = name:find(NAME) and name or nil
+  end
+  return names
+end
+
+--- Makes clients that come back wait until their sessions are read. Runs in the master at a start, before there are workers.
+function Parking.expect()
+  for _, name in ipairs(files()) do
+    each(read_file(path_of(name)), function(facts)
+      Places.claim_key(facts.session.token, facts.id, LOAD_SECONDS)
+      if facts.session.former then
+        Places.claim_key(facts.session.former, facts.id, LOAD_SECONDS)
+      end
+    end)
+  end
+end
+
+local function load()
+  local count = 0
+  for _, name in ipairs(files()) do
+    each(read_file(path_of(name)), function(facts, items)
+      facts.away_seconds = facts.away_seconds + math.max(0, ngx.now() - facts.more.parked_at)
+      count = count + (TakeOver.unpark(facts, items) and 1 or 0)
+    end)
+    os.remove(path_of(name))
+  end
+  if count > 0 then
+    Log.warn(nil, count, " sessions of the stopped gateway go on")
+  end
+end
+
+local loading = Task.new("reading the sessions of the stopped gateway", load)
+
+--- Goes on with the sessions that a stopped gateway kept. One worker does it.
+function Parking.start()
+  if ngx.worker.id() == 0 then
+    loading:begin()
+  end
+end
+
+return Parking
