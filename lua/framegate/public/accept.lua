@@ -199,7 +199,7 @@ local function read(headers)
 end
 
 -- Until its handler has answered, other handshakes with the same key wait.
-local function open_new(handshake, headers)
+local function open_new(handshake, headers, is_known)
   local connection, wanted = new_connection(handshake), handshake.wanted
   if not wanted then
     return open(connection, handshake, headers)
@@ -207,6 +207,9 @@ local function open_new(handshake, headers)
   local key = wanted.key
   -- A key that belongs to another session opens that one, and never this one.
   wanted.has_own_key = Places.claim_key(key, connection.id, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT)
+  if not wanted.has_own_key and not is_known then
+    return Rejection.refuse("unavailable", MOVES) -- another handshake with this key was faster, and opens the socket
+  end
   open(connection, handshake, headers)
   Places.release_key(key, connection.id)
 end
@@ -221,26 +224,18 @@ local function run()
   if fault then
     return Rejection.refuse("handshake", fault)
   end
-  local wanted = handshake.wanted
-  local client = wanted
-    and {
-      key = wanted.key,
-      is_new = wanted.is_new,
-      received = wanted.received,
-      path = handshake.path,
-      lines = handshake.lines,
-      offered = handshake.offered,
-    }
-  local connection, busy
+  local client = handshake.wanted
+  local connection, busy, is_known
   if client then
-    connection, busy = Resumption.find(client, { carriers = carriers, fetch = TakeOver.fetch })
+    client.path, client.lines, client.offered = handshake.path, handshake.lines, handshake.offered
+    connection, busy, is_known = Resumption.find(client, { carriers = carriers, fetch = TakeOver.fetch })
   end
   if connection then
     return resume(connection, client)
   elseif busy then
     return Rejection.refuse("unavailable", MOVES)
   end
-  return open_new(handshake, headers)
+  return open_new(handshake, headers, is_known)
 end
 
 --- Answers one request under SOCKET_PATH.

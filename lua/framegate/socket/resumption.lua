@@ -100,7 +100,8 @@ local function find_elsewhere(client, parts)
   end
   local found, is_unsure = parts.carriers:find(client.key)
   if found and not found.is_opening then
-    return parts.fetch(found.id, found.holder, client)
+    local connection, err = parts.fetch(found.id, found.holder, client)
+    return connection, err, true
   end
   return nil, (found or is_unsure) and "busy" or nil
 end
@@ -111,6 +112,7 @@ end
 --- takes it from another worker
 ---@return Connection? connection of this worker; nil when the client gets a new socket
 ---@return "busy"? err when it may succeed later
+---@return boolean? is_known whether there is a session with this key
 function Resumption.find(client, parts)
   local id, is_known = await_opened(client.key)
   if not is_known then
@@ -120,12 +122,15 @@ function Resumption.find(client, parts)
   if id then
     found, holder = await(id)
   end
+  local connection, err
   if found == "elsewhere" then
-    return parts.fetch(id, holder, client)
+    connection, err = parts.fetch(id, holder, client)
   elseif found == "busy" then
-    return nil, "busy"
+    err = "busy"
+  elseif found and Resumption.fits(found, client) then
+    connection = found
   end
-  return found and Resumption.fits(found, client) and found or nil
+  return connection, err, true
 end
 
 return Resumption
