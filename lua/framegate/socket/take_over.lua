@@ -58,14 +58,16 @@ end
 
 local function has_arrived(connection) return connection.phase == "open" end
 
+-- Whether a socket has left a worker of this node for another one.
+local function has_moved_on(id, holder) return Places.split(holder) == Places.split(own) and Places.holder(id) ~= holder end
+
 local function move(id, holder, client)
   local begun = carriers:ask(holder, "begin_hand_over", { id = id, client = client })
-  if not begun or begun.is_gone or begun.is_refused then
-    return nil
-  elseif begun.is_busy then
+  -- Another transport of its client may be faster.
+  if begun and (begun.is_busy or begun.is_gone and has_moved_on(id, holder)) or registry:get(id) then
     return nil, "busy"
-  elseif registry:get(id) then
-    return nil, "busy" -- another transport of its client was faster
+  elseif not begun or begun.is_gone or begun.is_refused then
+    return nil
   end
   local connection = enter(id, begun)
   groups:await()
