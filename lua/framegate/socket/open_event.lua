@@ -127,6 +127,8 @@ function OpenEvent.send(connection, handshake)
   return self.event.answer or Answer.failed("timeout"), self.event
 end
 
+local function ignore() end
+
 -- A client that comes back with the same key waits no longer.
 local function release_key(self)
   local wanted = self.handshake.wanted
@@ -152,7 +154,7 @@ local function settle(self, answer)
     connection:register()
   end
   release_key(self)
-  Apply.effects(connection, event, effects or {})
+  Apply.effects(connection, event, effects or {}, ignore)
   Attachment.ended(connection, nil)
 end
 
