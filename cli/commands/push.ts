@@ -1,16 +1,16 @@
 // The commands that push a frame: `send`, `user`, `publish` and `broadcast`.
 import { buffer } from 'node:stream/consumers'
 import { Argument, Command, Option } from 'commander'
-import type { Counts, Gateway, PushOptions } from '../../plugin/gateway/gateway.ts'
+import type { Counts, Gateway, PublishOptions } from '../../plugin/gateway/gateway.ts'
 import { UsageError } from '../failure.ts'
 import { notEmpty } from './arguments.ts'
 import { type GatewayOptions, gatewayOf, withGatewayOptions } from './gateway.ts'
 import { show } from './output.ts'
 import { counted } from './table.ts'
 
-type Options = GatewayOptions & { binary?: boolean; except?: string; key?: string; quiet?: boolean }
+type Options = GatewayOptions & { binary?: boolean; except?: string; key?: string; quiet?: boolean; replace?: string }
 
-type Push = (gateway: Gateway, data: string | Buffer, options: PushOptions) => Promise<Counts>
+type Push = (gateway: Gateway, data: string | Buffer, options: PublishOptions) => Promise<Counts>
 
 const FROM_STDIN =
   'Without data, or with -, the frame is read from standard input; of text, the last line break is removed.'
@@ -30,9 +30,9 @@ function pushCommand(name: string, description: string, target?: Argument): Comm
 }
 
 async function push(data: string | undefined, options: Options, to: Push): Promise<void> {
-  const { binary = false, except, key } = options
+  const { binary = false, except, key, replace } = options
   const gateway = gatewayOf(options)
-  const counts = await to(gateway, await readData(data, binary), { except, idempotencyKey: key })
+  const counts = await to(gateway, await readData(data, binary), { except, replace, idempotencyKey: key })
   if (!options.quiet) show(options, counts, describe)
 }
 
@@ -66,6 +66,7 @@ export const publish = pushCommand(
   new Argument('<topic>', 'its name'),
 )
   .addOption(EXCEPT)
+  .option('--replace <key>', 'of the frames with one key that wait for a slow reader, send only the newest')
   .action((topic: string, data: string | undefined, options: Options) =>
     push(data, options, (gateway, frame, how) => gateway.publish(topic, frame, how)),
   )

@@ -48,8 +48,8 @@ Assembly.WIRED = {
 ---@field link_holder LinkHolder
 ---@field shared_records SharedRecords
 ---@field seen Seen
----@field history History
----@field feeds Feeds
+---@field history History|SharedHistory
+---@field feeds Feeds|SharedFeeds
 ---@field push Push
 ---@field origins Origins
 ---@field carriers Carriers
@@ -116,7 +116,7 @@ local function add_nodes()
 end
 
 local function add_push()
-  worker.feeds = modules["push.feeds"].new(worker, require("framegate.worker.delivery").to_subscribers)
+  modules["worker.histories"].add(worker)
   worker.origins = modules["push.origins"].new(worker.members:node() .. worker.members:worker())
   worker.carriers = modules["socket.carriers"].new {
     members = worker.members,

@@ -33,9 +33,7 @@ local MODULES = {
   "dispatch.lane_pool",
   "dispatch.peers",
   "dispatch.resolver",
-  "push.feeds",
   "push.flusher",
-  "push.history",
   "push.origins",
   "push.push",
   "push.registry",
@@ -44,6 +42,7 @@ local MODULES = {
   "public.site",
   "socket.carriers",
   "socket.record",
+  "worker.histories",
   "worker.operations",
 }
 
@@ -73,7 +72,7 @@ function Start.master()
   if worker.members:configuration() == 1 then
     modules["socket.parking"].expect()
   end
-  worker.history = modules["push.history"].init()
+  worker.history = modules["worker.histories"].init()
 end
 
 --- Runs in each worker. The order matters: each module uses those that started before it.
@@ -91,6 +90,7 @@ function Start.worker()
   worker.bus:start()
   worker.link_holder:start()
   modules["worker.timers"].start()
+  modules["worker.histories"].start(worker)
   modules["worker.shutdown"].watch()
 end
 

@@ -1,4 +1,6 @@
 // The client of the control API: pushes to open sockets, and lists them.
+
+import type { HistoryOptions } from '../events/effect-values.ts'
 import { contentOf, type Data, frameOf } from '../frame-data.ts'
 import { type ControlRequest, GatewayClient, type GatewayOptions } from './client.ts'
 import type {
@@ -163,9 +165,15 @@ export class Gateway {
     return this.#get(withQuery(pathOf('topics', name), parametersOf(page)), page)
   }
 
-  /** Subscribes a connection; rejects with 409 when it has MAX_TOPICS topics. */
-  async subscribe(topic: string, id: string): Promise<void> {
-    await this.#client.json({ method: 'PUT', path: pathOf('topics', topic, 'connections', id) })
+  /**
+   * Subscribes a connection, which first gets the kept frames that are asked for; rejects with 409 when it has MAX_TOPICS
+   * topics, and with 410 when it is gone, or is subscribed but not everything after the position is kept.
+   */
+  async subscribe(topic: string, id: string, history: HistoryOptions = {}): Promise<void> {
+    await this.#client.json({
+      method: 'PUT',
+      path: withQuery(pathOf('topics', topic, 'connections', id), { ...history }),
+    })
   }
 
   async unsubscribe(topic: string, id: string): Promise<void> {

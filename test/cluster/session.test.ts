@@ -33,7 +33,11 @@ function publisher(gateway: Gateway, topic: string): Publisher {
 }
 
 /** So many nodes whose sockets may be sessions, and the open and close events of all. */
-async function sessionNodes(t: TestContext, count: number): Promise<{ nodes: Gateway[]; events: string[] }> {
+async function sessionNodes(
+  t: TestContext,
+  count: number,
+  more: Record<string, string> = {},
+): Promise<{ nodes: Gateway[]; events: string[] }> {
   const redis = await startRedis(t)
   const events: string[] = []
   const routes: Parameters<typeof pushGateway>[2] = {
@@ -49,14 +53,18 @@ async function sessionNodes(t: TestContext, count: number): Promise<{ nodes: Gat
         close: () => void events.push('close'),
       }),
   }
-  const env = { REDIS_URL: urlOf(redis), WORKERS: '2' }
+  const env = { REDIS_URL: urlOf(redis), WORKERS: '2', ...more }
   const nodes = await Promise.all(Array.from({ length: count }, () => pushGateway(t, env, routes)))
   await nodesInRedis(redis, count)
   return { nodes, events }
 }
 
-test('a socket moves among 3 nodes under a publisher at each: each frame once and in order', async (t) => {
-  const { nodes, events } = await sessionNodes(t, 3)
+test('a socket moves among 3 nodes under a publisher at each: each frame once and in order', (t) => move(t, {}))
+
+test('and so it does when two of the topics are kept', (t) => move(t, { HISTORY: 'b=1000/1h c=1000/1h' }))
+
+async function move(t: TestContext, env: Record<string, string>): Promise<void> {
+  const { nodes, events } = await sessionNodes(t, 3, env)
   const client = await new SessionClient(nodes[0]!.port, '/ws/a').dial()
   const topics = ['a', 'b', 'c']
   const publishers = topics.map((topic, i) => publisher(nodes[i]!, topic))
@@ -86,7 +94,7 @@ test('a socket moves among 3 nodes under a publisher at each: each frame once an
     assert.equal(await client.next(), 'direct')
   }
   assert.deepEqual(events, ['open'])
-})
+}
 
 test('a node that stops gives its sessions to the others: clients go on there, and no close event goes out', async (t) => {
   const { nodes, events } = await sessionNodes(t, 3)

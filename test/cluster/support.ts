@@ -17,6 +17,7 @@ export type ClusterOptions = {
   /** Lines of redis.conf. */
   lines?: string[]
   expect?: RegExp[]
+  routes?: (app: FastifyInstance) => void
 }
 
 /** A socket that notes every frame behind the first, which is its id. */
@@ -40,8 +41,18 @@ function routes(app: FastifyInstance): void {
 }
 
 /** Starts a gateway that is a node. */
-export function startNode(t: TestContext, env: Record<string, string>, expect: RegExp[] = []): Promise<Gateway> {
-  return pushGateway(t, env, { routes, expect })
+export function startNode(
+  t: TestContext,
+  env: Record<string, string>,
+  { expect = [], routes: more }: ClusterOptions = {},
+): Promise<Gateway> {
+  return pushGateway(t, env, {
+    expect,
+    routes: (app) => {
+      routes(app)
+      more?.(app)
+    },
+  })
 }
 
 /** Resolves when Redis sees so many nodes, each with one link. */
@@ -66,7 +77,7 @@ export async function startCluster(t: TestContext, count: number, options: Clust
   const redis = await startRedis(t, { lines: options.lines ?? [] })
   const env = { REDIS_URL: urlOf(redis), ...options.env }
   const nodes: Gateway[] = []
-  for (let i = 0; i < count; i += 1) nodes.push(await startNode(t, env, options.expect))
+  for (let i = 0; i < count; i += 1) nodes.push(await startNode(t, env, options))
   await nodesInRedis(redis, count)
   return { redis, nodes }
 }

@@ -66,7 +66,7 @@ async function pair(t: TestContext) {
   const { name, password, rules } = rulesOfUser()
   const redis = await startRedis(t, { lines: [`user ${name} ${rules.join(' ')}`] })
   const url = `redis://${name}:${password}@127.0.0.1:${redis.port}/1`
-  const env = { WORKERS: '2', REDIS_URL: url, TIMERS: '1s /ws/timers/tick' }
+  const env = { WORKERS: '2', REDIS_URL: url, TIMERS: '1s /ws/timers/tick', HISTORY: 'kept=10/1m' }
   const [here, there] = await Promise.all([topicGateway(t, { env }), topicGateway(t, { env })])
   await until('both are linked', async () => (await control(here, 'POST', '/topics/news', 'x')).status === 200)
   const [[near], [far]] = await Promise.all([subscribers(here, 1), subscribers(there, 1)])
@@ -84,6 +84,11 @@ test('the user of Redis may do all that a pair of nodes does, and no more', asyn
   assert.equal((await control(here, 'POST', `/connections/${far.id}`, 'to one')).status, 200)
   assert.equal(await far.client.next(), 'to one')
   assert.equal((await control(there, 'GET', '/connections')).json.count, 2)
+
+  assert.equal((await control(here, 'PUT', `/topics/kept/connections/${far.id}?last=5`)).status, 204)
+  assert.equal((await control(here, 'POST', '/topics/kept', 'a kept frame')).json.delivered, 1)
+  assert.equal(await far.client.next(), 'a kept frame')
+  assert.equal((await control(there, 'GET', '/topics/kept/messages')).json.messages.length, 1)
 
   await redis.ask('CLIENT', 'KILL', 'TYPE', 'pubsub')
   await until('the nodes are linked again', async () => (await publish()).json.delivered === 2)

@@ -21,6 +21,8 @@ const CODE = [
   'control/batch',
   'control/listing',
   'control/messages',
+  'control/problem',
+  'control/subscriptions',
   'control/idempotency',
   'push/registry',
 ]

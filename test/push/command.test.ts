@@ -16,6 +16,7 @@ test('send, publish, user and broadcast', async (t) => {
   const cases: Array<[string[], Options | undefined, string, string | Buffer]> = [
     [['send', ann.id, 'hällo'], undefined, one, 'hällo'],
     [['publish', 'news', 'to all but bob', '--except', bob.id], undefined, one, 'to all but bob'],
+    [['publish', 'news', 'newest', '--replace', 'k', '--except', bob.id], undefined, one, 'newest'],
     [['user', 'ann', '--', '--dashes'], undefined, one, '--dashes'],
     [['broadcast', 'all', `--except=${bob.id}`], undefined, one, 'all'],
     [['send', ann.id], { input: 'two\nlines\n' }, one, 'two\nlines'],
@@ -35,6 +36,10 @@ test('send, publish, user and broadcast', async (t) => {
     assert.equal((await command(['publish', 'news', 'once', '--key', 'k'])).stdout, 'delivered to 2 sockets\n')
   assert.equal(await ann.client.next(), 'once')
   assert.equal(await bob.client.next(), 'once', 'the first that bob gets')
+  assert.match(
+    (await command(['publish', 'news', 'x', '--replace', 'k'.repeat(256)])).stderr,
+    /replace is 1 to 255 bytes/,
+  )
   assert.deepEqual(await command(['publish', 'nobody', 'x']), {
     status: 0,
     stdout: 'delivered to 0 sockets\n',
@@ -209,6 +214,7 @@ test('help, and command lines that are refused with exit status 2', async () => 
     [['send', 'a', 'b', '--bogus'], /'--bogus'/],
     [['send', 'a', 'b', '--except', 'c'], /'--except'/],
     [['publish', 'a', 'b', '--except'], /--except/],
+    [['send', 'a', 'b', '--replace', 'k'], /'--replace'/],
     [['topics', '--json=yes'], /--json/],
     [['topics', '--socket', '/a', '--url', 'http://b'], /'--socket <path>' cannot be used with option '--url <url>'/],
     [['topics', '--url', 'ftp://user:secret@b'], /http:\/\/host:port/],

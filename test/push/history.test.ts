@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { FastifyInstance } from 'fastify'
 import { Gateway as Api } from '../../plugin/index.ts'
 import { open } from '../support/client.ts'
+import { samples } from '../support/metrics.ts'
 import { until } from '../support/wait.ts'
 import { historyGateway, kept, publish, take } from './history.ts'
-import { ask, pushGateway } from './support.ts'
+import { ask, join, pushGateway } from './support.ts'
 
 test('a kept topic: positions, messages, bounds by number', async (t) => {
   const gateway = await historyGateway(t, { HISTORY: 'chat:=3/10m', WORKERS: '2' })
@@ -152,4 +154,68 @@ test('with the plugin: kept frames come behind all others of the answer, and wha
   assert.equal((await api.publish('chat:1', 'live', { replace: 'key' })).delivered, 1)
   assert.deepEqual(await take(client, 1), ['live'])
   client.socket.terminate()
+})
+
+test('PUT of a subscription sends kept frames first', async (t) => {
+  const gateway = await historyGateway(t, { HISTORY: 'chat:=3/10m', WORKERS: '2' })
+  const api = new Api({ url: `unix:${gateway.run}/control/control.sock` })
+  t.after(() => api.end())
+  const { position: start } = await kept(gateway, 'chat:1')
+  const positions: string[] = []
+  for (const body of ['a', 'b', 'c', 'd']) positions.push((await publish(gateway, 'chat:1', body)).position)
+  const { client, id } = await join(gateway, 'other')
+  await api.subscribe('chat:1', id, { last: 2 })
+  assert.deepEqual(await take(client, 2), ['c', 'd'])
+  await api.subscribe('chat:1', id, { after: positions[0]!, last: 1, else: 'last' })
+  assert.deepEqual(await take(client, 3), ['b', 'c', 'd'])
+  await api.subscribe('chat:1', id, { after: start, else: 'none' })
+  await api.subscribe('chat:1', id, { after: start, else: 'last', last: 1 })
+  assert.deepEqual(await take(client, 1), ['d'])
+  const put = async (topic: string, query: string) => {
+    const { status, json } = await ask(gateway, 'PUT', `/topics/${topic}/connections/${id}?${query}`)
+    return [status, json?.detail]
+  }
+  assert.deepEqual(await put('chat:2', `after=${start}`), [
+    410,
+    'not everything after this position is kept: the connection is subscribed and got no frames',
+  ])
+  assert.deepEqual(await put('news', 'last=1'), [404, 'this topic is not kept (HISTORY)'])
+  assert.deepEqual(await put('chat:1', 'last=x'), [400, 'last is a whole number from 1'])
+  assert.deepEqual(await put('chat:1', 'else=none'), [400, 'else is "last" or "none", beside after'])
+  for (const topic of ['chat:1', 'chat:2']) await publish(gateway, topic, `live ${topic}`)
+  assert.deepEqual(await take(client, 2), ['live chat:1', 'live chat:2'])
+  client.socket.terminate()
+})
+
+test('a subscription that the same answer ends again is none', async (t) => {
+  const routes = (app: FastifyInstance) => {
+    app.ws('/ws/undecided', {
+      message: (_, reply) => reply.subscribe('chat:1', { last: 5 }).unsubscribe('chat:1').send('done'),
+    })
+  }
+  const gateway = await pushGateway(t, { HISTORY: 'chat:=3/10m' }, { routes })
+  await publish(gateway, 'chat:1', 'kept')
+  const client = await open(`${gateway.ws}/ws/undecided`)
+  client.socket.send('x')
+  assert.deepEqual(await take(client, 1), ['done'])
+  assert.equal((await publish(gateway, 'chat:1', 'live')).delivered, 0)
+  client.socket.terminate()
+})
+
+test('metrics show what is kept, and frames of silent topics give their memory back', async (t) => {
+  const gateway = await historyGateway(t, { HISTORY: 'short=100/1s few=2/1h', HISTORY_BYTES: '1m', WORKERS: '2' })
+  for (let i = 0; i < 3; i++) for (const topic of ['short', 'few']) await publish(gateway, topic, 'x'.repeat(600))
+  const facts = async () => {
+    const all = await samples(gateway)
+    return {
+      frames: all.history_frames,
+      bytes: all.history_bytes,
+      number: all['history_removed_total{reason="number"}'],
+      age: all['history_removed_total{reason="age"}'],
+    }
+  }
+  assert.deepEqual(await facts(), { frames: 5, bytes: 5120, number: 1, age: 0 })
+  assert.equal((await samples(gateway)).history_max_bytes, 1024 * 1024)
+  await until('the old ones are gone', async () => (await facts()).frames === 2, 15_000)
+  assert.deepEqual(await facts(), { frames: 2, bytes: 2048, number: 1, age: 3 })
 })

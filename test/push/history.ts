@@ -1,6 +1,7 @@
 /** What the tests of kept topics share. */
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import type { FastifyInstance } from 'fastify'
 import { type Client, open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { ask, pushGateway } from './support.ts'
@@ -8,27 +9,25 @@ import { ask, pushGateway } from './support.ts'
 export type Message = { position: string; time: string; type: string; text?: string; base64?: string }
 export type Kept = { status: number; messages: Message[]; position: string }
 
-/** A gateway whose sockets on /ws/from/TOPIC?last=&after=&else= subscribe with history, after the answer `hello`. */
+/** Sockets on /ws/from/TOPIC?last=&after=&else= subscribe with history, after the answer `hello`. */
+export function historyRoutes(app: FastifyInstance): void {
+  app.post('/ws/from/:topic', (request, reply) => {
+    const wanted = Object.entries(request.query as Record<string, string>).map(([name, value]) => `;${name}=${value}`)
+    const { topic } = request.params as { topic: string }
+    reply
+      .header('ws-subscribe', `${topic}${wanted.join('')}`)
+      .type('text/plain')
+      .send('hello')
+  })
+}
+
+/** A gateway with those. */
 export async function historyGateway(
   t: TestContext,
   env: Record<string, string>,
   expect: RegExp[] = [],
 ): Promise<Gateway> {
-  return pushGateway(t, env, {
-    expect,
-    routes: (app) => {
-      app.post('/ws/from/:topic', (request, reply) => {
-        const wanted = Object.entries(request.query as Record<string, string>).map(
-          ([name, value]) => `;${name}=${value}`,
-        )
-        const { topic } = request.params as { topic: string }
-        reply
-          .header('ws-subscribe', `${topic}${wanted.join('')}`)
-          .type('text/plain')
-          .send('hello')
-      })
-    },
-  })
+  return pushGateway(t, env, { expect, routes: historyRoutes })
 }
 
 export async function publish(gateway: Gateway, topic: string, body: string, query = ''): Promise<any> {

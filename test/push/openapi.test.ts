@@ -170,6 +170,7 @@ async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
     ['news', ''],
   ])
     await check('/topics/{topic}/messages', 'GET', { '{topic}': topic!, query: query! })
+  await check('/topics/{topic}/connections/{id}', 'PUT', { '{topic}': 'two', '{id}': id, query: '?last=1' })
   for (const topic of ['two', 'three', 'x'.repeat(256)])
     await check('/topics/{topic}/connections/{id}', 'PUT', { '{topic}': topic, '{id}': id })
   for (const [topic, member] of [

@@ -43,6 +43,21 @@ function Channels:buried(id) return self.prefix .. "buried:" .. id end
 ---@return string
 function Channels:records(id) return self.prefix .. "records:" .. id end
 
+--- The key of the hash with the facts of a kept topic.
+---@param topic string
+---@return string
+function Channels:facts(topic) return self.prefix .. "facts:" .. topic end
+
+--- The key of the stream with the frames of a kept topic.
+---@param topic string
+---@return string
+function Channels:stream(topic) return self.prefix .. "stream:" .. topic end
+
+--- The key that exists once the frame of a request was stored.
+---@param id string of the request
+---@return string
+function Channels:kept(id) return self.prefix .. "kept:" .. id end
+
 --- The beginning of the keys that hold the slots of a timer.
 ---@param name string
 ---@return string

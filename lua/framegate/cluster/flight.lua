@@ -11,6 +11,8 @@ local Message = require "framegate.cluster.message"
 ---@field is_away boolean? whether Redis was away at the end, so that not even the missing nodes are known
 ---@field is_incomplete boolean? whether a worker of a node did not answer
 ---@field is_gone boolean? whether the node it was for does not exist (any more)
+---@field place StreamPlace? of a frame that was stored
+---@field stream StreamReply? what was read
 
 ---@class Flight
 ---@field number integer in the order of requests
@@ -29,14 +31,15 @@ local Message = require "framegate.cluster.message"
 ---@field answers table<string, boolean> by node
 ---@field counted table<string, boolean> nodes that answered as receivers
 ---@field count integer of those
+---@field own string id of this node
 ---@field outcome NodeOutcome
 ---@field on_done fun(outcome: NodeOutcome)
 ---@field is_finished boolean?
 local Flight = {}
 Flight.__index = Flight
 
-local function encode(own, request, payload)
-  local head = {
+local function head_of(own, request)
+  return {
     id = request.id,
     from = own,
     op = request.op,
@@ -45,7 +48,6 @@ local function encode(own, request, payload)
     waits = request.waits,
     is_read = request.is_read,
   }
-  return Message.encode(head, payload)
 end
 
 ---@param own string id of this node
@@ -53,8 +55,9 @@ end
 ---@param payload string
 ---@return Flight
 function Flight.new(own, request, payload)
-  local text = encode(own, request, payload)
+  local text = Message.encode(head_of(own, request), payload)
   return setmetatable({
+    own = own,
     request = request,
     text = text,
     bytes = #text,
@@ -96,6 +99,21 @@ function Flight:published(ids, counts)
   end
 end
 
+--- Takes the place of the frame that Redis has stored.
+---@param place StreamPlace
+function Flight:stored(place) self.outcome.place = place end
+
+--- The request as it is repeated to one node: with the place of its frame.
+---@return string
+function Flight:repeat_text()
+  if not self.outcome.place then
+    return self.text
+  end
+  local head, payload = Message.decode(self.text)
+  head.place = self.outcome.place
+  return Message.encode(head, payload)
+end
+
 --- Takes note that a node gets a repeat.
 ---@param id string of the node
 ---@param is_new boolean? whether it has a new link, so it may have missed the first
@@ -107,7 +125,7 @@ end
 ---@param from string id of the node
 ---@param answer { results: table[], is_incomplete: boolean? }
 function Flight:answer(from, answer)
-  if not self.asked_alone[from] and not self.counted[from] then
+  if from ~= self.own and not self.asked_alone[from] and not self.counted[from] then
     self.counted[from], self.count = true, self.count + 1
   end
   if self.answers[from] then
@@ -130,12 +148,22 @@ local function has_unlinked(self, roster)
   return false
 end
 
+--- Whether this node has to answer as the others do, and has not: frames of kept topics come to it from Redis too.
+---@return boolean
+function Flight:waits_for_own()
+  return self.request.kept ~= nil and self.includes_own == true and not self.answers[self.own]
+end
+
 --- Whether every node has answered that has somebody for it.
 ---@param roster Roster
 ---@return boolean
 function Flight:is_complete(roster)
   local to = self.request.to
-  if to then
+  if self.request.stream then
+    return self.outcome.stream ~= nil
+  elseif self:waits_for_own() then
+    return false
+  elseif to then
     -- A node that this one has not heard of yet may exist: then its own channel is subscribed.
     local does_not_exist = self.was_known or self.receivers == 0
     self.outcome.is_gone = not self.answers[to] and not roster:get(to) and does_not_exist == true

@@ -4,9 +4,10 @@ local Message = require "framegate.cluster.message"
 
 local NodeMessages = {}
 
--- A request, answers, or news of a node.
+-- A request, answers, or news of a node. A frame of a kept topic has the place that Redis gave it.
 local function receive(node_link, head, payload)
   if head.op then
+    head.args.place = head.place
     return node_link.succession:receive(head, payload)
   end
   for _, answer in ipairs(head.answers or {}) do
@@ -33,6 +34,9 @@ function NodeMessages.receive(node_link, text)
   end
   node_link.lease:heard(head.renewal)
   node_link.requests:came_back(head.id)
+  if head.place or head.answers then
+    receive(node_link, head, payload)
+  end
 end
 
 --- Announces news to all nodes. Does not yield.

@@ -12,6 +12,8 @@ local RequestSender = require "framegate.cluster.request_sender"
 ---@field to string? id of the node; nil for all
 ---@field worker string? of that node; nil for all its workers
 ---@field group string? only nodes with sockets in it: "topic:<name>" or "user:<name>"
+---@field kept { bounds: StreamBounds, frame: StreamFrame }? what Redis stores before it publishes the request
+---@field stream { bounds: StreamBounds, wanted: StreamWanted }? what is read from Redis, and then nothing is asked of nodes
 ---@field waits boolean? whether somebody waits for the results
 ---@field is_read boolean? whether it changes nothing, so that it may be run again
 ---@field seconds number until it is given up
@@ -36,6 +38,7 @@ local function give_up(self, flight)
   local to = flight.request.to
   flight.outcome.missing = to and { to } or flight:unanswered(self.roster)
   flight.outcome.is_away = not flight.receivers or not self.is_ready()
+  flight.outcome.is_incomplete = flight.outcome.is_incomplete or flight:waits_for_own() or nil
   finish(self, flight, flight.outcome)
 end
 

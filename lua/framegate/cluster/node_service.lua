@@ -36,6 +36,15 @@ local function answer(self, to, id, facts)
   list[#list + 1] = facts
 end
 
+-- The frame of a kept topic may have another place now, because Redis was replaced and did not have it. Here it was delivered.
+local function answer_again(self, head, facts)
+  local place = head.args.place
+  if place and facts.place and place.epoch ~= facts.place.epoch then
+    self.bus:tell_all("skip_frame", head.args, "")
+  end
+  answer(self, head.from, head.id, facts)
+end
+
 local function run(self, head, payload, on_done)
   local request = { op = head.op, args = head.args, payload = payload }
   if head.worker then
@@ -59,11 +68,12 @@ function NodeService:receive(head, payload)
     is_new, known = self.seen:claim(head.id)
   end
   if not is_new then
-    return known and answer(self, head.from, head.id, cjson.decode(known))
+    return known and answer_again(self, head, cjson.decode(known))
   end
   self.running = self.running + 1
   local function finish(facts)
     self.running = self.running - 1
+    facts.place = head.args.place
     if not head.is_read then
       self.seen:keep(head.id, cjson.encode(facts))
     end

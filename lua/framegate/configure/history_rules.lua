@@ -43,14 +43,4 @@ function HistoryRules.parse(text)
   return rules
 end
 
---- Checks what fits together with HISTORY.
----@param settings table
----@param problems string[] gets one line for each problem
-function HistoryRules.check(settings, problems)
-  local has_rules = settings.HISTORY and settings.HISTORY[1] ~= nil
-  if has_rules and settings.REDIS_URL and settings.REDIS_URL ~= "" then
-    problems[#problems + 1] = "HISTORY=…: expected no REDIS_URL beside it: histories are kept by one gateway alone"
-  end
-end
-
 return HistoryRules

@@ -145,9 +145,9 @@ local function redis_tls_file(settings)
 end
 
 -- The names of topics and their counters get a memory of their own, so that frames are all that is in the other one. nginx
--- keeps a memory whose size is the same after a reload, so both change their sizes together.
+-- keeps a memory whose size is the same after a reload, so both change their sizes together. In a cluster frames are in Redis.
 local function history_file(settings)
-  if not settings.HISTORY[1] then
+  if not settings.HISTORY[1] or settings.REDIS_URL ~= "" then
     return ""
   end
   local kib = math.floor(settings.HISTORY_BYTES / 1024)

@@ -95,7 +95,6 @@ local function check_together(settings, problems)
   Ports.check(settings, problems)
   RedisUrl.combine(settings, problems)
   Timers.check(settings, problems)
-  HistoryRules.check(settings, problems)
   local schemes = {}
   for _, url in ipairs(settings.HANDLER_URL or {}) do
     schemes[url:match("^%a+")] = true

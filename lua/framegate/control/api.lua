@@ -11,6 +11,7 @@ local Metrics = require "framegate.control.metrics"
 local NodeList = require "framegate.control.node_list"
 local Problem = require "framegate.control.problem"
 local Status = require "framegate.control.status"
+local Subscriptions = require "framegate.control.subscriptions"
 local TopicName = require "framegate.protocol.topic_name"
 local Utf8 = require "framegate.protocol.utf8"
 
@@ -27,23 +28,10 @@ function Api.wire(worker)
   Metrics.wire(worker)
   NodeList.wire(worker)
   Status.wire(worker)
+  Subscriptions.wire(worker)
 end
 
 local function json(value) return { status = 200, body = cjson.encode(value), type = "application/json" } end
-
-local function unreachable(detail, counts) return Problem.new(503, detail, { ["Retry-After"] = "1" }, counts) end
-
-local function gone(err)
-  if err == "timeout" then
-    return Problem.new(
-      504,
-      "the worker that holds this connection did not answer: what became of the request is not known"
-    )
-  elseif err == "unreachable" then
-    return unreachable "the node that holds this connection cannot be reached now: what became of the request is not known"
-  end
-  return Problem.new(410, "this connection is gone, or never was")
-end
 
 local NO_CONTENT = { status = 204, body = "" }
 
@@ -74,7 +62,7 @@ local function to_many(op, request, args)
   args.except = request.query.except
   local counts, err = push:to_many(op, args, { payload = payload, is_text = text, key = request.key })
   if err == "unreachable" then
-    return unreachable(
+    return Problem.unreachable(
       "not every node of the cluster could be reached; a repeat with the same idempotency-key reaches only those that were not",
       counts
     )
@@ -91,7 +79,7 @@ local function send(request)
   end
   local result, err = push:send(request.segments[2], { payload = payload, is_text = text, key = request.key })
   if not result then
-    return gone(err)
+    return Problem.gone(err)
   end
   if result.delivered == 0 then
     return Problem.new(
@@ -110,7 +98,7 @@ local function describe(request)
   end
   local result, err =
     push:ask(request.segments[2], { op = "describe", args = { has_query = has_query }, payload = "", is_read = true })
-  return result and Listing.answer(Listing.facts(result.connection)) or gone(err)
+  return result and Listing.answer(Listing.facts(result.connection)) or Problem.gone(err)
 end
 
 local function close(request)
@@ -126,7 +114,7 @@ local function close(request)
     request.segments[2],
     { op = "close", args = { code = code, reason = reason }, payload = "", key = request.key }
   )
-  return result and NO_CONTENT or gone(err)
+  return result and NO_CONTENT or Problem.gone(err)
 end
 
 local function publish(request)
@@ -139,21 +127,6 @@ local function publish(request)
     return Problem.new(400, "replace is " .. TopicName.RULE)
   end
   return to_many("publish", request, { topic = topic, replace = replace })
-end
-
-local function change_subscription(op)
-  return function(request)
-    local topic, problem = Listing.topic_of(request)
-    if not topic then
-      return problem
-    end
-    local result, err =
-      push:ask(request.segments[4], { op = op, args = { topic = topic }, payload = "", key = request.key })
-    if not result then
-      return gone(err)
-    end
-    return result.ok and NO_CONTENT or Problem.new(409, result.err)
-  end
 end
 
 local function to_user(request) return to_many("send_to_user", request, { user = request.segments[2] }) end
@@ -171,8 +144,6 @@ local function metrics()
 end
 
 -- A segment in braces matches any text.
-local subscribe, unsubscribe = change_subscription("subscribe"), change_subscription("unsubscribe")
-
 local RESOURCES = {
   { { "connections" }, GET = Listing.list },
   { { "connections", "{id}" }, GET = describe, POST = send, DELETE = close },
@@ -180,7 +151,7 @@ local RESOURCES = {
   { { "topics" }, GET = Listing.list_topics },
   { { "topics", "{topic}" }, GET = Listing.describe_topic, POST = publish },
   { { "topics", "{topic}", "messages" }, GET = Messages.list },
-  { { "topics", "{topic}", "connections", "{id}" }, PUT = subscribe, DELETE = unsubscribe },
+  { { "topics", "{topic}", "connections", "{id}" }, PUT = Subscriptions.add, DELETE = Subscriptions.remove },
   { { "users", "{user}" }, POST = to_user },
   { { "broadcast" }, POST = broadcast },
   { { "nodes" }, GET = list_nodes },

@@ -31,10 +31,11 @@ local function wanted_of(request)
   return last and { last = last }, problem
 end
 
-local function facts(topic_id)
+-- `history_id` is what History:read gives for History:position.
+local function facts(history_id)
   return function(frame)
     return Json.object({
-      position = history:position(topic_id, frame.offset),
+      position = history:position(history_id, frame.offset),
       time = Clock.format(frame.time),
       type = frame.is_text and "text" or "binary",
       text = frame.is_text and frame.payload or nil,
@@ -45,7 +46,7 @@ end
 
 --- GET /topics/{topic}/messages
 ---@param request ControlRequest
----@return table answer 404 for a topic that is not kept, 410 when not everything behind `after` is kept
+---@return table answer 404 for a topic that is not kept, 410 when not everything behind `after` is kept, 503 while Redis is away
 function Messages.list(request)
   local topic, problem = Listing.topic_of(request)
   if not topic then
@@ -58,7 +59,9 @@ function Messages.list(request)
     return wrong
   end
   local frames, position, id = history:read(topic, wanted, { max_bytes = MAX_BYTES })
-  if not frames then
+  if not frames and history.is_shared and not position then
+    return Problem.unreachable "Redis, which keeps this topic, cannot be reached now"
+  elseif not frames then
     return Problem.new(410, "not everything after this position is kept: read the last messages instead")
   end
   return Listing.answer(

@@ -7,11 +7,13 @@ local Status = require "framegate.control.status"
 
 local Metrics = {}
 
-local members
+local members, history
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Metrics.wire(worker) members = worker.members end
+function Metrics.wire(worker)
+  members, history = worker.members, worker.history
+end
 
 local function sum_of(value)
   return function(now) return Status.sum(now.workers, value) end
@@ -22,6 +24,11 @@ local function leaving(worker) return worker.is_leaving and 1 or 0 end
 -- A gauge of the cluster has no series without a cluster, and without a value.
 local function of_cluster(value)
   return function(now) return now.cluster and value(now.cluster) or {} end
+end
+
+-- Without HISTORY, and in a cluster, this gateway keeps no frames.
+local function of_history(name)
+  return function(now) return now.history and now.history[name] or 0 end
 end
 
 -- Each function reads a gauge: it gives a number, or a list of series, each with its label values and a number.
@@ -58,6 +65,9 @@ local GAUGES = {
     local busy = Status.sum(now.workers, function(worker) return worker.lanes.busy end)
     return { { "busy", busy }, { "idle", open - busy } }
   end,
+  framegate_history_frames = of_history "frames",
+  framegate_history_bytes = of_history "bytes",
+  framegate_history_max_bytes = of_history "max_bytes",
   framegate_redis_up = of_cluster(function(cluster) return cluster.link.is_up and 1 or 0 end),
   framegate_redis_subscriptions = of_cluster(function(cluster) return cluster.link.subscriptions end),
   framegate_redis_waiting_bytes = of_cluster(function(cluster) return cluster.link.waiting_bytes end),
@@ -123,7 +133,13 @@ end
 local function read()
   local workers, silent = Status.workers()
   local cluster = NodeList.cluster(silent) -- before the counters, which it brings up to date
-  return { workers = workers, silent = silent, cluster = cluster, totals = Counters.totals() }
+  return {
+    workers = workers,
+    silent = silent,
+    cluster = cluster,
+    history = history.store and history.store:usage(),
+    totals = Counters.totals(),
+  }
 end
 
 --- Writes all metrics, over all workers.

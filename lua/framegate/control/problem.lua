@@ -34,4 +34,25 @@ function Problem.new(status, detail, headers, more)
   }
 end
 
+--- Makes the answer 503 for a node, or Redis, that cannot be reached now.
+---@param detail string
+---@param members table? as of `new`
+---@return table answer
+function Problem.unreachable(detail, members) return Problem.new(503, detail, { ["Retry-After"] = "1" }, members) end
+
+--- Makes the answer for a connection that did not get a request.
+---@param err "gone"|"timeout"|"unreachable" as of Push:ask
+---@return table answer
+function Problem.gone(err)
+  if err == "timeout" then
+    return Problem.new(
+      504,
+      "the worker that holds this connection did not answer: what became of the request is not known"
+    )
+  elseif err == "unreachable" then
+    return Problem.unreachable "the node that holds this connection cannot be reached now: what became of the request is not known"
+  end
+  return Problem.new(410, "this connection is gone, or never was")
+end
+
 return Problem

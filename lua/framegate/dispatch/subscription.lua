@@ -84,8 +84,19 @@ local function place_of_close(effects)
   return #effects + 1
 end
 
+local function without(follows, topics)
+  local is_ended, rest = {}, {}
+  for _, topic in ipairs(topics) do
+    is_ended[topic] = true
+  end
+  for _, follow in ipairs(follows) do
+    rest[#rest + 1] = not is_ended[follow.wanted.topic] and follow or nil
+  end
+  return rest
+end
+
 --- Moves subscriptions with history behind all frames of an answer and before its close, each as an effect of its own:
---- {kind = "follow", wanted}.
+--- {kind = "follow", wanted}. One that the answer ends again further on is left out.
 ---@param effects table[]
 ---@return table[] effects
 function Subscription.put_last(effects)
@@ -94,6 +105,7 @@ function Subscription.put_last(effects)
     for _, wanted in ipairs(effect.histories or {}) do
       follows[#follows + 1] = { kind = "follow", wanted = wanted }
     end
+    follows = effect.kind == "unsubscribe" and without(follows, effect.topics) or follows
     effect.histories = nil
   end
   local place = place_of_close(effects)
@@ -113,6 +125,21 @@ function Subscription.of_header(value)
     items[#items + 1] = item
   end
   return collect(items, parse)
+end
+
+--- Reads the query of a request that subscribes a connection.
+---@param topic string
+---@param query table<string, string> with `last`, `after` and `else`
+---@return Wanted? wanted
+---@return string? err
+function Subscription.of_query(topic, query)
+  local last = query.last
+  return check {
+    topic = topic,
+    last = last and (last:match("^%d+$") and tonumber(last) or last),
+    after = query.after,
+    ["else"] = query["else"],
+  }
 end
 
 --- Reads the list of a document.

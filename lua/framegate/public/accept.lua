@@ -28,8 +28,11 @@ local TakeOver = require "framegate.socket.take_over"
 local Transport = require "framegate.socket.transport"
 local Upgrade = require "framegate.public.upgrade"
 local Writer = require "framegate.socket.writer"
+local semaphore = require "ngx.semaphore"
 
 local Accept = {}
+
+local EFFECTS_SECONDS = 10 -- longer than the effects of an answer can wait for Redis
 
 local members, groups, carriers
 
@@ -74,6 +77,21 @@ local function defect_of(answer, headers)
   return Agreement.defect_of(answer)
 end
 
+-- Applies the effects of the answer, and waits for kept frames that come from Redis.
+local function apply(connection, event, effects)
+  local is_done, done = false, nil
+  Apply.effects(connection, event, effects, function()
+    is_done = true
+    if done then
+      done:post()
+    end
+  end)
+  if not is_done then
+    done = semaphore.new()
+    done:wait(EFFECTS_SECONDS)
+  end
+end
+
 -- Registers the connection. The answer's frames wait in the outbox until the 101 is sent.
 local function register(connection, event, effects)
   RequestEnd.own(connection)
@@ -83,7 +101,7 @@ local function register(connection, event, effects)
     connection:refuse()
     Lifecycle.refused("handler", ngx.HTTP_SWITCHING_PROTOCOLS, close_among(effects))
   end
-  Apply.effects(connection, event, effects)
+  apply(connection, event, effects)
   local reason = not connection.session and Drain.reason_for(connection.id)
   if reason then
     connection:close_after_replies(reason.code, reason.text, reason.cause)

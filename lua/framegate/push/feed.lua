@@ -95,7 +95,7 @@ local function step(self)
     return false
   end
   self.last, self.pending[offset] = offset, nil
-  local counts = deliver(self, offset, frame)
+  local counts = frame.is_had and NOTHING or deliver(self, offset, frame)
   if entry then
     settle(entry, counts)
   else
@@ -125,7 +125,14 @@ function Feed:look()
   if not self:is_stuck() or self.now() - stuck.since < HistoryStore.HOLE_SECONDS then
     return
   end
-  while self.last < stuck.highest do
+  self:skip_through(stuck.highest)
+end
+
+--- Delivers the frames up to an offset, and skips those that are not there.
+---@param offset integer
+function Feed:skip_through(offset)
+  self.highest = math.max(self.highest, offset)
+  while self.last < offset do
     if not step(self) then
       self.last = self.last + 1
     end
@@ -143,7 +150,8 @@ end
 
 --- Accepts a hint.
 ---@param offset integer
----@param frame { payload: string, is_text: boolean, except: string?, replace: string? }
+---@param frame { payload: string, is_text: boolean, except: string?, replace: string?, is_had: boolean? } `is_had`: it was
+--- delivered before, and has only a place
 ---@return table counts, or a function that gets a function which accepts them later (see Bus)
 function Feed:arrive(offset, frame)
   if offset <= self.last then
@@ -169,11 +177,12 @@ end
 ---@return integer
 function Feed:last_of(connection) return math.max(self.last, self.floors[connection] or 0) end
 
---- Begins anew: the topic was forgotten, and what is published now has a new number.
+--- Begins anew: the topic was forgotten, and what is published now has a new number. Or the epoch is another one.
 ---@param id integer
-function Feed:restart(id)
+---@param last integer? offset of the last frame that is not delivered any more; 0 by default
+function Feed:restart(id, last)
   self:finish()
-  self.id, self.last, self.highest, self.stuck = id, 0, 0, nil
+  self.id, self.last, self.highest, self.stuck = id, last or 0, last or 0, nil
   self.counts, self.former_counts, self.count, self.floors = {}, {}, 0, {}
 end
 

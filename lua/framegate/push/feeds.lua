@@ -15,14 +15,14 @@ local NOTHING = { delivered = 0, dropped = 0 }
 local LOOK_SECONDS = 0.005
 
 ---@param worker Worker its history and registry
----@param deliver fun(registry: Registry, args: table, payload: string): table sends a message to the subscribers of
---- `args.topic`, without those in `args.skips`
+---@param deliver fun(args: table, payload: string): table sends a message to the subscribers of `args.topic`, without those in
+--- `args.skips`
 ---@return Feeds
 function Feeds.new(worker, deliver)
   local self = setmetatable({
     history = worker.history,
     registry = worker.registry,
-    deliver = function(args, payload) return deliver(worker.registry, args, payload) end,
+    deliver = deliver,
     by_topic = {},
   }, Feeds)
   self.looking = Task.new("the order of kept topics", function() self:look_while_stuck() end)
@@ -133,7 +133,10 @@ local function catch_up(self, topic)
   watch(self, feed)
 end
 
-local function send(connection, frames)
+--- Sends kept frames to a connection.
+---@param connection Connection
+---@param frames KeptFrame[]
+function Feeds.send(connection, frames)
   for _, frame in ipairs(frames) do
     if frame.except ~= connection.id then
       connection:send(frame.payload, frame.is_text)
@@ -151,27 +154,36 @@ local function read(self, feed, wanted, waiting)
   return frames
 end
 
+local function gone(wanted) return wanted.otherwise ~= "none" and "gone" or nil end
+
+--- Reports a subscription that asks for frames of a topic that is not kept.
+---@param connection Connection
+---@param wanted Wanted
+---@return "gone"|nil why as for `subscribe`
+function Feeds.not_kept(connection, wanted)
+  Log.limited(
+    Log.warn,
+    "history",
+    connection.id,
+    "a subscription asks for frames of a topic that HISTORY does not keep"
+  )
+  return wanted.after and gone(wanted) or nil
+end
+
 local function replay(self, connection, wanted)
   local feed = self.by_topic[wanted.topic]
   if not feed then
-    Log.limited(
-      Log.warn,
-      "history",
-      connection.id,
-      "a subscription asks for frames of a topic that HISTORY does not keep"
-    )
-    return wanted.after == nil
+    return Feeds.not_kept(connection, wanted)
   end
   local frames = read(self, feed, wanted, connection.outbox.bytes)
   if not frames then
-    return false
+    return gone(wanted)
   end
-  send(connection, frames)
+  Feeds.send(connection, frames)
   local after = wanted.after and self.history:offset_of(wanted.after, feed.id)
   if after then
     feed:set_floor(connection, after)
   end
-  return true
 end
 
 --- The position of the last frame of a topic that a connection was sent.
@@ -192,20 +204,21 @@ end
 ---@field last integer? how many of the kept frames
 ---@field after string? a position: everything behind it
 ---@field otherwise "last"|"none"|nil what to do when that cannot be given whole
+---@field is_patient boolean? whether it waits while Redis is away
 
 --- Subscribes a connection to a topic, and sends it the kept frames that it asks for. Does not yield.
 ---@param connection Connection
 ---@param wanted Wanted
----@return boolean? ok
----@return string? err if the connection has MAX_TOPICS topics already
----@return boolean? is_gone whether what comes after the position cannot be given whole, and nobody chose what to do
-function Feeds:subscribe(connection, wanted)
+---@param on_done fun(ok: boolean?, err: string?, why: "gone"|"unreachable"|nil) called before this returns, but with
+--- SharedFeeds later. `err`: the connection has MAX_TOPICS topics already; `why`: it is subscribed but got no frames, because not
+--- everything after its position is kept and nobody chose what to do then, or because Redis is away
+function Feeds:subscribe(connection, wanted, on_done)
   catch_up(self, wanted.topic)
   local ok, err = self.registry:subscribe(connection, wanted.topic)
   if not ok then
-    return nil, err
+    return on_done(nil, err)
   end
-  return true, nil, not replay(self, connection, wanted) and wanted.otherwise ~= "none"
+  on_done(true, nil, replay(self, connection, wanted))
 end
 
 return Feeds

@@ -4,7 +4,9 @@
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 local HistoryBlocks = require "framegate.push.history_blocks"
+local HistoryMetrics = require "framegate.telemetry.history_metrics"
 local HistoryStore = require "framegate.push.history_store"
+local KeptTopics = require "framegate.push.kept_topics"
 local Position = require "framegate.push.position"
 
 ---@class History
@@ -13,8 +15,10 @@ local Position = require "framegate.push.position"
 local History = {}
 History.__index = History
 
----@param parts { rules: table[], frames: table?, topics: table?, locks: table, now: (fun(): number), time: fun(): number }
---- `frames`, `topics` and `locks`: shared dictionaries of ngx_lua; `now`: Clock.monotonic; `time`: seconds since 1970
+---@param parts { rules: table[], frames: table?, topics: table?, locks: table, now: (fun(): number), time: (fun(): number),
+--- count: fun(what: string, frames: integer) }
+--- `frames`, `topics` and `locks`: shared dictionaries of ngx_lua; `now`: Clock.monotonic; `time`: seconds since 1970;
+--- `count`: as HistoryMetrics.count
 ---@return History
 function History.new(parts)
   local self = setmetatable({ rules = parts.rules, now = parts.now, time = parts.time }, History)
@@ -25,6 +29,7 @@ function History.new(parts)
       topics = parts.topics,
       locks = parts.locks,
       now = parts.now,
+      count = parts.count,
     }
   end
   return self
@@ -41,6 +46,7 @@ function History.init()
     locks = shared.gateway,
     now = Clock.monotonic,
     time = ngx.now,
+    count = HistoryMetrics.count,
   }
   if self.store then
     self.store:init()
@@ -51,13 +57,7 @@ end
 --- How much of a topic is kept.
 ---@param topic string
 ---@return { prefix: string, frames: integer, seconds: number }? rule nil when it is not kept
-function History:rule_of(topic)
-  for _, rule in ipairs(self.store and self.rules or {}) do
-    if topic:sub(1, #rule.prefix) == rule.prefix then
-      return rule
-    end
-  end
-end
+function History:rule_of(topic) return self.store and KeptTopics.rule_of(self.rules, topic) or nil end
 
 local function open(self, topic) return self.store:open(topic, self.rule) end
 

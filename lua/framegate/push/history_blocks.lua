@@ -3,8 +3,9 @@
 -- mixed sizes it is full long before its bytes are used. So every entry has the same size, and a frame is cut into blocks.
 --
 -- The first block begins with a header: when it was stored (milliseconds of Clock.monotonic), when by the wall clock
--- (milliseconds since 1970), its type, and the lengths of payload, `except` and `replace`. It is written last, so a frame
--- that has one is complete.
+-- (milliseconds since 1970), its type, and the lengths of payload, `except` and `replace`. It is written last and removed
+-- first, so a frame that has one is complete. The others are written upwards and removed downwards: if a worker is killed
+-- meanwhile, those that are left begin with the second, so that they are found (`remove_rest`).
 
 ---@class KeptFrame
 ---@field payload string
@@ -38,6 +39,10 @@ local PAD = (" "):rep(BLOCK)
 ---@return HistoryBlocks
 function HistoryBlocks.new(dict) return setmetatable({ dict = dict }, HistoryBlocks) end
 
+--- The memory for blocks.
+---@return integer bytes
+function HistoryBlocks:capacity() return self.dict:capacity() end
+
 local function key_of(topic, offset, block) return ("%x:%x:%x"):format(topic, offset, block) end
 
 --- Cuts a frame into blocks.
@@ -65,14 +70,15 @@ function HistoryBlocks.cut(frame)
   return blocks
 end
 
---- Stores the blocks that a frame still lacks, from the last to the first.
+--- Stores the blocks that a frame still lacks: from the second on, and then the first.
 ---@param topic integer
 ---@param offset integer
 ---@param blocks string[]
 ---@param missing integer how many blocks are not stored yet
 ---@return integer missing 0 when the frame is complete; otherwise the memory is full
 function HistoryBlocks:write(topic, offset, blocks, missing)
-  while missing > 0 and self.dict:safe_set(key_of(topic, offset, missing - 1), blocks[missing]) do
+  local function next_block() return missing > 1 and #blocks - missing + 1 or 0 end
+  while missing > 0 and self.dict:safe_set(key_of(topic, offset, next_block()), blocks[next_block() + 1]) do
     missing = missing - 1
   end
   return missing
@@ -128,31 +134,56 @@ function HistoryBlocks:read(topic, offset)
     }
 end
 
---- Removes a frame.
+--- How many blocks a frame has.
 ---@param topic integer
 ---@param offset integer
----@return integer blocks how many there were
-function HistoryBlocks:remove(topic, offset)
+---@return integer count 0 when there is no such frame
+function HistoryBlocks:count(topic, offset)
   local first = self.dict:get(key_of(topic, offset, 0))
   if not first then
     return 0
   end
   local _, _, _, length, except, replace = first:match(HEADER_PATTERN)
-  local count = blocks_for(HEADER_BYTES + tonumber(length) + tonumber(except) + tonumber(replace))
-  for block = 0, count - 1 do
-    self.dict:delete(key_of(topic, offset, block))
+  return blocks_for(HEADER_BYTES + tonumber(length) + tonumber(except) + tonumber(replace))
+end
+
+--- Removes a frame.
+---@param topic integer
+---@param offset integer
+---@return integer blocks how many there were
+function HistoryBlocks:remove(topic, offset)
+  local count = self:count(topic, offset)
+  if count > 0 then
+    self:discard(topic, offset, count)
   end
   return count
 end
 
---- Removes the blocks of a frame that was not completed.
+--- Removes the blocks of a frame, which need not be there.
 ---@param topic integer
 ---@param offset integer
 ---@param count integer of blocks that it was to have
 function HistoryBlocks:discard(topic, offset, count)
-  for block = 0, count - 1 do
+  self.dict:delete(key_of(topic, offset, 0))
+  for block = count - 1, 1, -1 do
     self.dict:delete(key_of(topic, offset, block))
   end
+end
+
+--- Removes what is left of a frame whose writer or remover was killed.
+---@param topic integer
+---@param offset integer
+---@return boolean is_leak whether there was something
+function HistoryBlocks:remove_rest(topic, offset)
+  local count = 1
+  while self.dict:get(key_of(topic, offset, count)) do
+    count = count + 1
+  end
+  if count == 1 and not self.dict:get(key_of(topic, offset, 0)) then
+    return false
+  end
+  self:discard(topic, offset, count)
+  return true
 end
 
 return HistoryBlocks

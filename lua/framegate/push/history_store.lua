@@ -3,6 +3,7 @@
 -- frame below the top that is not there is a hole: its writer is about to store it, or was killed.
 
 local HistoryBlocks = require "framegate.push.history_blocks"
+local HistoryRemoval = require "framegate.push.history_removal"
 local HistoryTopics = require "framegate.push.history_topics"
 
 ---@class HistoryStore
@@ -13,103 +14,38 @@ HistoryStore.__index = HistoryStore
 HistoryStore.HOLE_SECONDS = 1
 
 local MAX_ROUNDS = 16 -- of making room for one frame
-local SHARE = 64 -- a round frees the 64th part of the memory
-local MAX_TRIMMED = 1000 -- frames by age at once
 local FORGET_SECONDS = 1 -- between two searches for topics without frames
 
 ---@class HistoryBounds
 ---@field frames integer
 ---@field seconds number
 
----@param parts { frames: table, topics: table, locks: table, now: fun(): number } three shared dictionaries of ngx_lua;
---- `now`: Clock.monotonic
+---@param parts { frames: table, topics: table, locks: table, now: (fun(): number), count: fun(what: string, frames: integer) }
+--- three shared dictionaries of ngx_lua; `now`: Clock.monotonic; `count`: as HistoryMetrics.count
 ---@return HistoryStore
 function HistoryStore.new(parts)
+  local blocks, topics = HistoryBlocks.new(parts.frames), HistoryTopics.new(parts.topics, parts.locks)
   return setmetatable({
-    blocks = HistoryBlocks.new(parts.frames),
-    topics = HistoryTopics.new(parts.topics, parts.locks),
-    round = math.ceil(parts.frames:capacity() / HistoryBlocks.ENTRY / SHARE),
+    blocks = blocks,
+    topics = topics,
+    removal = HistoryRemoval.new {
+      blocks = blocks,
+      topics = topics,
+      capacity = parts.frames:capacity() / HistoryBlocks.ENTRY,
+      now = parts.now,
+      count = parts.count,
+    },
     now = parts.now,
+    count = parts.count,
     forgot_at = nil,
   }, HistoryStore)
-end
-
--- Gives up frames, removes them, and returns how many blocks became free.
-local function drop(self, id, count)
-  local from = self.topics:give_up(id, count)
-  if not from then
-    return 0
-  end
-  local freed = 0
-  for offset = from, from + count - 1 do
-    freed = freed + self.blocks:remove(id, offset)
-  end
-  self.topics:add_blocks(id, -freed)
-  return freed
-end
-
--- How many of the oldest frames are too old. A hole among them counts.
-local function count_expired(self, id, bounds, from, to)
-  local expired = 0
-  for offset = from, math.min(to, from + MAX_TRIMMED) do
-    local stored_at = self.blocks:stored_at(id, offset)
-    if stored_at and self.now() - stored_at <= bounds.seconds then
-      return expired
-    elseif stored_at then
-      expired = offset - from + 1
-    end
-  end
-  return expired
-end
-
--- Removes what is over the bounds of a topic. While another worker trims, this is left to the next frame.
-local function trim(self, id, offset, bounds)
-  local first = self.topics:first(id)
-  if not first or not self.topics:lock() then
-    return
-  end
-  first = self.topics:first(id) or offset
-  local surplus = math.max(offset - bounds.frames + 1 - first, 0)
-  surplus = surplus + count_expired(self, id, bounds, first + surplus, offset - 1)
-  if surplus > 0 then
-    drop(self, id, surplus)
-  end
-  self.topics:unlock()
-end
-
--- Removes the oldest frames of a topic until enough blocks are free, but not its newest ones. Returns how many became free.
-local function drop_oldest(self, id, goal, spared)
-  local freed = 0
-  if goal <= 0 then
-    return freed
-  end
-  local first, top = self.topics:first(id), self.topics:top(id)
-  while first and top and freed < goal and first <= top - spared do
-    freed = freed + drop(self, id, 1)
-    first = self.topics:first(id)
-  end
-  return freed
-end
-
--- Removes the oldest frames of the topics that take the most memory. The newest frame of a topic goes only when no topic
--- has others, and `own` is about to be stored. Returns how many blocks became free.
-local function make_room(self, own, needed)
-  local goal, freed = math.max(needed, self.round), 0
-  local ids = self.topics:largest_first()
-  for _, id in ipairs(ids) do
-    freed = freed + drop_oldest(self, id, goal - freed, 1)
-  end
-  for _, id in ipairs(ids) do
-    freed = freed + (id == own and 0 or drop_oldest(self, id, needed - freed, 0))
-  end
-  return freed
 end
 
 -- Stores the blocks of a frame, and removes older frames until they fit.
 local function write(self, id, offset, blocks)
   local missing = self.blocks:write(id, offset, blocks, #blocks)
   local rounds = 0
-  while missing > 0 and rounds < MAX_ROUNDS and make_room(self, id, missing) > 0 do
+  while missing > 0 and rounds < MAX_ROUNDS and self.removal:make_room(id, missing) > 0 do
     rounds = rounds + 1
     missing = self.blocks:write(id, offset, blocks, missing)
   end
@@ -126,19 +62,12 @@ local function is_kept(self, id, offset)
   return true
 end
 
--- The memory has no room: whoever asks for what came before this frame must learn that something is missing.
-local function forget_through(self, id, offset)
-  local first = self.topics:first(id)
-  if first and first <= offset then
-    drop(self, id, offset + 1 - first)
-  end
-end
-
 local function store(self, id, offset, frame)
   local blocks = HistoryBlocks.cut(frame)
   if not write(self, id, offset, blocks) then
     self.blocks:discard(id, offset, #blocks)
-    forget_through(self, id, offset)
+    self.count("unkept", 1)
+    self.removal:remove_through(id, offset, "memory") -- whoever asks for what came before must learn that something is missing
     return false
   end
   self.topics:add_blocks(id, #blocks)
@@ -162,10 +91,8 @@ local function forget_old_topics(self, bounds_of)
   for name, id in pairs(self.topics:all()) do
     local bounds = bounds_of(name)
     if not bounds or is_over(self, id, bounds) then
-      local first, top = self.topics:first(id), self.topics:top(id)
-      if first and top and top >= first then
-        drop(self, id, top + 1 - first)
-      end
+      self.removal:remove_through(id, self.topics:top(id) or 0, "age")
+      self.removal:sweep(id, math.huge)
       self.topics:forget(id)
     end
   end
@@ -195,8 +122,15 @@ function HistoryStore:append(id, bounds, frame)
   if not offset then
     return nil
   end
-  trim(self, id, offset, bounds)
+  self.removal:trim(id, offset, bounds)
   return offset, store(self, id, offset, frame)
+end
+
+--- How much is kept.
+---@return { frames: integer, bytes: integer, max_bytes: integer }
+function HistoryStore:usage()
+  local frames, blocks = self.topics:usage()
+  return { frames = frames, bytes = blocks * HistoryBlocks.ENTRY, max_bytes = self.blocks:capacity() }
 end
 
 --- Fills the shared memory. Runs in the master, before workers start.

@@ -1,5 +1,5 @@
--- The kept topics in shared memory: their numbers, and for each the last offset, the first one that is kept, and how many
--- blocks its frames take. A topic's number is never used again.
+-- The kept topics in shared memory: their numbers, and for each the last offset, the first one that is kept, how many blocks
+-- its frames take, and up to where a sweep has looked for blocks that killed workers left. A number is never used again.
 
 local Random = require "framegate.runtime.random"
 
@@ -12,7 +12,8 @@ HistoryTopics.__index = HistoryTopics
 local LOCK_SECONDS = 1 -- of a worker that was killed
 
 -- Keys, before the topic's name or its number.
-local NUMBER, NAME, TOP, FIRST, BLOCKS = "n", "N", "t", "f", "b"
+local NUMBER, NAME, TOP, FIRST, BLOCKS, SWEPT = "n", "N", "t", "f", "b", "s"
+local OF_NUMBER = { TOP, FIRST, BLOCKS, SWEPT, NAME }
 
 ---@param dict table
 ---@param locks table
@@ -31,7 +32,7 @@ function HistoryTopics:epoch() return self.dict:get("epoch") end
 function HistoryTopics:find(name) return self.dict:get(NUMBER .. name) end
 
 local function forget_number(self, id)
-  for _, key in ipairs { TOP, FIRST, BLOCKS, NAME } do
+  for _, key in ipairs(OF_NUMBER) do
     self.dict:delete(key .. id)
   end
 end
@@ -41,6 +42,7 @@ local function add(self, id, name)
   local ok = dict:safe_add(TOP .. id, 0)
     and dict:safe_add(FIRST .. id, 1)
     and dict:safe_add(BLOCKS .. id, 0)
+    and dict:safe_add(SWEPT .. id, 1)
     and dict:safe_add(NAME .. id, name)
   if not ok then
     return nil, "no memory"
@@ -95,6 +97,36 @@ end
 ---@return integer? blocks nil when the topic was forgotten
 function HistoryTopics:add_blocks(id, count) return self.dict:incr(BLOCKS .. id, count) end
 
+--- How many blocks a topic's frames take, as far as it was counted.
+---@param id integer
+---@return integer? blocks nil when the topic was forgotten
+function HistoryTopics:blocks(id) return self.dict:get(BLOCKS .. id) end
+
+--- The first offset that no sweep has looked at.
+---@param id integer
+---@return integer? offset nil when the topic was forgotten
+function HistoryTopics:swept(id) return self.dict:get(SWEPT .. id) end
+
+--- Takes note that a sweep has looked at everything before an offset.
+---@param id integer
+---@param from integer the offset before
+---@param to integer
+function HistoryTopics:set_swept(id, from, to) self.dict:incr(SWEPT .. id, to - from) end
+
+--- Takes the right to sweep, or keeps it.
+---@param worker string name of the one that sweeps
+---@param seconds number
+---@return boolean ok false while another worker has it
+function HistoryTopics:claim_sweep(worker, seconds)
+  if self.locks:safe_add("sweeps history", worker, seconds) then
+    return true
+  end
+  if self.locks:get("sweeps history") ~= worker then
+    return false
+  end
+  return self.locks:set("sweeps history", worker, seconds) == true
+end
+
 --- The topics that keep frames.
 ---@return integer[] ids those whose frames take the most memory come first
 function HistoryTopics:largest_first()
@@ -112,14 +144,32 @@ end
 
 --- All topics.
 ---@return table<string, integer> ids by name
+---@return table<integer, true> numbered ids of which anything is there: also those that are being added or forgotten, or whose
+--- worker was killed meanwhile
 function HistoryTopics:all()
-  local ids = {}
+  local ids, numbered = {}, {}
   for _, key in ipairs(self.dict:get_keys(0)) do
+    local id = tonumber(key:match("^[tfbsN](%d+)$"))
     if key:sub(1, 1) == NUMBER then
       ids[key:sub(2)] = self.dict:get(key)
+    elseif id then
+      numbered[id] = true
     end
   end
-  return ids
+  return ids, numbered
+end
+
+--- How much is kept.
+---@return integer frames with holes among them
+---@return integer blocks
+function HistoryTopics:usage()
+  local frames, blocks = 0, 0
+  for _, id in pairs(self:all()) do
+    local first, top = self:first(id), self:top(id)
+    frames = frames + (first and top and math.max(top - first + 1, 0) or 0)
+    blocks = blocks + math.max(self.dict:get(BLOCKS .. id) or 0, 0)
+  end
+  return frames, blocks
 end
 
 --- Forgets a topic. Its frames must be removed already.

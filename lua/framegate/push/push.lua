@@ -6,6 +6,7 @@ local Clock = require "framegate.runtime.clock"
 local ClusterMetrics = require "framegate.telemetry.cluster_metrics"
 local Counters = require "framegate.telemetry.counters"
 local OnceHere = require "framegate.push.once_here"
+local Position = require "framegate.push.position"
 local Places = require "framegate.session.places"
 
 ---@class Push
@@ -162,6 +163,38 @@ local function keep(self, args, payload)
   return position or cjson.null
 end
 
+-- Whether Redis stores a message to a topic. Then this node gets it from there too.
+local function is_shared(self, args, payload)
+  return args.topic ~= nil and self.history.is_shared == true and self.history:takes(args.topic, payload)
+end
+
+-- A frame of a kept topic has its place, and no number: it may come to this node behind later messages.
+local function request_to_many(self, op, args, message)
+  local is_kept = is_shared(self, args, message.payload)
+  args.from = not is_kept and self.origins:next() or nil
+  return {
+    id = message.key or self.nodes:new_id(),
+    op = op,
+    args = args,
+    group = group_of(op, args),
+    kept = is_kept and self.history:publication(args, message.key ~= nil) or nil,
+  }
+end
+
+-- Runs the operation in this node, unless it gets it from Redis.
+local function here(self, request, message)
+  if request.kept then
+    return {}, true
+  end
+  return self.once_here:ask_all {
+    op = request.op,
+    args = request.args,
+    payload = message.payload,
+    key = message.key,
+    prepare = function() return keep(self, request.args, message.payload) end,
+  }
+end
+
 --- Sends a message to a topic, a user or all connections.
 ---@param op "publish"|"send_to_user"|"broadcast"
 ---@param args { topic: string?, user: string?, except: string?, replace: string? } gets `is_text`, and `place` in a kept topic
@@ -171,24 +204,14 @@ end
 ---@return string? err "timeout" when a worker did not answer, "unreachable" when a node did not: they may have more sockets
 function Push:to_many(op, args, message)
   Counters.count(REQUESTED[KINDS[op]])
-  args.is_text, args.from = message.is_text, self.origins:next()
+  args.is_text = message.is_text
   local began = Clock.monotonic()
-  local await = self.nodes:begin({
-    id = message.key or self.nodes:new_id(),
-    op = op,
-    args = args,
-    group = group_of(op, args),
-    waits = true,
-    seconds = self.wait,
-  }, message.payload)
-  local results, is_complete, position = self.once_here:ask_all {
-    op = op,
-    args = args,
-    payload = message.payload,
-    key = message.key,
-    prepare = function() return keep(self, args, message.payload) end,
-  }
-  local total, outcome = { delivered = 0, dropped = 0, position = position }, await()
+  local request = request_to_many(self, op, args, message)
+  request.waits, request.seconds = true, self.wait
+  local await = self.nodes:begin(request, message.payload)
+  local results, is_complete, position = here(self, request, message)
+  local outcome = await()
+  local total = { delivered = 0, dropped = 0, position = outcome.place and Position.encode(outcome.place) or position }
   if not self.nodes:is_alone() then
     ClusterMetrics.pushed(Clock.monotonic() - began)
   end
@@ -209,13 +232,14 @@ function Push:publish_effect(effect, id)
     except = effect.except_self and id or nil,
     is_text = effect.is_text,
     replace = effect.replace,
-    from = self.origins:next(),
   }
-  keep(self, args, effect.payload)
-  self.bus:tell_all("publish", args, effect.payload)
+  local request = request_to_many(self, "publish", args, { payload = effect.payload })
+  request.seconds = self.keep
+  if not request.kept then
+    keep(self, args, effect.payload)
+    self.bus:tell_all("publish", args, effect.payload)
+  end
   if not self.nodes:is_alone() then
-    local group = group_of("publish", args)
-    local request = { id = self.nodes:new_id(), op = "publish", args = args, group = group, seconds = self.keep }
     self.nodes:send(request, effect.payload, done)
   end
 end

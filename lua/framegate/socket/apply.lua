@@ -11,14 +11,15 @@ local Record = require "framegate.socket.record"
 
 local Apply = {}
 
-local GONE = 410
+local GONE, UNAVAILABLE = 410, 503
 
-local push, registry, groups, feeds
+local push, registry, groups, feeds, history
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Apply.wire(worker)
   push, registry, groups, feeds = worker.push, worker.registry, worker.groups, worker.feeds
+  history = worker.history
 end
 
 -- To these events the client has asked nothing, so an error would be no answer.
@@ -41,22 +42,28 @@ end
 -- A socket that was refused or has ended has nothing to change.
 local function is_registered(self) return registry:get(self.id) ~= nil end
 
--- Subscribes to a topic and sends the frames that it keeps.
-local function follow(self, effect, event)
+local REFUSALS = {
+  gone = { status = GONE, message = "not everything after this position is kept: " },
+  unreachable = { status = UNAVAILABLE, message = "what is kept cannot be read now: " },
+}
+
+-- Subscribes to a topic and sends the frames that it keeps. Calls `on_done` when they are sent.
+local function follow(self, event, effect, on_done)
   if not is_registered(self) then
-    return
+    return on_done()
   end
-  local ok, err, is_gone = feeds:subscribe(self, effect.wanted)
-  if not ok then
-    return err
-  elseif is_gone then
-    local message = "not everything after this position is kept: " .. effect.wanted.topic
-    send_error(self, event, { status = GONE, message = message })
-  end
+  feeds:subscribe(self, effect.wanted, function(ok, err, why)
+    local refusal = REFUSALS[why]
+    if not ok then
+      report(self, event, err)
+    elseif refusal then
+      send_error(self, event, { status = refusal.status, message = refusal.message .. effect.wanted.topic })
+    end
+    on_done()
+  end)
 end
 
 local APPLY = {
-  follow = follow,
   send = function(self, effect) self:send(effect.payload, effect.is_text) end,
   close = function(self, effect) self:close(effect.code, effect.reason, "handler") end,
   state = function(self, effect)
@@ -98,35 +105,58 @@ local function apply_one(self, event, effect)
   end
 end
 
+local JOINS = { subscribe = true, user = true }
+
+-- Whether an effect behind a subscription waits until the messages of other nodes reach the topic here: a frame, and a message
+-- that comes back to this node from Redis.
+local function must_wait(effect)
+  local waits = effect.kind == "send" or effect.kind == "publish" and history.is_shared
+  return waits and not groups:is_known()
+end
+
+-- Runs something that calls a function when it is done. Returns false if that was at once; if it comes later, `go_on` is called.
+local function is_waiting_for(run, go_on)
+  local is_done, is_waiting = false, false
+  run(function()
+    is_done = true
+    if is_waiting then
+      go_on()
+    end
+  end)
+  is_waiting = not is_done
+  return is_waiting
+end
+
+-- Applies the effects of a run from `first` on, and calls its `on_done` if it had to wait. Returns whether it waits.
+local function apply_from(run, first)
+  local self, event, has_joined = run.connection, run.event, false
+  local function go_on(from)
+    return function() return apply_from(run, from) or run.on_done() end
+  end
+  for i = first, #run.effects do
+    local effect = run.effects[i]
+    if has_joined and must_wait(effect) then
+      groups:when_known(go_on(i))
+      return true
+    elseif effect.kind ~= "follow" then
+      apply_one(self, event, effect)
+    elseif is_waiting_for(function(on_done) follow(self, event, effect, on_done) end, go_on(i + 1)) then
+      return true
+    end
+    has_joined = has_joined or JOINS[effect.kind]
+  end
+  return false
+end
+
 --- Applies effects in order.
 ---@param self Connection
 ---@param event Event whose answer they are
 ---@param effects table[] as Effects.read gives them
-function Apply.effects(self, event, effects)
-  for _, effect in ipairs(effects) do
-    apply_one(self, event, effect)
+---@param on_done fun() called once, at once or when what they wait for has come; must not yield
+function Apply.effects(self, event, effects, on_done)
+  if not apply_from({ connection = self, event = event, effects = effects, on_done = on_done }, 1) then
+    on_done()
   end
-end
-
-local JOINS = { subscribe = true, user = true }
-
--- Applies effects from `first` on. A frame behind a subscription waits until pushes of other nodes reach the topic here.
--- Returns whether it waits.
-local function apply_from(self, event, effects, first)
-  local has_joined = false
-  for i = first, #effects do
-    local effect = effects[i]
-    if has_joined and effect.kind == "send" and not groups:is_known() then
-      groups:when_known(function()
-        self.is_in_flight = apply_from(self, event, effects, i)
-        self:advance()
-      end)
-      return true
-    end
-    has_joined = has_joined or JOINS[effect.kind]
-    apply_one(self, event, effect)
-  end
-  return false
 end
 
 -- An alarm whose event no handler has answered rings again. It was the only one: each event waits for the one before.
@@ -169,7 +199,12 @@ function Apply.answer(self, event, answer)
     report(self, event, err)
     return
   end
-  return apply_from(self, event, is_error and is_own and without_frames(effects) or effects, 1)
+  local function on_done()
+    self.is_in_flight = false
+    self:advance()
+  end
+  effects = is_error and is_own and without_frames(effects) or effects
+  return apply_from({ connection = self, event = event, effects = effects, on_done = on_done }, 1)
 end
 
 --- Applies what an answer publishes, and nothing else: its event has no socket, or none any more.

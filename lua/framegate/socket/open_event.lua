@@ -139,6 +139,8 @@ function OpenEvent.forget(connection)
   Record.remove(connection)
 end
 
+local function ignore() end
+
 -- A client that comes back with the same key waits no longer.
 local function release_key(self)
   local wanted = self.handshake.wanted
@@ -164,7 +166,7 @@ local function settle(self, answer)
     connection:register()
   end
   release_key(self)
-  Apply.effects(connection, event, effects or {})
+  Apply.effects(connection, event, effects or {}, ignore)
   Attachment.ended(connection, nil)
 end
 

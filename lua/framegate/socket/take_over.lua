@@ -110,13 +110,13 @@ end
 -- Subscribes to the kept topics, behind what was delivered on the other side.
 local function follow(connection, kept)
   for _, entry in ipairs(kept) do
-    local wanted = { topic = entry.topic, otherwise = "last" }
+    local wanted = { topic = entry.topic, otherwise = "last", is_patient = true }
     if entry.position == "" then
       wanted.last = math.huge
     else
       wanted.after = entry.position
     end
-    feeds:subscribe(connection, wanted)
+    feeds:subscribe(connection, wanted, ignore)
   end
 end
 

@@ -62,6 +62,9 @@ local function closes()
   return sets
 end
 
+--- Why kept frames are removed.
+Definitions.REMOVALS = { "number", "age", "memory" }
+
 Definitions.list = {
   { "framegate_build_info", "gauge", "The version that runs; always 1.", labels = { "version" } },
   { "framegate_start_time_seconds", "gauge", "When the gateway started, in seconds since 1970." },
@@ -176,6 +179,18 @@ Definitions.list = {
     "counter",
     "Messages published by answers that did not reach every node of the cluster.",
   },
+
+  { "framegate_history_frames", "gauge", "Frames that HISTORY keeps in this gateway." },
+  { "framegate_history_bytes", "gauge", "Memory that these frames take." },
+  { "framegate_history_max_bytes", "gauge", "HISTORY_BYTES." },
+  {
+    "framegate_history_removed_total",
+    "counter",
+    "Kept frames that were removed, because of the number or the age in HISTORY, or for want of memory.",
+    labels = { "reason" },
+    sets = singly(Definitions.REMOVALS),
+  },
+  { "framegate_history_unkept_total", "counter", "Frames that found no memory." },
 
   { "framegate_redis_up", "gauge", "Whether the link to Redis is up (1) or down (0)." },
   { "framegate_redis_reconnects_total", "counter", "Connections to Redis that replaced an earlier one." },

@@ -69,4 +69,13 @@ function Delivery.to_subscribers(registry, args, payload)
   return Delivery.to("topic", Delivery.members(registry:topic(args.topic)), args, payload)
 end
 
+--- Sends a message of a topic to one connection, which was left out before.
+---@param connection Connection
+---@param args { is_text: boolean, except: string?, replace: string? }
+---@param payload string
+---@return { delivered: integer, dropped: integer }
+function Delivery.to_one(connection, args, payload)
+  return Delivery.to("topic", Delivery.members { connection }, args, payload)
+end
+
 return Delivery

@@ -70,6 +70,19 @@ local function on_burial(node)
   Log.warn(nil, "the node ", node, " has died: close events of its sockets are on their way")
 end
 
+-- Histories begin anew in another Redis, because it may lack what the former one had.
+local function note_redis()
+  local shared, run_id = ngx.shared.gateway, link_holder.link.link.run_id
+  local former = shared:get "run_id of Redis"
+  shared:set("run_id of Redis", run_id)
+  if former and former ~= run_id and Config.HISTORY[1] then
+    Log.warn(
+      nil,
+      "this is another Redis than before, or it was started again: earlier positions in kept topics are not good any more"
+    )
+  end
+end
+
 local function ignore() end
 
 -- Another worker may hold the link when the close event has its answer. It must not send the event again.
@@ -116,6 +129,8 @@ function Neighbourhood.new_link(on_ready)
     add = add,
     on_ready = function()
       on_ready()
+      note_redis()
+      bus:tell_all("resume_feeds", {}, "")
       Orphans.look()
     end,
     on_renewed = function(at) members:set_renewed(at) end,

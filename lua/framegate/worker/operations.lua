@@ -100,9 +100,19 @@ function Operations:close(args)
   end)
 end
 
---- Subscribes one connection to a topic. The result comes when the topic's messages from other nodes come too.
+--- Subscribes one connection to a topic, and sends it kept frames (`args` as Wanted). The result comes when they are sent, and
+--- when the topic's messages from other nodes come too.
 function Operations:subscribe(args)
   return on_connection(self, args, function(connection)
+    if args.last or args.after then
+      return function(reply)
+        self.worker.feeds:subscribe(
+          connection,
+          args,
+          function(ok, err, why) reply { ok = ok, err = err, why = why } end
+        )
+      end
+    end
     local ok, err = self.registry:subscribe(connection, args.topic)
     return function(reply)
       self.worker.groups:when_known(function() reply { ok = ok, err = err } end)
@@ -201,6 +211,22 @@ function Operations.echo() return {} end
 --- Ends the sockets of a life of this node that the others have buried.
 function Operations.end_life()
   NewLife.begin()
+  return {}
+end
+
+--- Takes note that a frame of a kept topic, which has a new place, was delivered before.
+function Operations:skip_frame(args)
+  if self.worker.history.is_shared then
+    self.worker.feeds:skip(args)
+  end
+  return {}
+end
+
+--- Reads what this worker may have missed of kept topics, because there is a new link to Redis.
+function Operations:resume_feeds()
+  if self.worker.history.is_shared then
+    self.worker.feeds:resume()
+  end
   return {}
 end
 

@@ -8,6 +8,7 @@ local CloseEvent = require "framegate.socket.close_event"
 local Config = require "framegate.config"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
+local Histories = require "framegate.worker.histories"
 local Inbox = require "framegate.socket.inbox"
 local Log = require "framegate.runtime.log"
 local Orphan = require "framegate.socket.orphan"
@@ -160,6 +161,7 @@ function Shutdown.on_idle()
   retired:post()
   lanes:close()
   Timers.stop()
+  Histories.stop()
   Threads.stop()
   ngx.timer.at(0, Log.caught("ending the links", end_links))
 end

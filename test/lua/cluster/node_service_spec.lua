@@ -46,7 +46,7 @@ describe("what other nodes request", function()
   end)
 
   local function receive(head)
-    head.from, head.args = head.from or "far0", {}
+    head.from, head.args = head.from or "far0", head.args or {}
     service:receive(head, "hi")
   end
 
@@ -79,6 +79,15 @@ describe("what other nodes request", function()
     receive { id = "1", op = "publish" }
     assert.are.same({ { "publish", "hi" }, { "publish", "hi" } }, told)
     assert.are.equal(3, #answers())
+  end)
+
+  it("is passed over by the workers when it was run and has a place in another epoch now", function()
+    for _ = 1, 2 do
+      receive { id = "1", op = "publish", args = { topic = "t", place = { epoch = "a", offset = 4 } } }
+    end
+    assert.are.equal(1, #told)
+    receive { id = "1", op = "publish", args = { topic = "t", place = { epoch = "b", offset = 1 } } }
+    assert.are.same({ "skip_frame", "" }, told[2])
   end)
 
   it("may be for one worker, which may be gone", function()

@@ -27,6 +27,41 @@ describe("a subscription with history", function()
     )
   end)
 
+  it("is read from a query", function()
+    same(
+      { topic = "t", last = 5, after = "e.1", otherwise = "none" },
+      Subscription.of_query("t", { last = "5", after = "e.1", ["else"] = "none", other = "x" })
+    )
+    same({ topic = "t" }, Subscription.of_query("t", {}))
+    for _, query in ipairs { { last = "0" }, { last = "0x5" }, { last = "" }, { ["else"] = "last" } } do
+      assert.is_nil((Subscription.of_query("t", query)))
+    end
+  end)
+
+  it("is put last, unless the answer ends it further on", function()
+    local function kinds(effects)
+      local list = {}
+      for i, effect in ipairs(Subscription.put_last(effects)) do
+        list[i] = effect.kind .. (effect.wanted and " " .. effect.wanted.topic or "")
+      end
+      return table.concat(list, ", ")
+    end
+    local function subscribe(...)
+      local effect = { kind = "subscribe", topics = {}, histories = {} }
+      for i, topic in ipairs { ... } do
+        effect.histories[i] = { topic = topic, last = 1 }
+      end
+      return effect
+    end
+    local ended = { kind = "unsubscribe", topics = { "a" } }
+    assert.are.equal(
+      "subscribe, unsubscribe, send, follow b, close",
+      kinds { subscribe("a", "b"), ended, { kind = "send" }, { kind = "close" } }
+    )
+    assert.are.equal("unsubscribe, subscribe, follow a", kinds { ended, subscribe "a" })
+    assert.are.equal("subscribe, unsubscribe, subscribe, follow a", kinds { subscribe "a", ended, subscribe "a" })
+  end)
+
   it("is refused when it is wrong", function()
     for _, header in ipairs {
       ";last=1",

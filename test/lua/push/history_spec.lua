@@ -7,10 +7,10 @@ local SharedDict = require "support.shared_dict"
 local ALL = { max_bytes = 2 ^ 20 }
 
 describe("the history of topics", function()
-  local frames, topics, locks
+  local frames, topics, locks, counted
 
   before_each(function()
-    Stub.now = 1000
+    Stub.now, counted = 1000, {}
     frames, topics, locks = SharedDict.new(), SharedDict.new(), SharedDict.new()
   end)
 
@@ -22,6 +22,7 @@ describe("the history of topics", function()
       locks = locks,
       now = function() return Stub.now end,
       time = function() return 1700000000.5 end,
+      count = function(what, count) counted[what] = (counted[what] or 0) + count end,
     }
     made.store:init()
     return made
@@ -175,13 +176,13 @@ describe("the history of topics", function()
     end
     local blocks = 0
     for name, id in pairs(made.store.topics:all()) do
-      local counted = 0
+      local blocks_there = 0
       for offset = made.store:first(id), made.store:top(id) do
         local frame = made.store:read(id, offset)
-        counted = counted + (frame and #HistoryBlocks.cut(frame) or 0)
+        blocks_there = blocks_there + (frame and #HistoryBlocks.cut(frame) or 0)
       end
-      assert.are.equal(counted, topics:get("b" .. id), name)
-      blocks = blocks + counted
+      assert.are.equal(blocks_there, topics:get("b" .. id), name)
+      blocks = blocks + blocks_there
     end
     assert.are.equal(frames.count, blocks, "every block belongs to a frame that is there")
   end)
@@ -201,7 +202,7 @@ describe("the history of topics", function()
   end)
 
   it("forgets topics whose frames are old when there are too many, and then begins them anew", function()
-    topics = SharedDict.new(2 + 5 * 3)
+    topics = SharedDict.new(2 + 6 * 3)
     local made = history()
     local position = keep(made, "a", "1")
     keep(made, "b", "1")
@@ -216,7 +217,7 @@ describe("the history of topics", function()
   end)
 
   it("forgets a topic whose last frame found no memory", function()
-    frames, topics = SharedDict.new(2), SharedDict.new(2 + 5)
+    frames, topics = SharedDict.new(2), SharedDict.new(2 + 6)
     local made = history()
     assert.is_nil(keep(made, "a", ("x"):rep(5000)))
     assert.is_string(keep(made, "b", "1"))
@@ -262,7 +263,9 @@ describe("the history of topics", function()
     assert.is_nil(after(made, "t", Position.encode(place)))
     place.offset, place.epoch = 1, "other"
     assert.is_nil(after(made, "t", Position.encode(place)))
-    for _, text in ipairs { "", "a", "a.b", "a.1.1.1", "a.g.1", "a.1." .. ("1"):rep(13), ("a"):rep(65) .. ".1.1" } do
+    assert.is_nil(after(made, "t", Position.encode { epoch = made.store:epoch(), offset = 1 }), "of a cluster")
+    assert.are.same({ epoch = "-a_", offset = 31 }, Position.decode "-a_.1f")
+    for _, text in ipairs { "", "a", "a.g", "a.1.1.1", "a.g.1", "a.1." .. ("1"):rep(13), ("a"):rep(65) .. ".1.1" } do
       assert.is_nil(Position.decode(text), text)
     end
   end)

@@ -1,5 +1,6 @@
 local Stub = require "support.ngx"
 require "support.event_loop"
+local cjson = require "cjson.safe"
 rawset(ngx.shared, "sessions", require("support.dictionary").new())
 
 describe("a push", function()
@@ -142,6 +143,26 @@ describe("a push", function()
     end
     assert.are.equal(1, kept)
     assert.are.same({ { "publish", { topic = "t", is_text = true, place = { offset = 1 } }, "hi" } }, asked)
+  end)
+
+  it("to a topic that Redis keeps reaches this node from there too, and its place makes the position", function()
+    outcome = { results = { { delivered = 2, dropped = 0 } }, missing = {}, place = { epoch = "e", offset = 31 } }
+    local one = push()
+    one.history = {
+      is_shared = true,
+      takes = function(_, topic, payload) return topic == "t" and payload ~= "long" end,
+      publication = function(_, args, has_key) return { args.topic, has_key } end,
+      rule_of = function() return {} end,
+      keep = function() end,
+    }
+    local counts = one:to_many("publish", { topic = "t" }, { payload = "hi", is_text = true, key = "k" })
+    assert.are.same({ delivered = 2, dropped = 0, position = "e.1f" }, counts)
+    one:publish_effect({ topic = "t", payload = "hi", is_text = true }, "id")
+    assert.are.same({ {}, {} }, { asked, told })
+    assert.are.same({ { "t", true }, { "t", false } }, { requested[1][1].kept, requested[2][1].kept })
+    outcome.place = nil
+    assert.are.equal(cjson.null, one:to_many("publish", { topic = "t" }, { payload = "long", is_text = true }).position)
+    assert.are.same({ 1, nil }, { #asked, requested[3][1].kept })
   end)
 
   it("of an answer waits for nobody, and leaves out its own socket when it says so", function()

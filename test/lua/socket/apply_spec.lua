@@ -99,6 +99,29 @@ describe("the answer to a message", function()
     assert.are.equal(Encoder.frame("known already", true), Worker.written(connection))
   end)
 
+  it("waits for kept frames of Redis with what is behind, and then goes on with the next message", function()
+    local follows = {}
+    worker.feeds.subscribe = function(_, one, wanted, on_done)
+      assert.are.equal(connection, one)
+      follows[#follows + 1] = { wanted = wanted, on_done = on_done }
+    end
+    connection:receive("one", true)
+    connection:receive("two", true)
+    Worker.answer(worker.dispatch.events[1], {
+      headers = { ["ws-subscribe"] = "a;last=1, b;after=x", ["content-type"] = "text/plain", ["ws-close"] = "4000" },
+      body = "body",
+    })
+    assert.are.equal(Encoder.frame("body", true), Worker.written(connection))
+    assert.are.same({ 1, "a" }, { #follows, follows[1].wanted.topic })
+    follows[1].on_done(true, nil, "unreachable")
+    local error = error_of(Worker.written(connection))
+    assert.are.same({ 503, "what is kept cannot be read now: a" }, { error.statusCode, error.message })
+    assert.are.same({ 2, "b", 1 }, { #follows, follows[2].wanted.topic, #worker.dispatch.events })
+    follows[2].on_done(true)
+    assert.are.equal(Encoder.close(4000, ""), Worker.written(connection))
+    assert.are.equal(2, #worker.dispatch.events)
+  end)
+
   it("that waits for other nodes lets the socket end, and the close event follows", function()
     local waiting
     worker.groups.is_known = function() return false end

@@ -40,7 +40,7 @@ function SharedDict:safe_add(key, value, seconds)
   return self:safe_set(key, value, seconds)
 end
 
-SharedDict.add = SharedDict.safe_add
+SharedDict.add, SharedDict.set = SharedDict.safe_add, SharedDict.safe_set
 
 function SharedDict:incr(key, step, initial)
   local entry = entry_of(self, key)

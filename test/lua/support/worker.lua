@@ -146,6 +146,8 @@ function Worker.new()
     holders = { is_clustered = function() return false end },
     shared_records = { put = function() end, remove = function() end },
     groups = { is_known = function() return true end },
+    history = {},
+    feeds = {},
     flusher = { due = {}, add = function(self, outbox) self.due[#self.due + 1] = outbox end },
   }
   for _, name in ipairs(WIRED) do
