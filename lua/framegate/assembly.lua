@@ -12,6 +12,7 @@ Assembly.WIRED = {
   "cluster.mesh_listener",
   "dispatch.upstream",
   "push.outbox",
+  "socket.address_count",
   "socket.apply",
   "socket.close_event",
   "socket.connection",

@@ -1,6 +1,7 @@
 -- The life of one socket: check the handshake, ask the handler, register, upgrade, run.
 -- nginx calls `Accept.run` for every request under SOCKET_PATH. The function `run` at the end shows that life on one screen.
 
+local AddressCount = require "framegate.socket.address_count"
 local Admission = require "framegate.public.admission"
 local Agreement = require "framegate.socket.agreement"
 local Apply = require "framegate.socket.apply"
@@ -16,8 +17,10 @@ local Headers = require "framegate.public.headers"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local OpenEvent = require "framegate.socket.open_event"
+local Permission = require "framegate.public.permission"
 local Places = require "framegate.session.places"
 local Random = require "framegate.runtime.random"
+local Refusal = require "framegate.public.refusal"
 local Rejection = require "framegate.public.rejection"
 local RequestEnd = require "framegate.socket.request_end"
 local Resumption = require "framegate.socket.resumption"
@@ -137,14 +140,17 @@ local function open(connection, handshake, headers)
   if not answer then
     return Rejection.leave(connection)
   elseif answer.failure then
+    OpenEvent.release_key(connection, handshake.wanted)
     return Rejection.fail(connection, answer, event)
   end
   local effects, err = Effects.read(answer)
   if not is_for_a_socket(answer, effects) then
-    return Rejection.pass_on(connection, answer)
+    OpenEvent.forgo(connection)
+    return Rejection.pass_on(answer)
   end
   err = err or defect_of(answer, headers)
   if err then
+    OpenEvent.release_key(connection, handshake.wanted)
     return Rejection.reject(connection, err)
   end
   register(connection, event, effects)
@@ -155,10 +161,14 @@ end
 local NOBODY = { request_ended = function() end }
 
 -- Continues the session of a client that has come back.
-local function resume(connection, client)
+local function resume(connection, client, answer)
   RequestEnd.own(NOBODY)
-  local answer = { headers = { ["sec-websocket-protocol"] = connection.session.protocol } }
-  local socket = Upgrade.perform(answer)
+  local socket = Upgrade.perform {
+    headers = {
+      ["sec-websocket-protocol"] = connection.session.protocol,
+      ["set-cookie"] = answer.headers["set-cookie"],
+    },
+  }
   if not socket then
     return ngx.exit(ngx.ERROR)
   end
@@ -188,7 +198,9 @@ end
 -- Until its handler has answered, other handshakes with the same key wait.
 local function open_new(handshake, headers)
   local connection, wanted = new_connection(handshake), handshake.wanted
-  if not wanted then
+  if not AddressCount.take(connection) then
+    return Refusal.too_many_sockets()
+  elseif not wanted then
     return open(connection, handshake, headers)
   end
   local key = wanted.key
@@ -228,12 +240,17 @@ local function run()
   if client then
     connection, busy = Resumption.find(client, { carriers = carriers, fetch = TakeOver.fetch })
   end
-  if connection then
-    return resume(connection, client)
-  elseif busy then
+  if busy then
     return Rejection.refuse("unavailable", MOVES)
+  elseif not connection then
+    return open_new(handshake, headers)
   end
-  return open_new(handshake, headers)
+  local answer, has_ended = Permission.ask(connection, client)
+  if answer then
+    return resume(connection, client, answer)
+  elseif has_ended then
+    return open_new(handshake, headers)
+  end
 end
 
 --- Answers one request under SOCKET_PATH.

@@ -15,6 +15,7 @@ local Texts = require "framegate.session.texts"
 ---@field protocol string? the subprotocol
 ---@field received integer messages of the client
 ---@field ring Ring messages to the client
+---@field returning table? a client that comes back, while the handler is asked (socket/resume_event.lua)
 ---@field detached_at number? by Clock.monotonic, while it has no transport
 ---@field private reported integer messages of the client that it knows to have arrived
 ---@field private unreported integer bytes of those that it does not know of
@@ -166,6 +167,10 @@ function Session:refresh()
     Places.refresh_key(self.former, known_seconds(self))
   end
 end
+
+--- Notes that the handler is asked about a client that comes back, or no longer.
+---@param returning table?
+function Session:set_returning(returning) self.returning = returning end
 
 --- Notes that it has no transport.
 ---@param at number by Clock.monotonic

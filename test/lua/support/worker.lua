@@ -50,6 +50,7 @@ package.loaded["framegate.runtime.client"] = {
 rawset(ngx.shared, "sockets", Dictionary.new())
 rawset(ngx.shared, "rates", Dictionary.new())
 rawset(ngx.shared, "sessions", Dictionary.new())
+rawset(ngx.shared, "addresses", Dictionary.new())
 
 local Config = require "framegate.config"
 
@@ -57,6 +58,7 @@ local SETTINGS = {
   OUTBOX_BYTES = 100,
   SESSION_SECONDS = 0,
   SESSION_BYTES = 100,
+  MAX_CONNECTIONS_PER_IP = 0,
   MAX_DETACHED = 2,
   DETACHED_BYTES = 100000,
   MAX_MESSAGE_BYTES = 1000,
@@ -113,12 +115,15 @@ end
 
 local WIRED = {
   "push.outbox",
+  "socket.address_count",
   "socket.apply",
   "socket.ending",
   "socket.close_event",
   "socket.connection",
+  "socket.detached",
   "socket.open_event",
   "socket.record",
+  "socket.resumption",
 }
 
 --- A new one, with the settings of a small gateway, at the time 1000. Modules of the room socket are wired with it.
@@ -127,6 +132,8 @@ function Worker.new()
   Stub.now, counted, lines, request = 1000, {}, {}, {}
   ngx.shared.sockets.values = {}
   ngx.shared.rates.values = {}
+  ngx.shared.sessions.values = {}
+  ngx.shared.addresses.values = {}
   for name, value in pairs(SETTINGS) do
     Config[name] = value
   end
@@ -138,6 +145,10 @@ function Worker.new()
     registry = new_registry(),
     push = new_push(),
     members = {
+      node = function() return "node" end,
+      worker = function() return "worker" end,
+      others = function() return {} end,
+      is_alive = function() return true end,
       former_renewal = function() end,
       renewal_age = function() end,
     },
