@@ -41,8 +41,10 @@ async function cutClient(t: TestContext, onResume: Reply, env = {}): Promise<Sce
 }
 
 test('a client whose handler agrees comes back, and later events have its new headers', async (t) => {
-  const scene = await cutClient(t, (_event, response) =>
-    response.writeHead(200, { ...TEXT, 'ws-state': 'renewed', 'set-cookie': 'fresh=1' }).end('hello again'),
+  const scene = await cutClient(
+    t,
+    (_event, response) =>
+      void response.writeHead(200, { ...TEXT, 'ws-state': 'renewed', 'set-cookie': 'fresh=1' }).end('hello again'),
   )
   const { gateway, handler, client, id } = scene
   await control(gateway, 'POST', `/connections/${id}`, 'pushed')
@@ -63,8 +65,9 @@ test('a client whose handler agrees comes back, and later events have its new he
 })
 
 test('a refusal ends the session, and is what its client gets', async (t) => {
-  const { gateway, handler, client } = await cutClient(t, (_event, response) =>
-    response.writeHead(401, { ...TEXT, 'www-authenticate': 'Bearer' }).end('sign in'),
+  const { gateway, handler, client } = await cutClient(
+    t,
+    (_event, response) => void response.writeHead(401, { ...TEXT, 'www-authenticate': 'Bearer' }).end('sign in'),
   )
   const raw = rawHandshake(gateway.port, client.target, { headers: { cookie: 'expired=1' } })
   const { status, headers } = await raw.response()
@@ -78,8 +81,9 @@ test('a refusal ends the session, and is what its client gets', async (t) => {
 })
 
 test('a close code of the handler is what its client gets', async (t) => {
-  const { handler, client } = await cutClient(t, (_event, response) =>
-    response.writeHead(204, { 'ws-close': '4401 sign%20in' }).end(),
+  const { handler, client } = await cutClient(
+    t,
+    (_event, response) => void response.writeHead(204, { 'ws-close': '4401 sign%20in' }).end(),
   )
   await client.dial()
   assert.equal(client.first.session, null)
@@ -88,7 +92,7 @@ test('a close code of the handler is what its client gets', async (t) => {
 })
 
 test('a session stays while no handler can be reached', async (t) => {
-  const { gateway, handler, client } = await cutClient(t, (_event, response) => response.writeHead(204).end())
+  const { gateway, handler, client } = await cutClient(t, (_event, response) => void response.writeHead(204).end())
   await handler.stop()
   const raw = rawHandshake(gateway.port, client.target)
   const { status, headers } = await raw.response()
@@ -133,7 +137,7 @@ test('a client that leaves while its return is decided can come back again', asy
 
 test('the event of a return waits for the one in flight', async (t) => {
   let answer = (): void => {}
-  const { handler, client } = await cutClient(t, (_event, response) => response.writeHead(204).end())
+  const { handler, client } = await cutClient(t, (_event, response) => void response.writeHead(204).end())
   await client.dial()
   handler.answer((event, response) => {
     if (event.type !== 'framegate.message') return void response.writeHead(204).end()
