@@ -6,6 +6,7 @@ local Admission = require "framegate.public.admission"
 local Agreement = require "framegate.socket.agreement"
 local Apply = require "framegate.socket.apply"
 local Attachment = require "framegate.socket.attachment"
+local Client = require "framegate.runtime.client"
 local Config = require "framegate.config"
 local Connection = require "framegate.socket.connection"
 local Drain = require "framegate.socket.drain"
@@ -195,19 +196,27 @@ local function read(headers)
   return handshake, err and { status = 400, message = err }
 end
 
--- Until its handler has answered, other handshakes with the same key wait.
+-- Claims the key of a handshake: until its handler has answered, others with the same key wait. A key that belongs to another
+-- session opens that one, and never this one. Returns false when another handshake has the key.
+local function claim(connection, wanted)
+  local seconds = Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT
+  wanted.has_own_key = Places.claim_key(wanted.key, connection.id, seconds)
+  local _, is_opening = Places.of_key(wanted.key)
+  return wanted.has_own_key or not is_opening
+end
+
+-- Returns false, and does nothing, when another handshake opens with the same key.
 local function open_new(handshake, headers)
   local connection, wanted = new_connection(handshake), handshake.wanted
-  if not AddressCount.take(connection) then
+  if wanted and not claim(connection, wanted) then
+    return false
+  elseif not AddressCount.take(connection) then
+    OpenEvent.release_key(connection, wanted)
     return Refusal.too_many_sockets()
-  elseif not wanted then
-    return open(connection, handshake, headers)
   end
-  local key = wanted.key
-  -- A key that belongs to another session opens that one, and never this one.
-  wanted.has_own_key = Places.claim_key(key, connection.id, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT)
   open(connection, handshake, headers)
-  Places.release_key(key, connection.id)
+  OpenEvent.release_key(connection, wanted)
+  return true
 end
 
 local MOVES = {
@@ -215,6 +224,44 @@ local MOVES = {
   message = "this session moves from one worker of the gateway to another",
   headers = { ["Retry-After"] = 1 },
 }
+
+local function client_of(handshake)
+  local wanted = handshake.wanted
+  return {
+    key = wanted.key,
+    is_new = wanted.is_new,
+    received = wanted.received,
+    path = handshake.path,
+    lines = handshake.lines,
+    offered = handshake.offered,
+  }
+end
+
+-- Gives a client its session back, or opens a new one. Returns false when another handshake with the same key was faster.
+local function try_session(handshake, headers)
+  local client = client_of(handshake)
+  local connection, busy = Resumption.find(client, { carriers = carriers, fetch = TakeOver.fetch })
+  if busy then
+    return Rejection.refuse("unavailable", MOVES)
+  elseif Client.has_left() then
+    return Rejection.leave(connection)
+  elseif not connection then
+    return open_new(handshake, headers)
+  end
+  local answer, has_ended = Permission.ask(connection, client)
+  if has_ended then
+    return open_new(handshake, headers)
+  elseif answer then
+    resume(connection, client, answer)
+  end
+  return true
+end
+
+local function serve_session(handshake, headers)
+  while try_session(handshake, headers) == false do
+  end
+  return true
+end
 
 local function run()
   local headers = Fields.trim(ngx.req.get_headers(0))
@@ -226,31 +273,7 @@ local function run()
   if fault then
     return Rejection.refuse("handshake", fault)
   end
-  local wanted = handshake.wanted
-  local client = wanted
-    and {
-      key = wanted.key,
-      is_new = wanted.is_new,
-      received = wanted.received,
-      path = handshake.path,
-      lines = handshake.lines,
-      offered = handshake.offered,
-    }
-  local connection, busy
-  if client then
-    connection, busy = Resumption.find(client, { carriers = carriers, fetch = TakeOver.fetch })
-  end
-  if busy then
-    return Rejection.refuse("unavailable", MOVES)
-  elseif not connection then
-    return open_new(handshake, headers)
-  end
-  local answer, has_ended = Permission.ask(connection, client)
-  if answer then
-    return resume(connection, client, answer)
-  elseif has_ended then
-    return open_new(handshake, headers)
-  end
+  return handshake.wanted and serve_session(handshake, headers) or open_new(handshake, headers)
 end
 
 --- Answers one request under SOCKET_PATH.

@@ -81,9 +81,9 @@ function Rejection.close(connection, client)
 end
 
 --- The client left while the handler was asked. A close event that is owed follows the answer to open.
----@param connection Connection
+---@param connection Connection? nil when the handshake waited for another one with its key
 function Rejection.leave(connection)
-  Log.info(connection.id, "left while the handler was asked")
+  Log.info(connection and connection.id, "left while the handler was asked")
   Lifecycle.refused "left"
   return ngx.exit(CLIENT_CLOSED)
 end
