@@ -106,7 +106,8 @@ end
 
 -- Whether a session still waits for this transport: no other client has come with a good key meanwhile.
 local function is_awaited(connection, token)
-  return connection:is_detached() and not connection.moving and connection.session.token == token
+  local is_at_rest = connection.phase == "open" and connection:is_detached() and not connection.moving
+  return is_at_rest and connection.session.token == token
 end
 
 --- Gives a session a transport, which sends the first frames. Another one that it has is taken away. Yields.

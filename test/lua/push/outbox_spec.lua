@@ -97,4 +97,103 @@ describe("an outbox", function()
     assert.are.equal(before, Outbox.total())
     assert.is_false(outbox:push "c")
   end)
+
+  describe("of a session", function()
+    local Encoder = require "framegate.protocol.encoder"
+    local Ring = require "framegate.session.ring"
+    local ring
+    local A, B, C = "\129\1a", "\129\1b", "\129\1c"
+
+    before_each(function()
+      ring = Ring.new()
+      outbox:set_ring(ring)
+    end)
+
+    local function push(...)
+      for _, frame in ipairs { ... } do
+        outbox:push(frame)
+      end
+    end
+
+    it("keeps the messages that leave, and nothing else", function()
+      push(A, Encoder.PING, B)
+      assert.are.equal(0, ring.top)
+      assert.are.equal(A .. "\137\0" .. B, outbox:take())
+      assert.are.same({ A, B }, ring:frames())
+      outbox:sent(8)
+      push(C)
+      outbox:take()
+      assert.are.same({ A, B, C }, ring:frames())
+    end)
+
+    it("keeps a message once that was written in parts, or not at all", function()
+      push(A, B)
+      local bytes = outbox:take()
+      outbox:sent(4)
+      outbox:put_back(bytes:sub(5))
+      push(C)
+      assert.are.equal("\1b" .. C, outbox:take())
+      outbox:put_back("\1b" .. C)
+      assert.are.equal("\1b" .. C, outbox:take())
+      outbox:sent(5)
+      assert.are.same({ A, B, C }, ring:frames())
+      assert.are.equal(0, outbox.bytes)
+      assert.are.equal(before, Outbox.total())
+    end)
+
+    it("loses the rest of a write with its transport, and keeps what waits whole", function()
+      for _, waiting in ipairs { {}, { B }, { B, C } } do
+        push(A)
+        local bytes = outbox:take()
+        outbox:sent(1)
+        outbox:put_back(bytes:sub(2))
+        push(unpack(waiting))
+        outbox:detach()
+        assert.are.equal(#waiting, outbox.count)
+        assert.are.equal(3 * #waiting, outbox.bytes)
+        assert.are.equal(before + 3 * #waiting, Outbox.total())
+        assert.are.equal(#waiting > 0 and table.concat(waiting) or nil, outbox:take())
+        outbox:sent(outbox.bytes)
+      end
+    end)
+
+    it("loses bytes that are being written, too", function()
+      push(A)
+      outbox:take()
+      push(B)
+      outbox:detach()
+      assert.are.same({ 1, 3, before + 3 }, { outbox.count, outbox.bytes, Outbox.total() })
+      assert.are.equal(B, outbox:take())
+    end)
+
+    it("replaces by key behind a rest, and after it is lost", function()
+      push(A)
+      outbox:push_latest(B, "key")
+      local bytes = outbox:take()
+      outbox:sent(2)
+      outbox:put_back(bytes:sub(3))
+      outbox:push_latest(B, "key")
+      outbox:push_latest(C, "key")
+      outbox:push_latest(A, "other")
+      outbox:detach()
+      outbox:push_latest(B, "other")
+      assert.are.equal(2, outbox.count)
+      assert.are.equal(C .. B, outbox:take())
+      assert.are.same({ A, B, C, B }, ring:frames())
+    end)
+
+    it("asks the client when much has left", function()
+      local Config = require "framegate.config"
+      Config.SESSION_BYTES, Config.OUTBOX_BYTES = 1000000, 1000000
+      local large = Encoder.frame(("x"):rep(70000), false)
+      push(large)
+      local bytes = outbox:take()
+      assert.are.equal(large .. "\137\0011", bytes)
+      assert.are.equal(#bytes, outbox.bytes)
+      outbox:sent(#bytes)
+      assert.are.equal(before, Outbox.total())
+      push(large)
+      assert.are.equal(#large, #outbox:take())
+    end)
+  end)
 end)
