@@ -28,6 +28,7 @@ Assembly.WIRED = {
   "socket.resumption",
   "public.accept",
   "public.admission",
+  "public.returning",
   "control.server",
   "worker.neighbourhood",
   "worker.new_life",

@@ -6,7 +6,6 @@ local Admission = require "framegate.public.admission"
 local Agreement = require "framegate.socket.agreement"
 local Apply = require "framegate.socket.apply"
 local Attachment = require "framegate.socket.attachment"
-local Client = require "framegate.runtime.client"
 local Config = require "framegate.config"
 local Connection = require "framegate.socket.connection"
 local Drain = require "framegate.socket.drain"
@@ -18,15 +17,13 @@ local Headers = require "framegate.public.headers"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local OpenEvent = require "framegate.socket.open_event"
-local Permission = require "framegate.public.permission"
 local Places = require "framegate.session.places"
 local Random = require "framegate.runtime.random"
 local Refusal = require "framegate.public.refusal"
 local Rejection = require "framegate.public.rejection"
 local RequestEnd = require "framegate.socket.request_end"
-local Resumption = require "framegate.socket.resumption"
+local Returning = require "framegate.public.returning"
 local SessionRequest = require "framegate.session.request"
-local TakeOver = require "framegate.socket.take_over"
 local Transport = require "framegate.socket.transport"
 local Upgrade = require "framegate.public.upgrade"
 local Writer = require "framegate.socket.writer"
@@ -36,12 +33,12 @@ local Accept = {}
 
 local EFFECTS_SECONDS = 10 -- longer than the effects of an answer can wait for Redis
 
-local members, groups, carriers
+local members, groups
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Accept.wire(worker)
-  members, groups, carriers = worker.members, worker.groups, worker.carriers
+  members, groups = worker.members, worker.groups
 end
 
 local function new_connection(handshake)
@@ -219,40 +216,13 @@ local function open_new(handshake, headers)
   return true
 end
 
-local MOVES = {
-  status = 503,
-  message = "this session moves from one worker of the gateway to another",
-  headers = { ["Retry-After"] = 1 },
-}
-
-local function client_of(handshake)
-  local wanted = handshake.wanted
-  return {
-    key = wanted.key,
-    is_new = wanted.is_new,
-    received = wanted.received,
-    path = handshake.path,
-    lines = handshake.lines,
-    offered = handshake.offered,
-  }
-end
-
 -- Gives a client its session back, or opens a new one. Returns false when another handshake with the same key was faster.
 local function try_session(handshake, headers)
-  local client = client_of(handshake)
-  local connection, busy = Resumption.find(client, { carriers = carriers, fetch = TakeOver.fetch })
-  if busy then
-    return Rejection.refuse("unavailable", MOVES)
-  elseif Client.has_left() then
-    return Rejection.leave(connection)
-  elseif not connection then
+  local returned, is_new = Returning.find(handshake)
+  if is_new then
     return open_new(handshake, headers)
-  end
-  local answer, has_ended = Permission.ask(connection, client)
-  if has_ended then
-    return open_new(handshake, headers)
-  elseif answer then
-    resume(connection, client, answer)
+  elseif returned then
+    resume(returned.connection, returned.client, returned.answer)
   end
   return true
 end

@@ -183,7 +183,6 @@ describe("an outbox", function()
     end)
 
     it("asks the client when much has left", function()
-      local Config = require "framegate.config"
       Config.SESSION_BYTES, Config.OUTBOX_BYTES = 1000000, 1000000
       local large = Encoder.frame(("x"):rep(70000), false)
       push(large)
