@@ -110,7 +110,7 @@ describe("a session", function()
     session.ring:add "\129\1a"
     session:count_received(5)
     local facts = cjson.decode(cjson.encode(session:facts()))
-    local other = Session.restore(facts, session.ring:frames())
+    local other = Session.restore("id", facts, session.ring:frames())
     assert.are.same(
       { session.token, "nonce", 60, 1, 1 },
       { other.token, other.former, other.keep, other.received, other.ring.top }

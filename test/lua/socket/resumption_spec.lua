@@ -5,7 +5,7 @@ local Places = require "framegate.session.places"
 local Resumption = require "framegate.socket.resumption"
 
 describe("the return to a session", function()
-  local worker, connection, found
+  local worker, connection, found, parts, answers
 
   before_each(function()
     Loop.run(1e6)
@@ -13,7 +13,14 @@ describe("the return to a session", function()
     worker = Worker.new()
     connection = Worker.open_session(worker)
     connection:set_handshake "host: a\r\norigin: http://a\r\ncookie: c\r\nauthorization: b\r\nx-forwarded-for: 1.2.3.4\r\n"
-    found = {}
+    found, answers = {}, {}
+    parts = {
+      fetch = function(...) return "fetched", ... end,
+      carriers = {
+        claim = function() return answers.claim end,
+        find = function() return answers.found, answers.is_unsure end,
+      },
+    }
   end)
 
   after_each(function() connection:finish() end)
@@ -34,9 +41,7 @@ describe("the return to a session", function()
   local function find(changes)
     local place = #found + 1
     found[place] = {}
-    Loop.spawn(function()
-      found[place] = { Resumption.find(client(changes), function(...) return "fetched", ... end) }
-    end)
+    Loop.spawn(function() found[place] = { Resumption.find(client(changes), parts) } end)
     Loop.run(0)
     return found[place]
   end
@@ -80,11 +85,12 @@ describe("the return to a session", function()
   end)
 
   it("waits while the first handshake is being answered, and not for a client that has left", function()
-    Places.claim_key("nonce2", "nodeworkerother", 40)
-    find { key = "nonce2" }
+    Places.remove_key "nonce"
+    Places.claim_key("nonce", connection.id, 40)
+    find { key = "nonce" }
     Loop.run(5)
     assert.are.same({}, found[1])
-    Places.set_key("nonce2", connection.id, 60)
+    Places.set_key("nonce", connection.id, 60)
     Loop.run(1)
     assert.are.same({ connection }, found[1])
     Places.claim_key("nonce3", "nodeworkerother", 400)
@@ -112,6 +118,21 @@ describe("the return to a session", function()
     Places.move(connection.id, "nodeanothe")
     assert.are.same({ "fetched", connection.id, "nodeanothe" }, { unpack(find(), 1, 3) })
     Places.move(connection.id, "nodeworker")
+  end)
+
+  it("is to another node when only that knows the key", function()
+    local key = ("x"):rep(32)
+    answers.found = { id = "thatworkerid", holder = "thatworker" }
+    assert.are.same({ "fetched", "thatworkerid", "thatworker" }, { unpack(find { key = key }, 1, 3) })
+    assert.are.same({}, find { key = key, is_new = true })
+    answers.claim = true
+    assert.are.equal("fetched", find({ key = key, is_new = true })[1])
+    answers.found = { is_opening = true }
+    assert.are.same({ nil, "busy" }, find { key = key })
+    answers.found, answers.is_unsure = nil, true
+    assert.are.same({ nil, "busy" }, find { key = key })
+    answers.is_unsure = nil
+    assert.are.same({}, find { key = key })
   end)
 
   it("is expected, and not counted again, only where there is such a session at rest", function()
