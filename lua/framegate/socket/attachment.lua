@@ -61,7 +61,8 @@ end
 ---@param transport Transport? nil when the request had none yet
 function Attachment.ended(connection, transport)
   forget_newest(connection.session, transport)
-  if connection.phase == "ended" or connection.session and connection.outbox.transport ~= transport then
+  local is_over = connection.phase == "ended" or connection:is_detached()
+  if is_over or connection.session and connection.outbox.transport ~= transport then
     return
   elseif connection.session and connection.phase == "opening" then
     return open_detached(connection)

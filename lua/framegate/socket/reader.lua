@@ -166,7 +166,7 @@ end
 
 -- Processes what was read. Returns whether reading is over.
 local function work(self, chunk)
-  if self.connection.session then
+  if self.connection.session and self:is_current() then
     self.connection.session:confirm()
   end
   local unfinished = self.unfinished

@@ -99,10 +99,9 @@ end
 function ResumeEvent.answered(connection, event, answer)
   local self = event.waiting
   self.session:set_returning(nil)
-  local is_in_flight = apply(connection, event, answer)
   self.answer = answer
   self.answered:post()
-  return is_in_flight
+  return apply(connection, event, answer)
 end
 
 return ResumeEvent

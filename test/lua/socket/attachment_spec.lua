@@ -153,7 +153,24 @@ describe("a session and its transports", function()
     other:finish()
   end)
 
-  it("tells its handler of each loss and return only with notify", function()
+  it("is away once, although both its handshake and nginx report the end", function()
+    local Connection = require "framegate.socket.connection"
+    local Detached = require "framegate.socket.detached"
+    local Session = require "framegate.session.session"
+    local other = Connection.new { id = "other", path = "/", lines = "host: a\r\nx-forwarded-for: 1.2.3.4\r\n" }
+    other:register()
+    other:begin_session(Session.new("other", "other nonce", { keep = 60 }))
+    Attachment.ended(other, nil)
+    other:request_ended()
+    assert.are.equal(1, Detached.state().count)
+    Attachment.resume(other, Worker.transport(), { key = "other nonce", received = 0 })
+    other:request_ended()
+    Loop.run(100)
+    assert.are.same({ "open", false, 0 }, { other.phase, other:is_detached(), Detached.state().count })
+    other:finish()
+  end)
+
+  it("gives its handler an event for each loss and return only with notify", function()
     local notified, carrier = Worker.open_session(worker, { keep = 60, mode = "notify" })
     Attachment.ended(notified, carrier)
     assert.are.equal("detach", kinds())
