@@ -28,7 +28,7 @@ async function isAway({ gateway, id }: Scene): Promise<void> {
 
 /** One client, which has sent a message and was cut. */
 async function cutClient(t: TestContext, onResume: Reply, env = {}): Promise<Scene> {
-  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1', HANDLER_WAIT: '1s', ...env } })
+  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '3', HANDLER_WAIT: '1s', ...env } })
   const handler = await startProbeHandler(t, gateway.handlerSocket, checking(onResume))
   const client = await new SessionClient(gateway.port, '/ws/a', { headers: { cookie: 'old=1' } }).dial()
   client.send('one')

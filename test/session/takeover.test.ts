@@ -14,7 +14,7 @@ const TEXT = { 'content-type': 'text/plain' }
 type Parts = { gateway: Gateway; handler: ProbeHandler }
 
 async function start(t: TestContext, env = {}, expect: RegExp[] = []): Promise<Parts> {
-  const gateway = await startGateway(t, { handler: false, expect, env: { WORKERS: '1', ...env } })
+  const gateway = await startGateway(t, { handler: false, expect, env: { WORKERS: '3', ...env } })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) =>
     event.type === 'framegate.message'
       ? void response.writeHead(200, TEXT).end(`re ${event.body}`)
