@@ -20,6 +20,7 @@ local concat, find, gsub = table.concat, string.find, string.gsub
 ---@field is_text boolean whether the body is UTF-8
 ---@field since number when it was handed to dispatch, in seconds of the monotonic clock
 ---@field attempts integer how often it was sent
+---@field handshake string? header lines in place of those of its connection; such an event travels alone
 local Event = {}
 
 local BINARY = "application/octet-stream"
@@ -162,7 +163,7 @@ function Event.to_request(event)
     "POST ",
     connection.path,
     " HTTP/1.1\r\n",
-    connection.handshake,
+    event.handshake or connection.handshake,
     "accept-encoding: identity\r\nce-specversion: 1.0\r\nce-source: ",
     source_of(connection),
     connection.id and "\r\nce-connectionid: " or "",

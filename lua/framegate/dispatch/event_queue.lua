@@ -20,7 +20,10 @@ function EventQueue.new(options)
   }, EventQueue)
 end
 
-local function queue_of(self, event) return event.connection.options.takes_batches and self.batchables or self.singles end
+local function queue_of(self, event)
+  local is_batchable = event.connection.options.takes_batches and not event.handshake
+  return is_batchable and self.batchables or self.singles
+end
 
 --- Adds an event to those that wait for a lane.
 ---@param event Event

@@ -8,6 +8,8 @@ local Handshake = require "framegate.protocol.handshake"
 local Host = require "framegate.protocol.host"
 local Log = require "framegate.runtime.log"
 local RequestEnd = require "framegate.socket.request_end"
+local Resumption = require "framegate.socket.resumption"
+local SessionRequest = require "framegate.session.request"
 
 local Admission = {}
 
@@ -92,9 +94,22 @@ function Admission.check(headers)
   return refusal
 end
 
+-- Whether the client of this request comes back to a session. Then it replaces a request that may still be counted.
+local function is_return()
+  local _, value = SessionRequest.split(ngx.var.request_uri)
+  local wanted = value and SessionRequest.read(value)
+  return wanted and Resumption.is_expected(wanted.key)
+end
+
 --- The key under which limit_conn counts: the address (an IPv6 client's /64) and the generation.
---- limit_conn never forgets the sockets of a killed worker, so each new generation starts its own count.
----@return string
-function Admission.limit_key() return Address.network(ngx.var.remote_addr) .. members:generation() end
+--- limit_conn never forgets the sockets of a killed worker, so each new generation starts its own count. It does not count a
+--- client that comes back: address_count.lua has counted its socket.
+---@return string key empty for a request that is not counted
+function Admission.limit_key()
+  if is_return() then
+    return ""
+  end
+  return Address.network(ngx.var.remote_addr) .. members:generation()
+end
 
 return Admission

@@ -1,13 +1,15 @@
 -- What becomes of a handshake that gets no socket: the client learns why, if it is still there.
 
 local Attachment = require "framegate.socket.attachment"
+local Encoder = require "framegate.protocol.encoder"
 local EventMetrics = require "framegate.telemetry.event_metrics"
 local Headers = require "framegate.public.headers"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local OpenEvent = require "framegate.socket.open_event"
-local Record = require "framegate.socket.record"
 local Refusal = require "framegate.public.refusal"
+local Texts = require "framegate.session.texts"
+local Upgrade = require "framegate.public.upgrade"
 
 local Rejection = {}
 
@@ -37,7 +39,7 @@ function Rejection.fail(connection, answer, event)
   if OpenEvent.may_be_accepted(answer) then
     abort(connection)
   elseif event then
-    Record.remove(connection)
+    OpenEvent.forgo(connection)
   end
   return Rejection.refuse(
     CAUSES[answer.failure] or "error",
@@ -46,10 +48,8 @@ function Rejection.fail(connection, answer, event)
 end
 
 --- The handler refused: the client gets its answer.
----@param connection Connection
 ---@param answer Answer
-function Rejection.pass_on(connection, answer)
-  Record.remove(connection)
+function Rejection.pass_on(answer)
   Lifecycle.refused("handler", answer.status)
   ngx.status = answer.status
   Headers.pass_on(answer.headers)
@@ -67,10 +67,23 @@ function Rejection.reject(connection, err)
   return Rejection.refuse("error", { status = 500, message = "the handler's answer cannot be carried out" })
 end
 
---- The client left while the handler was asked. A close event that is owed follows the answer to open.
+--- The handler has closed a session in the answer to its client's return. The client gets no session, and the close code:
+--- a browser can read that only from an open socket.
 ---@param connection Connection
+---@param client Return
+function Rejection.close(connection, client)
+  local socket = Upgrade.perform { headers = {} }
+  local closing = connection.closing
+  if socket then
+    socket:send(Encoder.frame(Texts.session { key = client.key }, true) .. Encoder.close(closing.code, closing.reason))
+  end
+  return ngx.exit(ngx.ERROR)
+end
+
+--- The client left while the handler was asked. A close event that is owed follows the answer to open.
+---@param connection Connection? nil when the handshake waited for another one with its key
 function Rejection.leave(connection)
-  Log.info(connection.id, "left while the handler was asked")
+  Log.info(connection and connection.id, "left while the handler was asked")
   Lifecycle.refused "left"
   return ngx.exit(CLIENT_CLOSED)
 end

@@ -16,6 +16,7 @@ local OpenEvent = require "framegate.socket.open_event"
 local Options = require "framegate.socket.options"
 local Outbox = require "framegate.push.outbox"
 local Record = require "framegate.socket.record"
+local ResumeEvent = require "framegate.socket.resume_event"
 local Sending = require "framegate.socket.sending"
 local Traffic = require "framegate.telemetry.traffic"
 
@@ -103,12 +104,15 @@ function Connection:is_detached() return self.session ~= nil and self.session.de
 
 --- Counts an event that carries the number in `events`.
 function Connection:count_event() self.events = self.events + 1 end
-
 ---@param prefix string
 function Connection:set_batch_prefix(prefix) self.batch_prefix = prefix end
-
 --- Stops batches: its handler no longer accepts them.
 function Connection:stop_batches() self.options = Options.without_batches(self.options) end
+--- Sets the header lines of the handshake with which its client has come back.
+---@param lines string
+function Connection:set_handshake(lines)
+  self.handshake, self.batch_prefix = lines, nil
+end
 
 ---@param state string? percent-encoded
 function Connection:set_state(state) self.state = state end
@@ -190,7 +194,10 @@ end
 
 --- Sends the next waiting event, if it may go. After the socket's end, the last one is the close event.
 function Connection:advance()
-  if not may_send_event(self) then
+  local resume = ResumeEvent.due(self)
+  if resume then
+    return send_event(self, resume)
+  elseif not may_send_event(self) then
     return Moving.look(self)
   end
   local item, rest = Inbox.take(self.inbox)
@@ -215,10 +222,9 @@ function Connection:answered(event, answer)
     return OpenEvent.on_answered(event, answer)
   elseif event.kind == "close" then
     return CloseEvent.on_answered(self, answer)
-  elseif event.waiting then
-    return event.waiting:on_answered(answer)
   end
-  local ok, result = xpcall(Apply.answer, debug.traceback, self, event, answer)
+  local ok, result =
+    xpcall(event.waiting and ResumeEvent.answered or Apply.answer, debug.traceback, self, event, answer)
   self.is_in_flight = ok and result
   self:advance()
   return ok or error(result, 0)

@@ -1,5 +1,6 @@
 -- How a connection ends: with its close event, or by a move to another worker, which has it then.
 
+local AddressCount = require "framegate.socket.address_count"
 local Alarms = require "framegate.socket.alarms"
 local Attachment = require "framegate.socket.attachment"
 local Clock = require "framegate.runtime.clock"
@@ -41,6 +42,7 @@ function Ending.leave(self, is_kept)
     Record.leave_behind(self, Places.of(self.id) == members:node())
   end
   registry:remove(self)
+  AddressCount.release(self)
   if self.moving then
     Moving.finish(self)
   end
@@ -62,6 +64,7 @@ function Ending.finish(self)
   end
   Record.close(self)
   registry:remove(self)
+  AddressCount.release(self)
   Gc.note_end()
   self:advance()
   dispatch:check_idle()

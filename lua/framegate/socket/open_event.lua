@@ -2,6 +2,7 @@
 -- The handshake waits here for the answer and checks that its client is still connected.
 
 local Address = require "framegate.protocol.address"
+local AddressCount = require "framegate.socket.address_count"
 local Agreement = require "framegate.socket.agreement"
 local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
@@ -27,7 +28,7 @@ local semaphore = require "ngx.semaphore"
 ---@field answered table semaphore on which it waits for the answer
 ---@field has_left boolean? whether its client or its request is gone
 ---@field is_waiting boolean?
----@field is_settled boolean? whether the answer was picked up
+---@field is_settled boolean? whether the answer was picked up, or none is awaited
 local OpenEvent = {}
 OpenEvent.__index = OpenEvent
 
@@ -72,6 +73,32 @@ end
 --- Accepts a slot for which this handshake waited.
 function OpenEvent:slot_granted() self.slot:post() end
 
+--- Lets a client that comes back with the same key wait no longer, unless it has become that of a session.
+---@param connection Connection
+---@param wanted SessionRequest?
+function OpenEvent.release_key(connection, wanted)
+  if wanted then
+    Places.release_key(wanted.key, connection.id)
+  end
+end
+
+--- Gives up a socket that was not registered: no close event is owed.
+---@param connection Connection
+function OpenEvent.forgo(connection)
+  Record.remove(connection)
+  AddressCount.release(connection)
+end
+
+-- Gives up before the event was sent.
+local function leave_unsent(self)
+  if not self.is_settled then
+    self.is_settled = true
+    slots:leave(self)
+    OpenEvent.release_key(self.connection, self.handshake.wanted)
+    OpenEvent.forgo(self.connection)
+  end
+end
+
 -- Returns whether the handshake has a slot. If not, its client has left, or the time is over.
 local function take_slot(self)
   if slots:ask(self) then
@@ -83,7 +110,7 @@ local function take_slot(self)
   if self.has_slot and not self.has_left then
     return true
   end
-  slots:leave(self)
+  leave_unsent(self)
   return false
 end
 
@@ -129,14 +156,6 @@ end
 
 local function ignore() end
 
--- A client that comes back with the same key waits no longer.
-local function release_key(self)
-  local wanted = self.handshake.wanted
-  if wanted then
-    Places.release_key(wanted.key, self.connection.id)
-  end
-end
-
 -- The client left before the answer: a socket that the handler accepted is closed, or waits for its client as a session.
 local function settle(self, answer)
   local connection, event = self.connection, self.event
@@ -144,8 +163,8 @@ local function settle(self, answer)
   dispatch:opened()
   local is_success = OpenEvent.is_success(answer)
   if not is_success and not OpenEvent.may_be_accepted(answer) then
-    release_key(self)
-    return Record.remove(connection)
+    OpenEvent.release_key(connection, self.handshake.wanted)
+    return OpenEvent.forgo(connection)
   end
   local effects = is_success and Effects.read(answer)
   if effects and not Agreement.defect_of(answer) then
@@ -153,7 +172,7 @@ local function settle(self, answer)
   else
     connection:register()
   end
-  release_key(self)
+  OpenEvent.release_key(connection, self.handshake.wanted)
   Apply.effects(connection, event, effects or {}, ignore)
   Attachment.ended(connection, nil)
 end
@@ -165,7 +184,7 @@ function OpenEvent:request_ended()
     waiting, self.is_waiting = waiting - 1, nil
   end
   if not self.event then
-    return slots:leave(self)
+    return leave_unsent(self)
   end
   local answer = self.event.answer
   if answer and not self.is_settled then

@@ -9,6 +9,7 @@ local Places = require "framegate.session.places"
 local Resumption = {}
 
 local LOOK_SECONDS = 0.05
+local NODE_LENGTH = 4
 local MOVE_SECONDS = 10 -- for which a client waits while its socket moves
 
 local own, registry
@@ -55,6 +56,19 @@ function Resumption.fits(connection, client)
     and (session.mode == "check" or is_same(connection.handshake, client.lines, CREDENTIALS))
     and (not session.protocol or Handshake.is_offered(client.offered, session.protocol))
     and session.ring:covers(client.received)
+end
+
+--- Whether a key belongs to a session of this node that a client can come back to now. Does not yield.
+---@param key string token or nonce
+---@return boolean
+function Resumption.is_expected(key)
+  local id, is_opening = Places.of_key(key)
+  local holder = id and not is_opening and Places.holder(id) or ""
+  if holder ~= own then
+    return holder:sub(1, NODE_LENGTH) == own:sub(1, NODE_LENGTH)
+  end
+  local connection = registry:get(id)
+  return connection ~= nil and connection.phase == "open" and not connection.moving
 end
 
 -- Waits while the handler of the first handshake with this key has not answered. Returns the socket, and whether the key is

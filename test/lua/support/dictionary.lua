@@ -38,13 +38,13 @@ end
 local function used(self, but)
   local bytes = 0
   for key, entry in pairs(self.values) do
-    bytes = bytes + (key ~= but and #key + #entry.value or 0)
+    bytes = bytes + (key ~= but and #key + #tostring(entry.value) or 0)
   end
   return bytes
 end
 
 function Dictionary:safe_set(key, value, seconds)
-  if used(self, key) + #key + #value > self.capacity then
+  if used(self, key) + #key + #tostring(value) > self.capacity then
     return nil, "no memory"
   end
   return self:set(key, value, seconds)
