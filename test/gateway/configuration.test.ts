@@ -59,7 +59,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
     bad: ['chat', 'chat=10', 'chat=0/10m', 'chat=10/0', 'chat=100001/1m', 'chat=10/721h', 'a=1/1m a=2/2m'],
     good: ['chat:=100/10m news=1000/24h', '=1/720h', 'a=b=100000/1s'],
   },
-  SESSION_SECONDS: { bad: ['-1', '25h'], good: ['off', '2m'] },
+  SESSION_SECONDS: { bad: ['-1', '25h'], good: ['2m', 'off'] },
   SESSION_BYTES: { bad: ['1023', '2g'], good: ['1k', '1g'] },
   MAX_DETACHED: { bad: ['-1', '1000001'], good: ['0', '1000000'] },
   DETACHED_BYTES: { bad: ['1023', '65g'], good: ['1k', '64g'] },

@@ -16,11 +16,11 @@ local concat, find, gsub = table.concat, string.find, string.gsub
 ---@field state string? of the connection, percent-encoded
 ---@field content_type string? of a message
 ---@field ended { code: integer, reason: string, duration: integer }? of a close: percent-encoded reason, duration in ms
----@field check Check? of a resume: who waits for its answer, and the header lines of the new handshake
 ---@field body string empty for all but messages
 ---@field is_text boolean whether the body is UTF-8
 ---@field since number when it was handed to dispatch, in seconds of the monotonic clock
 ---@field attempts integer how often it was sent
+---@field handshake string? header lines in place of those of its connection; such an event travels alone
 local Event = {}
 
 local BINARY = "application/octet-stream"
@@ -105,13 +105,9 @@ end
 
 --- Makes an event that no message of the client causes.
 ---@param connection Connection
----@param own { kind: "alarm"|"detach"|"resume", check: Check? }
+---@param kind "alarm"|"detach"|"resume"
 ---@return Event
-function Event.own(connection, own)
-  local event = numbered(connection, own.kind)
-  event.check = own.check
-  return event
-end
+function Event.own(connection, kind) return numbered(connection, kind) end
 
 --- Makes the event of a timer. It has the same id and time, whoever makes it.
 ---@param timer Timer
@@ -144,8 +140,14 @@ local function rare_lines(event)
   end
   local ended = event.ended
   if ended then
-    local form = "ce-closecode: %d\r\nce-closereason: %s\r\nce-duration: %d\r\n"
-    lines = lines .. form:format(ended.code, ended.reason, ended.duration)
+    lines = lines
+      .. "ce-closecode: "
+      .. ended.code
+      .. "\r\nce-closereason: "
+      .. ended.reason
+      .. "\r\nce-duration: "
+      .. ended.duration
+      .. "\r\n"
   end
   return lines
 end
@@ -161,7 +163,7 @@ function Event.to_request(event)
     "POST ",
     connection.path,
     " HTTP/1.1\r\n",
-    event.check and event.check.lines or connection.handshake,
+    event.handshake or connection.handshake,
     "accept-encoding: identity\r\nce-specversion: 1.0\r\nce-source: ",
     source_of(connection),
     connection.id and "\r\nce-connectionid: " or "",

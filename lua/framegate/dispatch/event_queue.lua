@@ -21,7 +21,8 @@ function EventQueue.new(options)
 end
 
 local function queue_of(self, event)
-  return event.connection.options.takes_batches and not event.check and self.batchables or self.singles
+  local is_batchable = event.connection.options.takes_batches and not event.handshake
+  return is_batchable and self.batchables or self.singles
 end
 
 --- Adds an event to those that wait for a lane.

@@ -1,11 +1,11 @@
 -- The life of one socket: check the handshake, ask the handler, register, upgrade, run.
 -- nginx calls `Accept.run` for every request under SOCKET_PATH. The function `run` at the end shows that life on one screen.
 
+local AddressCount = require "framegate.socket.address_count"
 local Admission = require "framegate.public.admission"
 local Agreement = require "framegate.socket.agreement"
 local Apply = require "framegate.socket.apply"
 local Attachment = require "framegate.socket.attachment"
-local Check = require "framegate.socket.check"
 local Config = require "framegate.config"
 local Connection = require "framegate.socket.connection"
 local Drain = require "framegate.socket.drain"
@@ -22,9 +22,8 @@ local Random = require "framegate.runtime.random"
 local Refusal = require "framegate.public.refusal"
 local Rejection = require "framegate.public.rejection"
 local RequestEnd = require "framegate.socket.request_end"
-local Resumption = require "framegate.socket.resumption"
+local Returning = require "framegate.public.returning"
 local SessionRequest = require "framegate.session.request"
-local TakeOver = require "framegate.socket.take_over"
 local Transport = require "framegate.socket.transport"
 local Upgrade = require "framegate.public.upgrade"
 local Writer = require "framegate.socket.writer"
@@ -34,12 +33,12 @@ local Accept = {}
 
 local EFFECTS_SECONDS = 10 -- longer than the effects of an answer can wait for Redis
 
-local members, groups, carriers
+local members, groups
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Accept.wire(worker)
-  members, groups, carriers = worker.members, worker.groups, worker.carriers
+  members, groups = worker.members, worker.groups
 end
 
 local function new_connection(handshake)
@@ -135,21 +134,21 @@ end
 
 -- Asks the handler, and opens a socket if it accepts.
 local function open(connection, handshake, headers)
-  local answer, event, is_crowded = OpenEvent.send(connection, handshake)
-  if is_crowded then
-    return Refusal.too_many_sockets()
-  elseif not answer then
+  local answer, event = OpenEvent.send(connection, handshake)
+  if not answer then
     return Rejection.leave(connection)
   elseif answer.failure then
+    OpenEvent.release_key(connection, handshake.wanted)
     return Rejection.fail(connection, answer, event)
   end
   local effects, err = Effects.read(answer)
   if not is_for_a_socket(answer, effects) then
-    OpenEvent.forget(connection)
+    OpenEvent.forgo(connection)
     return Rejection.pass_on(answer)
   end
   err = err or defect_of(answer, headers)
   if err then
+    OpenEvent.release_key(connection, handshake.wanted)
     return Rejection.reject(connection, err)
   end
   register(connection, event, effects)
@@ -159,37 +158,15 @@ end
 -- Nobody owns a request that continues a session before its 101: the session is as it was when it ends.
 local NOBODY = { request_ended = function() end }
 
-local MOVES = {
-  status = 503,
-  message = "this session moves from one worker of the gateway to another",
-  headers = { ["Retry-After"] = 1 },
-}
-
--- Whether the handler, where it wants to be asked, gives a client its session back. If not, the client gets an answer.
-local function is_let_in(connection, client)
-  if connection.session.mode ~= "check" then
-    return true
-  end
-  local answer = Check.ask(connection, client.lines)
-  if answer and answer.failure then
-    Rejection.pass_on_failure(answer)
-  elseif answer and Check.is_refusal(answer) then
-    Rejection.pass_on(answer)
-  elseif not answer or connection.phase ~= "open" then
-    Rejection.refuse("unavailable", MOVES)
-  else
-    return true
-  end
-end
-
 -- Continues the session of a client that has come back.
-local function resume(connection, client)
+local function resume(connection, client, answer)
   RequestEnd.own(NOBODY)
-  if not is_let_in(connection, client) then
-    return
-  end
-  local answer = { headers = { ["sec-websocket-protocol"] = connection.session.protocol } }
-  local socket = Upgrade.perform(answer)
+  local socket = Upgrade.perform {
+    headers = {
+      ["sec-websocket-protocol"] = connection.session.protocol,
+      ["set-cookie"] = answer.headers["set-cookie"],
+    },
+  }
   if not socket then
     return ngx.exit(ngx.ERROR)
   end
@@ -216,20 +193,44 @@ local function read(headers)
   return handshake, err and { status = 400, message = err }
 end
 
--- Until its handler has answered, other handshakes with the same key wait.
-local function open_new(handshake, headers, is_known)
+-- Claims the key of a handshake: until its handler has answered, others with the same key wait. A key that belongs to another
+-- session opens that one, and never this one. Returns false when another handshake has the key.
+local function claim(connection, wanted)
+  local seconds = Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT
+  wanted.has_own_key = Places.claim_key(wanted.key, connection.id, seconds)
+  local _, is_opening = Places.of_key(wanted.key)
+  return wanted.has_own_key or not is_opening
+end
+
+-- Returns false, and does nothing, when another handshake opens with the same key.
+local function open_new(handshake, headers)
   local connection, wanted = new_connection(handshake), handshake.wanted
-  if not wanted then
-    return open(connection, handshake, headers)
-  end
-  local key = wanted.key
-  -- A key that belongs to another session opens that one, and never this one.
-  wanted.has_own_key = Places.claim_key(key, connection.id, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT)
-  if not wanted.has_own_key and not is_known then
-    return Rejection.refuse("unavailable", MOVES) -- another handshake with this key was faster, and opens the socket
+  if wanted and not claim(connection, wanted) then
+    return false
+  elseif not AddressCount.take(connection) then
+    OpenEvent.release_key(connection, wanted)
+    return Refusal.too_many_sockets()
   end
   open(connection, handshake, headers)
-  Places.release_key(key, connection.id)
+  OpenEvent.release_key(connection, wanted)
+  return true
+end
+
+-- Gives a client its session back, or opens a new one. Returns false when another handshake with the same key was faster.
+local function try_session(handshake, headers)
+  local returned, is_new = Returning.find(handshake)
+  if is_new then
+    return open_new(handshake, headers)
+  elseif returned then
+    resume(returned.connection, returned.client, returned.answer)
+  end
+  return true
+end
+
+local function serve_session(handshake, headers)
+  while try_session(handshake, headers) == false do
+  end
+  return true
 end
 
 local function run()
@@ -242,18 +243,7 @@ local function run()
   if fault then
     return Rejection.refuse("handshake", fault)
   end
-  local client = handshake.wanted
-  local connection, busy, is_known
-  if client then
-    client.path, client.lines, client.offered = handshake.path, handshake.lines, handshake.offered
-    connection, busy, is_known = Resumption.find(client, { carriers = carriers, fetch = TakeOver.fetch })
-  end
-  if connection then
-    return resume(connection, client)
-  elseif busy then
-    return Rejection.refuse("unavailable", MOVES)
-  end
-  return open_new(handshake, headers, is_known)
+  return handshake.wanted and serve_session(handshake, headers) or open_new(handshake, headers)
 end
 
 --- Answers one request under SOCKET_PATH.

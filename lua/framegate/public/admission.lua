@@ -7,8 +7,8 @@ local Config = require "framegate.config"
 local Handshake = require "framegate.protocol.handshake"
 local Host = require "framegate.protocol.host"
 local Log = require "framegate.runtime.log"
-local Places = require "framegate.session.places"
 local RequestEnd = require "framegate.socket.request_end"
+local Resumption = require "framegate.socket.resumption"
 local SessionRequest = require "framegate.session.request"
 
 local Admission = {}
@@ -94,19 +94,22 @@ function Admission.check(headers)
   return refusal
 end
 
--- The socket to which a client comes back. Its former connection may still count, half-open.
-local function socket_of_session()
+-- Whether the client of this request comes back to a session. Then it replaces a request that may still be counted.
+local function is_return()
   local _, value = SessionRequest.split(ngx.var.request_uri)
   local wanted = value and SessionRequest.read(value)
-  return wanted and Places.of_key(wanted.key)
+  return wanted and Resumption.is_expected(wanted.key)
 end
 
---- The key under which limit_conn counts requests: the address (an IPv6 client's /64) and the generation, or the socket to
---- which the client comes back. addresses.lua counts sockets.
---- limit_conn never forgets the requests of a killed worker, so each new generation starts its own count.
----@return string
+--- The key under which limit_conn counts: the address (an IPv6 client's /64) and the generation.
+--- limit_conn never forgets the sockets of a killed worker, so each new generation starts its own count. It does not count a
+--- client that comes back: address_count.lua has counted its socket.
+---@return string key empty for a request that is not counted
 function Admission.limit_key()
-  return (socket_of_session() or Address.network(ngx.var.remote_addr)) .. members:generation()
+  if is_return() then
+    return ""
+  end
+  return Address.network(ngx.var.remote_addr) .. members:generation()
 end
 
 return Admission

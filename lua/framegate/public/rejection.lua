@@ -1,12 +1,15 @@
 -- What becomes of a handshake that gets no socket: the client learns why, if it is still there.
 
 local Attachment = require "framegate.socket.attachment"
+local Encoder = require "framegate.protocol.encoder"
 local EventMetrics = require "framegate.telemetry.event_metrics"
 local Headers = require "framegate.public.headers"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local OpenEvent = require "framegate.socket.open_event"
 local Refusal = require "framegate.public.refusal"
+local Texts = require "framegate.session.texts"
+local Upgrade = require "framegate.public.upgrade"
 
 local Rejection = {}
 
@@ -28,16 +31,7 @@ end
 
 local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
 
---- Refuses the handshake because no handler answered.
----@param answer Answer
-function Rejection.pass_on_failure(answer)
-  return Rejection.refuse(
-    CAUSES[answer.failure] or "error",
-    { status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
-  )
-end
-
---- Refuses the handshake because no handler answered its open event. Without a slot for its event it has no record.
+--- Refuses the handshake because no handler answered. Without a slot for its event it has no record.
 ---@param connection Connection
 ---@param answer Answer
 ---@param event Event? nil when it was not sent
@@ -45,9 +39,12 @@ function Rejection.fail(connection, answer, event)
   if OpenEvent.may_be_accepted(answer) then
     abort(connection)
   elseif event then
-    OpenEvent.forget(connection)
+    OpenEvent.forgo(connection)
   end
-  return Rejection.pass_on_failure(answer)
+  return Rejection.refuse(
+    CAUSES[answer.failure] or "error",
+    { status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
+  )
 end
 
 --- The handler refused: the client gets its answer.
@@ -70,10 +67,23 @@ function Rejection.reject(connection, err)
   return Rejection.refuse("error", { status = 500, message = "the handler's answer cannot be carried out" })
 end
 
---- The client left while the handler was asked. A close event that is owed follows the answer to open.
+--- The handler has closed a session in the answer to its client's return. The client gets no session, and the close code:
+--- a browser can read that only from an open socket.
 ---@param connection Connection
+---@param client Return
+function Rejection.close(connection, client)
+  local socket = Upgrade.perform { headers = {} }
+  local closing = connection.closing
+  if socket then
+    socket:send(Encoder.frame(Texts.session { key = client.key }, true) .. Encoder.close(closing.code, closing.reason))
+  end
+  return ngx.exit(ngx.ERROR)
+end
+
+--- The client left while the handler was asked. A close event that is owed follows the answer to open.
+---@param connection Connection? nil when the handshake waited for another one with its key
 function Rejection.leave(connection)
-  Log.info(connection.id, "left while the handler was asked")
+  Log.info(connection and connection.id, "left while the handler was asked")
   Lifecycle.refused "left"
   return ngx.exit(CLIENT_CLOSED)
 end

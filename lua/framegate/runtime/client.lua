@@ -19,6 +19,7 @@ ffi.cdef [[
 
   typedef struct { int fd; short events, revents; } framegate_pollfd;
   int setsockopt(int fd, int level, int option, const void *value, unsigned int length);
+  int shutdown(int fd, int how);
   int poll(framegate_pollfd *files, unsigned long count, int milliseconds);
 ]]
 
@@ -28,6 +29,7 @@ local C, cast = ffi.C, ffi.cast
 local request_t = ffi.typeof("framegate_request_t *")
 local SIGNATURE = 0x50545448 -- NGX_HTTP_MODULE: "HTTP"
 local POLLRDHUP = 0x2000
+local SHUT_RDWR = 2 -- Linux
 local IPPROTO_TCP, TCP_NOTSENT_LOWAT = 6, 25 -- Linux
 local file = ffi.new("framegate_pollfd", { events = POLLRDHUP })
 
@@ -44,6 +46,17 @@ function Client.connection()
   end
   return request.connection
 end
+
+--- The file descriptor of the current request's connection, which nginx uses again after the end of the request.
+---@return integer? fd
+function Client.file()
+  local connection = Client.connection()
+  return connection and connection.fd
+end
+
+--- Ends a connection for both sides at once (shutdown(2)): threads that wait for it go on.
+---@param fd integer of a request that has not ended
+function Client.shut(fd) C.shutdown(fd, SHUT_RDWR) end
 
 --- Limits what the kernel accepts for the client of the current request beyond what it has sent (tcp(7),
 --- TCP_NOTSENT_LOWAT). Without it, a client that stops reading leaves megabytes there.

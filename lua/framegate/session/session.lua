@@ -15,6 +15,8 @@ local Texts = require "framegate.session.texts"
 ---@field protocol string? the subprotocol
 ---@field received integer messages of the client
 ---@field ring Ring messages to the client
+---@field returning table? a client that comes back, while the handler is asked (socket/resume_event.lua)
+---@field newest { transport: table, fd: integer? }? the last transport that began, until its end
 ---@field detached_at number? by Clock.monotonic, while it has no transport
 ---@field private reported integer messages of the client that it knows to have arrived
 ---@field private unreported integer bytes of those that it does not know of
@@ -166,6 +168,14 @@ function Session:refresh()
     Places.refresh_key(self.former, known_seconds(self))
   end
 end
+
+--- Notes that the handler is asked about a client that comes back, or no longer.
+---@param returning table?
+function Session:set_returning(returning) self.returning = returning end
+
+--- Notes the transport that begins, or that it has ended.
+---@param newest { transport: table, fd: integer? }?
+function Session:set_newest(newest) self.newest = newest end
 
 --- Notes that it has no transport.
 ---@param at number by Clock.monotonic

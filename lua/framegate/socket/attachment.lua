@@ -1,6 +1,7 @@
 -- How a connection gets a transport, loses it, and gets another one.
 -- A plain socket ends with its transport. A session goes on without one until its time is over.
 
+local Client = require "framegate.runtime.client"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local Detached = require "framegate.socket.detached"
@@ -49,11 +50,19 @@ local function open_detached(connection)
   end
 end
 
+local function forget_newest(session, transport)
+  if session and transport and session.newest and session.newest.transport == transport then
+    session:set_newest(nil)
+  end
+end
+
 --- Accepts that a transport has ended, or that nginx frees its request. Both may come for one transport.
 ---@param connection Connection
 ---@param transport Transport? nil when the request had none yet
 function Attachment.ended(connection, transport)
-  if connection.phase == "ended" or connection.session and connection.outbox.transport ~= transport then
+  forget_newest(connection.session, transport)
+  local is_over = connection.phase == "ended" or connection:is_detached()
+  if is_over or connection.session and connection.outbox.transport ~= transport then
     return
   elseif connection.session and connection.phase == "opening" then
     return open_detached(connection)
@@ -66,11 +75,23 @@ end
 --- Takes the transport away from a session, which goes on: another one comes, or is expected.
 ---@param connection Connection
 function Attachment.release(connection)
-  local transport = connection.outbox.transport
+  local transport, newest = connection.outbox.transport, connection.session.newest
   if transport then
     detach(connection)
     transport:abandon()
   end
+  if newest and newest.fd then
+    Client.shut(newest.fd) -- it may wait in a write to a client that is gone
+    connection.session:set_newest(nil)
+  end
+end
+
+-- Writes the first bytes. Until then, and afterwards, a later transport can end this one. Yields.
+local function begin(connection, transport, bytes)
+  if connection.session then
+    connection.session:set_newest { transport = transport, fd = Client.file() }
+  end
+  return transport:begin(bytes)
 end
 
 --- Sends the client of a session away with 1012: it comes back, and another worker or node gets it.
@@ -85,7 +106,10 @@ function Attachment.send_away(connection, reason)
 end
 
 -- Whether a session still waits for this transport: no other client has come with a good key meanwhile.
-local function is_awaited(connection, token) return connection:is_detached() and connection.session.token == token end
+local function is_awaited(connection, token)
+  local is_at_rest = connection.phase == "open" and connection:is_detached() and not connection.moving
+  return is_at_rest and connection.session.token == token
+end
 
 --- Gives a session a transport, which sends the first frames. Another one that it has is taken away. Yields.
 ---@param connection Connection
@@ -94,16 +118,15 @@ local function is_awaited(connection, token) return connection:is_detached() and
 ---@return boolean ok false when the client has left, or when the session has ended or went to another client
 function Attachment.resume(connection, transport, client)
   local session = connection.session
+  if connection.phase ~= "open" or connection.moving or not session.ring:covers(client.received) then
+    return false
+  end
   Attachment.release(connection)
-  if
-    connection.phase ~= "open"
-    or not session.ring:covers(client.received)
-    or not session:renew(connection.id, client.key)
-  then
+  if connection.phase ~= "open" or not session:renew(connection.id, client.key) then
     return false
   end
   local token = session.token
-  local ok = transport:begin(session:first_frames(client.key, client.received, true))
+  local ok = begin(connection, transport, session:first_frames(client.key, client.received, true))
   if not ok or not is_awaited(connection, token) then
     return false
   end
@@ -120,7 +143,7 @@ function Attachment.open(connection, transport, wanted)
   local session = connection.session
   local first = session and session:first_frames(wanted.key, 0, false)
     or wanted and Encoder.frame(Texts.session { key = wanted.key }, true)
-  if first and not transport:begin(first) then
+  if first and not begin(connection, transport, first) then
     Attachment.ended(connection, nil)
     return false
   end
@@ -130,6 +153,7 @@ function Attachment.open(connection, transport, wanted)
   end
   return true
 end
+
 --- Accepts a session that comes from another worker, where its client was away.
 ---@param connection Connection
 ---@param seconds number for which it was away

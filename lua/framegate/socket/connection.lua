@@ -1,7 +1,6 @@
 -- A socket as its handler sees it: messages become events, one at a time and in order, and answers are applied.
 -- It knows nothing of TCP. transport.lua describes the contract between the two.
 
-local Addresses = require "framegate.socket.addresses"
 local Apply = require "framegate.socket.apply"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
@@ -17,6 +16,7 @@ local OpenEvent = require "framegate.socket.open_event"
 local Options = require "framegate.socket.options"
 local Outbox = require "framegate.push.outbox"
 local Record = require "framegate.socket.record"
+local ResumeEvent = require "framegate.socket.resume_event"
 local Sending = require "framegate.socket.sending"
 local Traffic = require "framegate.telemetry.traffic"
 
@@ -104,20 +104,14 @@ function Connection:is_detached() return self.session ~= nil and self.session.de
 
 --- Counts an event that carries the number in `events`.
 function Connection:count_event() self.events = self.events + 1 end
-
 ---@param prefix string
 function Connection:set_batch_prefix(prefix) self.batch_prefix = prefix end
-
 --- Stops batches: its handler no longer accepts them.
 function Connection:stop_batches() self.options = Options.without_batches(self.options) end
-
---- Replaces the header lines that every event carries: its client has come back with others.
+--- Sets the header lines of the handshake with which its client has come back.
 ---@param lines string
-function Connection:renew_handshake(lines)
-  Addresses.leave(self)
+function Connection:set_handshake(lines)
   self.handshake, self.batch_prefix = lines, nil
-  Addresses.arrive(self)
-  Record.update(self)
 end
 
 ---@param state string? percent-encoded
@@ -200,7 +194,10 @@ end
 
 --- Sends the next waiting event, if it may go. After the socket's end, the last one is the close event.
 function Connection:advance()
-  if not may_send_event(self) then
+  local resume = ResumeEvent.due(self)
+  if resume then
+    return send_event(self, resume)
+  elseif not may_send_event(self) then
     return Moving.look(self)
   end
   local item, rest = Inbox.take(self.inbox)
@@ -212,7 +209,7 @@ function Connection:advance()
     self:close(item.code, item.reason, item.cause)
     self:advance()
   elseif item then
-    send_event(self, item.kind and Event.own(self, item) or Event.message(self, item.payload, item.is_text))
+    send_event(self, item.kind and Event.own(self, item.kind) or Event.message(self, item.payload, item.is_text))
     self.outbox:wake_reader()
   end
 end
@@ -225,10 +222,9 @@ function Connection:answered(event, answer)
     return OpenEvent.on_answered(event, answer)
   elseif event.kind == "close" then
     return CloseEvent.on_answered(self, answer)
-  elseif event.check then
-    event.check:on_answered(answer)
   end
-  local ok, result = xpcall(Apply.answer, debug.traceback, self, event, answer)
+  local ok, result =
+    xpcall(event.waiting and ResumeEvent.answered or Apply.answer, debug.traceback, self, event, answer)
   self.is_in_flight = ok and result
   self:advance()
   return ok or error(result, 0)

@@ -1,6 +1,6 @@
 -- How a connection ends: with its close event, or by a move to another worker, which has it then.
 
-local Addresses = require "framegate.socket.addresses"
+local AddressCount = require "framegate.socket.address_count"
 local Alarms = require "framegate.socket.alarms"
 local Attachment = require "framegate.socket.attachment"
 local Clock = require "framegate.runtime.clock"
@@ -36,13 +36,13 @@ function Ending.leave(self, is_kept)
   self:drop_inbox()
   self.phase = "ended"
   Lifecycle.moved(-1)
-  Addresses.leave(self)
   if is_kept then
     Record.remove(self)
   else
     Record.leave_behind(self, Places.of(self.id) == members:node())
   end
   registry:remove(self)
+  AddressCount.release(self)
   if self.moving then
     Moving.finish(self)
   end
@@ -63,8 +63,8 @@ function Ending.finish(self)
     Lifecycle.closed(self)
   end
   Record.close(self)
-  Addresses.leave(self)
   registry:remove(self)
+  AddressCount.release(self)
   Gc.note_end()
   self:advance()
   dispatch:check_idle()

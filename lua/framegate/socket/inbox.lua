@@ -47,7 +47,7 @@ function Inbox.add_close(inbox, close)
 end
 
 ---@param inbox Inbox? nil when nothing waits
----@param own { kind: "alarm"|"detach"|"resume", alarm: Alarm?, check: Check? } an event that no message of the client causes
+---@param own { kind: "alarm"|"detach"|"resume", alarm: Alarm? } an event that no message of the client causes
 ---@return Inbox that also holds the event, unless a close already waits
 function Inbox.add_own(inbox, own)
   inbox = inbox or new()
@@ -77,12 +77,8 @@ end
 --- From now on all sockets of this worker drop what waits when its turn comes; a close is kept.
 function Inbox.drop_messages() are_dropped = true end
 
--- Whether an item is dropped when its turn comes: an alarm was replaced or taken away meanwhile, or nobody waits for the
--- answer to a check any more.
-local function is_over(item)
-  local owner = item.alarm or item.check
-  return owner and owner.is_over or are_dropped and not item.cause
-end
+-- Whether an item is dropped when its turn comes: an alarm was replaced or taken away meanwhile.
+local function is_over(item) return item.alarm and item.alarm.is_over or are_dropped and not item.cause end
 
 --- Takes out the oldest item.
 ---@param inbox Inbox? nil when nothing waits

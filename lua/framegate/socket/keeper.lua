@@ -28,12 +28,15 @@ local function report(care, now)
   care.at = now
 end
 
--- A connection stays due as long as it is not known what its client has.
+-- What still waits in the outbox is sent later, and then the client is asked about it.
 local function serve(care, now)
   local connection = care.connection
   local session = connection.session
   if session.ring:is_unasked() then
     connection.outbox:push(session.ring:ping())
+  end
+  if connection.outbox.count > 0 then
+    Keeper.note(connection)
   end
   if session:is_report_due() then
     report(care, now)
@@ -84,9 +87,13 @@ function Keeper.add(connection)
   keeping:begin()
 end
 
---- Looks at a session soon: something was sent, or has arrived.
+--- Looks at a session soon, if it has a transport: something was sent, or has arrived.
 ---@param connection Connection
-function Keeper.note(connection) due[connection] = true end
+function Keeper.note(connection)
+  if cares[connection] then
+    due[connection] = true
+  end
+end
 
 --- Reports to the client now what has arrived.
 ---@param connection Connection

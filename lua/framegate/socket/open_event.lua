@@ -2,7 +2,7 @@
 -- The handshake waits here for the answer and checks that its client is still connected.
 
 local Address = require "framegate.protocol.address"
-local Addresses = require "framegate.socket.addresses"
+local AddressCount = require "framegate.socket.address_count"
 local Agreement = require "framegate.socket.agreement"
 local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
@@ -28,7 +28,7 @@ local semaphore = require "ngx.semaphore"
 ---@field answered table semaphore on which it waits for the answer
 ---@field has_left boolean? whether its client or its request is gone
 ---@field is_waiting boolean?
----@field is_settled boolean? whether the answer was picked up
+---@field is_settled boolean? whether the answer was picked up, or none is awaited
 local OpenEvent = {}
 OpenEvent.__index = OpenEvent
 
@@ -73,6 +73,32 @@ end
 --- Accepts a slot for which this handshake waited.
 function OpenEvent:slot_granted() self.slot:post() end
 
+--- Lets a client that comes back with the same key wait no longer, unless it has become that of a session.
+---@param connection Connection
+---@param wanted SessionRequest?
+function OpenEvent.release_key(connection, wanted)
+  if wanted then
+    Places.release_key(wanted.key, connection.id)
+  end
+end
+
+--- Gives up a socket that was not registered: no close event is owed.
+---@param connection Connection
+function OpenEvent.forgo(connection)
+  Record.remove(connection)
+  AddressCount.release(connection)
+end
+
+-- Gives up before the event was sent.
+local function leave_unsent(self)
+  if not self.is_settled then
+    self.is_settled = true
+    slots:leave(self)
+    OpenEvent.release_key(self.connection, self.handshake.wanted)
+    OpenEvent.forgo(self.connection)
+  end
+end
+
 -- Returns whether the handshake has a slot. If not, its client has left, or the time is over.
 local function take_slot(self)
   if slots:ask(self) then
@@ -84,7 +110,7 @@ local function take_slot(self)
   if self.has_slot and not self.has_left then
     return true
   end
-  slots:leave(self)
+  leave_unsent(self)
   return false
 end
 
@@ -106,7 +132,6 @@ end
 ---@param handshake { location: LocationOptions, wanted: SessionRequest? }
 ---@return Answer? answer nil when the client has left; if a close event is owed, it follows the answer
 ---@return Event? event nil when it was not sent
----@return boolean? is_crowded whether it was not sent because the client's address has too many sockets
 function OpenEvent.send(connection, handshake)
   Gc.note_idle_socket()
   local self = setmetatable({
@@ -118,9 +143,6 @@ function OpenEvent.send(connection, handshake)
   RequestEnd.own(self)
   if not take_slot(self) then
     return not self.has_left and no_slot() or nil
-  elseif not Addresses.enter(connection) then
-    slots:leave(self)
-    return nil, nil, true
   end
   submit(self)
   await(self, self.answered, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + SLACK_SECONDS)
@@ -132,22 +154,7 @@ function OpenEvent.send(connection, handshake)
   return self.event.answer or Answer.failed("timeout"), self.event
 end
 
---- Forgets a socket that was not accepted.
----@param connection Connection
-function OpenEvent.forget(connection)
-  Addresses.leave(connection)
-  Record.remove(connection)
-end
-
 local function ignore() end
-
--- A client that comes back with the same key waits no longer.
-local function release_key(self)
-  local wanted = self.handshake.wanted
-  if wanted then
-    Places.release_key(wanted.key, self.connection.id)
-  end
-end
 
 -- The client left before the answer: a socket that the handler accepted is closed, or waits for its client as a session.
 local function settle(self, answer)
@@ -156,8 +163,8 @@ local function settle(self, answer)
   dispatch:opened()
   local is_success = OpenEvent.is_success(answer)
   if not is_success and not OpenEvent.may_be_accepted(answer) then
-    release_key(self)
-    return OpenEvent.forget(connection)
+    OpenEvent.release_key(connection, self.handshake.wanted)
+    return OpenEvent.forgo(connection)
   end
   local effects = is_success and Effects.read(answer)
   if effects and not Agreement.defect_of(answer) then
@@ -165,7 +172,7 @@ local function settle(self, answer)
   else
     connection:register()
   end
-  release_key(self)
+  OpenEvent.release_key(connection, self.handshake.wanted)
   Apply.effects(connection, event, effects or {}, ignore)
   Attachment.ended(connection, nil)
 end
@@ -177,13 +184,10 @@ function OpenEvent:request_ended()
     waiting, self.is_waiting = waiting - 1, nil
   end
   if not self.event then
-    slots:leave(self)
-    return release_key(self)
+    return leave_unsent(self)
   end
   local answer = self.event.answer
-  if self.is_settled then
-    release_key(self) -- it was refused
-  elseif answer then
+  if answer and not self.is_settled then
     settle(self, answer)
   end
 end

@@ -1,6 +1,7 @@
 -- Finds workers that are gone, and sends the close events that they owe: of this gateway, and of earlier ones in the same
 -- run directory. What a worker owes is in its journal (journal.lua), and in shared memory while the gateway runs.
 
+local AddressCount = require "framegate.socket.address_count"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
@@ -135,6 +136,7 @@ end
 local function recover_killed()
   for _, name in ipairs(members:claim_dead()) do
     Counters.count(WORKERS_KILLED)
+    AddressCount.forget(name)
     local count = adopt(members:node() .. name)
     Log.warn(nil, "a worker was killed; close events of its ", count, " sockets are on their way")
   end

@@ -138,11 +138,10 @@ end
 
 local function on_timeout(self)
   local connection, unfinished = self.connection, self.unfinished
-  if unfinished and unfinished.ends_first then
-    return on_slow_message(connection)
-  end
   if connection.session then
     return -- a transport that is dead; the session goes on
+  elseif unfinished and unfinished.ends_first then
+    return on_slow_message(connection)
   end
   local reason = ("nothing came for %g s"):format(Config.IDLE_TIMEOUT)
   connection:end_with(CloseCode.ABNORMAL, reason, "idle")
@@ -167,7 +166,7 @@ end
 
 -- Processes what was read. Returns whether reading is over.
 local function work(self, chunk)
-  if self.connection.session then
+  if self.connection.session and self:is_current() then
     self.connection.session:confirm()
   end
   local unfinished = self.unfinished

@@ -9,6 +9,7 @@ local Places = require "framegate.session.places"
 local Resumption = {}
 
 local LOOK_SECONDS = 0.05
+local NODE_LENGTH = 4
 local MOVE_SECONDS = 10 -- for which a client waits while its socket moves
 
 local own, registry
@@ -57,8 +58,21 @@ function Resumption.fits(connection, client)
     and session.ring:covers(client.received)
 end
 
+--- Whether a key belongs to a session of this node that a client can come back to now. Does not yield.
+---@param key string token or nonce
+---@return boolean
+function Resumption.is_expected(key)
+  local id, is_opening = Places.of_key(key)
+  local holder = id and not is_opening and Places.holder(id) or ""
+  if holder ~= own then
+    return holder:sub(1, NODE_LENGTH) == own:sub(1, NODE_LENGTH)
+  end
+  local connection = registry:get(id)
+  return connection ~= nil and connection.phase == "open" and not connection.moving
+end
+
 -- Waits while the handler of the first handshake with this key has not answered. Returns the socket, and whether the key is
--- known here. Known without a socket: the client has left or waited too long, and must not open another one.
+-- known here.
 local function await_opened(key)
   local deadline = Clock.monotonic() + Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT
   local id, is_opening = Places.of_key(key)
@@ -100,8 +114,7 @@ local function find_elsewhere(client, parts)
   end
   local found, is_unsure = parts.carriers:find(client.key)
   if found and not found.is_opening then
-    local connection, err = parts.fetch(found.id, found.holder, client)
-    return connection, err, true
+    return parts.fetch(found.id, found.holder, client)
   end
   return nil, (found or is_unsure) and "busy" or nil
 end
@@ -112,25 +125,21 @@ end
 --- takes it from another worker
 ---@return Connection? connection of this worker; nil when the client gets a new socket
 ---@return "busy"? err when it may succeed later
----@return boolean? is_known whether there is a session with this key
 function Resumption.find(client, parts)
   local id, is_known = await_opened(client.key)
   if not is_known then
     return find_elsewhere(client, parts)
   end
-  local found, holder = "busy", nil
+  local found, holder = nil, nil
   if id then
     found, holder = await(id)
   end
-  local connection, err
   if found == "elsewhere" then
-    connection, err = parts.fetch(id, holder, client)
+    return parts.fetch(id, holder, client)
   elseif found == "busy" then
-    err = "busy"
-  elseif found and Resumption.fits(found, client) then
-    connection = found
+    return nil, "busy"
   end
-  return connection, err, true
+  return found and Resumption.fits(found, client) and found or nil
 end
 
 return Resumption

@@ -4,6 +4,7 @@
 local CloseCode = require "framegate.protocol.close_code"
 local Detached = require "framegate.socket.detached"
 local Encoder = require "framegate.protocol.encoder"
+local Keeper = require "framegate.socket.keeper"
 local Origins = require "framegate.push.origins"
 local Texts = require "framegate.session.texts"
 local Traffic = require "framegate.telemetry.traffic"
@@ -18,6 +19,8 @@ local function push(self, frame, payload_bytes, key)
   Traffic.sent(self.traffic, payload_bytes)
   if self:is_detached() then
     Detached.look(self)
+  elseif self.session then
+    Keeper.note(self)
   end
   return true
 end

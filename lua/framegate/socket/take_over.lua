@@ -1,7 +1,7 @@
 -- Takes a socket from the worker that holds it, because its client has come back here. hand_over.lua is the other side, and
 -- describes both.
 
-local Addresses = require "framegate.socket.addresses"
+local AddressCount = require "framegate.socket.address_count"
 local Attachment = require "framegate.socket.attachment"
 local Baggage = require "framegate.socket.baggage"
 local Connection = require "framegate.socket.connection"
@@ -127,7 +127,7 @@ local function settle(connection, facts, items)
   connection.session.behind = facts.more.delivered
   connection.moving.buffer = nil
   Record.adopt(connection)
-  Addresses.arrive(connection)
+  AddressCount.add(connection)
   Lifecycle.moved(1)
   Attachment.arrive(connection, facts.away_seconds)
   follow(connection, facts.more.kept)

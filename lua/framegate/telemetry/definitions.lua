@@ -15,7 +15,7 @@ Definitions.PUSHES = { "connection", "topic", "user", "broadcast" }
 -- The codes that each cause may have. Codes that a client or a handler chooses are grouped.
 local CLOSES = {
   { "client", { "1000", "1001", "1005", "3xxx", "4xxx", "other" } },
-  { "handler", { "1000", "3xxx", "4xxx" } },
+  { "handler", { "1000", "1008", "3xxx", "4xxx" } },
   { "control", { "1000", "3xxx", "4xxx" } },
   { "lost", { "1006" } },
   { "idle", { "1006" } },

@@ -113,7 +113,7 @@ describe("an event", function()
 
   it("of an alarm", function()
     local facts = connection { events = 7, state = "s" }
-    local line, headers, body = parse(request_of(Event.own(facts, { kind = "alarm" })))
+    local line, headers, body = parse(request_of(Event.own(facts, "alarm")))
     assert.are.equal("POST /ws/chat/lobby?lang=en HTTP/1.1", line)
     assert.are.equal("", body)
     assert.are.same(

@@ -48,3 +48,23 @@ describe("a control frame", function()
     function() assert.are.equal("\136\124\3\233" .. ("\195\164"):rep(61), Encoder.close(1001, ("\195\164"):rep(70))) end
   )
 end)
+
+describe("a frame that was made here", function()
+  it("is a message of the application, or something of the gateway's own", function()
+    for _, payload in ipairs { "", "a", "\0\0", '\0\0{"received":1}', ("x"):rep(126), ("\0"):rep(70000) } do
+      assert.is_true(Encoder.is_message(Encoder.frame(payload, true)))
+    end
+    for _, payload in ipairs { "", "\0", "\0a", ("\0"):rep(126) } do
+      assert.is_true(Encoder.is_message(Encoder.frame(payload, false)))
+    end
+    for _, frame in ipairs {
+      Encoder.PING,
+      Encoder.ping "1",
+      Encoder.pong "\0",
+      Encoder.close(1000),
+      Encoder.frame('\0{"received":1}', true),
+    } do
+      assert.is_false(Encoder.is_message(frame))
+    end
+  end)
+end)

@@ -113,4 +113,52 @@ describe("the reader", function()
     assert.matches('"statusCode":429.*"retryAfter":1.000', Worker.written(connection))
     assert.are.equal(1, worker.counted.framegate_frames_rate_limited_total)
   end)
+
+  describe("of a session", function()
+    local PONG = 10
+    local session
+
+    local function read_session(is_current, ...)
+      connection = Worker.open_session(worker)
+      session = connection.session
+      transport = Transport.new(connection, socket_of { ... })
+      connection.outbox:set_transport(is_current and transport or Worker.transport())
+      Loop.spawn(function() Reader.run(transport) end)
+      Loop.run(0)
+    end
+
+    after_each(function()
+      connection:finish()
+      Loop.run(2)
+    end)
+
+    it("counts messages, and learns that the client has the token", function()
+      read_session(true, Client.frame(TEXT, "one") .. Client.frame(PING, "") .. Client.frame(TEXT, "two"))
+      assert.are.equal(2, session.received)
+      assert.is_false(session:is_unconfirmed())
+      assert.are.same({ "open", true }, { connection.phase, transport.is_lost })
+    end)
+
+    it("learns from a pong what the client has", function()
+      read_session(true)
+      connection:send("a", true)
+      Worker.written(connection)
+      session.ring:ping()
+      transport.socket = socket_of { Client.frame(PONG, "1") }
+      Reader.run(transport)
+      assert.are.equal(1, session.ring.base)
+    end)
+
+    it("believes nothing that comes over a transport which it has lost", function()
+      read_session(false, Client.frame(TEXT, "one"))
+      assert.are.equal(0, session.received)
+      assert.is_true(session:is_unconfirmed())
+      assert.are.equal(0, #worker.dispatch.events)
+    end)
+
+    it("goes on when its transport dies, also in the middle of a message", function()
+      read_session(true, Client.frame(TEXT, "one"):sub(1, 3), "timeout", "timeout")
+      assert.are.equal("open", connection.phase)
+    end)
+  end)
 end)

@@ -38,13 +38,13 @@ end
 local function used(self, but)
   local bytes = 0
   for key, entry in pairs(self.values) do
-    bytes = bytes + (key ~= but and #key + #entry.value or 0)
+    bytes = bytes + (key ~= but and #key + #tostring(entry.value) or 0)
   end
   return bytes
 end
 
 function Dictionary:safe_set(key, value, seconds)
-  if used(self, key) + #key + #value > self.capacity then
+  if used(self, key) + #key + #tostring(value) > self.capacity then
     return nil, "no memory"
   end
   return self:set(key, value, seconds)
@@ -64,11 +64,7 @@ function Dictionary:flush_expired()
 end
 
 function Dictionary:incr(key, by, init)
-  local value = self:get(key) or init
-  if not value then
-    return nil, "not found"
-  end
-  value = value + by
+  local value = (self:get(key) or assert(init, "not found")) + by
   self:set(key, value)
   return value
 end

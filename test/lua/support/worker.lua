@@ -40,11 +40,14 @@ package.loaded["framegate.runtime.log"] = {
 }
 
 local request
+local shut -- connections that were ended
 
 package.loaded["framegate.runtime.client"] = {
   key = function() return request end,
   connection = function() end,
   has_left = function() return request.has_left end,
+  file = function() return 7 end,
+  shut = function(fd) shut[#shut + 1] = fd end,
 }
 
 rawset(ngx.shared, "sockets", Dictionary.new())
@@ -56,9 +59,9 @@ local Config = require "framegate.config"
 
 local SETTINGS = {
   OUTBOX_BYTES = 100,
-  MAX_CONNECTIONS_PER_IP = 0,
   SESSION_SECONDS = 0,
   SESSION_BYTES = 100,
+  MAX_CONNECTIONS_PER_IP = 0,
   MAX_DETACHED = 2,
   DETACHED_BYTES = 100000,
   MAX_MESSAGE_BYTES = 1000,
@@ -115,20 +118,25 @@ end
 
 local WIRED = {
   "push.outbox",
+  "socket.address_count",
   "socket.apply",
   "socket.ending",
   "socket.close_event",
   "socket.connection",
+  "socket.detached",
   "socket.open_event",
   "socket.record",
+  "socket.resumption",
 }
 
 --- A new one, with the settings of a small gateway, at the time 1000. Modules of the room socket are wired with it.
 ---@return table worker with what was counted and logged
 function Worker.new()
-  Stub.now, counted, lines, request = 1000, {}, {}, {}
+  Stub.now, counted, lines, request, shut = 1000, {}, {}, {}, {}
   ngx.shared.sockets.values = {}
   ngx.shared.rates.values = {}
+  ngx.shared.sessions.values = {}
+  ngx.shared.addresses.values = {}
   for name, value in pairs(SETTINGS) do
     Config[name] = value
   end
@@ -136,10 +144,15 @@ function Worker.new()
     counted = counted,
     request = request, -- that runs now; `has_left` says whether its client has
     lines = lines,
+    shut = shut,
     dispatch = new_dispatch(),
     registry = new_registry(),
     push = new_push(),
     members = {
+      node = function() return "node" end,
+      worker = function() return "worker" end,
+      others = function() return {} end,
+      is_alive = function() return true end,
       former_renewal = function() end,
       renewal_age = function() end,
     },
@@ -180,13 +193,45 @@ function Worker.open(worker, wanted)
   local Options = require "framegate.socket.options"
   local connection = Connection.new { id = "id", path = "/ws/echo", lines = "host: a\r\nx-forwarded-for: 1.2.3.4\r\n" }
   connection:register(Options.of(wanted or {}))
-  local transport = {
+  local transport = Worker.transport()
+  connection:open(transport)
+  return connection, transport, worker
+end
+
+--- A fake transport, which notes who was woken and what it has written first.
+---@return table
+function Worker.transport()
+  return {
     woken = 0,
     readers_woken = 0,
     wake = function(self) self.woken = self.woken + 1 end,
     wake_reader = function(self) self.readers_woken = self.readers_woken + 1 end,
+    begin = function(self, bytes)
+      self.first = bytes
+      return not self.is_broken
+    end,
+    abandon = function(self) self.is_abandoned = true end,
+    send_away = function(self) self.is_sent_away = true end,
   }
-  connection:open(transport)
+end
+
+--- A connection with a session that was opened with the key "nonce", its transport, and what Attachment knows it by.
+---@param worker table
+---@param facts table? of the session; by default it is kept for 60 s
+---@return Connection
+---@return table transport
+function Worker.open_session(worker, facts)
+  local Attachment = require "framegate.socket.attachment"
+  local Connection = require "framegate.socket.connection"
+  local Options = require "framegate.socket.options"
+  local Random = require "framegate.runtime.random"
+  local Session = require "framegate.session.session"
+  local id = "nodeworker" .. Random.name(8)
+  local connection = Connection.new { id = id, path = "/ws/echo", lines = "host: a\r\nx-forwarded-for: 1.2.3.4\r\n" }
+  connection:register(Options.of {})
+  connection:begin_session(Session.new(id, "nonce", facts or { keep = 60 }))
+  local transport = Worker.transport()
+  Attachment.open(connection, transport, { key = "nonce" })
   return connection, transport, worker
 end
 

@@ -1,0 +1,74 @@
+local Worker = require "support.worker"
+local Stub = require "support.ngx"
+local Places = require "framegate.session.places"
+
+describe("the places of sessions", function()
+  local worker
+
+  before_each(function()
+    worker = Worker.new()
+    ngx.shared.sessions.capacity = math.huge
+    Places.remove_key "any"
+  end)
+
+  after_each(function() ngx.shared.sessions.capacity = math.huge end)
+
+  it("know a key for its time, which can be renewed", function()
+    assert.is_true(Places.set_key("key", "id", 10))
+    Stub.now = 1009
+    assert.are.equal("id", Places.of_key "key")
+    Places.refresh_key("key", 10)
+    Stub.now = 1018
+    assert.are.equal("id", Places.of_key "key")
+    Stub.now = 1019
+    assert.is_nil(Places.of_key "key")
+  end)
+
+  it("give a claim to the first, until it is over", function()
+    assert.is_true(Places.claim_key("key", "one", 10))
+    assert.is_false(Places.claim_key("key", "two", 10))
+    assert.are.same({ "one", true }, { Places.of_key "key" })
+    Places.release_key("key", "two")
+    assert.are.equal("one", Places.of_key "key")
+    Places.release_key("key", "one")
+    assert.is_nil(Places.of_key "key")
+    assert.is_true(Places.claim_key("key", "two", 10))
+    Stub.now = 1010
+    assert.is_true(Places.claim_key("key", "three", 10))
+  end)
+
+  it("keep the key of a session when its claim is given up", function()
+    Places.claim_key("key", "id", 10)
+    Places.set_key("key", "id", 100)
+    Places.release_key("key", "id")
+    assert.are.same({ "id" }, { Places.of_key "key" })
+    Places.remove_key "key"
+    assert.is_nil(Places.of_key "key")
+  end)
+
+  it("refuse a key when there is no room, and warn once until there is", function()
+    ngx.shared.sessions.capacity = 0
+    assert.is_false(Places.set_key("key", "id", 10))
+    assert.is_false(Places.set_key("other", "id", 10))
+    assert.is_false(Places.claim_key("third", "id", 10))
+    assert.are.equal(1, #worker.lines)
+    assert.matches("no room", worker.lines[1])
+    Places.remove_key "key"
+    Places.set_key("key", "id", 10)
+    assert.are.equal(2, #worker.lines)
+  end)
+
+  it("find a socket where its id says, or where it has moved to", function()
+    local id = "nodeworkerrest"
+    assert.are.same({ "node", "worker" }, { Places.of(id) })
+    assert.are.equal("nodeworker", Places.holder(id))
+    assert.is_true(Places.move(id, "nodeanothe"))
+    assert.are.same({ "node", "anothe" }, { Places.of(id) })
+    assert.are.equal("nodeanothe", Places.holder(id))
+    Places.move(id, "nodeworker")
+    assert.are.same({}, ngx.shared.sessions.values)
+    Places.move(id, "nodeanothe")
+    Places.forget(id)
+    assert.are.equal("nodeworker", Places.holder(id))
+  end)
+end)

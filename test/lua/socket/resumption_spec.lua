@@ -1,0 +1,155 @@
+local Worker = require "support.worker"
+local Loop = require "support.event_loop"
+local Moving = require "framegate.socket.moving"
+local Places = require "framegate.session.places"
+local Resumption = require "framegate.socket.resumption"
+
+describe("the return to a session", function()
+  local worker, connection, found, parts, answers
+
+  before_each(function()
+    Loop.run(1e6)
+    Loop.reset()
+    worker = Worker.new()
+    connection = Worker.open_session(worker)
+    connection:set_handshake "host: a\r\norigin: http://a\r\ncookie: c\r\nauthorization: b\r\nx-forwarded-for: 1.2.3.4\r\n"
+    found, answers = {}, {}
+    parts = {
+      fetch = function(...) return "fetched", ... end,
+      carriers = {
+        claim = function() return answers.claim end,
+        find = function() return answers.found, answers.is_unsure end,
+      },
+    }
+  end)
+
+  after_each(function() connection:finish() end)
+
+  local function client(changes)
+    local wanted = {
+      key = connection.session.token,
+      received = 0,
+      path = "/ws/echo",
+      lines = "host: b\r\norigin: http://a\r\ncookie: c\r\nauthorization: b\r\nx-forwarded-for: 5.6.7.8\r\n",
+    }
+    for name, value in pairs(changes or {}) do
+      wanted[name] = value
+    end
+    return wanted
+  end
+
+  local function find(changes)
+    local place = #found + 1
+    found[place] = {}
+    Loop.spawn(function() found[place] = { Resumption.find(client(changes), parts) } end)
+    Loop.run(0)
+    return found[place]
+  end
+
+  it("is for the same path, page and user, from whatever address", function()
+    assert.are.same({ connection }, find())
+    local lines = client().lines
+    for _, changes in ipairs {
+      { key = ("x"):rep(32) },
+      { path = "/ws/other" },
+      { path = "/ws/echo?x=1" },
+      { lines = lines:gsub("http://a", "http://b") },
+      { lines = lines:gsub("origin: http://a\r\n", "") },
+      { lines = lines:gsub("cookie: c", "cookie: d") },
+      { lines = lines:gsub("cookie: c\r\n", "") },
+      { lines = lines:gsub("authorization: b", "authorization: c") },
+      { received = 1 },
+    } do
+      assert.are.same({}, find(changes))
+    end
+  end)
+
+  it("may be another user's where the handler decides", function()
+    connection.session.mode = "check"
+    local lines = client().lines
+    assert.are.same({ connection }, find { lines = lines:gsub("cookie: c", "cookie: d") })
+    assert.are.same({}, find { lines = lines:gsub("http://a", "http://b") })
+  end)
+
+  it("needs an offer of the subprotocol", function()
+    connection.session.protocol = "chat"
+    assert.are.same({}, find())
+    assert.are.same({ connection }, find { offered = "log, chat" })
+  end)
+
+  it("is to an open session, and not to one that has ended", function()
+    connection:close(1000, nil, "handler")
+    assert.are.same({}, find())
+    connection:finish()
+    assert.are.same({}, find())
+  end)
+
+  it("waits while the first handshake is being answered, and not for a client that has left", function()
+    Places.remove_key "nonce"
+    Places.claim_key("nonce", connection.id, 40)
+    find { key = "nonce" }
+    Loop.run(5)
+    assert.are.same({}, found[1])
+    Places.set_key("nonce", connection.id, 60)
+    Loop.run(1)
+    assert.are.same({ connection }, found[1])
+    Places.claim_key("nonce3", "nodeworkerother", 400)
+    find { key = "nonce3" }
+    worker.request.has_left = true
+    Loop.run(1)
+    assert.are.same({}, found[2])
+  end)
+
+  it("waits while it moves, for a while", function()
+    Moving.begin(connection, false)
+    find()
+    Loop.run(1)
+    Moving.finish(connection)
+    Loop.run(1)
+    assert.are.same({ connection }, found[1])
+    Moving.begin(connection, false)
+    find()
+    Loop.run(11)
+    assert.are.same({ nil, "busy" }, found[2])
+    Moving.finish(connection)
+  end)
+
+  it("is to another worker when the socket is there", function()
+    Places.move(connection.id, "nodeanothe")
+    assert.are.same({ "fetched", connection.id, "nodeanothe" }, { unpack(find(), 1, 3) })
+    Places.move(connection.id, "nodeworker")
+  end)
+
+  it("is to another node when only that knows the key", function()
+    local key = ("x"):rep(32)
+    answers.found = { id = "thatworkerid", holder = "thatworker" }
+    assert.are.same({ "fetched", "thatworkerid", "thatworker" }, { unpack(find { key = key }, 1, 3) })
+    assert.are.same({}, find { key = key, is_new = true })
+    answers.claim = true
+    assert.are.equal("fetched", find({ key = key, is_new = true })[1])
+    answers.found = { is_opening = true }
+    assert.are.same({ nil, "busy" }, find { key = key })
+    answers.found, answers.is_unsure = nil, true
+    assert.are.same({ nil, "busy" }, find { key = key })
+    answers.is_unsure = nil
+    assert.are.same({}, find { key = key })
+  end)
+
+  it("is expected, and not counted again, only where there is such a session at rest", function()
+    local key = connection.session.token
+    assert.is_true(Resumption.is_expected(key))
+    assert.is_false(Resumption.is_expected(("x"):rep(32)))
+    Moving.begin(connection, false)
+    assert.is_false(Resumption.is_expected(key))
+    Moving.finish(connection)
+    Places.claim_key("nonce2", connection.id, 40)
+    assert.is_false(Resumption.is_expected "nonce2")
+    Places.move(connection.id, "nodeanothe")
+    assert.is_true(Resumption.is_expected(key))
+    Places.move(connection.id, "thatanothe")
+    assert.is_false(Resumption.is_expected(key))
+    Places.move(connection.id, "nodeworker")
+    connection:close(1000, nil, "handler")
+    assert.is_false(Resumption.is_expected(key))
+  end)
+end)
