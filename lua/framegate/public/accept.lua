@@ -227,12 +227,6 @@ local function try_session(handshake, headers)
   return true
 end
 
-local function serve_session(handshake, headers)
-  while try_session(handshake, headers) == false do
-  end
-  return true
-end
-
 local function run()
   local headers = Fields.trim(ngx.req.get_headers(0))
   local refusal = Admission.check(headers)
@@ -243,7 +237,11 @@ local function run()
   if fault then
     return Rejection.refuse("handshake", fault)
   end
-  return handshake.wanted and serve_session(handshake, headers) or open_new(handshake, headers)
+  if not handshake.wanted then
+    return open_new(handshake, headers)
+  end
+  while try_session(handshake, headers) == false do
+  end
 end
 
 --- Answers one request under SOCKET_PATH.
