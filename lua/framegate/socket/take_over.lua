@@ -66,7 +66,9 @@ local function move(id, holder, client)
   -- Another transport of its client may be faster.
   if begun and (begun.is_busy or begun.is_gone and has_moved_on(id, holder)) or registry:get(id) then
     return nil, "busy"
-  elseif not begun or begun.is_gone or begun.is_refused then
+  elseif not begun or begun.is_gone then
+    return nil, "gone"
+  elseif begun.is_refused then
     return nil
   end
   local connection = enter(id, begun)
@@ -96,7 +98,7 @@ end
 ---@param holder string names of the node and the worker that have it
 ---@param client Return
 ---@return Connection? connection of this worker
----@return "busy"? err when it may succeed later; nil when the client gets a new socket
+---@return "busy"|"gone"? err "busy" when it may succeed later, "gone" when it is not there; nil when it is refused
 function TakeOver.fetch(id, holder, client)
   local done, connection, err = semaphore.new(), nil, "busy"
   begin_move(id, holder, client, function(found, failure)
