@@ -25,7 +25,7 @@ Variables.list = {
   { "SOCKET_PATH", Values.path, "/ws/" },
   {
     "HANDLER_URL",
-    Values.list(Values.url),
+    Values.handlers,
     function(run) return { "http://unix:" .. run .. "/handler/handler.sock" } end,
   },
   { "SITE_URL", Values.url, function(run) return "http://unix:" .. run .. "/internal/site.sock" end },
@@ -95,15 +95,6 @@ local function check_together(settings, problems)
   Ports.check(settings, problems)
   RedisUrl.combine(settings, problems)
   Timers.check(settings, problems)
-  local schemes = {}
-  for _, url in ipairs(settings.HANDLER_URL or {}) do
-    schemes[url:match("^%a+")] = true
-  end
-  if schemes.http and schemes.https then
-    problems[#problems + 1] = "HANDLER_URL="
-      .. table.concat(settings.HANDLER_URL, ",")
-      .. ": expected all http or all https"
-  end
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
   if port and token and port ~= "off" and token == "" then
     problems[#problems + 1] = ("CONTROL_PORT=%s: expected CONTROL_TOKEN beside it"):format(port)

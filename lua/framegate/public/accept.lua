@@ -46,6 +46,7 @@ local function new_connection(handshake)
     id = members:node() .. members:worker() .. Random.name(22),
     path = handshake.path,
     lines = handshake.lines,
+    options = handshake.location.before_open,
   }
 end
 
@@ -176,21 +177,30 @@ local function resume(connection, client, answer)
   end
 end
 
--- Reads what this handshake is about.
+local function unusable(expected)
+  Log.limited(Log.error, "handler", nil, "set $ws_handler ", ngx.var.ws_handler, ": expected ", expected)
+  return { cause = "error", status = 500, message = "the location names no handler that can be used" }
+end
+
+-- Reads what this handshake is about. Or returns nil and a refusal.
 local function read(headers)
+  local location, expected = Agreement.at_location()
+  if not location then
+    return nil, unusable(expected)
+  end
   local path, value = SessionRequest.split(ngx.var.request_uri)
   local handshake = {
     path = path,
     lines = Headers.of_handshake(headers),
     offered = headers["sec-websocket-protocol"],
-    location = Agreement.at_location(),
+    location = location,
   }
   if not value then
     return handshake
   end
   local err
   handshake.wanted, err = SessionRequest.read(value)
-  return handshake, err and { status = 400, message = err }
+  return handshake, err and { cause = "handshake", status = 400, message = err }
 end
 
 -- Claims the key of a handshake: until its handler has answered, others with the same key wait. A key that belongs to another
@@ -235,7 +245,7 @@ local function run()
   end
   local handshake, fault = read(headers)
   if fault then
-    return Rejection.refuse("handshake", fault)
+    return Rejection.refuse(fault.cause, fault)
   end
   if not handshake.wanted then
     return open_new(handshake, headers)

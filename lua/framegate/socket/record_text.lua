@@ -12,6 +12,7 @@ local Percent = require "framegate.protocol.percent"
 ---@field state string? percent-encoded
 ---@field path string
 ---@field handshake string header lines
+---@field handler string? the name of its handler; nil for that of HANDLER_URL
 
 local RecordText = {}
 
@@ -25,9 +26,11 @@ local function text_of(socket, dropped)
   local seconds = socket.ended_at and socket.ended_at - socket.opened_at
   local closing = seconds
     and (" %.3f %d %s"):format(seconds, socket.closing.code, Percent.encode(socket.closing.reason))
-  return ("%.3f %.3f%s\n%s\n%s\n%s"):format(
+  local handler = socket.options.handler
+  return ("%.3f %.3f%s%s\n%s\n%s\n%s"):format(
     socket.opened,
     socket.opened_at,
+    handler and " @" .. Percent.encode(handler) or "",
     closing or "",
     socket.state or "",
     socket.path,
@@ -59,7 +62,8 @@ function RecordText.read(id, text)
   if not opened then
     return nil
   end
-  local seconds, code, reason = ended:match("^ (%S+) (%d+) (%S*)$")
+  local handler, rest = ended:match("^ @(%S+)(.*)$")
+  local seconds, code, reason = (rest or ended):match("^ (%S+) (%d+) (%S*)$")
   return {
     id = id,
     opened = tonumber(opened),
@@ -69,6 +73,7 @@ function RecordText.read(id, text)
     state = state ~= "" and state or nil,
     path = path,
     handshake = handshake,
+    handler = handler and Percent.decode(handler),
   }
 end
 
