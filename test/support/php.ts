@@ -33,7 +33,7 @@ listen = ${folder}/php.sock
 listen.mode = 0666
 pm = static
 pm.max_children = ${children}
-php_admin_value[session.save_path] = ${folder}/sessions
+php_admin_value[session.save_path] = ${folder}
 php_admin_value[opcache.enable] = 0
 php_admin_value[display_errors] = 0
 ${more}
