@@ -165,21 +165,12 @@ local function may_try_again(self, event, failure)
 end
 
 local function set_away(self, away, event)
-  self.is_probing = false
-  if away == self.is_away then
-    return
-  end
-  self.is_away = away
-  if away then
-    Log.warn(
-      event.id,
-      "no handler can be reached at ",
-      self.urls,
-      ": events wait up to ",
-      self.config.HANDLER_WAIT,
-      " s"
-    )
-  else
+  local has_changed = away ~= self.is_away
+  self.is_probing, self.is_away = false, away
+  if has_changed and away then
+    local urls, wait = self.urls, self.config.HANDLER_WAIT
+    Log.warn(event.id, "no handler can be reached at ", urls, ": events wait up to ", wait, " s")
+  elseif has_changed then
     Log.warn(event.id, "a handler answers again")
   end
 end
