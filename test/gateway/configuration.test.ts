@@ -21,8 +21,26 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   USER_NAME: { bad: ['no body', '-x', 'a;b', '1000'], good: [userInfo().username] },
   SOCKET_PATH: { bad: ['ws', '/ws', '/', '//', '/a b/', '/ws/;'], good: ['/live/', '/a/b-c.d/'] },
   HANDLER_URL: {
-    bad: ['handler:3000', 'http://a/path', 'http://a,b', ',', 'ws://a'],
-    good: ['https://127.0.0.1:4000', 'http://a:1,http://b:2'],
+    bad: [
+      'handler:3000',
+      'http://a/path',
+      'http://a,b',
+      ',',
+      'ws://a',
+      'http://a weight=0',
+      'weight=2 http://a',
+      'http://a,https://b',
+      'fastcgi://a:9000',
+      'fastcgi://a:9000?script=a.php',
+      'fastcgi://unix:/run/php.sock?script=/a.php&keep=many',
+    ],
+    good: [
+      'https://127.0.0.1:4000',
+      'http://a:1,http://b:2',
+      'http://a:3000 weight=3, http://b:3000',
+      'fastcgi://127.0.0.1:9000?script=/srv/app/socket.php',
+      'fastcgi://unix:/run/php/php-fpm.sock?script=/srv/app/socket.php&keep=2 weight=5',
+    ],
   },
   SITE_URL: {
     bad: ['example.com', 'http://a:0', 'http://a;'],

@@ -105,8 +105,8 @@ end
 ---@return table[] series labels, and the value
 function HandlerList.up(workers)
   local series = {}
-  for _, row in ipairs(HandlerList.of(workers)) do
-    series[#series + 1] = row.is_up ~= nil and { row.name, row.is_up and 1 or 0 } or nil
+  for i, row in ipairs(HandlerList.of(workers)) do
+    series[i] = { row.name, row.is_up == false and 0 or 1 }
   end
   return series
 end

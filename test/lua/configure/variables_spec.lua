@@ -253,6 +253,17 @@ describe("settings that must fit together", function()
     assert.is_table((read { TLS_PORT = "8080" }))
   end)
 
+  it("handlers have weights, and speak HTTP or FastCGI", function()
+    assert.are.same(
+      { "http://a:1 weight=3", "http://b:2" },
+      read({ HANDLER_URL = "http://a:1 weight=3, http://b:2 weight=1" }).HANDLER_URL
+    )
+    local php = "fastcgi://unix:/run/php.sock?script=/srv/a.php&keep=2"
+    assert.are.same({ php }, read({ HANDLER_URL = php }).HANDLER_URL)
+    assert.matches("^SITE_URL=.*expected http://host:port", problem { SITE_URL = php })
+    assert.matches("^HANDLER_URL=.*expected weight=N", problem { HANDLER_URL = "http://a weight=0" })
+  end)
+
   it("handlers are all reached in the same way", function()
     assert.matches("^HANDLER_URL=", problem { HANDLER_URL = "http://a:1,https://b:2" })
     assert.is_table((read { HANDLER_URL = "https://a:1,https://b:2" }))
