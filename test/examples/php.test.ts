@@ -13,10 +13,12 @@ import { type PhpPool, startPhp } from '../support/php.ts'
 import { until } from '../support/wait.ts'
 
 const EXAMPLE = join(project, 'examples/php')
+const LIBRARY = join(project, 'php/framegate.php')
 
 async function startExample(t: TestContext): Promise<{ php: PhpPool; gateway: Gateway }> {
   const php = await startPhp(t)
-  for (const file of ['chat.php', 'classic.php', 'framegate.php', 'push.php'])
+  copyFileSync(LIBRARY, join(php.folder, 'framegate.php'))
+  for (const file of ['chat.php', 'classic.php', 'push.php'])
     copyFileSync(join(EXAMPLE, file), join(php.folder, file))
   const locations = readFileSync(join(EXAMPLE, 'php.conf'), 'utf8')
     .replaceAll('/run/php/php-fpm.sock', `${php.folder}/php.sock`)
@@ -79,7 +81,7 @@ $reply->write();
 
 test('framegate.php reads every event and writes every effect', async (t) => {
   const php = await startPhp(t)
-  copyFileSync(join(EXAMPLE, 'framegate.php'), join(php.folder, 'framegate.php'))
+  copyFileSync(LIBRARY, join(php.folder, 'framegate.php'))
   const gateway = await startGateway(t, {
     handler: false,
     env: { HANDLER_URL: php.url(php.script('everything.php', EVERYTHING)) },
@@ -133,7 +135,7 @@ echo json_encode($seen);
 
 test('framegate.php pushes over the unix socket, and over TCP with a token', async (t) => {
   const php = await startPhp(t)
-  copyFileSync(join(EXAMPLE, 'framegate.php'), join(php.folder, 'framegate.php'))
+  copyFileSync(LIBRARY, join(php.folder, 'framegate.php'))
   const [port, token] = [await freePort(), 'a-long-random-token']
   const gateway = await startGateway(t, {
     handler: false,

@@ -40,7 +40,7 @@ function Handlers.new(options)
   return self
 end
 
---- Finds a handler by its URLs, and makes it if it is new: a record may name one that no location names any more.
+--- Finds a handler by its URLs, and makes it if it is new.
 ---@param text string as UpstreamUrl.list reads it
 ---@return string? name the same for equal handlers
 ---@return string? expected in words, if the text cannot be used
@@ -61,7 +61,11 @@ function Handlers:find(text)
   return name
 end
 
-local function handler_of(self, connection) return self.by_name[connection.options.handler or Handlers.DEFAULT] end
+-- A record, or another worker, may name a handler that is new here. A name that cannot be used counts as none.
+local function handler_of(self, connection)
+  local name = connection.options.handler
+  return name and self.by_name[self:find(name) or Handlers.DEFAULT] or self.default
+end
 
 --- Sends an event to the handler of its socket. Does not yield. A lane calls `event.connection:answered(event, answer)`
 --- once.

@@ -28,13 +28,13 @@ local MANY, PAUSE_SECONDS = 1000, 0.001 -- after so many sockets, others are ser
 local function nothing() end
 local NO_JOURNAL = { load = function() return {}, 0, 0 end, add = nothing, remove = nothing, close = nothing }
 
-local members, holders, bus, dispatch
+local members, holders, bus
 local seen = {} -- journals of this gateway that the last scan found
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Orphans.wire(worker)
-  members, holders, bus, dispatch = worker.members, worker.holders, worker.bus, worker.dispatch
+  members, holders, bus = worker.members, worker.holders, worker.bus
 end
 
 local function is_own(holder) return holder:sub(1, NODE_LENGTH) == members:node() end
@@ -63,7 +63,7 @@ function Orphans.add(id, text, from)
     record.seconds = from.died and math.max(0, from.died - record.opened) or Clock.monotonic() - record.opened_at
   end
   record.journal = from.journal
-  record.options = Options.of { handler = record.handler and dispatch:find(record.handler) }
+  record.options = Options.of { handler = record.handler }
   Orphan.add(record)
 end
 

@@ -88,6 +88,14 @@ describe("handlers", function()
     assert.are.equal(3, handlers:count_lanes())
   end)
 
+  it("that a record names are made when they are needed; one that cannot be used counts as none", function()
+    local sockets = Cosocket.play { { reads = { OK } }, { reads = { OK } } }
+    submit "http://10.0.0.9:81"
+    submit "nonsense"
+    assert.are.same({ "10.0.0.9:81", "10.0.0.1:80" }, sockets.connections)
+    assert.are.same({ 204, 204 }, answers)
+  end)
+
   it("that are away hold up no others, and are idle together", function()
     Cosocket.play { { connect = "connection refused" }, { reads = { OK } }, { reads = { OK } } }
     submit(handlers:find "http://10.0.0.4")
