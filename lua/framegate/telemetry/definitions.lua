@@ -154,7 +154,12 @@ Definitions.list = {
     labels = { "handler", "outcome" },
     sets = product(Definitions.HANDLERS, Definitions.OUTCOMES),
   },
-  { "framegate_handler_up", "gauge", "Whether the last request to a handler got an answer (1), or none was sent.", labels = { "handler" } },
+  {
+    "framegate_handler_up",
+    "gauge",
+    "Whether the last request to a handler got an answer (1), or none was sent.",
+    labels = { "handler" },
+  },
   {
     "framegate_handler_events_waiting",
     "gauge",
