@@ -21,6 +21,8 @@ final class Event
         public readonly ?int $number,
         /** What the script last set with Reply::state. */
         public readonly ?string $state,
+        /** What the script last named with Reply::user. */
+        public readonly ?string $user,
         /** The path of the handshake, percent-decoded, without its query, which is in $_GET. */
         public readonly string $path,
         /** The frame, as bytes. */
@@ -47,6 +49,7 @@ final class Event
             $_SERVER['HTTP_CE_CONNECTIONID'] ?? '',
             isset($_SERVER['HTTP_CE_EVENTNUMBER']) ? (int) $_SERVER['HTTP_CE_EVENTNUMBER'] : null,
             isset($_SERVER['HTTP_CE_STATE']) ? rawurldecode($_SERVER['HTTP_CE_STATE']) : null,
+            isset($_SERVER['HTTP_CE_USER']) ? rawurldecode($_SERVER['HTTP_CE_USER']) : null,
             rawurldecode(explode('?', $_SERVER['REQUEST_URI'])[0]),
             (string) file_get_contents('php://input'),
             ($_SERVER['CONTENT_TYPE'] ?? '') === 'application/octet-stream',
@@ -105,7 +108,7 @@ final class Reply
         return $this->add('state', $state);
     }
 
-    /** Names the user of the socket, for Gateway::user. */
+    /** Names the user of the socket, for Gateway::user; Event::$user has it from now on. */
     public function user(string $name): self
     {
         return $this->add('user', $name);

@@ -24,7 +24,9 @@ test('another node sends the close event to the handler of the socket', async (t
       },
       // Only the node that dies has this location.
       locations:
-        name === 'north' ? `location /ws/own/ { set $ws_handler "http://127.0.0.1:${port}"; include socket.conf; }` : '',
+        name === 'north'
+          ? `location /ws/own/ { set $ws_handler "http://127.0.0.1:${port}"; include socket.conf; }`
+          : '',
     })
   const [north, south] = await Promise.all([start('north'), start('south')])
   await untilNodes(south, 'both nodes are up', areUp(2))

@@ -18,8 +18,7 @@ const LIBRARY = join(project, 'php/framegate.php')
 async function startExample(t: TestContext): Promise<{ php: PhpPool; gateway: Gateway }> {
   const php = await startPhp(t)
   copyFileSync(LIBRARY, join(php.folder, 'framegate.php'))
-  for (const file of ['chat.php', 'classic.php', 'push.php'])
-    copyFileSync(join(EXAMPLE, file), join(php.folder, file))
+  for (const file of ['chat.php', 'classic.php', 'push.php']) copyFileSync(join(EXAMPLE, file), join(php.folder, file))
   const locations = readFileSync(join(EXAMPLE, 'php.conf'), 'utf8')
     .replaceAll('/run/php/php-fpm.sock', `${php.folder}/php.sock`)
     .replaceAll('/srv/app', php.folder)
@@ -68,7 +67,7 @@ if ($event->type === 'open') {
 } else {
     $order = $event->json();
     match ($order['do']) {
-        'state' => $reply->send($event->state),
+        'state' => $reply->send("$event->state $event->user"),
         'alarm' => $reply->alarm(0.05),
         'leave' => $reply->unsubscribe('b')->publish('b', 'left'),
         'publish' => $reply->publish('a', ['n' => 1.0])->publish('a', 'others', exceptSelf: true),
@@ -90,7 +89,7 @@ test('framegate.php reads every event and writes every effect', async (t) => {
   const say = (text: string): void => client.socket.send(JSON.stringify({ do: text }))
   assert.deepEqual(await client.json(), { path: '/ws/grün', number: 0 })
   say('state')
-  assert.equal(await client.next(), 'ü %41')
+  assert.equal(await client.next(), 'ü %41 zoë')
   say('alarm')
   assert.equal(await client.next(), 'alarm')
   client.socket.send(Buffer.from([0, 1, 255]))

@@ -96,6 +96,10 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   NODE_NAME: { bad: ['a b', 'a/b'], good: ['node-1'] },
   CLUSTER_WAIT: { bad: ['-1', '61s', 'off'], good: ['0', '500ms', '60s'] },
   CLUSTER_BUFFER: { bad: ['2g', '1.5m', 'off'], good: ['0', '64k', '1g'] },
+  HANDSHAKE_HEADERS: {
+    bad: ['a:b', ',', 'host', 'Ce_Type', 'ws-user', 'x-forwarded-for', 'content-length', 'sec-websocket-key', 'proxy'],
+    good: ['x-api-key, X-Tenant', 'off', 'cookie'],
+  },
   RECORD_HEADERS: { bad: ['a:b', '"', ','], good: ['off', 'cookie, X-Tenant'] },
   TIMERS: {
     bad: ['10s', '/live/a', '500ms /live/a', '25h /live/a', '10s /ws/a', '1s /live/a?b', '1s /live/a, 2s /live/a', ','],

@@ -2,6 +2,7 @@
 -- configure.lua reads them once, before nginx starts.
 
 local ClusterValues = require "framegate.configure.cluster_values"
+local HandshakeHeaders = require "framegate.configure.handshake_headers"
 local HistoryRules = require "framegate.configure.history_rules"
 local Values = require "framegate.configure.values"
 local Ports = require "framegate.configure.ports"
@@ -41,6 +42,7 @@ Variables.list = {
   { "MESSAGE_TIMEOUT", Values.duration(0.1, DAY), 120 },
   { "PING_INTERVAL", Values.duration(0.1, DAY), 25 },
   { "IDLE_TIMEOUT", Values.duration(0.2, DAY), 60 },
+  { "HANDSHAKE_HEADERS", HandshakeHeaders.parse, {} },
   { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
   { "HANDLER_WAIT", Values.duration(0, DAY), 10 },
   { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },

@@ -68,6 +68,7 @@ local VALUES = {
   NODE_NAME = { "n.1", "n.1", "a/b" },
   CLUSTER_WAIT = { "0", 0, "61" },
   CLUSTER_BUFFER = { "64k", 65536, "2g" },
+  HANDSHAKE_HEADERS = { "X-Api-Key cookie x-api-key", { "x-api-key" }, "ce.type" },
   RECORD_HEADERS = { "Cookie X-A", { "cookie", "x-a" }, "a:b" },
 }
 
@@ -149,6 +150,7 @@ describe("the settings", function()
         NODE_NAME = "",
         CLUSTER_WAIT = 2,
         CLUSTER_BUFFER = 16777216,
+        HANDSHAKE_HEADERS = {},
         RECORD_HEADERS = {
           "cookie",
           "authorization",

@@ -58,6 +58,16 @@ describe("a record", function()
     end
   end)
 
+  it("gives back the user", function()
+    for _, user in ipairs { "zoë", "@a ~b", "" } do
+      Record.write(connection { user = user, options = { handler = user ~= "" and "http://a" or nil } })
+      assert.are.equal(user, read("nodeworker-1").user)
+      local closing = { code = 4001, reason = "~r", cause = "client" }
+      Record.close(connection { user = user, closing = closing, ended_at = 14 })
+      assert.are.same({ user, "~r" }, { read("nodeworker-1").user, read("nodeworker-1").closing.reason })
+    end
+  end)
+
   it("gives back the handler, which no reason of a client can change", function()
     local handler = "http://a:3000 weight=3, fastcgi://unix:/run/php.sock?script=/srv/ä.php"
     Record.write(connection { options = { handler = handler } })
