@@ -1,9 +1,12 @@
 /** Locations with handlers of their own: what one does costs the sockets of the others nothing. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
-import { askSocket, startGateway } from '../support/gateway.ts'
+import { askSocket, project, startGateway } from '../support/gateway.ts'
 import { echo, type ProbeHandler, startProbeHandler } from '../support/probe-handler.ts'
 import { swallowingPort } from '../support/swallowing-port.ts'
 import { until } from '../support/wait.ts'
@@ -90,6 +93,10 @@ test('a handler that is down, hangs or swallows packets costs the sockets of the
   assert.deepEqual([row('default').is_up, row('default').waiting], [true, 0])
   assert.equal(row(`:${down}`).is_up, false)
   assert.ok(row(`:${down}`).waiting >= 20, JSON.stringify(rows))
+  const env = { ...process.env, CONTROL_SOCKET: `${gateway.run}/control/control.sock` }
+  const { stdout } = await promisify(execFile)(process.execPath, [join(project, 'cli/bin.js'), 'status'], { env })
+  assert.match(stdout, new RegExp(`\nhttp://127.0.0.1:${down} +\\d+ +\\d+ +\\d+ +\\d+ +DOES NOT ANSWER\n`))
+  assert.match(stdout, /\ndefault +\d+ +0 +\d+ +0 +answers\n/)
   const metrics = (await askSocket('/metrics', `${gateway.run}/control/control.sock`)).body
   assert.match(metrics, new RegExp(`framegate_handler_up\\{handler="http://127.0.0.1:${down}"\\} 0\n`))
   assert.match(metrics, /framegate_handler_up\{handler="default"\} 1\n/)
