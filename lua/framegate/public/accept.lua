@@ -177,16 +177,11 @@ local function resume(connection, client, answer)
   end
 end
 
-local function unusable(expected)
-  Log.limited(Log.error, "handler", nil, "set $ws_handler ", ngx.var.ws_handler, ": expected ", expected)
-  return { cause = "error", status = 500, message = "the location names no handler that can be used" }
-end
-
 -- Reads what this handshake is about. Or returns nil and a refusal.
 local function read(headers)
   local location, expected = Agreement.at_location()
   if not location then
-    return nil, unusable(expected)
+    return nil, Rejection.of_location(expected)
   end
   local path, value = SessionRequest.split(ngx.var.request_uri)
   local handshake = {
