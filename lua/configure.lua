@@ -87,13 +87,14 @@ local function environment_names()
   return names
 end
 
-local function check_locations()
-  local problems = {}
+-- Reads nginx/locations.d/: the text of each file, and what is wrong with them.
+local function read_locations()
+  local texts, problems = {}, {}
   local folder = quoted(project .. "/nginx/locations.d")
   if
     output(("[ ! -d %s ] || { [ -r %s ] && [ -x %s ]; } || echo closed"):format(folder, folder, folder)) == "closed"
   then
-    return { "nginx/locations.d cannot be read: change its mode (chmod -R a+rX)" }
+    return texts, { "nginx/locations.d cannot be read: change its mode (chmod -R a+rX)" }
   end
   for _, path in ipairs(words(output(("ls -1 %s/nginx/locations.d/*.conf 2>/dev/null"):format(quoted(project))))) do
     local file, err = io.open(path)
@@ -104,13 +105,14 @@ local function check_locations()
         err:match("[^ ][^:]*$")
       )
     else
-      for _, problem in ipairs(Locations.check(short, file:read("*a"))) do
+      texts[#texts + 1] = file:read("*a")
+      for _, problem in ipairs(Locations.check(short, texts[#texts])) do
         problems[#problems + 1] = problem
       end
       file:close()
     end
   end
-  return problems
+  return texts, problems
 end
 
 local function stop_at(problem)
@@ -133,7 +135,9 @@ for _, problem in ipairs(problems or {}) do
 end
 stop_at_any(misspelt)
 stop_at(RunDirectory.path_problem(run, project))
-stop_at_any(check_locations())
+local locations, location_problems = read_locations()
+stop_at_any(location_problems)
+settings.location_handlers = Locations.handlers(locations)
 
 local machine = {
   project = project,

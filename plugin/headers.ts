@@ -11,6 +11,7 @@ export const EventHeader = {
   connectionId: 'ce-connectionid',
   number: 'ce-eventnumber',
   state: 'ce-state',
+  user: 'ce-user',
   closeCode: 'ce-closecode',
   closeReason: 'ce-closereason',
   duration: 'ce-duration',

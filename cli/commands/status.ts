@@ -27,7 +27,11 @@ export const status = withGatewayOptions(
   const now = await gateway.status()
   const seconds = (performance.now() - startMs) / 1000
   const nodes = await gateway.nodes()
-  print([describe({ before, now, seconds, nodes }), workers(now), nodeTable(nodes)].filter(Boolean).join('\n\n'))
+  print(
+    [describe({ before, now, seconds, nodes }), workers(now), handlers(now), nodeTable(nodes)]
+      .filter(Boolean)
+      .join('\n\n'),
+  )
 })
 
 type Readings = { before: GatewayStatus; now: GatewayStatus; seconds: number; nodes: NodeList }
@@ -81,17 +85,30 @@ function workers({ workers }: GatewayStatus): string {
   )
 }
 
+/** A table of the handlers, or nothing if there is only that of HANDLER_URL. */
+function handlers({ handlers }: GatewayStatus): string {
+  if (handlers.length < 2) return ''
+  return table(
+    ['HANDLER', 'EVENTS', 'FAILURES', 'LANES', 'WAITING', 'STATE'],
+    handlers.map((one) => [one.name, one.events, one.failures, one.lanes, one.waiting, health(one.is_up)]),
+  )
+}
+
+function health(isUp: boolean | null): string {
+  if (isUp === null) return 'no event yet'
+  return isUp ? 'answers' : 'DOES NOT ANSWER'
+}
+
 /** The latency is of the events between the readings, or of all events when there were none. */
 function handler(before: GatewayStatus['handler'], now: GatewayStatus['handler']): string {
-  const health = now.is_up === null ? 'no event yet' : now.is_up ? 'answers' : 'DOES NOT ANSWER'
   const events = `${counted(now.events, 'event')}, ${counted(now.failures, 'failure')}`
-  if (now.latency.count === 0) return `${health}; ${events}`
+  if (now.latency.count === 0) return `${health(now.is_up)}; ${events}`
   const isRecent = now.latency.count > before.latency.count
   const quantiles = [0.5, 0.95, 0.99].map((q) => {
     const seconds = quantile(q, now.latency.buckets, isRecent ? before.latency.buckets : [])
     return `p${q * 100} ${latency(seconds)}`
   })
-  return `${health}; ${events}; ${quantiles.join(', ')}${isRecent ? '' : ' since the start'}`
+  return `${health(now.is_up)}; ${events}; ${quantiles.join(', ')}${isRecent ? '' : ' since the start'}`
 }
 
 function mebibytes(bytes: number): string {

@@ -1,5 +1,7 @@
 // The checks of `framegate check`: is the configuration valid, and does every part answer?
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
 import { exchange, TimeoutError } from '../../plugin/gateway/exchange.ts'
 import { watchesHandler } from '../environment.ts'
 import { checkHandler, shippedHandler } from './handler-process.ts'
@@ -25,8 +27,9 @@ export async function findings(run: string, env: NodeJS.ProcessEnv, isRunning: b
   const found = [{ what: 'configuration', isWell: true, text: 'variables, nginx and Lua' }]
   const others = [
     ...(env.HANDLER_URL
-      ? settings.HANDLER_URL.map((url) => answers('handler', url, 'HANDLER_URL'))
+      ? settings.HANDLER_URL.map((url) => handlerAnswers(url, 'HANDLER_URL'))
       : [loads(settings, env)]),
+    ...locationHandlers(settings).map((url) => handlerAnswers(url, '$ws_handler in nginx/locations.d')),
     ...(isDemoSite(settings) ? [] : [answers('site', settings.SITE_URL, 'SITE_URL')]),
   ]
   const own = isRunning
@@ -62,6 +65,37 @@ async function control({ CONTROL_SOCKET }: Settings): Promise<Finding> {
     isWell,
     text: existsSync(CONTROL_SOCKET) ? text : `${CONTROL_SOCKET} is missing: restart the gateway`,
   }
+}
+
+/** The URLs of the handlers that locations name, each with its weight, if it has one. */
+function locationHandlers(settings: Settings): string[] {
+  return [...new Set(Object.values(settings.location_handlers).flatMap((urls) => urls.split(', ')))]
+}
+
+/** @param entry an URL, perhaps with a weight behind it */
+async function handlerAnswers(entry: string, variable: string): Promise<Finding> {
+  const url = entry.split(' ')[0]!
+  if (!url.startsWith('fastcgi:')) return answers('handler', url, variable)
+  const problem = await connects(url).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error.code ?? error.message,
+  )
+  return {
+    what: 'handler',
+    isWell: !problem,
+    text: problem ? `${url} cannot be reached (${problem}): start it, or set ${variable}` : `${url} can be reached`,
+  }
+}
+
+/** Connects to a FastCGI server, which says nothing by itself. */
+async function connects(url: string): Promise<void> {
+  const place = url.slice('fastcgi://'.length).split('?')[0]!
+  const { host, port } = /^(?<host>.*):(?<port>\d+)$/.exec(place)?.groups ?? {}
+  const socket = place.startsWith('unix:')
+    ? connect({ path: place.slice('unix:'.length) })
+    : connect({ host: host!.replace(/^\[|\]$/g, ''), port: Number(port) })
+  socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new TimeoutError(TIMEOUT_MS)))
+  await once(socket, 'connect').finally(() => socket.destroy())
 }
 
 /** Any HTTP answer will do, except those of a proxy without a server behind it. */

@@ -29,6 +29,8 @@ export type Settings = {
   /** Over how many seconds a stop closes sockets. */
   STOP_SECONDS: number
   HANDLER_URL: string[]
+  /** The handlers that locations name, each a list of URLs. Lua writes an empty list as an empty object. */
+  location_handlers: string[] | Record<string, never>
   HANDLER_TIMEOUT: number
   SITE_URL: string
   MAX_MESSAGE_BYTES: number

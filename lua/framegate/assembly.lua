@@ -2,6 +2,7 @@
 
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
+local UpstreamUrl = require "framegate.protocol.upstream_url"
 
 local Assembly = {}
 
@@ -13,6 +14,7 @@ Assembly.WIRED = {
   "dispatch.upstream",
   "push.outbox",
   "socket.address_count",
+  "socket.agreement",
   "socket.apply",
   "socket.close_event",
   "socket.connection",
@@ -55,10 +57,7 @@ Assembly.WIRED = {
 ---@field origins Origins
 ---@field carriers Carriers
 ---@field flusher Flusher
----@field queue EventQueue
----@field lanes LanePool
----@field dispatch Dispatch
----@field handlers Peers
+---@field dispatch Handlers
 ---@field site Peers
 local worker
 local modules -- by name
@@ -138,40 +137,25 @@ local function add_push()
   }
 end
 
--- Lanes need dispatch and dispatch needs lanes, so these functions find dispatch when they are called.
-local function lane_options()
-  return {
-    on_answer = function(event, answer) worker.dispatch:answered(event, answer) end,
-    on_unbatch = function(event) worker.dispatch:unbatch(event) end,
-    on_free = function(lane) worker.dispatch:free(lane) end,
-    on_retired = function(lane) worker.dispatch:retire(lane) end,
-    peers = worker.handlers,
-  }
-end
-
 local function add_dispatch()
-  worker.queue = modules["dispatch.event_queue"].new { now = Clock.monotonic }
-  worker.lanes = modules["dispatch.lane_pool"].new {
+  local look_up, on_failed = modules["dispatch.resolver"].look_up, modules["dispatch.upstream"].refresh
+  worker.dispatch = modules["dispatch.handlers"].new {
+    default = table.concat(Config.HANDLER_URL, ", "),
+    others = Config.location_handlers,
     capacity = Config.capacity.lanes,
-    open_lane = function() return modules["dispatch.lane"].new(lane_options()):start() end,
+    config = Config,
     now = Clock.monotonic,
-  }
-  worker.dispatch = modules["dispatch.dispatch"].new {
-    lanes = worker.lanes,
-    queue = worker.queue,
+    look_up = look_up,
+    on_failed = on_failed,
     on_idle = modules["worker.shutdown"].on_idle,
     is_leaving = function() return worker.members:is_leaving() end,
-    config = Config,
   }
-end
-
-local function new_peers(name, urls)
-  return modules["dispatch.peers"].new {
-    name = name,
-    urls = urls,
-    look_up = modules["dispatch.resolver"].look_up,
+  worker.site = modules["dispatch.peers"].new {
+    name = "site",
+    targets = { UpstreamUrl.http(Config.SITE_URL) },
+    look_up = look_up,
     now = Clock.monotonic,
-    on_failed = modules["dispatch.upstream"].refresh,
+    on_failed = on_failed,
   }
 end
 
@@ -184,7 +168,6 @@ function Assembly.assemble(of, loaded)
   add_workers()
   add_nodes()
   add_push()
-  worker.handlers, worker.site = new_peers("handler", Config.HANDLER_URL), new_peers("site", { Config.SITE_URL })
   add_dispatch()
   for _, name in ipairs(Assembly.WIRED) do
     modules[name].wire(worker)

@@ -53,7 +53,7 @@ export interface ReplyEffects {
   close(code?: number, reason?: string): this
   /** At most 4096 bytes that the gateway keeps with the connection and sends with every event; null removes it. */
   state: string | null
-  /** Names the connection's user. Null until it is set in this answer. */
+  /** Names the connection's user, which comes with every later event. */
   user: string | null
 }
 
@@ -62,19 +62,21 @@ interface CloseEffect {
   reason: string
 }
 
+type EventValues = object & { readonly state?: string | null; readonly user?: string | null }
+
 const MAX_HEADER_BYTES = 2048
 
 /** The effects of one answer, in the order in which the handler asked for them. */
 export class Effects implements ReplyEffects {
-  readonly #event: object & { readonly state?: string | null }
+  readonly #event: EventValues
   readonly #list: Effect[] = []
   #close: CloseEffect | null = null
   #needsDocument = false
   #state: string | null | undefined
-  #user: string | null = null
+  #user: string | null | undefined
 
-  /** `event` is what the answer is for: its state is the answer's until the handler sets another one. */
-  constructor(event: object & { readonly state?: string | null } = {}) {
+  /** `event` is what the answer is for: its state and user are the answer's until the handler sets others. */
+  constructor(event: EventValues = {}) {
     this.#event = event
   }
 
@@ -131,7 +133,7 @@ export class Effects implements ReplyEffects {
   }
 
   get user(): string | null {
-    return this.#user
+    return this.#user === undefined ? (this.#event.user ?? null) : this.#user
   }
 
   set user(name: string | null) {

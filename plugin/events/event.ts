@@ -14,6 +14,8 @@ export interface SocketEvent {
   time: Date
   /** The last `reply.state` of this connection. */
   state: string | null
+  /** The last `reply.user` of this connection. */
+  user: string | null
   /** Of a close: the code and reason of the close frame, and how long the socket was open, in ms. */
   closeCode: number | null
   closeReason: string | null
@@ -51,6 +53,7 @@ export function eventIn(headers: AnyHeaders): SocketEvent | undefined {
     number: number(headers, EventHeader.number) ?? 0,
     time: new Date(text(headers, EventHeader.time) ?? Date.now()),
     state: stateIn(headers),
+    user: userIn(headers),
     closeCode: number(headers, EventHeader.closeCode),
     closeReason: text(headers, EventHeader.closeReason),
     duration: number(headers, EventHeader.duration),
@@ -60,6 +63,11 @@ export function eventIn(headers: AnyHeaders): SocketEvent | undefined {
 /** The state that the gateway carries for this connection, null if none. */
 export function stateIn(headers: AnyHeaders): string | null {
   return text(headers, EventHeader.state)
+}
+
+/** The user that a handler has named for this connection, null if none. */
+export function userIn(headers: AnyHeaders): string | null {
+  return text(headers, EventHeader.user)
 }
 
 /** The value of a header as it came; null when it is missing, or came several times as a list. */

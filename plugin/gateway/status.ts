@@ -17,6 +17,19 @@ export interface WorkerStatus {
   waiting: number
 }
 
+export type HandlerStatus = {
+  name: string
+  /** Whether the last request was answered; null before the first. */
+  is_up: boolean | null
+  /** Events that have ended, and those of them that it has not answered. */
+  events: number
+  failures: number
+  /** Connections to it. */
+  lanes: number
+  /** Events that wait for a lane, or to be sent again. */
+  waiting: number
+}
+
 /** The gateway in a few numbers. Memory is bytes, `uptime` seconds, points in time are RFC 3339. */
 export interface GatewayStatus {
   node: string
@@ -49,4 +62,6 @@ export interface GatewayStatus {
     /** Seconds; each bucket holds how many events took at most so long. */
     latency: { sum: number; count: number; buckets: Array<[bound: number | '+Inf', count: number]> }
   }
+  /** Each handler: first that of HANDLER_URL, `default`, then those of locations, named by their URLs. */
+  handlers: HandlerStatus[]
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type AnswerHead, addThrownClose, documentOf, isRefusal } from '../events/answer.ts'
 import { Close } from '../events/close.ts'
 import { Effects } from '../events/effects.ts'
-import { eventIn, stateIn } from '../events/event.ts'
+import { eventIn, stateIn, userIn } from '../events/event.ts'
 import { EffectHeader, MediaType } from '../headers.ts'
 
 const METHODS = ['subscribe', 'unsubscribe', 'publish', 'frame', 'alarm', 'close'] as const
@@ -15,7 +15,7 @@ function effectsOf(reply: FastifyReply): Effects {
   let effects = collected.get(reply)
   if (!effects) {
     const { headers } = reply.request.raw
-    collected.set(reply, (effects = new Effects({ state: stateIn(headers) })))
+    collected.set(reply, (effects = new Effects({ state: stateIn(headers), user: userIn(headers) })))
   }
   return effects
 }

@@ -21,8 +21,26 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   USER_NAME: { bad: ['no body', '-x', 'a;b', '1000'], good: [userInfo().username] },
   SOCKET_PATH: { bad: ['ws', '/ws', '/', '//', '/a b/', '/ws/;'], good: ['/live/', '/a/b-c.d/'] },
   HANDLER_URL: {
-    bad: ['handler:3000', 'http://a/path', 'http://a,b', ',', 'ws://a'],
-    good: ['https://127.0.0.1:4000', 'http://a:1,http://b:2'],
+    bad: [
+      'handler:3000',
+      'http://a/path',
+      'http://a,b',
+      ',',
+      'ws://a',
+      'http://a weight=0',
+      'weight=2 http://a',
+      'http://a,https://b',
+      'fastcgi://a:9000',
+      'fastcgi://a:9000?script=a.php',
+      'fastcgi://unix:/run/php.sock?script=/a.php&keep=many',
+    ],
+    good: [
+      'https://127.0.0.1:4000',
+      'http://a:1,http://b:2',
+      'http://a:3000 weight=3, http://b:3000',
+      'fastcgi://127.0.0.1:9000?script=/srv/app/socket.php',
+      'fastcgi://unix:/run/php/php-fpm.sock?script=/srv/app/socket.php&keep=2 weight=5',
+    ],
   },
   SITE_URL: {
     bad: ['example.com', 'http://a:0', 'http://a;'],
@@ -78,6 +96,10 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   NODE_NAME: { bad: ['a b', 'a/b'], good: ['node-1'] },
   CLUSTER_WAIT: { bad: ['-1', '61s', 'off'], good: ['0', '500ms', '60s'] },
   CLUSTER_BUFFER: { bad: ['2g', '1.5m', 'off'], good: ['0', '64k', '1g'] },
+  HANDSHAKE_HEADERS: {
+    bad: ['a:b', ',', 'host', 'Ce_Type', 'ws-user', 'x-forwarded-for', 'content-length', 'sec-websocket-key', 'proxy'],
+    good: ['x-api-key, X-Tenant', 'off', 'cookie'],
+  },
   RECORD_HEADERS: { bad: ['a:b', '"', ','], good: ['off', 'cookie, X-Tenant'] },
   TIMERS: {
     bad: ['10s', '/live/a', '500ms /live/a', '25h /live/a', '10s /ws/a', '1s /live/a?b', '1s /live/a, 2s /live/a', ','],

@@ -1,17 +1,16 @@
 /** Several handlers behind one gateway, and handlers that move, hang or break off. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:https'
-import { connect, createServer as createTcpServer, type Socket } from 'node:net'
-import { type TestContext, test } from 'node:test'
+import { createServer as createTcpServer, type Socket } from 'node:net'
+import { test } from 'node:test'
 import { NO_CONTENT, response, startBareHandler } from '../support/bare-handler.ts'
 import { certificates } from '../support/certificates.ts'
 import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
 import { echo, startProbeHandler } from '../support/probe-handler.ts'
+import { swallowingPort } from '../support/swallowing-port.ts'
 import { until } from '../support/wait.ts'
 
 async function urls(count: number): Promise<{ ports: number[]; env: Record<string, string> }> {
@@ -62,22 +61,6 @@ test('2.6: the dead one is tried now and then, and takes its part when it is bac
   assert.match(gateway.log(), /can be reached again/)
   await client.close()
 })
-
-/** A port whose SYNs are dropped: its process is stopped, and the queue of its listener is full. */
-async function swallowingPort(t: TestContext): Promise<number> {
-  const port = await freePort()
-  const script = `require('net').createServer().listen({ host: '127.0.0.1', port: ${port}, backlog: 1 }, () => console.log('up'))`
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
-  await once(child.stdout, 'data')
-  child.kill('SIGSTOP')
-  const fillers = Array.from({ length: 8 }, () => connect({ host: '127.0.0.1', port }).on('error', () => {}))
-  t.after(() => {
-    for (const filler of fillers) filler.destroy()
-    child.kill('SIGKILL')
-  })
-  await until('its queue is full', () => fillers.filter((filler) => !filler.connecting).length >= 2)
-  return port
-}
 
 test('7.2: a handler that swallows packets costs the others’ events next to nothing', async (t) => {
   const [alive, dead] = [await freePort(), await swallowingPort(t)]

@@ -57,12 +57,13 @@ export class Overview {
       ...status.silent_workers.map(({ pid }) => ['Silent worker', `pid ${pid} does not answer`, 'failed']),
     ])
     showWorkers(status.workers)
+    showHandlers(status.handlers)
   }
 
   #showHealth({ is_up: isUp }) {
     const { health } = this.#tiles.at(-1)
     health.dataset.state = isUp === null ? 'none' : isUp ? 'open' : 'failed'
-    setText(health, isUp === null ? 'no event yet' : isUp ? 'up' : 'down')
+    setText(health, stateOf(isUp))
   }
 }
 
@@ -121,6 +122,33 @@ function showWorkers(workers) {
         [worker.is_leaving ? 'shutting down' : 'serving'],
       ],
       isMuted: worker.is_leaving,
+    })),
+  )
+}
+
+function stateOf(isUp) {
+  if (isUp === null) return 'no event yet'
+  return isUp ? 'up' : 'down'
+}
+
+/** Where there is only the handler of HANDLER_URL, its tile shows all. */
+function showHandlers(handlers) {
+  $('handlers').hidden = handlers.length < 2
+  const down = handlers.filter(({ is_up: isUp }) => isUp === false).length
+  setText($('handlers-summary'), `${count(handlers.length)}${down > 0 ? `, ${count(down)} down` : ''}`)
+  fillRows(
+    $('handlers-rows'),
+    handlers.map(({ name, events, failures, lanes, waiting, is_up: isUp }) => ({
+      key: name,
+      cells: [
+        [name, 'mono'],
+        [count(events), 'number'],
+        [count(failures), 'number'],
+        [count(lanes), 'number'],
+        [count(waiting), 'number'],
+        [stateOf(isUp)],
+      ],
+      isMuted: isUp === false,
     })),
   )
 }

@@ -4,7 +4,7 @@
 
 local Capacity = {}
 
--- A lane has a timer and a connection to a handler. With several handlers, more connections wait in nginx's pool.
+-- A lane has a timer and a connection to a handler. With several addresses, more connections wait in nginx's pool.
 local CONNECTIONS_OF_A_LANE = 3
 -- Listeners, links between workers, requests of the site.
 local OTHERS = 64
@@ -14,24 +14,25 @@ local FILES, FILES_OF_A_WORKER = 32, 3
 Capacity.LEAST_FILES = 512
 
 --- Calculates the capacity of one worker.
----@param settings table as Variables.read returns it
+---@param settings table as Variables.read returns it; `location_handlers` is the list of handlers in locations.d, if any
 ---@param machine { open_files: integer, processors: integer } the hard limit of open files; the workers of `auto`
 ---@return { workers: integer, connections: integer, sockets: integer, lanes: integer, files: integer?, remedy: string }
----  capacity; `files` is the limit of open files, if that limits the worker; `remedy` names what to raise when it is
---- full
+---  capacity; `lanes` are those of each handler; `files` is the limit of open files, if that limits the worker; `remedy`
+---  names what to raise when it is full
 function Capacity.of(settings, machine)
   local workers = settings.WORKERS == "auto" and machine.processors or settings.WORKERS
   local files = machine.open_files - FILES - FILES_OF_A_WORKER * workers
   local connections = math.min(settings.WORKER_CONNECTIONS, files)
   local others = math.min(OTHERS, math.floor(connections / 8))
-  local lanes = settings.HANDLER_CONCURRENCY
-  local sockets = math.floor(math.max(connections / 2, connections - CONNECTIONS_OF_A_LANE * lanes - OTHERS))
+  local lanes, handlers = settings.HANDLER_CONCURRENCY, 1 + #(settings.location_handlers or {})
+  local of_lanes = CONNECTIONS_OF_A_LANE * handlers
+  local sockets = math.floor(math.max(connections / 2, connections - of_lanes * lanes - OTHERS))
   local is_bound_by_files = files < settings.WORKER_CONNECTIONS
   return {
     workers = workers,
     connections = connections,
     sockets = sockets,
-    lanes = math.max(1, math.min(lanes, math.floor((connections - sockets - others) / CONNECTIONS_OF_A_LANE))),
+    lanes = math.max(1, math.min(lanes, math.floor((connections - sockets - others) / of_lanes))),
     files = is_bound_by_files and machine.open_files or nil,
     remedy = is_bound_by_files and "the limit of open files (ulimit -n)" or "WORKER_CONNECTIONS or WORKERS",
   }

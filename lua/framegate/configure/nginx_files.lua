@@ -2,6 +2,7 @@
 
 local Certificate = require "framegate.configure.certificate"
 local Ports = require "framegate.configure.ports"
+local UpstreamUrl = require "framegate.protocol.upstream_url"
 
 local NginxFiles = {}
 
@@ -138,6 +139,36 @@ end
 
 local function pass_file(upstream, url) return ("proxy_pass %s://%s;\n"):format(scheme(url), upstream) .. tls_name(url) end
 
+-- Plain requests of the handler, which nginx passes on itself. All URLs of a list have one scheme.
+local function handler_file(settings)
+  local url = settings.HANDLER_URL[1]:match("^%S+") -- without its weight
+  if scheme(url) ~= "fastcgi" then
+    return pass_file("handler", url)
+  end
+  local script = UpstreamUrl.handler(url).script
+  local folder, file = script:match("^(.*)/([^/]+)$")
+  return lines {
+    "include fastcgi.conf;",
+    ("fastcgi_param SCRIPT_FILENAME %s;"):format(script),
+    ("fastcgi_param SCRIPT_NAME /%s;"):format(file),
+    ("fastcgi_param DOCUMENT_ROOT %s;"):format(folder ~= "" and folder or "/"),
+    "fastcgi_pass handler;",
+  }
+end
+
+local function handler_timeout_file(settings)
+  local out = {}
+  for i, directive in ipairs {
+    "proxy_read_timeout",
+    "proxy_send_timeout",
+    "fastcgi_read_timeout",
+    "fastcgi_send_timeout",
+  } do
+    out[i] = ("%s %dms;"):format(directive, (settings.HANDLER_TIMEOUT + 5) * 1000)
+  end
+  return lines(out)
+end
+
 -- Lua checks certificates only on the link to Redis: its own connections to handlers are not checked.
 local function redis_tls_file(settings)
   local path = Certificate.authorities(settings)
@@ -179,11 +210,10 @@ function NginxFiles.files(settings, machine)
     ["sockets.conf"] = sockets_file(settings),
     ["limit_conn.conf"] = limit > 0 and ("limit_conn sockets_per_address %d;\n"):format(limit) or "",
     ["site.conf"] = pass_file("site", settings.SITE_URL),
-    ["handler.conf"] = pass_file("handler", settings.HANDLER_URL[1]),
+    ["handler.conf"] = handler_file(settings),
     ["site_timeout.conf"] = silence_file(settings.SITE_TIMEOUT),
     ["site_stream_timeout.conf"] = silence_file(settings.SITE_STREAM_TIMEOUT),
-    ["handler_timeout.conf"] = ("proxy_read_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000)
-      .. ("proxy_send_timeout %dms;\n"):format((settings.HANDLER_TIMEOUT + 5) * 1000),
+    ["handler_timeout.conf"] = handler_timeout_file(settings),
     ["control_listen.conf"] = control_file(settings, machine),
     ["mesh_listen.conf"] = ("listen 127.0.0.1:%d reuseport;\n"):format(machine.mesh_port),
     ["history.conf"] = history_file(settings),

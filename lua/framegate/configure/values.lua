@@ -1,6 +1,8 @@
 -- Reads one configuration value from text.
 -- Each function gets the text of an environment variable, and returns the value, or nil and what was expected.
 
+local UpstreamUrl = require "framegate.protocol.upstream_url"
+
 local Values = {}
 
 local SECONDS = { [""] = 1, ms = 0.001, s = 1, m = 60, h = 3600 }
@@ -132,22 +134,25 @@ function Values.log(text)
   return nil, "off, stdout, stderr or the absolute path of a file"
 end
 
---- `http://host[:port]`, `https://host[:port]`, `http://[ipv6]:port` or `http://unix:/path/to.sock`.
+--- The URL of the site, as UpstreamUrl.http reads it.
 ---@return string? url
 function Values.url(text)
-  local expected = "http://host:port, https://host:port or http://unix:/path/to.sock, without a path behind it"
-  local socket_file = text:match("^http://unix:(/[^%s;{}\"']+)$")
-  if socket_file then
-    return #socket_file <= 107 and text or nil, "a unix socket path of at most 107 bytes"
-  end
-  local host, port = text:match("^https?://([%w%.%-_]+):?(%d*)/?$")
-  if not host then
-    host, port = text:match("^https?://(%[[%x:%.]+%]):?(%d*)/?$")
-  end
-  if not host or text:find(":/?$") or (port ~= "" and (tonumber(port) < 1 or tonumber(port) > 65535)) then
+  local target, expected = UpstreamUrl.http(text)
+  return target and target.url, expected
+end
+
+--- The URLs of a handler, with weights, as UpstreamUrl.list reads them.
+---@return string[]? urls each with its weight if that is not 1
+function Values.handlers(text)
+  local list, expected = UpstreamUrl.list(text)
+  if not list then
     return nil, expected
   end
-  return (text:gsub("/$", ""))
+  local texts = {}
+  for i, target in ipairs(list) do
+    texts[i] = UpstreamUrl.text(target)
+  end
+  return texts
 end
 
 local function is_ipv4(address)

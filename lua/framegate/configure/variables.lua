@@ -2,6 +2,7 @@
 -- configure.lua reads them once, before nginx starts.
 
 local ClusterValues = require "framegate.configure.cluster_values"
+local HandshakeHeaders = require "framegate.configure.handshake_headers"
 local HistoryRules = require "framegate.configure.history_rules"
 local Values = require "framegate.configure.values"
 local Ports = require "framegate.configure.ports"
@@ -25,7 +26,7 @@ Variables.list = {
   { "SOCKET_PATH", Values.path, "/ws/" },
   {
     "HANDLER_URL",
-    Values.list(Values.url),
+    Values.handlers,
     function(run) return { "http://unix:" .. run .. "/handler/handler.sock" } end,
   },
   { "SITE_URL", Values.url, function(run) return "http://unix:" .. run .. "/internal/site.sock" end },
@@ -41,6 +42,7 @@ Variables.list = {
   { "MESSAGE_TIMEOUT", Values.duration(0.1, DAY), 120 },
   { "PING_INTERVAL", Values.duration(0.1, DAY), 25 },
   { "IDLE_TIMEOUT", Values.duration(0.2, DAY), 60 },
+  { "HANDSHAKE_HEADERS", HandshakeHeaders.parse, {} },
   { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
   { "HANDLER_WAIT", Values.duration(0, DAY), 10 },
   { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },
@@ -95,15 +97,6 @@ local function check_together(settings, problems)
   Ports.check(settings, problems)
   RedisUrl.combine(settings, problems)
   Timers.check(settings, problems)
-  local schemes = {}
-  for _, url in ipairs(settings.HANDLER_URL or {}) do
-    schemes[url:match("^%a+")] = true
-  end
-  if schemes.http and schemes.https then
-    problems[#problems + 1] = "HANDLER_URL="
-      .. table.concat(settings.HANDLER_URL, ",")
-      .. ": expected all http or all https"
-  end
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
   if port and token and port ~= "off" and token == "" then
     problems[#problems + 1] = ("CONTROL_PORT=%s: expected CONTROL_TOKEN beside it"):format(port)

@@ -2,6 +2,8 @@
 
 local Counters = require "framegate.telemetry.counters"
 local Definitions = require "framegate.telemetry.definitions"
+local HandlerList = require "framegate.control.handler_list"
+local HandlerSeries = require "framegate.telemetry.handler_series"
 local NodeList = require "framegate.control.node_list"
 local Status = require "framegate.control.status"
 
@@ -17,6 +19,10 @@ end
 
 local function sum_of(value)
   return function(now) return Status.sum(now.workers, value) end
+end
+
+local function sum_of_handlers(workers, value)
+  return Status.sum(workers, function(worker) return Status.of_handlers(worker, value) end)
 end
 
 local function leaving(worker) return worker.is_leaving and 1 or 0 end
@@ -56,15 +62,18 @@ local GAUGES = {
   framegate_outbox_bytes = sum_of(function(worker) return worker.outbox end),
   framegate_events_waiting = function(now)
     return {
-      { "lane", Status.sum(now.workers, function(worker) return worker.for_lane end) },
-      { "retry", Status.sum(now.workers, function(worker) return worker.for_retry end) },
+      { "lane", sum_of_handlers(now.workers, function(state) return state.for_lane end) },
+      { "retry", sum_of_handlers(now.workers, function(state) return state.for_retry end) },
     }
   end,
   framegate_lanes = function(now)
-    local open = Status.sum(now.workers, function(worker) return worker.lanes.open end)
-    local busy = Status.sum(now.workers, function(worker) return worker.lanes.busy end)
+    local open = sum_of_handlers(now.workers, function(state) return state.lanes.open end)
+    local busy = sum_of_handlers(now.workers, function(state) return state.lanes.busy end)
     return { { "busy", busy }, { "idle", open - busy } }
   end,
+  framegate_handler_up = function(now) return HandlerList.up(now.workers) end,
+  framegate_handler_events_waiting = function(now) return HandlerList.waiting(now.workers) end,
+  framegate_handler_lanes = function(now) return HandlerList.lanes(now.workers) end,
   framegate_history_frames = of_history "frames",
   framegate_history_bytes = of_history "bytes",
   framegate_history_max_bytes = of_history "max_bytes",
@@ -119,13 +128,30 @@ local function place_of(family, set)
   return place
 end
 
+-- The label values of a series, or nil if no handler has it. Only a handler's series is not named by its set.
+local function values_of(family, set, totals)
+  if family.labels and family.labels[1] == "handler" then
+    local name = HandlerSeries.name_of(set[1])
+    local is_unused = name == HandlerSeries.OTHERS and totals[place_of(family, set)] == 0
+    return name and not is_unused and { name, set[2] } or nil
+  end
+  return set
+end
+
+local function add_series(lines, family, series)
+  local labels = labels_of(family.labels, series.values)
+  if family.bounds then
+    add_histogram(lines, family[1], labels, series.place, series.totals)
+  else
+    add(lines, family[1], labels, series.totals[series.place])
+  end
+end
+
 local function add_counted(lines, family, totals)
   for _, set in ipairs(family.sets or { {} }) do
-    local place, labels = place_of(family, set), labels_of(family.labels, set)
-    if family.bounds then
-      add_histogram(lines, family[1], labels, place, totals)
-    else
-      add(lines, family[1], labels, totals[place])
+    local values = values_of(family, set, totals)
+    if values then
+      add_series(lines, family, { values = values, place = place_of(family, set), totals = totals })
     end
   end
 end

@@ -5,6 +5,7 @@ local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 local Counters = require "framegate.telemetry.counters"
 local Definitions = require "framegate.telemetry.definitions"
+local HandlerList = require "framegate.control.handler_list"
 local Json = require "framegate.control.json"
 
 local Status = {}
@@ -103,6 +104,18 @@ local function handler(totals)
   return Json.object({ events = events, failures = failures }, { { "is_up", is_up }, { "latency", latency(totals) } })
 end
 
+--- Adds up one value over the handlers of a worker.
+---@param worker WorkerStats
+---@param value fun(handler: HandlerState): number
+---@return number
+function Status.of_handlers(worker, value)
+  local sum = 0
+  for _, handler_state in ipairs(worker.handlers) do
+    sum = sum + value(handler_state)
+  end
+  return sum
+end
+
 local function worker_json(worker)
   return cjson.encode {
     name = worker.name,
@@ -112,8 +125,8 @@ local function worker_json(worker)
     connections = worker.connections,
     memory = worker.memory,
     lua_memory = worker.lua_memory,
-    lanes = worker.lanes.open,
-    waiting = worker.for_lane + worker.for_retry,
+    lanes = Status.of_handlers(worker, function(state) return state.lanes.open end),
+    waiting = Status.of_handlers(worker, function(state) return state.for_lane + state.for_retry end),
   }
 end
 
@@ -154,6 +167,7 @@ function Status.read()
     { "silent_workers", Json.array(silent, silent_json) },
     { "timers", Json.array(Config.TIMERS, timer_json) },
     { "handler", handler(totals) },
+    { "handlers", HandlerList.json(workers, totals) },
   })
 end
 

@@ -1,4 +1,4 @@
--- Sends the events of all sockets of this worker to the handler, over lanes (lane.lua).
+-- Sends the events of this worker's sockets to one handler, over lanes (lane.lua).
 -- An event goes out immediately when a lane is free. While lanes are busy (lane_pool.lua decides), batchable events
 -- gather. The next free lane then carries all of them in one request.
 -- While no handler can be reached, one lane keeps trying and all other events wait, up to HANDLER_WAIT.
@@ -15,14 +15,11 @@ local now = Clock.monotonic
 local Dispatch = {}
 Dispatch.__index = Dispatch
 
-local PROBE_SECONDS = 0.1
-local CLOSE_SECONDS = 300
-local MAX_WAITING_CLOSES = 10000
+local PROBE_SECONDS, CLOSE_SECONDS, MAX_WAITING_CLOSES = 0.1, 300, 10000
 
-local work
-
----@param options { lanes: LanePool, queue: EventQueue, on_idle: fun(), is_leaving: (fun(): boolean), config: table }
---- `on_idle` is called whenever no event is in flight and none waits; `config` has HANDLER_WAIT in seconds, HANDLER_URL
+---@param options { lanes: LanePool, queue: EventQueue, on_idle: fun(), is_leaving: (fun(): boolean), config: table,
+---  urls: string, series: table } `on_idle` is called whenever no event is in flight and none waits; `config` has
+---  HANDLER_WAIT in seconds; `urls` are for the log; `series` as HandlerSeries.claim gives them
 ---@return Dispatch
 function Dispatch.new(options)
   local self = setmetatable({
@@ -31,12 +28,13 @@ function Dispatch.new(options)
     on_idle = options.on_idle,
     is_leaving = options.is_leaving,
     config = options.config,
+    urls = options.urls,
+    series = options.series,
     outstanding = 0, -- events that were submitted and have not ended
     closes = 0, -- close events that are not delivered yet
     is_away = false, -- no handler could be reached at the last attempt
-    is_probing = false,
   }, Dispatch)
-  self.pace = Task.new("the dispatch of events", function() work(self) end)
+  self.pace = Task.new("the dispatch of events", function() self:work() end)
   return self
 end
 
@@ -92,8 +90,8 @@ local function expire(self)
   )
 end
 
--- Runs while events wait: opens lanes beside slow ones, retries, gives up.
-function work(self)
+--- Works while events wait: opens lanes beside slow ones, retries, gives up. Yields.
+function Dispatch:work()
   local queue = self.queue
   while queue:count() > 0 do
     if self.is_away then
@@ -127,7 +125,7 @@ end
 
 -- Passes an answer to its socket. An error there must not end the lane, which may hold other answers.
 local function deliver(self, event, answer)
-  EventMetrics.ended(event, answer)
+  EventMetrics.ended(event, answer, self.series)
   if event.kind ~= "open" then
     self.outstanding = self.outstanding - 1
   end
@@ -167,15 +165,12 @@ local function may_try_again(self, event, failure)
 end
 
 local function set_away(self, away, event)
-  self.is_probing = false
-  if away == self.is_away then
-    return
-  end
-  self.is_away = away
-  if away then
-    local urls, wait = table.concat(self.config.HANDLER_URL, ", "), self.config.HANDLER_WAIT
+  local has_changed = away ~= self.is_away
+  self.is_probing, self.is_away = false, away
+  if has_changed and away then
+    local urls, wait = self.urls, self.config.HANDLER_WAIT
     Log.warn(event.id, "no handler can be reached at ", urls, ": events wait up to ", wait, " s")
-  else
+  elseif has_changed then
     Log.warn(event.id, "a handler answers again")
   end
 end
@@ -215,9 +210,13 @@ function Dispatch:unbatch(event)
   pump(self)
 end
 
+--- Whether no event is in flight and none waits.
+---@return boolean
+function Dispatch:is_idle() return self.outstanding == 0 and self.queue:count() == 0 end
+
 --- Calls `on_idle` if no event is in flight and none waits.
 function Dispatch:check_idle()
-  if self.outstanding == 0 and self.queue:count() == 0 then
+  if self:is_idle() then
     self.on_idle()
   end
 end

@@ -14,6 +14,7 @@ local concat, find, gsub = table.concat, string.find, string.gsub
 ---@field time string when it was made, RFC 3339
 ---@field number integer? position among the events of its socket; 0 is open
 ---@field state string? of the connection, percent-encoded
+---@field user string? of the connection, percent-encoded
 ---@field content_type string? of a message
 ---@field ended { code: integer, reason: string, duration: integer }? of a close: percent-encoded reason, duration in ms
 ---@field body string empty for all but messages
@@ -72,6 +73,7 @@ local function new(connection, kind, id)
     id = id,
     time = Clock.timestamp(),
     state = connection.state,
+    user = connection.user and Percent.encode(connection.user),
     number = connection.events,
     body = "",
     is_text = true,
@@ -134,20 +136,17 @@ end
 
 -- Header lines that few events have.
 local function rare_lines(event)
-  local lines = ""
+  local lines, ended = "", event.ended
   if event.state then
     lines = "ce-state: " .. event.state .. "\r\n"
   end
-  local ended = event.ended
+  if event.user then
+    lines = lines .. "ce-user: " .. event.user .. "\r\n"
+  end
   if ended then
-    lines = lines
-      .. "ce-closecode: "
-      .. ended.code
-      .. "\r\nce-closereason: "
-      .. ended.reason
-      .. "\r\nce-duration: "
-      .. ended.duration
-      .. "\r\n"
+    local code, reason, duration = ended.code, ended.reason, ended.duration
+    lines = lines .. "ce-closecode: " .. code .. "\r\nce-closereason: " .. reason
+    lines = lines .. "\r\nce-duration: " .. duration .. "\r\n"
   end
   return lines
 end

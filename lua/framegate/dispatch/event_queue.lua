@@ -9,11 +9,13 @@ EventQueue.__index = EventQueue
 local BATCH_EVENTS = 512
 local BATCH_BYTES = 1024 * 1024
 
----@param options { now: fun(): number } a monotonic clock, in seconds
+---@param options { now: (fun(): number), takes_batches: boolean } `now`: a monotonic clock, in seconds;
+---  `takes_batches`: whether the handler's protocol knows them
 ---@return EventQueue
 function EventQueue.new(options)
   return setmetatable({
     now = options.now,
+    takes_batches = options.takes_batches,
     singles = Queue.new(),
     batchables = Queue.new(),
     later = {},
@@ -21,7 +23,7 @@ function EventQueue.new(options)
 end
 
 local function queue_of(self, event)
-  local is_batchable = event.connection.options.takes_batches and not event.handshake
+  local is_batchable = self.takes_batches and event.connection.options.takes_batches and not event.handshake
   return is_batchable and self.batchables or self.singles
 end
 

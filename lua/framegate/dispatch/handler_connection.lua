@@ -79,6 +79,9 @@ end
 ---@return string? err why no peer can be reached
 function HandlerConnection:open()
   local peers, tried, last_err = self.peers, nil, nil
+  if peers.refreshed == 0 then
+    peers:refresh()
+  end
   if self.socket and #peers.list == 1 then
     return true
   end
@@ -108,7 +111,7 @@ local function length(request)
 end
 
 --- Sends a request. If a connection accepted no byte of it, the request is sent over another one.
----@param request (string|number)[] pieces of it
+---@param request (string|number)[]|fun(peer: Peer): string[] pieces of it, or what gives them for a peer
 ---@return boolean? ok
 ---@return string? failure "unavailable" when no handler can have read a byte of it, else "lost"
 ---@return string? err of the socket
@@ -118,12 +121,12 @@ function HandlerConnection:send(request)
     if not ok then
       return nil, "unavailable", err
     end
-    local socket = self.socket
-    ok, err = socket:send(request)
+    local pieces = type(request) == "function" and request(self.peer) or request
+    ok, err = self.socket:send(pieces)
     if ok then
       return true
     end
-    if err == "timeout" or length(request) > UNDIVIDED_BYTES then
+    if err == "timeout" or length(pieces) > UNDIVIDED_BYTES then
       return nil, "lost", err
     end
     Peers.distrust(self.peer) -- connections in its pool may be broken too
@@ -142,7 +145,7 @@ function HandlerConnection:distrust() Peers.distrust(self.peer) end
 --- Returns the connection to nginx's pool, which notices when the handler closes it.
 function HandlerConnection:park()
   if self.socket then
-    if not self.socket:setkeepalive(KEEP_MS, POOL_SIZE) then
+    if not self.socket:setkeepalive(KEEP_MS, self.peer.pool_size or POOL_SIZE) then
       self.socket:close()
     end
     self.parked, self.socket, self.idle_cycles = self.socket, nil, self.idle_cycles + 1

@@ -1,4 +1,5 @@
--- Reads the head of an HTTP/1.1 response (RFC 9112): status, headers, and where its body ends.
+-- Reads the head of an HTTP/1.1 response (RFC 9112): status, headers, and where its body ends. And that of a response of
+-- CGI (RFC 3875 section 6), which has no status line.
 
 local Fields = require "framegate.protocol.fields"
 local HttpInput = require "framegate.dispatch.http_input"
@@ -43,14 +44,16 @@ local function end_of_head(buffer)
   return first, last
 end
 
-local function take_head(self)
+local function can_be_cgi() return true end
+
+local function take_head(self, can_begin)
   local first, last = end_of_head(self.buffer)
   while not first do
     local ok, err = HttpInput.fill(self)
     if not ok then
       return nil, err
     end
-    if not can_be_http(self.buffer) then
+    if not can_begin(self.buffer) then
       return nil, "what came is no HTTP/1.1 response", true
     end
     first, last = end_of_head(self.buffer)
@@ -65,7 +68,7 @@ end
 
 local function read_final_head(self)
   while true do
-    local head, err, is_garbled = take_head(self)
+    local head, err, is_garbled = take_head(self, can_be_http)
     if not head then
       return nil, err, is_garbled
     end
@@ -132,6 +135,34 @@ function HttpHead.read(self)
   ok, err = find_end(self)
   if not ok then
     return nil, err, true
+  end
+  return true
+end
+
+-- A redirection may have no status (RFC 3875 section 6.2.4), and nothing else needs one.
+local function cgi_status(headers)
+  local status = headers.status
+  if not status then
+    return headers.location and 302 or 200
+  end
+  return type(status) == "string" and tonumber(match(status, "^(%d%d%d)%f[^%d]")) or nil
+end
+
+--- Reads the headers of a response of CGI. Its body ends with the stream.
+---@param self HttpResponse gets status and headers
+---@return boolean? ok
+---@return string? err as HttpHead.read
+---@return boolean? is_garbled whether the bytes are not a response
+function HttpHead.read_cgi(self)
+  local head, err, is_garbled = take_head(self, can_be_cgi)
+  if not head then
+    return nil, err, is_garbled
+  end
+  self.headers = parse_headers("\n" .. head)
+  self.status, self.minor, self.is_until_close = cgi_status(self.headers), 1, true
+  self.headers.status = nil
+  if not self.status then
+    return nil, "the header Status is not a status", true
   end
   return true
 end

@@ -16,6 +16,7 @@ local take, next_line = HttpInput.take, HttpInput.line
 ---@field remaining integer? bytes of the body, or of the chunk, that are still to come
 ---@field is_ambiguous boolean? where the response ends is not certain, so the connection cannot be reused
 ---@field is_complete boolean? the body has ended
+---@field is_kept boolean? FastCGI: the server keeps the connection
 local HttpResponse = {}
 HttpResponse.__index = HttpResponse
 
@@ -34,6 +35,28 @@ function HttpResponse.read(socket, deadline)
   local self = setmetatable({ socket = socket, buffer = "", deadline = deadline }, HttpResponse)
   local ok, err, is_garbled = HttpHead.read(self)
   return ok and self, err, is_garbled
+end
+
+--- Reads the headers of a response of CGI.
+---@param stream FastCgiStream
+---@param deadline number for the whole response, in seconds of the monotonic clock
+---@return HttpResponse?
+---@return string? err as HttpHead.read
+---@return boolean? is_garbled whether the bytes are not a response
+function HttpResponse.read_cgi(stream, deadline)
+  local self = setmetatable({ socket = stream, stream = stream, buffer = "", deadline = deadline }, HttpResponse)
+  local ok, err, is_garbled = HttpHead.read_cgi(self)
+  return ok and self, err, is_garbled
+end
+
+--- Makes a response without a body, after which the connection is closed.
+---@param head { status: integer, headers: table<string, string> }
+---@return HttpResponse
+function HttpResponse.without_body(head)
+  return setmetatable(
+    { status = head.status, headers = head.headers, buffer = "", is_complete = true, is_ambiguous = true },
+    HttpResponse
+  )
 end
 
 local function begin_chunk(self)
@@ -138,8 +161,8 @@ function HttpResponse:read_body(most)
   end
 end
 
--- Whether the connection persists: by default with HTTP/1.1, on request with HTTP/1.0 (RFC 9112 section 9.3).
-local function is_kept(self)
+-- Whether an HTTP connection persists: by default with HTTP/1.1, on request with HTTP/1.0 (RFC 9112 section 9.3).
+local function persists(self)
   local value = self.headers.connection
   if not value then
     return self.minor > 0
@@ -154,11 +177,14 @@ end
 --- Whether another request may follow on the connection.
 ---@return boolean
 function HttpResponse:is_reusable()
+  if self.stream then
+    return self.is_kept and not self.is_ambiguous and self.stream:has_ended()
+  end
   return not self.is_until_close
     and not self.is_ambiguous
     and self.buffer == ""
     and (self.is_complete or self.remaining == 0 and not self.is_chunked)
-    and is_kept(self)
+    and persists(self)
 end
 
 return HttpResponse

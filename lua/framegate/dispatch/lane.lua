@@ -8,7 +8,6 @@ local Answer = require "framegate.dispatch.answer"
 local Batch = require "framegate.dispatch.batch"
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
-local Event = require "framegate.dispatch.event"
 local Gc = require "framegate.runtime.gc"
 local HandlerConnection = require "framegate.dispatch.handler_connection"
 local HttpResponse = require "framegate.dispatch.http_response"
@@ -37,7 +36,8 @@ local REST_SECONDS = 1 -- for the answer of a handler that stopped reading
 ---@field on_unbatch fun(event: Event) the handler accepts no batches, and has not seen the event
 ---@field on_free fun(lane: Lane) the lane may carry events again
 ---@field on_retired fun(lane: Lane) the lane has ended
----@field peers Peers the handlers
+---@field peers Peers the addresses of the handler
+---@field protocol table how to speak with it: http.lua or fastcgi.lua
 
 ---@param options LaneOptions
 ---@return Lane
@@ -63,7 +63,7 @@ function Lane:stop()
 end
 
 --- Sends a request and reads the head of its answer.
----@param request (string|number)[] pieces of it
+---@param request (string|number)[]|fun(peer: Peer): string[] pieces of it, or what gives them for a peer
 ---@return HttpResponse?
 ---@return string? failure as Answer names it
 ---@return string? detail what is wrong with the answer
@@ -76,7 +76,7 @@ function Lane:exchange(request)
   -- A handler may answer and close before it has read the whole request.
   local seconds = ok and Config.HANDLER_TIMEOUT or REST_SECONDS
   connection:limit_reading(seconds)
-  local response, err, is_garbled = HttpResponse.read(connection.socket, now() + seconds)
+  local response, err, is_garbled = self.options.protocol.read(connection, now() + seconds)
   if response then
     response.is_ambiguous = response.is_ambiguous or not ok
     self.took = now() - self.started
@@ -117,7 +117,11 @@ end
 
 local function carry_one(self, event)
   local on_answer = self.options.on_answer
-  local response, failure, detail = self:exchange(Event.to_request(event))
+  local request, refused = self.options.protocol.request(event)
+  if not request then
+    return on_answer(event, Answer.failed(refused))
+  end
+  local response, failure, detail = self:exchange(request)
   if not response then
     return on_answer(event, Answer.failed(failure, detail))
   end

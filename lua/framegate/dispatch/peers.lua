@@ -1,5 +1,6 @@
 -- The addresses behind a list of URLs, and the state of each: whether it can be reached, and how many connections are
 -- being made. An address that failed is avoided for a while, so that events go to one that can be reached.
+-- Those that can be reached take turns by their weights, as nginx's "smooth weighted round robin" has it.
 
 local Log = require "framegate.runtime.log"
 
@@ -7,8 +8,12 @@ local Log = require "framegate.runtime.log"
 ---@field url string
 ---@field host string an address, an IPv6 address in brackets, or unix:/path
 ---@field port integer?
----@field has_tls boolean
----@field tls_name string? the host name for TLS's server name; an address has none (RFC 6066 section 3)
+---@field has_tls boolean?
+---@field tls_name string? as UpstreamUrl
+---@field script string? as UpstreamUrl
+---@field pool_size integer? FastCGI: how many idle connections this worker keeps
+---@field weight integer
+---@field current number what it is ahead of its share; the one that is ahead most is next
 ---@field options { pool: string } for connect; connections of one pool are interchangeable
 ---@field failures integer connections that failed in a row; 0 while it lives
 ---@field retry_at number when it may be tried again, in seconds of the monotonic clock
@@ -25,45 +30,29 @@ local MAX_PAUSE = 10 -- seconds before an address that failed is tried again; th
 local STUCK_SECONDS = 0.1 -- of connecting, after which other lanes avoid an address
 local REFRESH_PAUSE = 1 -- seconds between two look-ups after failures
 
-local function parse(url)
-  local file = url:match("^http://(unix:.+)$")
-  if file then
-    return { url = url, host = file }
-  end
-  local scheme, host, port = url:match("^(https?)://(%[.+%]):?(%d*)$")
-  if not scheme then
-    scheme, host, port = url:match("^(https?)://([^:]+):?(%d*)$")
-  end
-  local has_tls = scheme == "https"
-  local is_name = not host:find("^[%d%.]+$") and not host:find("^%[")
-  return {
-    url = url,
-    host = host,
-    port = tonumber(port) or (has_tls and 443 or 80),
-    has_tls = has_tls,
-    tls_name = has_tls and is_name and host or nil,
-  }
-end
-
----  on_failed: fun()? } `name`: "handler" or "site", for the log; `look_up`: as Resolver.look_up;
+---@param options { name: string, targets: UpstreamUrl[], look_up: (fun(host: string): string[]?, string?),
+---  now: (fun(): number), on_failed: fun(self: Peers)? } `name`: "handler" or "site", for the log; `look_up`: as Resolver.look_up;
 ---  `now`: a monotonic clock, in seconds; `on_failed`: called when a connection failed and names should be looked up
 ---  again
 ---@return Peers
 function Peers.new(options)
-  local self = setmetatable({
+  return setmetatable({
     name = options.name,
     look_up = options.look_up,
     now = options.now,
     on_failed = options.on_failed,
-    targets = {},
+    targets = options.targets,
+    found = {}, -- addresses of each target, as last found
+    is_unknown = {},
     list = {},
-    turn = math.random(1000),
     refreshed = 0,
   }, Peers)
-  for i, url in ipairs(options.urls) do
-    self.targets[i] = parse(url)
-  end
-  return self
+end
+
+-- The share of this worker in what all workers keep together.
+local function share_of(number)
+  local count = ngx.worker.count()
+  return math.floor(number / count) + (ngx.worker.id() < number % count and 1 or 0)
 end
 
 local function new_peer(target, host)
@@ -73,6 +62,10 @@ local function new_peer(target, host)
     port = target.port,
     has_tls = target.has_tls,
     tls_name = target.tls_name,
+    script = target.script,
+    pool_size = target.script and share_of(target.keep or 0),
+    weight = target.weight or 1,
+    current = math.random() * (target.weight or 1), -- so that workers do not begin with the same one
     options = { pool = target.url .. " " .. host },
     failures = 0,
     retry_at = 0,
@@ -96,12 +89,12 @@ local function addresses_of(self, target)
   end
   local found, err = self.look_up(target.host)
   if found then
-    target.found, target.is_unknown = found, false
-  elseif not target.is_unknown then
-    target.is_unknown = true
+    self.found[target], self.is_unknown[target] = found, nil
+  elseif not self.is_unknown[target] then
+    self.is_unknown[target] = true
     Log.warn(nil, "the name ", target.host, " cannot be looked up: ", err)
   end
-  return target.found or {}
+  return self.found[target] or {}
 end
 
 --- Looks all names up again. May yield.
@@ -129,29 +122,36 @@ local function rank_of(peer, time)
   return time >= peer.retry_at and 0 or 2
 end
 
+-- The lowest rank among those that were not tried, or nil.
+local function best_rank_of(self, tried, time)
+  local best
+  for _, peer in ipairs(self.list) do
+    if not (tried and tried[peer]) then
+      local rank = rank_of(peer, time)
+      best = best and math.min(best, rank) or rank
+    end
+  end
+  return best
+end
+
 --- Chooses the next peer in turn that lives, or that failed and may be tried again. If there is none, any peer.
 ---@param tried table<Peer, true>? those that this request has tried
 ---@return Peer? peer nil when every known peer was tried
 function Peers:pick(tried)
-  local list, time = self.list, self.now()
-  local count, best, best_rank = #list, nil, nil
-  for i = 1, count do
-    local place = (self.turn + i - 1) % count + 1
-    local peer = list[place]
-    if not (tried and tried[peer]) then
-      local rank = rank_of(peer, time)
-      if not best or rank < best_rank then
-        best, best_rank = place, rank
-      end
-      if rank == 0 then
-        break
+  local time, total, chosen = self.now(), 0, nil
+  local best = best_rank_of(self, tried, time)
+  for _, peer in ipairs(best and self.list or {}) do
+    if not (tried and tried[peer]) and rank_of(peer, time) == best then
+      peer.current, total = peer.current + peer.weight, total + peer.weight
+      if not chosen or peer.current > chosen.current then
+        chosen = peer
       end
     end
   end
-  if best then
-    self.turn = best
+  if chosen then
+    chosen.current = chosen.current - total
   end
-  return list[best]
+  return chosen
 end
 
 local function has_other_that_lives(self, peer)
@@ -216,7 +216,7 @@ function Peers:avoid(peer, err)
   peer.retry_at = time + math.min(2 ^ math.min(peer.failures - 1, 10), MAX_PAUSE)
   if self.on_failed and time - self.refreshed > REFRESH_PAUSE then
     self.refreshed = time
-    self.on_failed()
+    self:on_failed()
   end
 end
 

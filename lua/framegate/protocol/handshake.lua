@@ -7,10 +7,6 @@ local Origin = require "framegate.protocol.origin"
 
 local Handshake = {}
 
---- Headers of the handshake that the handler gets. All others are dropped, above all a client's own ce-* or ws-*.
-Handshake.PASSED =
-  { "cookie", "authorization", "origin", "user-agent", "accept-language", "sec-websocket-protocol", "traceparent" }
-
 local function has_token(value, token)
   local all = type(value) == "table" and table.concat(value, ",") or value or ""
   for word in all:lower():gmatch("[^,%s]+") do

@@ -13,7 +13,7 @@ local Effects = require "framegate.dispatch.effects"
 local Fields = require "framegate.protocol.fields"
 local Flusher = require "framegate.push.flusher"
 local Handshake = require "framegate.protocol.handshake"
-local Headers = require "framegate.public.headers"
+local HandshakeReader = require "framegate.public.handshake_reader"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local OpenEvent = require "framegate.socket.open_event"
@@ -23,7 +23,6 @@ local Refusal = require "framegate.public.refusal"
 local Rejection = require "framegate.public.rejection"
 local RequestEnd = require "framegate.socket.request_end"
 local Returning = require "framegate.public.returning"
-local SessionRequest = require "framegate.session.request"
 local Transport = require "framegate.socket.transport"
 local Upgrade = require "framegate.public.upgrade"
 local Writer = require "framegate.socket.writer"
@@ -46,6 +45,7 @@ local function new_connection(handshake)
     id = members:node() .. members:worker() .. Random.name(22),
     path = handshake.path,
     lines = handshake.lines,
+    options = handshake.location.before_open,
   }
 end
 
@@ -176,23 +176,6 @@ local function resume(connection, client, answer)
   end
 end
 
--- Reads what this handshake is about.
-local function read(headers)
-  local path, value = SessionRequest.split(ngx.var.request_uri)
-  local handshake = {
-    path = path,
-    lines = Headers.of_handshake(headers),
-    offered = headers["sec-websocket-protocol"],
-    location = Agreement.at_location(),
-  }
-  if not value then
-    return handshake
-  end
-  local err
-  handshake.wanted, err = SessionRequest.read(value)
-  return handshake, err and { status = 400, message = err }
-end
-
 -- Claims the key of a handshake: until its handler has answered, others with the same key wait. A key that belongs to another
 -- session opens that one, and never this one. Returns false when another handshake has the key.
 local function claim(connection, wanted)
@@ -233,9 +216,9 @@ local function run()
   if refusal then
     return Rejection.refuse(refusal.cause, refusal)
   end
-  local handshake, fault = read(headers)
+  local handshake, fault = HandshakeReader.read(headers)
   if fault then
-    return Rejection.refuse("handshake", fault)
+    return Rejection.refuse(fault.cause, fault)
   end
   if not handshake.wanted then
     return open_new(handshake, headers)

@@ -1,6 +1,7 @@
 -- Selects headers that pass the gateway: from the handshake to the handler, and from its refusal to the client.
 
-local Handshake = require "framegate.protocol.handshake"
+local Config = require "framegate.config"
+local PASSED = require "framegate.protocol.passed_headers"
 
 local Headers = {}
 
@@ -32,8 +33,10 @@ end
 function Headers.of_handshake(headers)
   local var, lines = ngx.var, {}
   add(lines, "host", var.own_host)
-  for _, name in ipairs(Handshake.PASSED) do
-    add(lines, name, headers[name])
+  for _, names in ipairs { PASSED, Config.HANDSHAKE_HEADERS } do
+    for _, name in ipairs(names) do
+      add(lines, name, headers[name])
+    end
   end
   add(lines, "x-forwarded-for", var.remote_addr)
   add(lines, "x-forwarded-proto", var.forwarded_proto)

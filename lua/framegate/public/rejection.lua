@@ -23,6 +23,14 @@ function Rejection.refuse(cause, refusal)
   return Refusal.send(refusal)
 end
 
+--- The refusal of a handshake whose location names no handler that can be used.
+---@param expected string of $ws_handler, in words
+---@return table refusal with a `cause`
+function Rejection.of_location(expected)
+  Log.limited(Log.error, "handler", nil, "set $ws_handler ", ngx.var.ws_handler, ": expected ", expected)
+  return { cause = "error", status = 500, message = "the location names no handler that can be used" }
+end
+
 -- Ends an open that the handler may have accepted but that failed. Its close event is owed.
 local function abort(connection)
   connection:register()

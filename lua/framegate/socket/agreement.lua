@@ -9,16 +9,38 @@ local Agreement = {}
 local DAY = 86400
 local MODES = { [""] = "", check = "check", notify = "notify" }
 
+local dispatch
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Agreement.wire(worker) dispatch = worker.dispatch end
+
 ---@class LocationOptions
 ---@field rate number? messages a second that an address may send
 ---@field closes_on_overflow boolean
+---@field text_mode string content type of text messages, "" for none
+---@field before_open Options of a socket whose handler has not answered yet: who that is
 
---- Reads what the nginx location of this request sets: `set $ws_overflow close;` and `set $ws_rate 1;`.
----@return LocationOptions
+--- Reads what the nginx location of this request sets: `set $ws_overflow close;`, `set $ws_rate 1;`, `set $ws_text form;` and
+--- `set $ws_handler "http://a:3000";`.
+---@return LocationOptions?
+---@return string? expected of $ws_handler, in words
 function Agreement.at_location()
-  local own_rate = ngx.var.ws_rate
+  local own_rate, urls = ngx.var.ws_rate, ngx.var.ws_handler
+  local handler, expected
+  if urls ~= "" then
+    handler, expected = dispatch:find(urls)
+  end
+  if expected then
+    return nil, expected
+  end
   local rate = own_rate == "off" and 0 or tonumber(own_rate) or Config.MESSAGE_RATE
-  return { rate = rate > 0 and rate or nil, closes_on_overflow = ngx.var.ws_overflow == "close" }
+  return {
+    rate = rate > 0 and rate or nil,
+    closes_on_overflow = ngx.var.ws_overflow == "close",
+    text_mode = ngx.var.ws_text,
+    before_open = Options.of { handler = handler },
+  }
 end
 
 local function options_of(location, answer)
@@ -26,7 +48,8 @@ local function options_of(location, answer)
     rate = location.rate,
     closes_on_overflow = location.closes_on_overflow,
     takes_batches = answer.headers["ws-batch"] == "1",
-    text_mode = answer.headers["ws-text"],
+    text_mode = answer.headers["ws-text"] or location.text_mode,
+    handler = location.before_open.handler,
   }
 end
 

@@ -75,6 +75,7 @@ local APPLY = {
   user = function(self, effect)
     if is_registered(self) then
       registry:name_user(self, effect.value ~= "" and effect.value or nil)
+      Record.update(self)
     end
   end,
   subscribe = function(self, effect)

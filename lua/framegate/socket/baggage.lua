@@ -25,6 +25,7 @@ local function options_of(options)
     closes_on_overflow = options.closes_on_overflow,
     takes_batches = options.takes_batches,
     text_mode = options.text_mode,
+    handler = options.handler,
   }
 end
 

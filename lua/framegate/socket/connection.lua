@@ -53,7 +53,7 @@ function Connection.wire(worker)
   dispatch, registry = worker.dispatch, worker.registry
 end
 
----@param handshake { id: string, path: string, lines: string } of the socket
+---@param handshake { id: string, path: string, lines: string, options: Options? } of the socket; `options` before the open event
 ---@return Connection
 function Connection.new(handshake)
   return setmetatable({
@@ -63,7 +63,7 @@ function Connection.new(handshake)
     opened = ngx.now(),
     opened_at = Clock.monotonic(),
     phase = "opening",
-    options = Options.NONE,
+    options = handshake.options or Options.NONE,
     events = 0,
     traffic = Traffic.new(),
     outbox = Outbox.new(),

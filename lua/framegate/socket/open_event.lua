@@ -24,6 +24,7 @@ local semaphore = require "ngx.semaphore"
 ---@field connection Connection
 ---@field handshake { location: LocationOptions, wanted: SessionRequest? }
 ---@field event Event? its open event, once submitted
+---@field slots OpenSlots of its handler
 ---@field slot table? semaphore on which it waits for a slot
 ---@field answered table semaphore on which it waits for the answer
 ---@field has_left boolean? whether its client or its request is gone
@@ -38,14 +39,13 @@ local LOOKS_A_SECOND = 5000 -- limit over all waiting handshakes
 local MAY_BE_ACCEPTED = { lost = true, timeout = true, malformed = true }
 
 local dispatch
-local slots -- half of the lanes: the others stay free for open sockets
+local slots_of -- by handler: half of its lanes, the others stay free for open sockets
 local waiting = 0
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function OpenEvent.wire(worker)
-  dispatch = worker.dispatch
-  slots = OpenSlots.new(math.max(1, math.floor(Config.capacity.lanes / 2)))
+  dispatch, slots_of = worker.dispatch, {}
 end
 
 ---@param answer Answer
@@ -68,6 +68,13 @@ local function await(self, posted, seconds)
   end
   waiting, self.is_waiting = waiting - 1, nil
   return ok
+end
+
+-- Each handler has slots of its own, so one that does not answer holds up no handshakes of others.
+local function slots_for(connection)
+  local name = connection.options.handler or ""
+  slots_of[name] = slots_of[name] or OpenSlots.new(math.max(1, math.floor(Config.capacity.lanes / 2)))
+  return slots_of[name]
 end
 
 --- Accepts a slot for which this handshake waited.
@@ -93,7 +100,7 @@ end
 local function leave_unsent(self)
   if not self.is_settled then
     self.is_settled = true
-    slots:leave(self)
+    self.slots:leave(self)
     OpenEvent.release_key(self.connection, self.handshake.wanted)
     OpenEvent.forgo(self.connection)
   end
@@ -101,7 +108,7 @@ end
 
 -- Returns whether the handshake has a slot. If not, its client has left, or the time is over.
 local function take_slot(self)
-  if slots:ask(self) then
+  if self.slots:ask(self) then
     return true
   end
   self.slot = semaphore.new()
@@ -138,6 +145,7 @@ function OpenEvent.send(connection, handshake)
     connection = connection,
     handshake = handshake,
     network = Address.network(ConnectionInfo.address(connection)),
+    slots = slots_for(connection),
     answered = semaphore.new(),
   }, OpenEvent)
   RequestEnd.own(self)
@@ -150,7 +158,7 @@ function OpenEvent.send(connection, handshake)
     return nil
   end
   self.is_settled = true
-  dispatch:opened()
+  dispatch:opened(self.connection)
   return self.event.answer or Answer.failed("timeout"), self.event
 end
 
@@ -160,7 +168,7 @@ local function ignore() end
 local function settle(self, answer)
   local connection, event = self.connection, self.event
   self.is_settled = true
-  dispatch:opened()
+  dispatch:opened(self.connection)
   local is_success = OpenEvent.is_success(answer)
   if not is_success and not OpenEvent.may_be_accepted(answer) then
     OpenEvent.release_key(connection, self.handshake.wanted)
@@ -198,7 +206,7 @@ end
 function OpenEvent.on_answered(event, answer)
   local self = event.waiting
   event.answer = answer
-  slots:leave(self)
+  self.slots:leave(self)
   if self.has_left then
     return settle(self, answer)
   end

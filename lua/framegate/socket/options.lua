@@ -6,6 +6,7 @@
 ---@field closes_on_overflow boolean whether a push that finds no room closes it
 ---@field takes_batches boolean whether its events may travel in a batch
 ---@field text_mode "text"|"json"|"form"|nil content type of its text messages; nil for a guess by their first character
+---@field handler string? the name of the handler that gets its events; nil for that of HANDLER_URL
 local Options = {}
 
 local TEXT_MODES = { text = "text", json = "json", form = "form" }
@@ -13,16 +14,18 @@ local TEXT_MODES = { text = "text", json = "json", form = "form" }
 local known = {}
 
 --- Returns the shared table for these options. An unknown `text_mode` counts as none.
----@param wanted { rate: number?, closes_on_overflow: boolean?, takes_batches: boolean?, text_mode: any }
+---@param wanted { rate: number?, closes_on_overflow: boolean?, takes_batches: boolean?, text_mode: any,
+---  handler: string? }
 ---@return Options
 function Options.of(wanted)
   local closes_on_overflow, takes_batches = wanted.closes_on_overflow == true, wanted.takes_batches == true
   local text_mode = TEXT_MODES[wanted.text_mode]
-  local key = ("%s %s %s %s"):format(
+  local key = ("%s %s %s %s %s"):format(
     tostring(wanted.rate),
     tostring(closes_on_overflow),
     tostring(takes_batches),
-    tostring(text_mode)
+    tostring(text_mode),
+    wanted.handler or ""
   )
   local options = known[key]
   if not options then
@@ -31,6 +34,7 @@ function Options.of(wanted)
       closes_on_overflow = closes_on_overflow,
       takes_batches = takes_batches,
       text_mode = text_mode,
+      handler = wanted.handler,
     }
     known[key] = options
   end
@@ -45,6 +49,7 @@ function Options.without_batches(options)
     rate = options.rate,
     closes_on_overflow = options.closes_on_overflow,
     text_mode = options.text_mode,
+    handler = options.handler,
   }
 end
 

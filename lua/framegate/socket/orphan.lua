@@ -5,7 +5,6 @@ local Answer = require "framegate.dispatch.answer"
 local Clock = require "framegate.runtime.clock"
 local CloseEvent = require "framegate.socket.close_event"
 local Lifecycle = require "framegate.telemetry.lifecycle"
-local Options = require "framegate.socket.options"
 local Queue = require "framegate.runtime.queue"
 local Task = require "framegate.runtime.task"
 
@@ -21,7 +20,7 @@ local Task = require "framegate.runtime.task"
 ---@field journal Journal|{ remove: fun(self, id: string), close: fun(self), is_in_redis: true? } where its record stands
 ---@field options Options
 ---@field patience number how long dispatch tries to reach a handler, in seconds; then this file tries again
-local Orphan = { options = Options.NONE, patience = 5 }
+local Orphan = { patience = 5 }
 Orphan.__index = Orphan
 
 local STEP_SECONDS = 0.05

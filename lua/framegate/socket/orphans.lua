@@ -9,6 +9,7 @@ local Counters = require "framegate.telemetry.counters"
 local File = require "framegate.runtime.file"
 local Journal = require "framegate.socket.journal"
 local Log = require "framegate.runtime.log"
+local Options = require "framegate.socket.options"
 local Orphan = require "framegate.socket.orphan"
 local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
@@ -62,6 +63,7 @@ function Orphans.add(id, text, from)
     record.seconds = from.died and math.max(0, from.died - record.opened) or Clock.monotonic() - record.opened_at
   end
   record.journal = from.journal
+  record.options = Options.of { handler = record.handler }
   Orphan.add(record)
 end
 

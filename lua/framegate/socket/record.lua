@@ -56,7 +56,7 @@ end
 ---@param worker Worker
 function Record.wire(worker)
   shared = worker.shared_records
-  text_of = RecordText.writer(Config.RECORD_HEADERS)
+  text_of = RecordText.writer(Config.RECORD_HEADERS, Config.HANDSHAKE_HEADERS)
 end
 
 --- The ids of all records of this node.

@@ -1,6 +1,6 @@
 -- The text of a record: what the close event of a socket needs.
 
-local Handshake = require "framegate.protocol.handshake"
+local PASSED = require "framegate.protocol.passed_headers"
 local Percent = require "framegate.protocol.percent"
 
 ---@class SocketRecord
@@ -12,6 +12,8 @@ local Percent = require "framegate.protocol.percent"
 ---@field state string? percent-encoded
 ---@field path string
 ---@field handshake string header lines
+---@field user string?
+---@field handler string? the name of its handler; nil for that of HANDLER_URL
 
 local RecordText = {}
 
@@ -25,9 +27,12 @@ local function text_of(socket, dropped)
   local seconds = socket.ended_at and socket.ended_at - socket.opened_at
   local closing = seconds
     and (" %.3f %d %s"):format(seconds, socket.closing.code, Percent.encode(socket.closing.reason))
-  return ("%.3f %.3f%s\n%s\n%s\n%s"):format(
+  local handler, user = socket.options.handler, socket.user
+  return ("%.3f %.3f%s%s%s\n%s\n%s\n%s"):format(
     socket.opened,
     socket.opened_at,
+    handler and " @" .. Percent.encode(handler) or "",
+    user and " ~" .. Percent.encode(user) or "",
     closing or "",
     socket.state or "",
     socket.path,
@@ -37,16 +42,25 @@ end
 
 --- Makes a function that writes records.
 ---@param kept string[] names of the headers that a record holds (RECORD_HEADERS)
+---@param passed string[] names of headers that events carry besides those that always pass (HANDSHAKE_HEADERS)
 ---@return fun(socket: Connection): string
-function RecordText.writer(kept)
+function RecordText.writer(kept, passed)
   local dropped = {} -- an empty text by the name of each header that is left out
-  for _, name in ipairs(Handshake.PASSED) do
-    dropped[name] = ""
+  for _, list in ipairs { PASSED, passed } do
+    for _, name in ipairs(list) do
+      dropped[name] = ""
+    end
   end
   for _, name in ipairs(kept) do
     dropped[name] = nil
   end
   return function(socket) return text_of(socket, dropped) end
+end
+
+-- Takes a field that a record may have, by the sign in front of it. Returns its value, or nil, and what follows.
+local function take(text, sign)
+  local value, rest = text:match("^ " .. sign .. "(%S*)(.*)$")
+  return value and Percent.decode(value), rest or text
 end
 
 --- Reads a record.
@@ -59,6 +73,9 @@ function RecordText.read(id, text)
   if not opened then
     return nil
   end
+  local handler, user
+  handler, ended = take(ended, "@")
+  user, ended = take(ended, "~")
   local seconds, code, reason = ended:match("^ (%S+) (%d+) (%S*)$")
   return {
     id = id,
@@ -69,6 +86,8 @@ function RecordText.read(id, text)
     state = state ~= "" and state or nil,
     path = path,
     handshake = handshake,
+    handler = handler,
+    user = user,
   }
 end
 

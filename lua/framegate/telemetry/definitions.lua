@@ -10,6 +10,11 @@ Definitions.OUTCOMES =
   { "answered", "error_status", "unavailable", "closing", "lost", "timeout", "refused", "malformed" }
 Definitions.REFUSALS =
   { "handshake", "origin", "full", "leaving", "address", "handler", "unavailable", "timeout", "error", "left" }
+-- Series of handlers. A handler gets one when it is first used (handler_series.lua); those beyond share the last one.
+Definitions.HANDLERS = {}
+for i = 1, 32 do
+  Definitions.HANDLERS[i] = tostring(i)
+end
 Definitions.PUSHES = { "connection", "topic", "user", "broadcast" }
 
 -- The codes that each cause may have. Codes that a client or a handler chooses are grouped.
@@ -142,6 +147,16 @@ Definitions.list = {
     labels = { "reason" },
     sets = singly { "unavailable", "closing", "lost", "timeout" },
   },
+  {
+    "framegate_handler_events_total",
+    "counter",
+    "Events that have ended, by handler and by outcome.",
+    labels = { "handler", "outcome" },
+    sets = product(Definitions.HANDLERS, Definitions.OUTCOMES),
+  },
+  { "framegate_handler_up", "gauge", "Whether a handler has answered its last request.", labels = { "handler" } },
+  { "framegate_handler_events_waiting", "gauge", "Events that wait for a handler.", labels = { "handler", "for" } },
+  { "framegate_handler_lanes", "gauge", "Connections to a handler.", labels = { "handler", "state" } },
   { "framegate_close_events_given_up_total", "counter", "Close events that no handler has answered." },
   { "framegate_answers_rejected_total", "counter", "Answers of the handler that could not be applied." },
   { "framegate_request_events", "histogram", "Events in one request to the handler.", bounds = EVENTS_OF_A_REQUEST },

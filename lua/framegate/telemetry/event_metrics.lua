@@ -29,9 +29,12 @@ function EventMetrics.rejected() count(REJECTED) end
 --- Counts an event that has ended.
 ---@param event Event
 ---@param answer Answer
-function EventMetrics.ended(event, answer)
+---@param series table<string, integer> of its handler, as HandlerSeries.claim gives them
+function EventMetrics.ended(event, answer, series)
   local kind, failure, time = event.kind, answer.failure, now()
-  count(ENDED[kind][failure or answer.status >= 400 and "error_status" or "answered"])
+  local outcome = failure or answer.status >= 400 and "error_status" or "answered"
+  count(ENDED[kind][outcome])
+  count(series[outcome])
   observe(DURATION[kind], floor((time - event.since) * 1000 + 0.5) / 1000) -- in whole milliseconds
   Counters.note_end(time, failure ~= nil)
   if kind == "close" and failure and failure ~= "malformed" then

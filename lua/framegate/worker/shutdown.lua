@@ -29,7 +29,7 @@ local ANSWER_SECONDS = 2 -- after STOP_SECONDS, for the answers to events in fli
 local CLOSED_SECONDS = 1 -- within which the mesh port is closed at a stop
 local CLOSE_SECONDS = 2 -- after that, for the close events
 
-local members, mesh, bus, nodes, groups, link_holder, shared_records, registry, dispatch, lanes, flusher
+local members, mesh, bus, nodes, groups, link_holder, shared_records, registry, dispatch, flusher
 local retired -- a semaphore, posted when this worker has nothing left to do
 
 -- Waits until a worker of a later configuration has joined. A reload starts such workers, but the first may start late.
@@ -142,8 +142,8 @@ end
 -- Frees memory after many sockets have ended. Lanes keep the memory they have used, so they end first.
 -- This is called again when they have ended, and then collects the garbage.
 local function free_memory()
-  if Gc.is_due() and lanes:state().open > 0 then
-    lanes:stop()
+  if Gc.is_due() and dispatch:count_lanes() > 0 then
+    dispatch:stop_lanes()
   elseif Gc.is_due() then
     Gc.collect()
   end
@@ -159,7 +159,7 @@ function Shutdown.on_idle()
   end
   members:retire()
   retired:post()
-  lanes:close()
+  dispatch:close_lanes()
   Timers.stop()
   Histories.stop()
   Threads.stop()
@@ -172,7 +172,7 @@ function Shutdown.wire(worker)
   members, mesh, bus, registry = worker.members, worker.mesh, worker.bus, worker.registry
   nodes, groups, link_holder = worker.nodes, worker.groups, worker.link_holder
   shared_records = worker.shared_records
-  dispatch, lanes, flusher = worker.dispatch, worker.lanes, worker.flusher
+  dispatch, flusher = worker.dispatch, worker.flusher
   retired = semaphore.new()
 end
 

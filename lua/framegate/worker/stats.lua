@@ -8,7 +8,7 @@ local Process = require "framegate.runtime.process"
 
 local Stats = {}
 
-local members, mesh, registry, lanes, queue
+local members, mesh, registry, dispatch
 
 ---@class WorkerStats
 ---@field name string
@@ -20,9 +20,7 @@ local members, mesh, registry, lanes, queue
 ---@field max_connections integer how many it can hold
 ---@field memory integer bytes, as Process.memory counts them
 ---@field lua_memory integer bytes
----@field lanes { open: integer, busy: integer }
----@field for_lane integer events that wait for a lane
----@field for_retry integer events that wait for their retry
+---@field handlers HandlerState[]
 ---@field queued integer messages that wait for the answer to an earlier one of their socket
 ---@field outbox integer bytes that wait to be sent to clients
 ---@field links { linked: integer, missing: integer }
@@ -31,7 +29,7 @@ local members, mesh, registry, lanes, queue
 ---@param worker Worker
 function Stats.wire(worker)
   members, mesh, registry = worker.members, worker.mesh, worker.registry
-  lanes, queue = worker.lanes, worker.queue
+  dispatch = worker.dispatch
 end
 
 --- Reads the current values.
@@ -47,9 +45,7 @@ function Stats.read()
     max_connections = Config.capacity.sockets,
     memory = Process.memory(),
     lua_memory = math.floor(collectgarbage("count") * 1024),
-    lanes = lanes:state(),
-    for_lane = queue:for_lane(),
-    for_retry = queue:count() - queue:for_lane(),
+    handlers = dispatch:states(),
     queued = Inbox.total(),
     outbox = Outbox.total(),
     links = mesh:state(),

@@ -41,6 +41,15 @@ describe("what a worker can hold", function()
     assert.is_nil(capacity({ WORKER_CONNECTIONS = "900", WORKERS = "1" }, 1024).files)
   end)
 
+  it("has lanes for each handler", function()
+    local settings = assert(Variables.read(function() end, "/run/framegate"))
+    settings.location_handlers = { "http://a", "http://b" }
+    local all = Capacity.of(settings, { open_files = 1048576, processors = 4 })
+    assert.are.same({ 16384 - 3 * 3 * 256 - 64, 256 }, { all.sockets, all.lanes })
+    local few = Capacity.of(settings, { open_files = 1024, processors = 1 })
+    assert.is_true(few.sockets + 3 * 3 * few.lanes <= few.connections)
+  end)
+
   it("leaves room for lanes, whatever was asked for", function()
     for _, connections in ipairs { "64", "128", "1000", "20000", "1000000" } do
       for _, lanes in ipairs { "1", "256", "4096" } do

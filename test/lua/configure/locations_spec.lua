@@ -17,6 +17,8 @@ describe("the settings of a location", function()
         }
         location /ws/c/ { set $ws_rate off; }
         location /ws/d/ { set $ws_rate $rate_of_this_host; }
+        location /ws/e/ { set $ws_handler "http://a:3000 weight=3, http://b:3000"; set $ws_text form; }
+        location /ws/f/ { set $ws_handler "fastcgi://unix:/run/php.sock?script=/srv/a.php&keep=2"; }
       ]]
       )
     end
@@ -33,6 +35,12 @@ describe("the settings of a location", function()
       'set $ws_rate "";',
       "set $ws_overflow drop;",
       "set $ws_overflows close;",
+      "set $ws_handler 127.0.0.1:3000;",
+      "set $ws_handler http://$arg_host;",
+      'set $ws_handler "http://a, https://b";',
+      'set $ws_handler "http://a weight=0";',
+      "set $ws_handler fastcgi://a:9000;",
+      "set $ws_text xml;",
       "set $ws_ratee 1;",
       "set\n  $ws_rate\n  1/s\n  ;",
     } do
@@ -41,6 +49,20 @@ describe("the settings of a location", function()
       assert.matches(": expected ", found[1])
     end
   end)
+
+  it(
+    "name handlers, each once, however they are written",
+    function()
+      assert.are.same(
+        { "http://a weight=2, http://b", "http://c" },
+        Locations.handlers {
+          'location /ws/a/ { set $ws_handler "http://a weight=2, http://b"; }\n'
+            .. "location /ws/b/ { set $ws_handler 'http://a/ weight=2 http://b weight=1'; }",
+          "# set $ws_handler http://d;\nlocation /ws/c/ { set $ws_handler http://c; set $ws_rate 1; }",
+        }
+      )
+    end
+  )
 
   it("have the names that nginx/public.conf gives them", function()
     local file = assert(io.open "nginx/public.conf")

@@ -54,7 +54,8 @@ describe("the generated files", function()
         ["site_timeout.conf"] = silence(300),
         ["site_stream_timeout.conf"] = silence(3600),
         ["handler.conf"] = "proxy_pass http://handler;\n",
-        ["handler_timeout.conf"] = "proxy_read_timeout 35000ms;\nproxy_send_timeout 35000ms;\n",
+        ["handler_timeout.conf"] = "proxy_read_timeout 35000ms;\nproxy_send_timeout 35000ms;\n"
+          .. "fastcgi_read_timeout 35000ms;\nfastcgi_send_timeout 35000ms;\n",
         ["control_listen.conf"] = "listen unix:/run/framegate/control/control.sock;\n",
         ["site_listen.conf"] = "listen unix:/run/framegate/internal/site.sock;\n",
         ["trusted_proxies.conf"] = table.concat({
@@ -147,13 +148,23 @@ describe("the generated files", function()
 
   it("wait a little longer for a plain route of the handler than for an event", function()
     assert.are.equal(
-      "proxy_read_timeout 5500ms;\nproxy_send_timeout 5500ms;\n",
+      "proxy_read_timeout 5500ms;\nproxy_send_timeout 5500ms;\n"
+        .. "fastcgi_read_timeout 5500ms;\nfastcgi_send_timeout 5500ms;\n",
       files({ HANDLER_TIMEOUT = "500ms" })["handler_timeout.conf"]
     )
     assert.are.equal(
-      "proxy_read_timeout 86405000ms;\nproxy_send_timeout 86405000ms;\n",
-      files({ HANDLER_TIMEOUT = "24h" })["handler_timeout.conf"]
+      "proxy_read_timeout 86405000ms;",
+      files({ HANDLER_TIMEOUT = "24h" })["handler_timeout.conf"]:match "^[^\n]*"
     )
+  end)
+
+  it("pass plain requests of the handler in its protocol", function()
+    local function handler(urls) return files({ HANDLER_URL = urls })["handler.conf"] end
+    assert.are.equal("proxy_pass https://handler;\nproxy_ssl_name a;\n", handler "https://a weight=3, https://b")
+    local out = handler "fastcgi://unix:/run/php.sock?script=/srv/app/socket.php&keep=2 weight=2"
+    assert.matches("\nfastcgi_param SCRIPT_FILENAME /srv/app/socket.php;\n", out, 1, true)
+    assert.matches("\nfastcgi_param SCRIPT_NAME /socket.php;\nfastcgi_param DOCUMENT_ROOT /srv/app;\n", out, 1, true)
+    assert.matches("\nfastcgi_pass handler;\n$", out)
   end)
 
   it("use the scheme of the site", function()

@@ -68,6 +68,7 @@ local VALUES = {
   NODE_NAME = { "n.1", "n.1", "a/b" },
   CLUSTER_WAIT = { "0", 0, "61" },
   CLUSTER_BUFFER = { "64k", 65536, "2g" },
+  HANDSHAKE_HEADERS = { "X-Api-Key cookie x-api-key", { "x-api-key" }, "ce.type" },
   RECORD_HEADERS = { "Cookie X-A", { "cookie", "x-a" }, "a:b" },
 }
 
@@ -149,6 +150,7 @@ describe("the settings", function()
         NODE_NAME = "",
         CLUSTER_WAIT = 2,
         CLUSTER_BUFFER = 16777216,
+        HANDSHAKE_HEADERS = {},
         RECORD_HEADERS = {
           "cookie",
           "authorization",
@@ -251,6 +253,17 @@ describe("settings that must fit together", function()
       problem { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", CONTROL_PORT = "443", CONTROL_TOKEN = ("t"):rep(16) }
     )
     assert.is_table((read { TLS_PORT = "8080" }))
+  end)
+
+  it("handlers have weights, and speak HTTP or FastCGI", function()
+    assert.are.same(
+      { "http://a:1 weight=3", "http://b:2" },
+      read({ HANDLER_URL = "http://a:1 weight=3, http://b:2 weight=1" }).HANDLER_URL
+    )
+    local php = "fastcgi://unix:/run/php.sock?script=/srv/a.php&keep=2"
+    assert.are.same({ php }, read({ HANDLER_URL = php }).HANDLER_URL)
+    assert.matches("^SITE_URL=.*expected http://host:port", problem { SITE_URL = php })
+    assert.matches("^HANDLER_URL=.*expected weight=N", problem { HANDLER_URL = "http://a weight=0" })
   end)
 
   it("handlers are all reached in the same way", function()

@@ -45,10 +45,12 @@ describe("dispatch", function()
     lanes, ended, idle, is_leaving = FakeLanes.new(4), {}, 0, false
     dispatch = Dispatch.new {
       lanes = lanes,
-      queue = EventQueue.new { now = function() return Stub.now end },
+      queue = EventQueue.new { now = function() return Stub.now end, takes_batches = true },
       on_idle = function() idle = idle + 1 end,
       is_leaving = function() return is_leaving end,
-      config = { HANDLER_WAIT = 10, HANDLER_URL = { "http://handler" } },
+      config = { HANDLER_WAIT = 10 },
+      urls = "http://handler",
+      series = {},
     }
   end)
 

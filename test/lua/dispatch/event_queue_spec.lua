@@ -6,7 +6,7 @@ describe("waiting events", function()
 
   before_each(function()
     Stub.now = 1000
-    queue = EventQueue.new { now = function() return Stub.now end }
+    queue = EventQueue.new { now = function() return Stub.now end, takes_batches = true }
   end)
 
   local function event(name, options)

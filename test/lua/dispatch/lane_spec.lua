@@ -2,9 +2,11 @@ local Cosocket = require "support.cosocket"
 local Stub = require "support.ngx"
 local Threads = require "support.threads"
 local Config = require "framegate.config"
+local Http = require "framegate.dispatch.http"
 local Lane = require "framegate.dispatch.lane"
 local Log = require "framegate.runtime.log"
 local Peers = require "framegate.dispatch.peers"
+local UpstreamUrl = require "framegate.protocol.upstream_url"
 
 local OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 local SETTINGS = { HANDLER_TIMEOUT = 1, MAX_ANSWER_BYTES = 1000 }
@@ -34,7 +36,7 @@ describe("a lane", function()
   local function start(options)
     local peers = Peers.new {
       name = "handler",
-      urls = options.urls or { "http://10.0.0.1:80" },
+      targets = UpstreamUrl.list(table.concat(options.urls or { "http://10.0.0.1:80" }, ", ")),
       look_up = function(host) return { host } end,
       now = function() return Stub.now end,
     }
@@ -45,6 +47,7 @@ describe("a lane", function()
       on_free = function() free = free + 1 end,
       on_retired = function() retired = retired + 1 end,
       peers = peers,
+      protocol = options.protocol or Http,
     }):start()
     return Cosocket.play(options.script)
   end

@@ -1,5 +1,6 @@
 local Stub = require "support.ngx"
 local Log = require "framegate.runtime.log"
+local UpstreamUrl = require "framegate.protocol.upstream_url"
 local Peers = require "framegate.dispatch.peers"
 
 describe("peers", function()
@@ -13,9 +14,13 @@ describe("peers", function()
   after_each(function() Log.warn:revert() end)
 
   local function peers_of(...)
+    local targets = {}
+    for i, url in ipairs { ... } do
+      targets[i] = UpstreamUrl.list(url)[1]
+    end
     local peers = Peers.new {
       name = "handler",
-      urls = { ... },
+      targets = targets,
       look_up = function(host)
         if host:find "^%d" or host:find "^%[" then
           return { host }
@@ -72,6 +77,21 @@ describe("peers", function()
   it("take turns", function()
     local peers = peers_of("http://10.0.0.1", "http://10.0.0.2", "http://10.0.0.3")
     assert.are.same({ ["10.0.0.1"] = 4, ["10.0.0.2"] = 4, ["10.0.0.3"] = 4 }, picked(peers, 12))
+  end)
+
+  it("take turns by their weights, and not in bursts", function()
+    local peers = peers_of("http://10.0.0.1 weight=5", "http://10.0.0.2 weight=3", "http://10.0.0.3")
+    picked(peers, 9)
+    assert.are.same({ ["10.0.0.1"] = 500, ["10.0.0.2"] = 300, ["10.0.0.3"] = 100 }, picked(peers, 900))
+    for _ = 1, 100 do
+      assert.is_true(picked(peers, 3)["10.0.0.1"] <= 2)
+    end
+  end)
+
+  it("keep their shares among those that are left", function()
+    local peers = peers_of("http://10.0.0.1 weight=5", "http://10.0.0.2 weight=3", "http://10.0.0.3")
+    fail(peers, peers.list[1])
+    assert.are.same({ ["10.0.0.2"] = 75, ["10.0.0.3"] = 25 }, picked(peers, 100))
   end)
 
   it("that failed are left alone, and tried now and then by one", function()

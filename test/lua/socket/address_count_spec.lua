@@ -83,7 +83,7 @@ describe("the sockets of an address", function()
     for _, answer in ipairs { { status = 403 }, { failure = "unavailable" }, { status = 204 }, { failure = "lost" } } do
       local connection = Connection.new { id = "a", path = "/", lines = from("192.0.2.1").handshake }
       assert.is_true(AddressCount.take(connection))
-      Loop.spawn(function() OpenEvent.send(connection, { location = {} }) end)
+      Loop.spawn(function() OpenEvent.send(connection, { location = { before_open = {} } }) end)
       Loop.run(0)
       worker.request.has_left = true
       Loop.run(1)

@@ -41,7 +41,11 @@ describe("the agreement about a session", function()
 
   local function register(wanted, value)
     local connection = Connection.new { id = "id", path = "/", lines = "host: a\r\nx-forwarded-for: 1.2.3.4\r\n" }
-    Agreement.register(connection, { headers = { ["ws-session"] = value } }, { location = {}, wanted = wanted })
+    Agreement.register(
+      connection,
+      { headers = { ["ws-session"] = value } },
+      { location = { before_open = {} }, wanted = wanted }
+    )
     return connection
   end
 

@@ -9,7 +9,7 @@ describe("a handshake that waits for the answer to open", function()
 
   local function begin(id)
     local connection = Connection.new { id = id, path = "/", lines = "host: a\r\nx-forwarded-for: 192.0.2.1\r\n" }
-    Loop.spawn(function() results[id] = { OpenEvent.send(connection, { location = {} }) } end)
+    Loop.spawn(function() results[id] = { OpenEvent.send(connection, { location = { before_open = {} } }) } end)
   end
 
   local function kinds()

@@ -36,8 +36,15 @@ describe("orphans", function()
   end)
 
   local function record(id, changes)
-    local facts =
-      { id = id, opened = 500.5, opened_at = 990.25, state = "s", path = "/ws/chat", handshake = "host: a\r\n" }
+    local facts = {
+      id = id,
+      opened = 500.5,
+      opened_at = 990.25,
+      state = "s",
+      path = "/ws/chat",
+      handshake = "host: a\r\n",
+      options = {},
+    }
     for name, value in pairs(changes or {}) do
       facts[name] = value
     end

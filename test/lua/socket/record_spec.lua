@@ -21,6 +21,7 @@ describe("a record", function()
       opened_at = 12.3456,
       path = "/ws/a?b",
       handshake = "host: a\r\ncookie: b\r\n",
+      options = {},
     }
     for name, value in pairs(changes or {}) do
       facts[name] = value
@@ -55,6 +56,28 @@ describe("a record", function()
       assert.are.same({ { code = 4001, reason = reason }, 1.5 }, { record.closing, record.seconds })
       assert.are.equal("/ws/a?b", record.path)
     end
+  end)
+
+  it("gives back the user", function()
+    for _, user in ipairs { "zoë", "@a ~b", "" } do
+      Record.write(connection { user = user, options = { handler = user ~= "" and "http://a" or nil } })
+      assert.are.equal(user, read("nodeworker-1").user)
+      local closing = { code = 4001, reason = "~r", cause = "client" }
+      Record.close(connection { user = user, closing = closing, ended_at = 14 })
+      assert.are.same({ user, "~r" }, { read("nodeworker-1").user, read("nodeworker-1").closing.reason })
+    end
+  end)
+
+  it("gives back the handler, which no reason of a client can change", function()
+    local handler = "http://a:3000 weight=3, fastcgi://unix:/run/php.sock?script=/srv/ä.php"
+    Record.write(connection { options = { handler = handler } })
+    assert.are.equal(handler, read("nodeworker-1").handler)
+    local closing = { code = 4001, reason = " @http://b", cause = "client" }
+    Record.close(connection { closing = closing, ended_at = 14, options = { handler = handler } })
+    local record = read "nodeworker-1"
+    assert.are.same({ handler, " @http://b", 4001 }, { record.handler, record.closing.reason, record.closing.code })
+    Record.close(connection { closing = closing, ended_at = 14 })
+    assert.is_nil(read("nodeworker-1").handler)
   end)
 
   it("is found by the names of its node and worker, until it is removed", function()

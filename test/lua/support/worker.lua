@@ -73,6 +73,7 @@ local SETTINGS = {
   STOP_SECONDS = 1,
   SOCKET_LOG = "off",
   RECORD_HEADERS = { "cookie" },
+  HANDSHAKE_HEADERS = {},
   capacity = { lanes = 4 },
 }
 

@@ -1,0 +1,60 @@
+-- Reads HANDSHAKE_HEADERS: headers of a handshake that events carry besides those that always pass.
+
+local ClusterValues = require "framegate.configure.cluster_values"
+local PASSED = require "framegate.protocol.passed_headers"
+
+local HandshakeHeaders = {}
+
+local EXPECTED = "names of headers, separated by commas, or off; none that belongs to one connection or that the gateway "
+  .. "sets itself: host, connection, forwarded, accept-encoding, content-*, x-forwarded-*, sec-websocket-*, ce-*, ws-*"
+
+-- Hop-by-hop headers (RFC 9110 section 7.6.1), and those that describe the request of the event.
+local RESERVED = {
+  host = true,
+  connection = true,
+  ["keep-alive"] = true,
+  te = true,
+  trailer = true,
+  ["transfer-encoding"] = true,
+  upgrade = true,
+  expect = true,
+  proxy = true, -- httpoxy.org
+  ["proxy-connection"] = true,
+  ["proxy-authorization"] = true,
+  forwarded = true,
+  ["x-real-ip"] = true,
+  ["accept-encoding"] = true,
+}
+local RESERVED_PREFIXES = { "^ce%-", "^ws%-", "^content%-", "^x%-forwarded%-", "^sec%-websocket%-" }
+
+-- A handler that reads names as CGI does cannot distinguish `_` and `.` from `-`.
+local function is_reserved(name)
+  name = name:gsub("[_.]", "-")
+  for _, prefix in ipairs(RESERVED_PREFIXES) do
+    if name:find(prefix) then
+      return true
+    end
+  end
+  return RESERVED[name] == true
+end
+
+--- Reads a list of header names; `off` is an empty one. Those that pass anyway are left out, and so are repeats.
+---@param text string
+---@return string[]? names in lower case
+---@return string? expected in words
+function HandshakeHeaders.parse(text)
+  local names, has, own = ClusterValues.headers(text), {}, {}
+  for _, name in ipairs(PASSED) do
+    has[name] = true
+  end
+  for _, name in ipairs(names or {}) do
+    if not has[name] and is_reserved(name) then
+      return nil, EXPECTED
+    elseif not has[name] then
+      has[name], own[#own + 1] = true, name
+    end
+  end
+  return names and own, not names and EXPECTED or nil
+end
+
+return HandshakeHeaders
