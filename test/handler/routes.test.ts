@@ -188,6 +188,7 @@ test('request.event holds the facts of the event', async (t) => {
     time: '2026-11-20T10:00:00.123Z',
     transport: 'websocket',
     state: 'café "%',
+    user: null,
     closeCode: null,
     closeReason: null,
     duration: null,

@@ -172,7 +172,7 @@ test('an unknown token is an open; that of a closed socket gets 204, and so does
     assert.deepEqual([status, headers['content-length']], [204, undefined])
   }
   assert.equal(handler.events.filter((event) => event.type === 'framegate.open').length, 1)
-  assert.equal((await samples(gateway))['sockets_refused_total{cause="closed"}'], 2)
+  assert.equal((await samples(gateway))['sockets_refused_total{cause="over"}'], 2)
 })
 
 test('a session over four workers goes on wherever its client comes back to', async (t) => {

@@ -80,7 +80,7 @@ end
 --- Ends an EventSource that comes back although its socket was closed: 204 has no body.
 function Rejection.end_stream()
   ngx.status = 204
-  Lifecycle.refused("closed", ngx.status)
+  Lifecycle.refused("over", ngx.status)
   return ngx.exit(ngx.status)
 end
 
