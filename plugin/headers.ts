@@ -10,6 +10,7 @@ export const EventHeader = {
   time: 'ce-time',
   connectionId: 'ce-connectionid',
   number: 'ce-eventnumber',
+  transport: 'ce-transport',
   state: 'ce-state',
   user: 'ce-user',
   closeCode: 'ce-closecode',

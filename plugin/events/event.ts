@@ -12,6 +12,8 @@ export interface SocketEvent {
   /** How many events of the socket came earlier; 0 is open. */
   number: number
   time: Date
+  /** How the client connected: with a WebSocket, or by an event stream, which has no way up. */
+  transport: 'websocket' | 'sse'
   /** The last `reply.state` of this connection. */
   state: string | null
   /** The last `reply.user` of this connection. */
@@ -52,6 +54,7 @@ export function eventIn(headers: AnyHeaders): SocketEvent | undefined {
     connectionId: text(headers, EventHeader.connectionId) ?? '',
     number: number(headers, EventHeader.number) ?? 0,
     time: new Date(text(headers, EventHeader.time) ?? Date.now()),
+    transport: text(headers, EventHeader.transport) === 'sse' ? 'sse' : 'websocket',
     state: stateIn(headers),
     user: userIn(headers),
     closeCode: number(headers, EventHeader.closeCode),

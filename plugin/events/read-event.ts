@@ -4,7 +4,7 @@ import { NotAnEventError } from './errors.ts'
 import { type AnyHeaders, eventIn, headerOf, type SocketEvent, type TimerEvent } from './event.ts'
 import { bodyOf, frameIn, type NodeRequest } from './frame-body.ts'
 
-type OfSocket = Pick<SocketEvent, 'id' | 'connectionId' | 'number' | 'time' | 'state' | 'user'>
+type OfSocket = Pick<SocketEvent, 'id' | 'connectionId' | 'number' | 'time' | 'transport' | 'state' | 'user'>
 
 /** The handshake: the socket opens unless the answer refuses it. */
 export type OpenEvent = OfSocket & { type: 'open' }

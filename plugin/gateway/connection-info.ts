@@ -23,6 +23,8 @@ export interface ConnectionInfo {
   address: string
   /** Of the handshake, in printable ASCII; without its query unless that was asked for. */
   path: string
+  /** How the client connected, if not with a WebSocket. */
+  transport?: 'sse'
   topics: string[]
   /** The NODE_NAME of the node that holds it; only in a cluster. */
   node?: string

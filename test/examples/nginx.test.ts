@@ -10,8 +10,10 @@ import { toNodeHandler } from '../../plugin/events/index.ts'
 import { folder, isListening, run } from '../cli/framegate.ts'
 import { page } from '../docs/markdown.ts'
 import { Client, open } from '../support/client.ts'
+import { openStream } from '../support/event-stream.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
+import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 import { checkPush } from './example.ts'
 
@@ -77,4 +79,14 @@ test('an nginx with a site passes its sockets on', async (t) => {
     addresses,
     ['open', 'message', 'close'].map((type) => [type, '127.0.0.9', front]),
   )
+
+  const stream = await openStream(t, port, '/ws/any')
+  await until('it is open', () => addresses.length === 4)
+  for (const text of ['one', 'two']) {
+    await control(gateway, 'POST', '/topics/news', text)
+    assert.equal((await stream.next()).data, text)
+  }
+  const [{ id }] = (await control(gateway, 'GET', '/connections')).json.connections
+  await control(gateway, 'DELETE', `/connections/${id}?code=1000&reason=`)
+  assert.deepEqual([(await stream.next()).type, await stream.end()], ['close', 'whole'])
 })

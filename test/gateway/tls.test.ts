@@ -6,8 +6,10 @@ import { request } from 'node:https'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { Gateway as Api } from '../../plugin/index.ts'
 import { type Certificates, certificates } from '../support/certificates.ts'
 import { type Client, open } from '../support/client.ts'
+import { openStream } from '../support/event-stream.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, type GatewayOptions, project, startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
@@ -77,6 +79,26 @@ function get(gateway: Secure, path: string): Promise<{ status: number; body: str
       .end()
   })
 }
+
+test('an event stream works over TLS', async (t) => {
+  const gateway = await startSecure(t, { handler: false })
+  await startProbeHandler(t, gateway.handlerSocket, (event, response) =>
+    event.type === 'framegate.open'
+      ? void response.writeHead(200, { 'content-type': 'text/plain', 'ws-session': '60' }).end('x'.repeat(100_000))
+      : void response.writeHead(204).end(),
+  )
+  const tls = { ca: gateway.pki.authority, servername: 'localhost' }
+  const stream = await openStream(t, gateway.tlsPort, '/ws/a', { tls })
+  assert.equal((await stream.next()).data, 'x'.repeat(100_000))
+  await new Api({ url: `unix:${gateway.run}/control/control.sock` }).broadcast('after it')
+  assert.equal((await stream.next()).data, 'after it')
+  stream.cut()
+  const again = await openStream(t, gateway.tlsPort, '/ws/a', {
+    tls,
+    headers: { 'last-event-id': stream.lastId.replace(/\d+$/, '1') },
+  })
+  assert.equal((await again.next()).data, 'after it')
+})
 
 test('wss and https, of TLS 1.2 and 1.3: the handler is told https, and pages of the same host may open sockets', async (t) => {
   const gateway = await startSecure(t, { handler: false })

@@ -186,14 +186,23 @@ test('request.event holds the facts of the event', async (t) => {
     connectionId: 'c1',
     number: 7,
     time: '2026-11-20T10:00:00.123Z',
+    transport: 'websocket',
     state: 'café "%',
+    user: null,
     closeCode: null,
     closeReason: null,
     duration: null,
   })
-  const closing = { ...facts, 'ce-closecode': '4001', 'ce-closereason': 'so%20long', 'ce-duration': '1500' }
+  const closing = {
+    ...facts,
+    'ce-closecode': '4001',
+    'ce-closereason': 'so%20long',
+    'ce-duration': '1500',
+    'ce-transport': 'sse',
+  }
   const closed = (await app.inject(event('close', '/ws/x', undefined, closing))).json()
   assert.deepEqual([closed.closeCode, closed.closeReason, closed.duration], [4001, 'so long', 1500])
+  assert.equal(closed.transport, 'sse')
 })
 
 test('schemas in the wrong place are refused by name', async (t) => {

@@ -35,6 +35,13 @@ end
 ---@return boolean
 function CloseCode.is_sendable(code) return code == 1000 or (code >= 3000 and code <= 4999 and code % 1 == 0) end
 
+local WORTH_RETRYING = { [1001] = true, [1006] = true, [1011] = true, [1012] = true, [1013] = true, [1014] = true }
+
+--- Whether another connection may succeed after this code. `worthRetrying` of framegate/client is the same rule.
+---@param code integer
+---@return boolean
+function CloseCode.is_worth_retrying(code) return WORTH_RETRYING[code] ~= nil end
+
 --- Encodes the payload of a close frame. A reason that is too long is cut between characters.
 ---@param code integer? nil for an empty payload
 ---@param reason string?

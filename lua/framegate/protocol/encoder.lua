@@ -59,6 +59,23 @@ function Encoder.close(code, reason)
   return build_frame(true, Frame.CLOSE, #payload, payload, false)
 end
 
+--- Reads a frame that this file has made.
+---@param frames string whole frames, one behind the other
+---@param position integer of the first byte of one
+---@return integer opcode
+---@return string payload
+---@return integer next position of the frame behind it
+function Encoder.read(frames, position)
+  local first, length, a, b, c, d, e, f, g, h = byte(frames, position, position + 9)
+  local start = position + 2
+  if length == 126 then
+    length, start = a * 256 + b, position + 4
+  elseif length == 127 then
+    length, start = ((((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f) * 256 + g) * 256 + h, position + 10
+  end
+  return first - 0x80, frames:sub(start, start + length - 1), start + length
+end
+
 local TEXT, BINARY = 0x80 + Frame.TEXT, 0x80 + Frame.BINARY
 local SHORT = 126 -- a frame with a smaller length has a header of two bytes
 

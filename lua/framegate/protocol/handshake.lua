@@ -1,6 +1,7 @@
 -- Checks whether a request may become a WebSocket (RFC 6455 sections 4.2.1 and 10.2).
 -- It has no side effects: a description of the request in, a refusal or nil out.
 
+local EventStream = require "framegate.protocol.event_stream"
 local Fields = require "framegate.protocol.fields"
 local Host = require "framegate.protocol.host"
 local Origin = require "framegate.protocol.origin"
@@ -49,8 +50,27 @@ end
 
 local UPGRADE = { ["Upgrade"] = "websocket", ["Connection"] = "Upgrade", ["Sec-WebSocket-Version"] = "13" }
 
+--- Whether a client wants an event stream in place of a WebSocket.
+---@param headers table as in HandshakeRequest
+---@return boolean
+function Handshake.is_for_stream(headers)
+  return EventStream.is_accepted(headers.accept) and not has_token(headers.upgrade, "websocket")
+end
+
+local function check_stream(request)
+  if request.method ~= "GET" then
+    return refusal(405, "an event stream is the answer to a GET request", { ["Allow"] = "GET" })
+  elseif request.http_version ~= 1.1 then
+    return refusal(400, "an event stream needs an HTTP/1.1 request")
+  end
+  return check_host(request.headers) or check_body(request.headers)
+end
+
 local function check_form(request)
   local headers = request.headers
+  if Handshake.is_for_stream(headers) then
+    return check_stream(request)
+  end
   if not has_token(headers.upgrade, "websocket") then
     return refusal(426, "this path speaks WebSocket: expected a handshake with Upgrade: websocket", UPGRADE)
   end
@@ -96,10 +116,23 @@ local function is_origin(text)
     or text:match("^%l+://%[[%x:%.]+%]:?%d*$") ~= nil
 end
 
+-- A page of another site can have a browser ask for a stream without an Origin, though not read it. The browser names the
+-- relation of the two (www.w3.org/TR/fetch-metadata, Sec-Fetch-Site).
+local OWN_SITES = { ["same-origin"] = true, none = true }
+
+local function check_site(headers)
+  local site = headers["sec-fetch-site"]
+  if site and not OWN_SITES[site] and Handshake.is_for_stream(headers) then
+    local refused = refusal(403, "a page of another origin may only use EventSource or fetch in the mode cors here")
+    refused.cause = "origin"
+    return refused
+  end
+end
+
 local function check_origin(request)
   local origin = request.headers.origin
   if not origin then
-    return nil
+    return check_site(request.headers)
   end
   if type(origin) == "table" then
     return refusal(400, "Origin must appear once")

@@ -9,6 +9,7 @@ local Attachment = require "framegate.socket.attachment"
 local Config = require "framegate.config"
 local Connection = require "framegate.socket.connection"
 local Drain = require "framegate.socket.drain"
+local EventStream = require "framegate.socket.event_stream"
 local Effects = require "framegate.dispatch.effects"
 local Fields = require "framegate.protocol.fields"
 local Flusher = require "framegate.push.flusher"
@@ -23,6 +24,7 @@ local Refusal = require "framegate.public.refusal"
 local Rejection = require "framegate.public.rejection"
 local RequestEnd = require "framegate.socket.request_end"
 local Returning = require "framegate.public.returning"
+local StreamResponse = require "framegate.public.stream_response"
 local Transport = require "framegate.socket.transport"
 local Upgrade = require "framegate.public.upgrade"
 local Writer = require "framegate.socket.writer"
@@ -94,11 +96,13 @@ end
 -- Registers the connection. The answer's frames wait in the outbox until the 101 is sent.
 local function register(connection, event, effects)
   RequestEnd.own(connection)
+  local handshake = event.waiting.handshake
   if OpenEvent.is_success(event.answer) then
-    Agreement.register(connection, event.answer, event.waiting.handshake)
+    Agreement.register(connection, event.answer, handshake)
   else
     connection:refuse()
-    Lifecycle.refused("handler", ngx.HTTP_SWITCHING_PROTOCOLS, close_among(effects))
+    local status = handshake.is_stream and ngx.HTTP_OK or ngx.HTTP_SWITCHING_PROTOCOLS
+    Lifecycle.refused("handler", status, close_among(effects))
   end
   apply(connection, event, effects)
   local reason = not connection.session and Drain.reason_for(connection.id)
@@ -107,8 +111,12 @@ local function register(connection, event, effects)
   end
 end
 
-local function new_transport(connection, socket)
-  local transport = Transport.new(connection, socket, Flusher.address())
+-- Answers the handshake, so that what follows is the socket's.
+local function respond(handshake, answer) return (handshake.is_stream and StreamResponse or Upgrade).perform(answer) end
+
+local function new_transport(connection, socket, handshake)
+  local transport = handshake.is_stream and EventStream.new(connection, socket)
+    or Transport.new(connection, socket, Flusher.address())
   RequestEnd.own(transport)
   return transport
 end
@@ -116,14 +124,14 @@ end
 -- The two threads keep running without this one, so the handshake's memory is freed while the socket is open.
 local function start(transport) ngx.thread.spawn(Writer.run, transport) end
 
-local function upgrade(connection, answer, wanted)
+local function upgrade(connection, answer, handshake)
   groups:await()
-  local socket, left = Upgrade.perform(answer)
+  local socket, left = respond(handshake, answer)
   if not socket then
     return Rejection.forget(connection, left)
   end
-  local transport = new_transport(connection, socket)
-  if Attachment.open(connection, transport, wanted) then
+  local transport = new_transport(connection, socket, handshake)
+  if Attachment.open(connection, transport, handshake.wanted) then
     local reason = connection.session and Drain.reason_for(connection.id)
     if reason then
       Attachment.send_away(connection, reason.text)
@@ -152,7 +160,7 @@ local function open(connection, handshake, headers)
     return Rejection.reject(connection, err)
   end
   register(connection, event, effects)
-  return upgrade(connection, answer, handshake.wanted)
+  return upgrade(connection, answer, handshake)
 end
 
 -- Nobody owns a request that continues a session before its 101: the session is as it was when it ends.
@@ -161,16 +169,16 @@ local NOBODY = { request_ended = function() end }
 -- Continues the session of a client that has come back.
 local function resume(connection, client, answer)
   RequestEnd.own(NOBODY)
-  local socket = Upgrade.perform {
+  local socket = respond(client, {
     headers = {
       ["sec-websocket-protocol"] = connection.session.protocol,
       ["set-cookie"] = answer.headers["set-cookie"],
     },
-  }
+  })
   if not socket then
     return ngx.exit(ngx.ERROR)
   end
-  local transport = new_transport(connection, socket)
+  local transport = new_transport(connection, socket, client)
   if Attachment.resume(connection, transport, client) then
     start(transport)
   end
@@ -213,14 +221,19 @@ end
 local function run()
   local headers = Fields.trim(ngx.req.get_headers(0))
   local refusal = Admission.check(headers)
+  if not refusal or refusal.status == 503 then
+    StreamResponse.allow_origin(headers)
+  end
   if refusal then
     return Rejection.refuse(refusal.cause, refusal)
   end
   local handshake, fault = HandshakeReader.read(headers)
   if fault then
     return Rejection.refuse(fault.cause, fault)
+  elseif HandshakeReader.is_over(headers, handshake) then
+    return Rejection.end_stream()
   end
-  if not handshake.wanted then
+  if not handshake.wanted or handshake.wanted.is_own then
     return open_new(handshake, headers)
   end
   while try_session(handshake, headers) == false do

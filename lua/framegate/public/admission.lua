@@ -97,7 +97,12 @@ end
 -- Whether the client of this request comes back to a session. Then it replaces a request that may still be counted.
 local function is_return()
   local _, value = SessionRequest.split(ngx.var.request_uri)
-  local wanted = value and SessionRequest.read(value)
+  local var, wanted = ngx.var, nil
+  if Handshake.is_for_stream { accept = var.http_accept, upgrade = var.http_upgrade } then
+    wanted = SessionRequest.of_stream(var.http_last_event_id, value)
+  elseif value then
+    wanted = SessionRequest.read(value)
+  end
   return wanted and Resumption.is_expected(wanted.key)
 end
 

@@ -2,15 +2,26 @@
 -- client wants.
 
 local Agreement = require "framegate.socket.agreement"
+local EventStream = require "framegate.protocol.event_stream"
+local Handshake = require "framegate.protocol.handshake"
 local Headers = require "framegate.public.headers"
+local Places = require "framegate.session.places"
 local Rejection = require "framegate.public.rejection"
 local SessionRequest = require "framegate.session.request"
 
 local HandshakeReader = {}
 
+---@class Arrival
+---@field is_stream boolean whether the client wants an event stream
+---@field path string of the handshake, without ws-session
+---@field lines string header lines that every event carries
+---@field offered string|string[]|nil Sec-WebSocket-Protocol
+---@field location LocationOptions
+---@field wanted SessionRequest? always there for an event stream
+
 --- Reads the handshake of this request.
 ---@param headers table<string, string|string[]> of the request
----@return { path: string, lines: string, offered: any, location: LocationOptions, wanted: SessionRequest? }? handshake
+---@return Arrival? handshake
 ---@return table? refusal as Rejection.refuse takes it, with a `cause` of framegate_sockets_refused_total
 function HandshakeReader.read(headers)
   local location, expected = Agreement.at_location()
@@ -18,18 +29,30 @@ function HandshakeReader.read(headers)
     return nil, Rejection.of_location(expected)
   end
   local path, value = SessionRequest.split(ngx.var.request_uri)
+  local is_stream = Handshake.is_for_stream(headers)
   local handshake = {
+    is_stream = is_stream,
     path = path,
-    lines = Headers.of_handshake(headers),
+    lines = Headers.of_handshake(headers, is_stream),
     offered = headers["sec-websocket-protocol"],
     location = location,
   }
-  if not value then
-    return handshake
-  end
   local err
-  handshake.wanted, err = SessionRequest.read(value)
+  if is_stream then
+    handshake.wanted, err = SessionRequest.of_stream(headers["last-event-id"], value)
+  elseif value then
+    handshake.wanted, err = SessionRequest.read(value)
+  end
   return handshake, err and { cause = "handshake", status = 400, message = err }
+end
+
+--- Whether the client of an event stream comes back to a socket that was closed.
+---@param headers table<string, string|string[]> of the request
+---@param handshake Arrival
+---@return boolean
+function HandshakeReader.is_over(headers, handshake)
+  return handshake.is_stream
+    and (headers["last-event-id"] == EventStream.CLOSED_ID or Places.is_closed(handshake.wanted.key))
 end
 
 return HandshakeReader

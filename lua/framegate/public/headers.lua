@@ -29,8 +29,9 @@ end
 
 --- Writes the header lines that every event of a socket carries.
 ---@param headers table<string, string|string[]> of the handshake, which is this request
+---@param is_stream boolean whether the client wants an event stream
 ---@return string lines each with CR LF
-function Headers.of_handshake(headers)
+function Headers.of_handshake(headers, is_stream)
   local var, lines = ngx.var, {}
   add(lines, "host", var.own_host)
   for _, names in ipairs { PASSED, Config.HANDSHAKE_HEADERS } do
@@ -41,6 +42,7 @@ function Headers.of_handshake(headers)
   add(lines, "x-forwarded-for", var.remote_addr)
   add(lines, "x-forwarded-proto", var.forwarded_proto)
   add(lines, "x-forwarded-host", var.forwarded_host)
+  add(lines, "ce-transport", is_stream and "sse")
   return table.concat(lines, "\r\n") .. "\r\n"
 end
 

@@ -3,6 +3,8 @@
 local cjson = require "cjson.safe"
 local Config = require "framegate.config"
 local DefaultGateway = require "framegate.public.default_gateway"
+local EventStream = require "framegate.protocol.event_stream"
+local Handshake = require "framegate.protocol.handshake"
 local HttpStatus = require "framegate.protocol.http_status"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
@@ -18,6 +20,14 @@ local ADVICE = "raise MAX_CONNECTIONS_PER_IP, or, when it is a proxy that many c
 local BRIDGE_ADVICE = "; it is the default gateway of this machine: in a container all visitors of IPv6 come from it until "
   .. "Docker's network has IPv6 (docs/operating.md, Docker and IPv6)"
 
+-- An EventSource gives up for ever at any other status than 200. So a refusal that passes is an empty stream for it.
+local function postpone(refusal)
+  ngx.status = ngx.HTTP_OK
+  ngx.header["Content-Type"] = EventStream.TYPE
+  ngx.print(EventStream.refusal(refusal.status, refusal.message, refusal.headers["Retry-After"]))
+  return ngx.exit(ngx.HTTP_OK)
+end
+
 --- Sends a JSON body in the format of Fastify's own errors, and ends the request.
 --- It waits for the next turn first. Otherwise nginx would answer all requests that were sent together in one turn, and the
 --- sockets of the worker would wait for as long.
@@ -25,6 +35,9 @@ local BRIDGE_ADVICE = "; it is the default gateway of this machine: in a contain
 function Refusal.send(refusal)
   Turn.next()
   local status = refusal.status
+  if refusal.headers and refusal.headers["Retry-After"] and Handshake.is_for_stream(ngx.req.get_headers(0)) then
+    return postpone(refusal)
+  end
   ngx.req.clear_header "Expect" -- nginx would ask for the body, with a 100
   ngx.status = status
   ngx.header["Content-Type"] = "application/json"

@@ -3,11 +3,13 @@
 local Attachment = require "framegate.socket.attachment"
 local Encoder = require "framegate.protocol.encoder"
 local EventMetrics = require "framegate.telemetry.event_metrics"
+local EventStream = require "framegate.protocol.event_stream"
 local Headers = require "framegate.public.headers"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local OpenEvent = require "framegate.socket.open_event"
 local Refusal = require "framegate.public.refusal"
+local StreamResponse = require "framegate.public.stream_response"
 local Texts = require "framegate.session.texts"
 local Upgrade = require "framegate.public.upgrade"
 
@@ -75,14 +77,23 @@ function Rejection.reject(connection, err)
   return Rejection.refuse("error", { status = 500, message = "the handler's answer cannot be carried out" })
 end
 
+--- Ends an EventSource that comes back although its socket was closed: 204 has no body.
+function Rejection.end_stream()
+  ngx.status = 204
+  Lifecycle.refused("over", ngx.status)
+  return ngx.exit(ngx.status)
+end
+
 --- The handler has closed a session in the answer to its client's return. The client gets no session, and the close code:
 --- a browser can read that only from an open socket.
 ---@param connection Connection
 ---@param client Return
 function Rejection.close(connection, client)
-  local socket = Upgrade.perform { headers = {} }
+  local socket = (client.is_stream and StreamResponse or Upgrade).perform { headers = {} }
   local closing = connection.closing
-  if socket then
+  if socket and client.is_stream then
+    socket:send(EventStream.chunk(EventStream.close(closing.code, closing.reason)) .. EventStream.LAST_CHUNK)
+  elseif socket then
     socket:send(Encoder.frame(Texts.session { key = client.key }, true) .. Encoder.close(closing.code, closing.reason))
   end
   return ngx.exit(ngx.ERROR)
@@ -105,7 +116,7 @@ function Rejection.forget(connection, err)
     Lifecycle.refused("left")
   end
   Attachment.ended(connection, nil)
-  return ngx.exit(ngx.ERROR) -- part of the 101 may be out, so nothing else may follow on this connection
+  return ngx.exit(ngx.ERROR) -- part of the head may be out, so nothing else may follow on this connection
 end
 
 return Rejection

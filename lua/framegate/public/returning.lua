@@ -60,6 +60,7 @@ end
 local function client_of(handshake)
   local wanted = handshake.wanted
   return {
+    is_stream = handshake.is_stream,
     key = wanted.key,
     is_new = wanted.is_new,
     received = wanted.received,
@@ -70,7 +71,7 @@ local function client_of(handshake)
 end
 
 --- Finds the session of a client that asks for one. Yields.
----@param handshake table
+---@param handshake Arrival
 ---@return Returned? returned nil when the client does not get it
 ---@return boolean? is_new whether it gets a new socket; if not, it was answered
 function Returning.find(handshake)

@@ -30,7 +30,7 @@ local request_t = ffi.typeof("framegate_request_t *")
 local SIGNATURE = 0x50545448 -- NGX_HTTP_MODULE: "HTTP"
 local POLLRDHUP = 0x2000
 local SHUT_RDWR = 2 -- Linux
-local IPPROTO_TCP, TCP_NOTSENT_LOWAT = 6, 25 -- Linux
+local IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_NOTSENT_LOWAT = 6, 18, 25 -- Linux
 local file = ffi.new("framegate_pollfd", { events = POLLRDHUP })
 
 --- A key for the current request, which no other request has until nginx has freed this one.
@@ -58,15 +58,22 @@ end
 ---@param fd integer of a request that has not ended
 function Client.shut(fd) C.shutdown(fd, SHUT_RDWR) end
 
+local function set_option(name, value)
+  local connection = Client.connection()
+  if connection then
+    C.setsockopt(connection.fd, IPPROTO_TCP, name, ffi.new("int[1]", value), ffi.sizeof "int")
+  end
+end
+
 --- Limits what the kernel accepts for the client of the current request beyond what it has sent (tcp(7),
 --- TCP_NOTSENT_LOWAT). Without it, a client that stops reading leaves megabytes there.
 ---@param bytes integer
-function Client.limit_unsent(bytes)
-  local connection = Client.connection()
-  if connection then
-    C.setsockopt(connection.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, ffi.new("int[1]", bytes), ffi.sizeof "int")
-  end
-end
+function Client.limit_unsent(bytes) set_option(TCP_NOTSENT_LOWAT, bytes) end
+
+--- Ends the connection of the current request when its client has accepted nothing of what was sent for this time (tcp(7),
+--- TCP_USER_TIMEOUT).
+---@param seconds number
+function Client.limit_unacknowledged(seconds) set_option(TCP_USER_TIMEOUT, seconds * 1000) end
 
 --- Whether the client of the current request has ended its side of the connection, or both (poll(2), POLLRDHUP). What it
 --- sent before may still be unread.

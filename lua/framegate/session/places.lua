@@ -71,6 +71,16 @@ function Places.remove_key(key)
   is_full = false
 end
 
+--- Notes that the socket of a token was closed, so that its client need not come back.
+---@param key string
+---@param seconds number for which it is known
+function Places.set_closed(key, seconds) put("c:" .. key, true, seconds) end
+
+--- Whether the socket of a token was closed.
+---@param key string
+---@return boolean
+function Places.is_closed(key) return dict:get("c:" .. key) == true end
+
 --- Notes that a socket has moved. The worker that opened it needs no entry.
 ---@param id string
 ---@param holder string names of node and worker

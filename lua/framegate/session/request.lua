@@ -1,11 +1,14 @@
 -- The query parameter `ws-session`, with which a client asks for a session. The handler never sees it.
 
+local Random = require "framegate.runtime.random"
+
 local Request = {}
 
 ---@class SessionRequest
 ---@field key string nonce of a new session, or a token
 ---@field is_new boolean
 ---@field received integer how many messages of the gateway the client has; 0 for a new session
+---@field is_own boolean? whether the gateway made the key, because the client has none
 ---@field has_own_key boolean? whether the key belongs to no other session
 
 -- A nonce has at least 128 random bits. A key is the name of an entry in shared memory, so its length is bounded.
@@ -58,6 +61,21 @@ function Request.read(value)
     return request
   end
   return nil, "expected ws-session=new.<nonce of 22 to 64 characters> or ws-session=<token>.<received>"
+end
+
+--- Reads what the client of an event stream wants. It asks for a session without the parameter.
+---@param id string|string[]|nil its Last-Event-ID, which counts if it is a token of the gateway
+---@param value string? of the parameter
+---@return SessionRequest? request
+---@return string? err what was expected
+function Request.of_stream(id, value)
+  local resumed = type(id) == "string" and id:match(RESUMED) and read(id)
+  if resumed then
+    return resumed
+  elseif value then
+    return Request.read(value)
+  end
+  return { key = Random.name(SHORTEST), is_new = true, is_own = true, received = 0 }
 end
 
 return Request

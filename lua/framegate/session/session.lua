@@ -130,7 +130,7 @@ function Session:is_unconfirmed() return self.former ~= nil end
 ---@param is_resumed boolean
 ---@return string bytes
 function Session:first_frames(key, received, is_resumed)
-  self.ring:acknowledge(received)
+  local missing = self:missing(received)
   self.reported, self.unreported = self.received, 0
   local text = Texts.session {
     token = self.token,
@@ -139,7 +139,15 @@ function Session:first_frames(key, received, is_resumed)
     received = self.received,
     keep = self.keep,
   }
-  return Encoder.frame(text, true) .. self.ring:ping(received) .. self.ring:after(received)
+  return Encoder.frame(text, true) .. self.ring:ping(received) .. missing
+end
+
+--- The messages that the client does not have. Those before them are acknowledged.
+---@param received integer messages that the client has
+---@return string bytes frames
+function Session:missing(received)
+  self.ring:acknowledge(received)
+  return self.ring:after(received)
 end
 
 --- Counts a message of the client.

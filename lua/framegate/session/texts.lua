@@ -31,4 +31,14 @@ function Texts.received(received) return ('%s{"received":%d}'):format(NUL, recei
 ---@return string
 function Texts.escape(payload) return payload:byte() == 0 and NUL .. payload or payload end
 
+--- Reads a text that was sent in a session.
+---@param text string
+---@return string? payload of the application; nil for a control text
+function Texts.unescape(text)
+  if text:byte() ~= 0 then
+    return text
+  end
+  return text:byte(2) == 0 and text:sub(2) or nil
+end
+
 return Texts

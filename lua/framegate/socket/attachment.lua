@@ -4,12 +4,13 @@
 local Client = require "framegate.runtime.client"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
+local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Detached = require "framegate.socket.detached"
 local Encoder = require "framegate.protocol.encoder"
 local Inbox = require "framegate.socket.inbox"
 local Keeper = require "framegate.socket.keeper"
 local Lifecycle = require "framegate.telemetry.lifecycle"
-local Texts = require "framegate.session.texts"
+local Places = require "framegate.session.places"
 
 local Attachment = {}
 
@@ -87,11 +88,12 @@ function Attachment.release(connection)
 end
 
 -- Writes the first bytes. Until then, and afterwards, a later transport can end this one. Yields.
-local function begin(connection, transport, bytes)
-  if connection.session then
-    connection.session:set_newest { transport = transport, fd = Client.file() }
+local function begin(connection, transport, client, is_resumed)
+  local session = connection.session
+  if session then
+    session:set_newest { transport = transport, fd = Client.file() }
   end
-  return transport:begin(bytes)
+  return transport:begin(session, client, is_resumed)
 end
 
 --- Sends the client of a session away with 1012: it comes back, and another worker or node gets it.
@@ -126,7 +128,7 @@ function Attachment.resume(connection, transport, client)
     return false
   end
   local token = session.token
-  local ok = begin(connection, transport, session:first_frames(client.key, client.received, true))
+  local ok = begin(connection, transport, client, true)
   if not ok or not is_awaited(connection, token) then
     return false
   end
@@ -140,15 +142,12 @@ end
 ---@param wanted SessionRequest?
 ---@return boolean ok false when the client has left; a session then waits for it
 function Attachment.open(connection, transport, wanted)
-  local session = connection.session
-  local first = session and session:first_frames(wanted.key, 0, false)
-    or wanted and Encoder.frame(Texts.session { key = wanted.key }, true)
-  if first and not begin(connection, transport, first) then
+  if not begin(connection, transport, wanted, false) then
     Attachment.ended(connection, nil)
     return false
   end
   connection:open(transport)
-  if session then
+  if connection.session then
     Keeper.add(connection)
   end
   return true
@@ -170,11 +169,21 @@ function Attachment.leave(connection)
   Detached.remove(connection)
 end
 
+-- The client of an event stream that missed the last event must not come back for ever.
+local function remember_end(connection)
+  local session, closing = connection.session, connection.closing
+  if ConnectionInfo.transport(connection) and closing and not CloseCode.is_worth_retrying(closing.code) then
+    Places.set_closed(session.token, 2 * session.keep)
+    Places.set_closed(session.former or session.token, 2 * session.keep)
+  end
+end
+
 --- Forgets the session of a connection that ends.
 ---@param connection Connection
 function Attachment.forget(connection)
   if connection.session then
     Attachment.leave(connection)
+    remember_end(connection)
     connection.session:finish()
   end
 end

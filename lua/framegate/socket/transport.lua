@@ -17,6 +17,9 @@
 
 local Attachment = require "framegate.socket.attachment"
 local Config = require "framegate.config"
+local Encoder = require "framegate.protocol.encoder"
+local Reader = require "framegate.socket.reader"
+local Texts = require "framegate.session.texts"
 local semaphore = require "ngx.semaphore"
 
 local sub = string.sub
@@ -80,13 +83,24 @@ function Transport:write(data)
   return true
 end
 
---- Writes the first bytes, before the two threads run. Yields.
----@param data string
+--- Writes the first frames, before the two threads run: a client that asked for a session learns whether it has one. Yields.
+---@param session Session?
+---@param client Return|SessionRequest|nil nil when it asked for none
+---@param is_resumed boolean
 ---@return boolean ok
-function Transport:begin(data)
+function Transport:begin(session, client, is_resumed)
+  if not client then
+    return true
+  end
   self:limit_reading(Config.IDLE_TIMEOUT)
-  return self:write(data)
+  return self:write(
+    session and session:first_frames(client.key, is_resumed and client.received or 0, is_resumed)
+      or Encoder.frame(Texts.session { key = client.key }, true)
+  )
 end
+
+--- The function of the thread that reads.
+Transport.reader = Reader.run
 
 --- Wakes the writer if it waits. The semaphore's count is below 0 while it does.
 function Transport:wake()

@@ -8,7 +8,6 @@ local Encoder = require "framegate.protocol.encoder"
 local Gc = require "framegate.runtime.gc"
 local Latest = require "framegate.push.latest"
 local Log = require "framegate.runtime.log"
-local Reader = require "framegate.socket.reader"
 local Traffic = require "framegate.telemetry.traffic"
 
 local traceback = debug.traceback
@@ -99,7 +98,7 @@ end
 --- function, because an idle socket's Lua memory is mostly its two stacks.
 ---@param self Transport
 function Writer.run(self)
-  local reader = spawn(Reader.run, self)
+  local reader = spawn(self.reader, self)
   while not step(self) do
     self:wait(math.max(until_ping(self), 0.001))
   end

@@ -10,6 +10,11 @@ local ConnectionInfo = {}
 ---@return string
 function ConnectionInfo.address(connection) return connection.handshake:match("\r\nx%-forwarded%-for: ([^\r]*)") end
 
+--- How the client connected, if not with a WebSocket.
+---@param connection Connection
+---@return "sse"|nil
+function ConnectionInfo.transport(connection) return connection.handshake:match("\r\nce%-transport: (%l+)") end
+
 -- A query may contain tokens, so it is shown only on request.
 local function path_of(connection, has_query)
   return has_query and SocketLog.printable(connection.path) or SocketLog.path(connection.path)
@@ -43,6 +48,7 @@ function ConnectionInfo.of(connection, has_query)
     user = connection.user,
     address = ConnectionInfo.address(connection),
     path = path_of(connection, has_query),
+    transport = ConnectionInfo.transport(connection),
     topics = topics,
     opened = Clock.format(connection.opened),
     age = math.floor(now - connection.opened_at),

@@ -9,7 +9,7 @@ Definitions.EVENTS = { "open", "message", "alarm", "detach", "resume", "close", 
 Definitions.OUTCOMES =
   { "answered", "error_status", "unavailable", "closing", "lost", "timeout", "refused", "malformed" }
 Definitions.REFUSALS =
-  { "handshake", "origin", "full", "leaving", "address", "handler", "unavailable", "timeout", "error", "left" }
+  { "handshake", "origin", "full", "leaving", "address", "handler", "unavailable", "timeout", "error", "left", "over" }
 -- Series of handlers. A handler gets one when it is first used (handler_series.lua); those beyond share the last one.
 Definitions.HANDLERS = {}
 for i = 1, 32 do

@@ -68,3 +68,19 @@ describe("a frame that was made here", function()
     end
   end)
 end)
+
+describe("frames behind one another", function()
+  it("are read as they were made", function()
+    local frames, position = "", 1
+    for _, bytes in ipairs { 0, 1, 125, 126, 65535, 65536 } do
+      frames = frames .. Encoder.frame(("x"):rep(bytes), bytes % 2 == 0)
+    end
+    frames = frames .. Encoder.close(1000, "done")
+    for _, bytes in ipairs { 0, 1, 125, 126, 65535, 65536 } do
+      local opcode, payload, next_position = Encoder.read(frames, position)
+      assert.are.same({ bytes % 2 == 0 and 1 or 2, bytes }, { opcode, #payload })
+      position = next_position
+    end
+    assert.are.same({ 8, "\3\232done", #frames + 1 }, { Encoder.read(frames, position) })
+  end)
+end)

@@ -272,3 +272,52 @@ describe("a subprotocol", function()
     assert.is_false(Handshake.is_offered("", "chat"))
   end)
 end)
+
+describe("a request for an event stream", function()
+  local STREAM = { accept = "text/event-stream", upgrade = false, connection = false, ["sec-websocket-key"] = false }
+
+  local function with(more)
+    local changes = {}
+    for _, headers in ipairs { STREAM, more or {} } do
+      for name, value in pairs(headers) do
+        changes[name] = value
+      end
+    end
+    return changes
+  end
+
+  it("may go on without the headers of a WebSocket", function()
+    assert.is_nil(check(with()))
+    assert.is_true(Handshake.is_for_stream { accept = "text/event-stream", upgrade = "h2c" })
+  end)
+
+  it("with Upgrade: websocket is a handshake as any other", function()
+    assert.is_false(Handshake.is_for_stream { accept = "text/event-stream", upgrade = "websocket" })
+    refused(400, "Sec-WebSocket-Key", { accept = "text/event-stream", ["sec-websocket-key"] = "x" })
+  end)
+
+  it("is a GET of HTTP/1.1 with a host and without a body", function()
+    assert.are.equal("GET", refused(405, "GET", with(), { method = "HEAD" }).headers.Allow)
+    refused(405, "GET", with(), { method = "POST" })
+    refused(400, "HTTP/1.1", with(), { http_version = 1.0 })
+    refused(400, "Host", with { host = false })
+    refused(400, "body", with { ["content-length"] = "1" })
+    refused(400, "Expect", with { expect = "100-continue" })
+  end)
+
+  it("has an origin that is allowed", function()
+    assert.are.equal("origin", refused(403, "ALLOWED_ORIGINS", with { origin = "https://other.example" }).cause)
+    assert.is_nil(check(with { origin = "https://example.com" }))
+  end)
+
+  it("without an Origin comes from no other site, as far as a browser reports that", function()
+    for _, site in ipairs { "same-origin", "none" } do
+      assert.is_nil(check(with { ["sec-fetch-site"] = site }))
+    end
+    for _, site in ipairs { "cross-site", "same-site", "other" } do
+      assert.are.equal("origin", refused(403, "another origin", with { ["sec-fetch-site"] = site }).cause)
+    end
+    assert.is_nil(check(with { origin = "https://example.com", ["sec-fetch-site"] = "cross-site" }))
+    assert.is_nil(check { ["sec-fetch-site"] = "cross-site" })
+  end)
+end)

@@ -25,4 +25,11 @@ describe("the texts of a session", function()
     assert.are.equal("a\0", Texts.escape "a\0")
     assert.are.equal("", Texts.escape "")
   end)
+
+  it("are read as what they were, or as nothing of the application", function()
+    for _, text in ipairs { "", "a", "a\0", "\0", "\0\0", "\0{}", "\0\0\0a" } do
+      assert.are.equal(text, Texts.unescape(Texts.escape(text)))
+    end
+    assert.is_nil(Texts.unescape(Texts.received(3)))
+  end)
 end)

@@ -64,6 +64,26 @@ describe("a transport", function()
     end)
   end)
 
+  describe("begins", function()
+    it("with nothing for a client that asked for no session", function()
+      assert.is_true(transport:begin(nil, nil, false))
+      assert.are.same({}, socket.sent)
+    end)
+
+    it("with the news that there is no session", function()
+      assert.is_true(transport:begin(nil, { key = "k", received = 7 }, false))
+      assert.matches('{"session":null,"for":"k","resumed":false', table.concat(socket.sent), 1, true)
+    end)
+
+    it("with the first frames of a session, behind what its client has only if it is the same", function()
+      local session =
+        { first_frames = function(_, ...) return table.concat({ ... }, " ", 1, 2) .. tostring(select(3, ...)) end }
+      transport:begin(session, { key = "k", received = 7 }, false)
+      transport:begin(session, { key = "k", received = 7 }, true)
+      assert.are.same({ "k 0false", "k 7true" }, socket.sent)
+    end)
+  end)
+
   it("limits reading in milliseconds, and never to nothing", function()
     transport:limit_reading(2.5)
     assert.are.same({ 1000, 60000, 2500 }, socket.timeouts)

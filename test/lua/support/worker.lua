@@ -207,8 +207,10 @@ function Worker.transport()
     readers_woken = 0,
     wake = function(self) self.woken = self.woken + 1 end,
     wake_reader = function(self) self.readers_woken = self.readers_woken + 1 end,
-    begin = function(self, bytes)
-      self.first = bytes
+    begin = require("framegate.socket.transport").begin,
+    limit_reading = function() end,
+    write = function(self, data)
+      self.first = data
       return not self.is_broken
     end,
     abandon = function(self) self.is_abandoned = true end,

@@ -120,6 +120,7 @@ test('what the gateway reports about an event is there, decoded', async () => {
       connectionId: 'c1',
       number: 3,
       time: new Date('2026-11-20T10:00:00.123Z'),
+      transport: 'websocket',
       state: 'café',
       user: 'zoë',
       closeCode: 4001,
