@@ -9,6 +9,7 @@ import { roomNamed } from '../../web/demo/rooms.js'
 import { Clock } from '../client/fake.ts'
 import { startApp } from '../support/app.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
+import { until } from '../support/wait.ts'
 import { launchBrowser, type OpenedPage, openPage } from './browser.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }
@@ -48,11 +49,11 @@ test('after a restart of the gateway everybody is back, and nothing typed in bet
   const { page: grace } = await enterChat(t, browser, gateway, 'Grace')
   await gateway.stop()
   for (const page of [ada, grace]) await shows(page.locator('.banner'), 'No connection.')
-  await shows(ada.locator('.notice'), 'Connection lost.')
   await type(ada, 'Is this thing on?')
   await shows(ada.locator('.message.own.pending'), 'Is this thing on?')
   await startChat(t, { PORT: String(gateway.port) })
   for (const page of [ada, grace]) {
+    await shows(page.locator('.notice'), 'Messages of others are missing here.')
     await shows(page.locator('.notice'), 'You are back.')
     await page.locator('.banner').waitFor({ state: 'hidden' })
     await shows(page.locator('#people-count'), '2')
@@ -61,6 +62,33 @@ test('after a restart of the gateway everybody is back, and nothing typed in bet
   await shows(said(ada), 'Is this thing on?')
   await type(ada, 'It is.')
   await shows(heard(grace), 'It is.')
+})
+
+test('who is offline for a moment misses nothing, and nobody sees them leave', async (t) => {
+  const [gateway, browser] = await Promise.all([startChat(t, { DRAIN_SECONDS: '1s' }), launchBrowser(t)])
+  const { page: ada } = await enterChat(t, browser, gateway, 'Ada')
+  const { page: grace } = await enterChat(t, browser, gateway, 'Grace')
+  await grace.context().setOffline(true)
+  await shows(grace.locator('.banner'), 'No connection.')
+  await shows(grace.locator('#state'), 'reconnecting')
+  for (const text of ['one', 'two']) await type(ada, text)
+  await type(grace, 'from afar')
+  await shows(said(ada), 'two')
+  await grace.context().setOffline(false)
+  await shows(grace.locator('.notice'), 'You are back, and missed nothing.')
+  await shows(heard(grace), 'two')
+  await shows(heard(ada), 'from afar')
+  await gateway.reload()
+  await type(ada, 'three')
+  await until('the old workers are gone', () => gateway.workers().length === 2)
+  await type(ada, 'four')
+  await shows(heard(grace), 'four')
+  assert.deepEqual(await words(heard(grace)), ['one', 'two', 'three', 'four'])
+  assert.deepEqual(await notices(ada), [
+    'You are in lobby, the first one. Send a friend the link of this page.',
+    'Grace joined',
+  ])
+  assert.deepEqual(await notices(grace), ['You are in lobby, with Ada.', 'You are back, and missed nothing.'])
 })
 
 test('without a list of people the chat goes on, and says so', async (t) => {

@@ -32,9 +32,8 @@ async function resends(t: TestContext, { browser, port }: Scene) {
   assert.equal(await page.locator('#state').textContent(), 'connected', 'an answer may take 20 s')
   assert.notEqual(network.silent(), 0, 'the browser has not noticed')
   await page.clock.fastForward(2_000)
-  await page.locator('.notice', { hasText: 'Connection lost.' }).waitFor()
   await page.locator('.message.own:not(.pending)', { hasText: 'Is anybody there?' }).waitFor()
-  await page.locator('.notice', { hasText: 'You are back.' }).waitFor()
+  await page.locator('.notice', { hasText: 'You are back, and missed nothing.' }).waitFor()
 }
 
 async function reports(t: TestContext, { browser, port }: Scene) {
@@ -59,7 +58,7 @@ async function notices(t: TestContext, { browser, port }: Scene) {
   await page.context().setOffline(true)
   await page.locator('.banner', { hasText: 'No connection.' }).waitFor()
   await page.context().setOffline(false)
-  await page.locator('.notice', { hasText: 'You are back.' }).waitFor()
+  await page.locator('.notice', { hasText: 'You are back, and missed nothing.' }).waitFor()
   await page.locator('.banner').waitFor({ state: 'hidden' })
 }
 

@@ -62,7 +62,7 @@ export class Answers {
     this.#timer = clock.setTimeout(() => {
       const left = transport.bufferedAmount
       if (left > 0 && left < unsent) this.#wait(transport, left, time)
-      else fail(`nothing came within ${time} ms`)
+      else fail(`no answer within ${time} ms`)
     }, time)
   }
 }

@@ -15,7 +15,7 @@ const door = new Door(
   (name) => enter(name, { byHand: true }),
 )
 
-/** @type {{ name: string, room: string, socket: RoomSocket, people: People, id?: string, wasIn?: boolean, wasLost?: boolean, byHand: boolean } | undefined} */
+/** @type {{ name: string, room: string, socket: RoomSocket, people: People, id?: string, wasIn?: boolean, wasAway?: boolean, byHand: boolean } | undefined} */
 let visit
 let unread = 0
 
@@ -82,13 +82,17 @@ function follow(entered) {
       if (entered === visit) then(detail)
     })
   on('state', ({ state, delay }) => {
-    if (state === 'waiting') {
-      if (entered.id) conversation.notice('Connection lost. Messages that others send now will not appear here.')
-      entered.id = undefined
-      entered.wasLost = true
-      entered.people.lose()
-    }
+    if (state === 'waiting') entered.wasAway ||= delay > 0 // without a delay the gateway only moves its sessions
     showState(state, delay)
+  })
+  on('resumed', () => {
+    if (entered.wasAway) conversation.notice('You are back, and missed nothing.')
+    entered.wasAway = false
+  })
+  on('lost', () => {
+    if (entered.id) conversation.notice('You were away for too long. Messages of others are missing here.')
+    entered.id = undefined
+    entered.people.lose()
   })
   on('frame', (frame) => receive(entered, frame))
   on('slow', ({ seconds, joining }) =>
@@ -151,6 +155,7 @@ function welcome(entered, { id, people }) {
       `Somebody called ${entered.name} is already here. If that is not you in another window, choose another name.`,
     )
   entered.wasIn = true
+  entered.wasAway = false
   entered.byHand = false
 }
 
@@ -212,7 +217,7 @@ function showState(state, delay = 0) {
   label.dataset.state = state
   label.textContent = { open: 'connected', waiting: 'reconnecting' }[state] ?? state
   const texts = {
-    connecting: visit?.wasLost && 'No connection. Trying now…',
+    connecting: visit?.wasAway && 'No connection. Trying now…',
     waiting: `No connection. Next try in ${inWords(delay / 1000)}.`,
     closed: 'The server has ended this connection.',
   }

@@ -7,12 +7,14 @@ const LATER = 2 // seconds until the next try to join, when the server names no 
 const ANSWER_MS = 20_000 // longer than the gateway waits for a handler that is away (HANDLER_WAIT)
 
 /**
- * RoomSocket: the connection of one person to one room, which survives broken connections. It joins whenever a connection
+ * RoomSocket: the session of one person in one room, which survives broken connections. It joins whenever a session
  * opens. It sends one message at a time and waits for its answer, so that it is clear which message an error frame is about.
- * A message without an answer when the connection broke is sent again, with the same `ref`.
+ * A message without an answer when a session is lost is sent again, with the same `ref`.
  *
  * Events, with `detail`:
  *   "state"     { state, delay } as in ReconnectingSocket
+ *   "resumed"   {} it is back after a broken connection, and has missed nothing
+ *   "lost"      {} it is back in a new session: what others sent meanwhile is missing
  *   "frame"     a frame of the room: { type: "welcome" | "joined" | "left" | "said" | "announcement", … }
  *   "slow"      { seconds, joining } over the rate, or the server is away: it continues by itself after so many seconds
  *   "returned"  { ref, text, status } the server rejected a message
@@ -30,8 +32,10 @@ export class RoomSocket extends EventTarget {
   constructor(url, name) {
     super()
     this.#name = name
-    this.#socket = new ReconnectingSocket(url, [], { answer: ANSWER_MS, keep: 0 }) // it keeps messages itself
-    this.#socket.addEventListener('state', ({ detail }) => this.#enter(detail))
+    this.#socket = new ReconnectingSocket(url, [], { session: true, answer: ANSWER_MS })
+    this.#socket.addEventListener('state', ({ detail }) => this.#tell('state', detail))
+    this.#socket.addEventListener('open', ({ reconnected }) => this.#begin(reconnected))
+    this.#socket.addEventListener('resume', () => this.#continue())
     this.#socket.addEventListener('message', ({ data }) => this.#receive(data))
   }
 
@@ -55,12 +59,17 @@ export class RoomSocket extends EventTarget {
     return true
   }
 
-  #enter(detail) {
+  #begin(isAgain) {
     this.#joined = false
     this.#asked = undefined
     this.#wait(0)
-    this.#tell('state', detail)
-    if (detail.state === 'open') this.#next()
+    if (isAgain) this.#tell('lost', {})
+    this.#next()
+  }
+
+  #continue() {
+    this.#tell('resumed', {})
+    this.#next()
   }
 
   #next() {

@@ -25,6 +25,15 @@ function Latest:note(key, place)
   self.places[key], self.keys[place] = place, key
 end
 
+--- Notes the key that a frame had elsewhere.
+---@param key string? nil when it had none
+---@param place integer
+function Latest:adopt(key, place)
+  if key then
+    self:note(key, place)
+  end
+end
+
 --- Moves all positions. Frames whose position falls below 1 are gone.
 ---@param step integer
 function Latest:move(step)

@@ -151,17 +151,17 @@ end
 ---@param ring Ring
 function Outbox:set_ring(ring) self.ring = ring end
 
---- Loses the transport of a session. What was taken and not written is in the ring.
+--- Loses the transport of a session, and what was only for that: pings, and a close frame. What was taken is in the ring.
 function Outbox:detach()
-  local bytes, rest = 0, {}
+  local rest, bytes, latest, keys = {}, 0, Latest.new(), self.latest and self.latest.keys or {}
   for i = self.has_rest and 2 or 1, self.count do
-    rest[#rest + 1] = waiting_at(self, i)
-    bytes = bytes + #rest[#rest]
+    local frame = waiting_at(self, i)
+    if Encoder.is_message(frame) then
+      rest[#rest + 1], bytes = frame, bytes + #frame
+      latest:adopt(keys[i], #rest)
+    end
   end
-  if self.latest and self.has_rest then
-    self.latest:move(-1)
-  end
-  self.transport, self.has_rest = nil, nil
+  self.transport, self.has_rest, self.latest = nil, nil, self.latest and latest
   self.count, self.waiting = #rest, #rest > 1 and rest or rest[1]
   self:sent(self.bytes - bytes)
 end

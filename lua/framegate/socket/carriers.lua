@@ -116,18 +116,21 @@ function Carriers:fetch(args, on_done)
   )
 end
 
--- The first answer of a worker of another node that knows a key.
+-- The answer of the node that has the socket of a key, or else of one that had it: that may be out of date.
 local function known_by(results)
+  local known
   for _, result in ipairs(results) do
-    if result.id then
+    if result.is_here then
       return result
     end
+    known = result.id and result or known
   end
+  return known
 end
 
 --- Finds a session by a key that this node does not know. Yields.
 ---@param key string
----@return { id: string, holder: string, is_opening: boolean? }? found
+---@return { id: string, holder: string, is_opening: boolean?, is_here: boolean? }? found
 ---@return boolean? is_unsure whether a node did not answer that may know it
 function Carriers:find(key)
   if self.nodes:is_alone() then
@@ -137,7 +140,8 @@ function Carriers:find(key)
   request.is_read = true
   local outcome = self.nodes:begin(request, "")()
   local found = known_by(outcome.results)
-  return found, not found and (outcome.is_away or outcome.is_incomplete or #outcome.missing > 0)
+  local is_complete = not (outcome.is_away or outcome.is_incomplete or #outcome.missing > 0)
+  return found, not (found and found.is_here) and not is_complete
 end
 
 --- Claims the nonce of a first handshake for this node, so that a repeat at another node finds it. Yields.

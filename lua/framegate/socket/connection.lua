@@ -200,7 +200,7 @@ function Connection:advance()
   elseif not may_send_event(self) then
     return Moving.look(self)
   end
-  local item, rest = Inbox.take(self.inbox)
+  local item, rest = Inbox.take(self.inbox, self.session ~= nil)
   self.inbox = rest
   if not item and self.phase == "ended" and not self.is_refused then
     self.is_in_flight = true

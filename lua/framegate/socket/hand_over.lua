@@ -109,7 +109,7 @@ function HandOver.begin(args)
   local connection = registry:get(args.id)
   if not connection or connection.phase == "ended" then
     return { is_gone = true }
-  elseif connection.moving or connection.session and connection.session.returning then
+  elseif connection.phase == "opening" or connection.moving or connection.session and connection.session.returning then
     return { is_busy = true }
   elseif args.client and not Resumption.fits(connection, args.client) then
     return { is_refused = true }

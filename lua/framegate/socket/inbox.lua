@@ -74,7 +74,8 @@ function Inbox.drop(inbox)
   end
 end
 
---- From now on all sockets of this worker drop what waits when its turn comes; a close is kept.
+--- From now on all plain sockets of this worker drop what waits when its turn comes; a close is kept. Sessions keep all of
+--- it: it has arrived, and goes on where the session goes.
 function Inbox.drop_messages() are_dropped = true end
 
 -- Whether an item is dropped when its turn comes: an alarm was replaced or taken away meanwhile.
@@ -82,10 +83,14 @@ local function is_over(item) return item.alarm and item.alarm.is_over or are_dro
 
 --- Takes out the oldest item.
 ---@param inbox Inbox? nil when nothing waits
+---@param is_session boolean? whether it belongs to a session
 ---@return table? item with `payload` and `is_text`, with `kind`, or with `cause`, which only a close has; nil when nothing
 --- waits
 ---@return Inbox? rest nil when nothing waits any more
-function Inbox.take(inbox)
+function Inbox.take(inbox, is_session)
+  if are_dropped and is_session then
+    return nil, inbox
+  end
   local item = inbox and pop(inbox)
   while item and is_over(item) do
     item = pop(inbox)

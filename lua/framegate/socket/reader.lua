@@ -51,12 +51,13 @@ local function close_and_await(self, code, reason, cause)
   self.connection:close(code, reason, cause)
 end
 
+-- The echo of our own close frame ends only the transport of a session, which goes on elsewhere (RFC 6455 section 5.5.1).
 local function on_close(self, payload)
   local code, reason, message = CloseCode.read(payload)
   if not code then
     return close_and_await(self, reason, message, "protocol")
   end
-  if self.connection.phase == "open" then
+  if self.connection.phase == "open" and not (self.is_sent_away and code == CloseCode.SERVICE_RESTART) then
     self.connection:end_with(code, reason, "client")
     close_and_await(self, code ~= CloseCode.NO_STATUS and code or nil, nil, "client")
   end

@@ -10,6 +10,7 @@ local Resumption = {}
 
 local LOOK_SECONDS = 0.05
 local NODE_LENGTH = 4
+local CLAIM_SECONDS = 0.2 -- from a claim to the open event
 local MOVE_SECONDS = 10 -- for which a client waits while its socket moves
 
 local own, registry
@@ -107,16 +108,31 @@ local function await(id)
   return found, holder
 end
 
+-- Asks the other nodes for a key. The one that has claimed a nonce may know it only a moment later.
+local function ask_nodes(client, carriers)
+  local found, is_unsure = carriers:find(client.key)
+  if client.is_new and not found and not is_unsure then
+    ngx.sleep(CLAIM_SECONDS)
+    return carriers:find(client.key)
+  end
+  return found, is_unsure
+end
+
 -- Finds the socket of a key that this node does not know, at another node.
 local function find_elsewhere(client, parts)
   if client.is_new and not parts.carriers:claim(client.key) then
     return nil
   end
-  local found, is_unsure = parts.carriers:find(client.key)
-  if found and not found.is_opening then
-    return parts.fetch(found.id, found.holder, client)
+  local found, is_unsure = ask_nodes(client, parts.carriers)
+  local connection, err = nil, is_unsure and "busy" or nil
+  if found and found.is_opening then
+    err = "busy"
+  elseif found then
+    connection, err = parts.fetch(found.id, found.holder, client)
+    -- It may have moved on meanwhile.
+    err = err == "gone" and (found.is_here or is_unsure) and "busy" or err
   end
-  return nil, (found or is_unsure) and "busy" or nil
+  return connection, err ~= "gone" and err or nil
 end
 
 --- Finds the socket of a client that comes back, and brings it to this worker. Yields.
@@ -135,7 +151,11 @@ function Resumption.find(client, parts)
     found, holder = await(id)
   end
   if found == "elsewhere" then
-    return parts.fetch(id, holder, client)
+    local connection, err = parts.fetch(id, holder, client)
+    if err ~= "gone" then
+      return connection, err
+    end
+    return find_elsewhere(client, parts) -- it may have moved on from there
   elseif found == "busy" then
     return nil, "busy"
   end

@@ -58,14 +58,18 @@ end
 
 local function has_arrived(connection) return connection.phase == "open" end
 
+-- Whether a socket has left a worker of this node for another one.
+local function has_moved_on(id, holder) return Places.split(holder) == Places.split(own) and Places.holder(id) ~= holder end
+
 local function move(id, holder, client)
   local begun = carriers:ask(holder, "begin_hand_over", { id = id, client = client })
-  if not begun or begun.is_gone or begun.is_refused then
-    return nil
-  elseif begun.is_busy then
+  -- Another transport of its client may be faster.
+  if begun and (begun.is_busy or begun.is_gone and has_moved_on(id, holder)) or registry:get(id) then
     return nil, "busy"
-  elseif registry:get(id) then
-    return nil, "busy" -- another transport of its client was faster
+  elseif not begun or begun.is_gone then
+    return nil, "gone"
+  elseif begun.is_refused then
+    return nil
   end
   local connection = enter(id, begun)
   groups:await()
@@ -94,7 +98,7 @@ end
 ---@param holder string names of the node and the worker that have it
 ---@param client Return
 ---@return Connection? connection of this worker
----@return "busy"? err when it may succeed later; nil when the client gets a new socket
+---@return "busy"|"gone"? err "busy" when it may succeed later, "gone" when it is not there; nil when it is refused
 function TakeOver.fetch(id, holder, client)
   local done, connection, err = semaphore.new(), nil, "busy"
   begin_move(id, holder, client, function(found, failure)

@@ -200,9 +200,11 @@ function Operations:take_socket(args, payload)
 end
 
 --- Finds a session of this node by a token or nonce.
-function Operations.find_session(_, args)
+function Operations:find_session(args)
   local id, is_opening = Places.of_key(args.key)
-  return { id = id, is_opening = is_opening, holder = id and Places.holder(id) }
+  local holder = id and Places.holder(id)
+  local is_here = holder and Places.split(holder) == self.worker.members:node()
+  return { id = id, is_opening = is_opening, holder = holder, is_here = is_here }
 end
 
 --- Answers. What the asking worker sent before, and what this one sent to it before, has arrived then.

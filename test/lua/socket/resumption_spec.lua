@@ -15,7 +15,12 @@ describe("the return to a session", function()
     connection:set_handshake "host: a\r\norigin: http://a\r\ncookie: c\r\nauthorization: b\r\nx-forwarded-for: 1.2.3.4\r\n"
     found, answers = {}, {}
     parts = {
-      fetch = function(...) return "fetched", ... end,
+      fetch = function(id, holder)
+        if answers.gone then
+          return nil, "gone"
+        end
+        return id .. " from " .. holder
+      end,
       carriers = {
         claim = function() return answers.claim end,
         find = function() return answers.found, answers.is_unsure end,
@@ -116,23 +121,41 @@ describe("the return to a session", function()
 
   it("is to another worker when the socket is there", function()
     Places.move(connection.id, "nodeanothe")
-    assert.are.same({ "fetched", connection.id, "nodeanothe" }, { unpack(find(), 1, 3) })
+    assert.are.same({ connection.id .. " from nodeanothe" }, find())
+    answers.gone = true
+    assert.are.same({}, find())
+    answers.is_unsure = true
+    assert.are.same({ nil, "busy" }, find(), "it may have moved on to another node")
     Places.move(connection.id, "nodeworker")
   end)
 
   it("is to another node when only that knows the key", function()
     local key = ("x"):rep(32)
     answers.found = { id = "thatworkerid", holder = "thatworker" }
-    assert.are.same({ "fetched", "thatworkerid", "thatworker" }, { unpack(find { key = key }, 1, 3) })
+    assert.are.same({ "thatworkerid from thatworker" }, find { key = key })
     assert.are.same({}, find { key = key, is_new = true })
     answers.claim = true
-    assert.are.equal("fetched", find({ key = key, is_new = true })[1])
+    assert.are.same({ "thatworkerid from thatworker" }, find { key = key, is_new = true })
+    answers.gone = true
+    assert.are.same({}, find { key = key }, "what another node knew was out of date")
+    answers.found.is_here = true
+    assert.are.same({ nil, "busy" }, find { key = key }, "it is moving on")
     answers.found = { is_opening = true }
     assert.are.same({ nil, "busy" }, find { key = key })
     answers.found, answers.is_unsure = nil, true
     assert.are.same({ nil, "busy" }, find { key = key })
     answers.is_unsure = nil
     assert.are.same({}, find { key = key })
+  end)
+
+  it("is to the node that has claimed its nonce, which may know it only a moment later", function()
+    local key = ("x"):rep(32)
+    answers.claim = true
+    local result = find { key = key, is_new = true }
+    answers.found = { is_opening = true }
+    Loop.run(1)
+    assert.are.same({}, result)
+    assert.are.same({ nil, "busy" }, found[#found])
   end)
 
   it("is expected, and not counted again, only where there is such a session at rest", function()
