@@ -9,6 +9,7 @@ import { roomNamed } from '../../web/demo/rooms.js'
 import { Clock } from '../client/fake.ts'
 import { startApp } from '../support/app.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
+import { startSwallowingProxy } from '../support/swallowing-proxy.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser, type OpenedPage, openPage } from './browser.ts'
 
@@ -67,7 +68,9 @@ test('after a restart of the gateway everybody is back, and nothing typed in bet
 test('who is offline for a moment misses nothing, and nobody sees them leave', async (t) => {
   const [gateway, browser] = await Promise.all([startChat(t, { DRAIN_SECONDS: '1s' }), launchBrowser(t)])
   const { page: ada } = await enterChat(t, browser, gateway, 'Ada')
-  const { page: grace } = await enterChat(t, browser, gateway, 'Grace')
+  const network = await startSwallowingProxy(t, gateway.port)
+  const { page: grace } = await enterChat(t, browser, { ...gateway, url: network.url }, 'Grace')
+  network.swallow() // Chromium alone would keep the old connection
   await grace.context().setOffline(true)
   await shows(grace.locator('.banner'), 'No connection.')
   await shows(grace.locator('#state'), 'reconnecting')
