@@ -52,6 +52,13 @@ local function request_to(self, node, worker, request)
   }
 end
 
+local function err_of(outcome, is_complete)
+  if outcome.is_away or #outcome.missing > 0 then
+    return "unreachable"
+  end
+  return (not is_complete or outcome.is_incomplete) and "timeout" or nil
+end
+
 local function ask_node(self, node, worker, request)
   local outcome = self.nodes:begin(request_to(self, node, worker, request), request.payload)()
   if outcome.is_away or #outcome.missing > 0 then
@@ -67,12 +74,13 @@ local function ask_finder(self, id, request)
   if not found or not found.node then
     return nil, found and found.is_away and "unreachable" or "gone"
   end
-  for _, result in ipairs(self.nodes:begin(request_to(self, found.node, nil, request), request.payload)().results) do
+  local outcome = self.nodes:begin(request_to(self, found.node, nil, request), request.payload)()
+  for _, result in ipairs(outcome.results) do
     if not result.gone and not result.moved then
       return result
     end
   end
-  return nil, "gone"
+  return nil, err_of(outcome, true) or "gone"
 end
 
 local function ask_holder(self, node, worker, request)
@@ -142,13 +150,6 @@ end
 local function group_of(op, args)
   local kind = GROUPS[op]
   return kind and kind .. ":" .. args[kind] or nil
-end
-
-local function err_of(outcome, is_complete)
-  if outcome.is_away or #outcome.missing > 0 then
-    return "unreachable"
-  end
-  return (not is_complete or outcome.is_incomplete) and "timeout" or nil
 end
 
 -- Stores a frame of a topic that is kept, before any worker delivers it. Returns its position, or null for a frame that the

@@ -29,6 +29,14 @@ local function options_of(options)
   }
 end
 
+local function topics_of(connection)
+  local topics = {}
+  for i, topic in ipairs(connection.topics or {}) do
+    topics[i] = topic
+  end
+  return topics
+end
+
 -- Adds the items of a list, and returns how many there are.
 local function add(items, list)
   for _, item in ipairs(list) do
@@ -56,7 +64,7 @@ function Baggage.pack(connection, more)
     events = connection.events,
     state = connection.state,
     user = connection.user,
-    topics = connection.topics and { unpack(connection.topics) },
+    topics = topics_of(connection),
     traffic = traffic_of(connection),
     alarm = Alarms.left(connection),
     session = session:facts(),

@@ -78,8 +78,10 @@ end
 --- it: it has arrived, and goes on where the session goes.
 function Inbox.drop_messages() are_dropped = true end
 
+local function is_void(item) return item.alarm ~= nil and item.alarm.is_over == true end
+
 -- Whether an item is dropped when its turn comes: an alarm was replaced or taken away meanwhile.
-local function is_over(item) return item.alarm and item.alarm.is_over or are_dropped and not item.cause end
+local function is_over(item) return is_void(item) or are_dropped and not item.cause end
 
 --- Takes out the oldest item.
 ---@param inbox Inbox? nil when nothing waits
@@ -115,7 +117,7 @@ function Inbox.contents(inbox)
     if item.payload then
       items[#items + 1] = { is_text = item.is_text }
       payloads[#payloads + 1] = item.payload
-    elseif not is_over(item) then
+    elseif not is_void(item) then
       items[#items + 1] = { kind = item.kind, cause = item.cause, code = item.code, reason = item.reason }
     end
   end

@@ -83,6 +83,109 @@ describe("a push", function()
     assert.are.equal("timeout", select(2, push():send("nodeworker-rest", { payload = "hi", is_text = true })))
   end)
 
+  describe("to a connection that has moved", function()
+    local holder, answers, nodes
+
+    -- A push whose workers and nodes answer one after the other, as a list says.
+    local function mover(list)
+      answers, holder, nodes = list, "holder", {}
+      outcome = { results = {}, missing = {} }
+      local one = push()
+      one.holders = { current = function() return holder end }
+      local function answer()
+        local next_answer = table.remove(answers, 1)
+        assert(next_answer, "nothing more was to be asked")
+        return next_answer
+      end
+      local function call(_, ...)
+        asked[#asked + 1] = { ... }
+        return unpack(answer())
+      end
+      one.bus.call = call
+      one.nodes.begin = function(_, request)
+        nodes[#nodes + 1] = request
+        return answer
+      end
+      return one
+    end
+
+    local function moved(to) return { { moved = to } } end
+
+    local FOUND = { delivered = 1, dropped = 0 }
+    local MESSAGE = { payload = "hi", is_text = true }
+
+    it("follows it from worker to worker", function()
+      local one = mover { moved "nodeanothe", { FOUND } }
+      assert.are.same(FOUND, one:send("nodeworker-rest", MESSAGE))
+      assert.are.same({ "worker", "anothe" }, { asked[1][1], asked[2][1] })
+    end)
+
+    it("follows it to another node and back", function()
+      local one = mover { moved "farrworker", { results = { { moved = "nodeanothe" } }, missing = {} }, { FOUND } }
+      assert.are.same(FOUND, one:send("nodeworker-rest", MESSAGE))
+      assert.are.same({ "worker", "anothe" }, { asked[1][1], asked[2][1] })
+      assert.are.same({ "farr", "worker" }, { nodes[1].to, nodes[1].worker })
+    end)
+
+    it("begins where shared memory knows it to be", function()
+      ngx.shared.sessions:set("h:nodeworker-rest", "nodeanothe")
+      local one = mover { { FOUND } }
+      assert.are.same(FOUND, one:send("nodeworker-rest", MESSAGE))
+      ngx.shared.sessions:delete "h:nodeworker-rest"
+      assert.are.equal("anothe", asked[1][1])
+    end)
+
+    it("asks each under another key, so that none takes it for a repeat", function()
+      local request = { op = "close", args = {}, payload = "", key = "k" }
+      local there = { results = { { moved = "awayworker" } }, missing = {} }
+      local everywhere = { results = { { moved = "x" }, { gone = true }, { closed = true } }, missing = {} }
+      local gone = { results = { { gone = true } }, missing = {} }
+      local one = mover { there, gone, { { node = "more" } }, everywhere }
+      assert.are.same({ closed = true }, one:ask("farrworker-rest", request))
+      local keys, places = {}, {}
+      for i, asked_node in ipairs(nodes) do
+        keys[i], places[i] = asked_node.id, asked_node.to
+      end
+      assert.are.same({ { "k", "k+", "k++" }, { "farr", "away", "more" } }, { keys, places })
+      assert.are.same({ "holder", "find_socket", { id = "farrworker-rest" } }, asked[1])
+      assert.is_nil(nodes[3].worker)
+    end)
+
+    it("asks Redis when it moved on too often, and reports it gone when no node has it", function()
+      local list = {}
+      for i = 1, 4 do
+        list[i] = moved "nodeworker"
+      end
+      list[5] = { {} }
+      assert.are.equal("gone", select(2, mover(list):send("nodeworker-rest", MESSAGE)))
+      assert.are.equal(5, #asked)
+      local one = mover { { { gone = true } }, { { node = "farr" } }, { results = { { gone = true } }, missing = {} } }
+      assert.are.equal("gone", select(2, one:send("nodeworker-rest", MESSAGE)))
+    end)
+
+    it("reports neither gone nor found while it is not known", function()
+      local one = mover { { { gone = true } }, { { is_away = true } } }
+      assert.are.equal("unreachable", select(2, one:send("nodeworker-rest", MESSAGE)))
+      one = mover { moved "farrworker", { results = {}, missing = { "farr" } } }
+      assert.are.equal("unreachable", select(2, one:send("nodeworker-rest", MESSAGE)))
+      local gone, found = { { gone = true } }, { { node = "farr" } }
+      one = mover { gone, found, { results = {}, missing = { "farr" } } }
+      assert.are.equal("unreachable", select(2, one:send("nodeworker-rest", MESSAGE)))
+      one = mover { gone, found, { results = {}, missing = {}, is_incomplete = true } }
+      assert.are.equal("timeout", select(2, one:send("nodeworker-rest", MESSAGE)))
+      one = mover { { nil, "timeout" } }
+      assert.are.equal("timeout", select(2, one:send("nodeworker-rest", MESSAGE)))
+    end)
+
+    it("asks no Redis that there is not", function()
+      local one = mover { { { gone = true } } }
+      outcome = nil
+      assert.are.equal("gone", select(2, one:send("nodeworker-rest", MESSAGE)))
+      one, holder = mover { { { gone = true } } }, nil
+      assert.are.equal("gone", select(2, one:send("nodeworker-rest", MESSAGE)))
+    end)
+  end)
+
   it("to many gives the sum over all workers", function()
     results = { { delivered = 2, dropped = 1 }, { delivered = 3, dropped = 0 } }
     local counts = push():to_many("publish", { topic = "news" }, { payload = "hi", is_text = false })

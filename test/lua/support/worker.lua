@@ -20,6 +20,7 @@ package.loaded["framegate.telemetry.counters"] = {
   place = place,
   count = function(at, by) counted[tostring(at)] = (counted[tostring(at)] or 0) + (by or 1) end,
   opened = function() counted.opened = (counted.opened or 0) + 1 end,
+  moved = function(by) counted.moved = (counted.moved or 0) + by end,
   closed = function(cause, code) counted.closed = cause .. " " .. code end,
 }
 
@@ -131,8 +132,9 @@ local WIRED = {
 }
 
 --- A new one, with the settings of a small gateway, at the time 1000. Modules of the room socket are wired with it.
+---@param parts table? in place of its fakes, by name, or besides them
 ---@return table worker with what was counted and logged
-function Worker.new()
+function Worker.new(parts)
   Stub.now, counted, lines, request, shut = 1000, {}, {}, {}, {}
   ngx.shared.sockets.values = {}
   ngx.shared.rates.values = {}
@@ -164,6 +166,9 @@ function Worker.new()
     feeds = {},
     flusher = { due = {}, add = function(self, outbox) self.due[#self.due + 1] = outbox end },
   }
+  for name, part in pairs(parts or {}) do
+    worker[name] = part
+  end
   for _, name in ipairs(WIRED) do
     require("framegate." .. name).wire(worker)
   end

@@ -1,0 +1,210 @@
+local Moves = require "support.moves"
+local Loop = require "support.event_loop"
+local Worker = require "support.worker"
+local HandOver = require "framegate.socket.hand_over"
+local Moving = require "framegate.socket.moving"
+local Parcel = require "framegate.session.parcel"
+local Places = require "framegate.session.places"
+
+local TO = "nodeanothe"
+
+describe("giving a socket away", function()
+  local worker, connection, transport, results
+
+  before_each(function()
+    worker = Moves.worker()
+    connection, transport = Worker.open_session(worker)
+    results = {}
+  end)
+
+  after_each(function() Moves.finish(worker) end)
+
+  local function reply(result) results[#results + 1] = result end
+
+  local function begin(changes)
+    local client = Moves.client(connection)
+    for name, value in pairs(changes or {}) do
+      client[name] = value
+    end
+    return HandOver.begin { id = connection.id, client = client }
+  end
+
+  local function finish()
+    local run = HandOver.finish { id = connection.id, to = TO }
+    assert.is_function(run)
+    run(reply)
+  end
+
+  local function answer_echoes() worker.bus.asked[#worker.bus.asked].answer({}, true) end
+
+  local function assert_is_here()
+    assert.are.equal("open", connection.phase)
+    assert.is_nil(connection.moving)
+    assert.are.equal(connection, worker.registry:get(connection.id))
+    assert.are.equal("nodeworker", Places.holder(connection.id))
+  end
+
+  describe("begins", function()
+    it("with the facts that the other side enters it with, and takes its transport", function()
+      worker.registry:subscribe(connection, "news")
+      worker.registry:subscribe(connection, "kept")
+      worker.registry:name_user(connection, "ann")
+      worker.feeds.positions.kept = "e.5"
+      local facts = { path = "/ws/echo", handshake = connection.handshake, user = "ann", topics = { "news" } }
+      assert.are.same(facts, begin())
+      assert.is_true(transport.is_abandoned)
+      assert.is_true(connection:is_detached())
+      assert.is_table(connection.moving)
+    end)
+
+    it("not with a socket that is not here, or has ended", function()
+      assert.are.same({ is_gone = true }, HandOver.begin { id = "nodeworkernobody" })
+      connection:finish()
+      assert.are.same({ is_gone = true }, begin())
+    end)
+
+    it("not for another client, whose transport stays", function()
+      assert.are.same({ is_refused = true }, begin { path = "/ws/other" })
+      assert.are.same({ is_refused = true }, begin { key = ("x"):rep(32) })
+      assert.are.same({ is_refused = true }, begin { received = 1 })
+      assert.is_nil(transport.is_abandoned)
+      assert_is_here()
+    end)
+
+    it("not with a plain socket", function()
+      local plain = Worker.open(worker)
+      local client = { key = "k", received = 0, path = plain.path, lines = plain.handshake }
+      assert.are.same({ is_refused = true }, HandOver.begin { id = "id", client = client })
+    end)
+
+    it("once at a time", function()
+      begin()
+      assert.are.same({ is_busy = true }, begin())
+      assert.is_table(connection.moving)
+    end)
+
+    it(
+      "for another node without a client, when this one stops",
+      function() assert.are.equal("/ws/echo", HandOver.begin({ id = connection.id }).path) end
+    )
+
+    it("when its event was answered", function()
+      connection:receive("a", true)
+      connection:receive("b", true)
+      begin()(reply)
+      Loop.run(3.9)
+      assert.are.same({}, results)
+      Worker.answer(worker.dispatch.events[1], { body = "re a" })
+      assert.are.equal("/ws/echo", results[1].path)
+      assert.are.equal(1, #worker.dispatch.events)
+      assert.is_table(connection.moving)
+    end)
+
+    it("not when the handler is too slow: then it stays, and its events go on", function()
+      connection:receive("a", true)
+      connection:receive("b", true)
+      begin()(reply)
+      Loop.run(4)
+      assert.are.same({ { is_busy = true } }, results)
+      assert_is_here()
+      Worker.answer(worker.dispatch.events[1])
+      assert.are.equal("b", worker.dispatch.events[2].body)
+      assert.are.equal(1, #results)
+    end)
+  end)
+
+  it("waits until every worker has answered an echo, then sends it with what was delivered here", function()
+    begin()
+    finish()
+    assert.are.equal("echo", worker.bus.asked[1].op)
+    connection:offer { frame = "\129\1a", payload_bytes = 1 }
+    worker.origins:note { "nodeanothe", 9 }
+    assert.are.same({}, worker.carriers.sent)
+    answer_echoes()
+    local sent = worker.carriers.sent[1]
+    local facts, items = Parcel.unpack(sent.parcel)
+    assert.are.same({ TO, { id = connection.id } }, { sent.to, sent.args })
+    assert.are.same({ { nodeanothe = 9 }, { "\129\1a" } }, { facts.more.delivered, items })
+    assert.are.same({}, results)
+  end)
+
+  it("waits no longer than 2 s for a worker that stands still, and sends it once", function()
+    begin()
+    finish()
+    Loop.run(1.9)
+    assert.are.equal(0, #worker.carriers.sent)
+    Loop.run(0.1)
+    assert.are.equal(1, #worker.carriers.sent)
+    answer_echoes()
+    assert.are.equal(1, #worker.carriers.sent)
+  end)
+
+  it("forgets it when the other side has it: no close event follows, and requests learn where it is", function()
+    local place
+    begin()
+    Moving.wait(connection, function() place = Places.holder(connection.id) end)
+    finish()
+    answer_echoes()
+    worker.carriers.sent[1].answer { ok = true }
+    assert.are.same({ { ok = true } }, results)
+    assert.are.same({ "ended", TO }, { connection.phase, place })
+    assert.is_nil(worker.registry:get(connection.id))
+    assert.are.same({}, worker.dispatch.events)
+    assert.are.equal(connection.id, Places.of_key(connection.session.token))
+    assert.is_nil(worker.counted.closed)
+  end)
+
+  it("keeps it when the other side refuses it, or does not answer", function()
+    for _, answer in ipairs { { ok = false }, false } do
+      begin()
+      connection:receive("a", true)
+      finish()
+      answer_echoes()
+      worker.carriers.sent[#worker.carriers.sent].answer(answer or nil)
+      assert.are.same({ ok = false }, results[#results])
+      assert_is_here()
+      Worker.answer(table.remove(worker.dispatch.events))
+    end
+  end)
+
+  it("keeps it when the other side is gone: after 15 s its events go on", function()
+    begin()
+    connection:receive("a", true)
+    Loop.run(14.9)
+    assert.are.same({}, worker.dispatch.events)
+    Loop.run(0.1)
+    assert_is_here()
+    assert.are.equal("a", worker.dispatch.events[1].body)
+    assert.are.same({ is_gone = true }, HandOver.finish { id = connection.id, to = TO })
+  end)
+
+  it("does not send it when the time is over before the echoes come", function()
+    begin()
+    Loop.run(14)
+    finish()
+    Loop.run(1)
+    assert_is_here()
+    answer_echoes()
+    assert.are.same({ { is_gone = true } }, results)
+    assert.are.same({}, worker.carriers.sent)
+  end)
+
+  it("keeps it when shared memory has no room for its place", function()
+    begin()
+    finish()
+    ngx.shared.sessions.capacity = 0
+    answer_echoes()
+    ngx.shared.sessions.capacity = math.huge
+    assert.are.same({ { is_gone = true } }, results)
+    assert_is_here()
+    assert.are.same({}, worker.carriers.sent)
+  end)
+
+  it("is not finished for a socket that is not moving, or that is just coming", function()
+    assert.are.same({ is_gone = true }, HandOver.finish { id = "nodeworkernobody", to = TO })
+    assert.are.same({ is_gone = true }, HandOver.finish { id = connection.id, to = TO })
+    Moving.begin(connection, true)
+    assert.are.same({ is_gone = true }, HandOver.finish { id = connection.id, to = TO })
+    Moving.finish(connection)
+  end)
+end)

@@ -1,0 +1,255 @@
+local Moves = require "support.moves"
+local Loop = require "support.event_loop"
+local Stub = require "support.ngx"
+local Worker = require "support.worker"
+local Attachment = require "framegate.socket.attachment"
+local Config = require "framegate.config"
+local Encoder = require "framegate.protocol.encoder"
+local File = require "framegate.runtime.file"
+local Parking = require "framegate.socket.parking"
+local Places = require "framegate.session.places"
+
+describe("parking at a stop", function()
+  local worker, run_folder
+
+  before_each(function()
+    worker = Moves.worker()
+    Config.MAX_DETACHED = 1000
+    run_folder = os.tmpname()
+    os.remove(run_folder)
+    os.execute("mkdir -p " .. run_folder .. "/journal")
+    Config.run = run_folder
+    rawset(ngx, "worker", { id = function() return 0 end })
+  end)
+
+  after_each(function()
+    Moves.finish(worker)
+    Config.run = nil
+    os.execute("rm -rf " .. run_folder)
+    rawset(ngx, "worker", nil)
+  end)
+
+  local function path() return run_folder .. "/journal/parked-nodeworker" end
+
+  local function content()
+    local file = io.open(path(), "rb")
+    if not file then
+      return nil
+    end
+    local bytes = file:read "*a"
+    file:close()
+    return bytes
+  end
+
+  local function set_content(bytes)
+    local file = assert(io.open(path(), "wb"))
+    file:write(bytes)
+    file:close()
+  end
+
+  local function park()
+    Loop.spawn(Parking.park)
+    Loop.run(10)
+  end
+
+  -- A gateway is started again: it knows nothing any more.
+  local function start()
+    ngx.shared.sessions.values, ngx.shared.sockets.values = {}, {}
+    Parking.expect()
+    Parking.start()
+    Loop.run(0.1)
+  end
+
+  local function park_some(count)
+    local ids = {}
+    for i = 1, count do
+      local connection = Worker.open_session(worker)
+      connection:send("waits " .. i, true)
+      ids[i] = connection.id
+    end
+    park()
+    return ids
+  end
+
+  it("keeps sessions in a file that only this user can read, and owes no close event for them", function()
+    local connection, transport = Worker.open_session(worker)
+    park()
+    assert.is_true(transport.is_abandoned)
+    assert.are.same({ "ended", nil }, { connection.phase, worker.registry:get(connection.id) })
+    assert.are.same({}, worker.dispatch.events)
+    assert.is_nil(ngx.shared.sockets:get(connection.id))
+    assert.is_nil(worker.counted.closed)
+    local stat = io.popen("stat -c %a " .. path())
+    assert.are.equal("600\n", stat:read "*a")
+    stat:close()
+  end)
+
+  it("goes on with them after the next start, once", function()
+    local ids = park_some(3)
+    start()
+    for i, id in ipairs(ids) do
+      local connection = worker.registry:get(id)
+      assert.are.same({ "open", true }, { connection.phase, connection:is_detached() })
+      assert.are.equal(Encoder.frame("waits " .. i, true), Worker.written(connection))
+    end
+    assert.is_nil(content())
+    assert.matches("3 sessions of the stopped gateway go on", worker.lines[1])
+  end)
+
+  it("counts the time of the stop as time that clients were away", function()
+    local id = park_some(1)[1]
+    Stub.now = Stub.now + 20
+    start()
+    local connection = worker.registry:get(id)
+    assert.is_true(Stub.now - connection.session.detached_at >= 20)
+    Loop.run(60)
+    assert.are.equal("ended", connection.phase)
+    assert.are.equal("close", worker.dispatch.events[1].kind)
+  end)
+
+  it("lets clients wait for their sessions from the start on", function()
+    local connection = Worker.open_session(worker)
+    local token = connection.session.token
+    park()
+    ngx.shared.sessions.values = {}
+    Parking.expect()
+    assert.are.same({ connection.id, true }, { Places.of_key(token) })
+    assert.are.same({ connection.id, true }, { Places.of_key "nonce" })
+    Parking.start()
+    Loop.run(0.1)
+    assert.are.same({ connection.id }, { Places.of_key(token) })
+    assert.are.same({ connection.id }, { Places.of_key "nonce" })
+  end)
+
+  it("goes on with the whole ones of a file that is cut off at any byte", function()
+    local ids = park_some(2)
+    local bytes = content()
+    local _, last, digits = bytes:find "^(%d+):"
+    local first_end = last + tonumber(digits)
+    for length = 0, #bytes - 1, 7 do
+      set_content(bytes:sub(1, length))
+      start()
+      local has_first = worker.registry:get(ids[1]) ~= nil or worker.registry:get(ids[2]) ~= nil
+      assert.are.equal(length >= first_end, has_first, "cut at " .. length)
+      Moves.finish(worker)
+      assert.is_nil(content())
+    end
+  end)
+
+  it("leaves out one of another version, and goes on behind it", function()
+    local ids = park_some(2)
+    local bytes = content()
+    local _, last = bytes:find "^(%d+):"
+    set_content(bytes:sub(1, last) .. "0" .. bytes:sub(last + 2))
+    start()
+    local here = {}
+    for _, id in ipairs(ids) do
+      here[#here + 1] = worker.registry:get(id)
+    end
+    assert.are.equal(1, #here)
+  end)
+
+  it("touches no other file of the folder", function()
+    local journal = run_folder .. "/journal/nodeworker"
+    os.execute("touch " .. journal)
+    park_some(1)
+    start()
+    assert.is_table(File.open(journal))
+    assert.is_nil(content())
+  end)
+
+  it("reads the files in one worker", function()
+    park_some(1)
+    rawset(ngx, "worker", { id = function() return 1 end })
+    start()
+    assert.is_string(content())
+    assert.is_nil(next(worker.registry:all()))
+  end)
+
+  it("leaves plain sockets and those with an event in flight", function()
+    local plain = Worker.open(worker)
+    local busy = Worker.open_session(worker)
+    busy:receive("a", true)
+    park()
+    assert.is_nil(content())
+    assert.are.same({ "open", "open", true }, { plain.phase, busy.phase, busy:is_detached() })
+    Worker.answer(worker.dispatch.events[1])
+    park()
+    assert.is_string(content())
+    assert.are.equal("ended", busy.phase)
+  end)
+
+  it("adds to the file when it comes again", function()
+    local ids = park_some(1)
+    ids[2] = park_some(1)[1]
+    start()
+    for _, id in ipairs(ids) do
+      assert.is_table(worker.registry:get(id))
+    end
+  end)
+
+  it("keeps sessions owed their close event when there is no file, and warns", function()
+    os.execute("rmdir " .. run_folder .. "/journal")
+    local connection = Worker.open_session(worker)
+    park()
+    assert.are.equal("open", connection.phase)
+    assert.matches("1 sessions could not be kept .* No such file", worker.lines[1])
+  end)
+
+  describe("in a cluster", function()
+    before_each(function()
+      worker.nodes.is_alone = function() return false end
+      worker.carriers.nodes = { "farr", "away" }
+    end)
+
+    it("offers sessions to the other nodes in turn, and keeps none that they took", function()
+      for _ = 1, 4 do
+        Worker.open_session(worker)
+      end
+      worker.carriers.offer = function(self, node, args, on_done)
+        self.offered[#self.offered + 1] = node
+        assert.are.equal("nodeworker", args.holder)
+        worker.registry:get(args.id):leave()
+        on_done()
+      end
+      park()
+      table.sort(worker.carriers.offered)
+      assert.are.same({ "away", "away", "farr", "farr" }, worker.carriers.offered)
+      assert.is_nil(content())
+    end)
+
+    it("keeps those that nobody took in a file, after 3 s at most", function()
+      local connection = Worker.open_session(worker)
+      Loop.spawn(Parking.park)
+      Loop.run(2.9)
+      assert.are.equal("open", connection.phase)
+      Loop.run(0.2)
+      assert.is_string(content())
+    end)
+
+    it("has 64 offers under way at most", function()
+      for _ = 1, 70 do
+        Worker.open_session(worker)
+      end
+      Loop.spawn(Parking.park)
+      Loop.run(1)
+      assert.are.equal(64, #worker.carriers.offered)
+      worker.carriers.offered[1].done()
+      Loop.run(0.1)
+      assert.are.equal(65, #worker.carriers.offered)
+      Loop.run(10)
+    end)
+  end)
+
+  it("may begin early when every socket is a session whose client is away, and no node could take it", function()
+    local connection, transport = Worker.open_session(worker)
+    assert.is_false(Parking.is_alone())
+    Attachment.ended(connection, transport)
+    assert.is_true(Parking.is_alone())
+    worker.nodes.is_alone = function() return false end
+    assert.is_false(Parking.is_alone())
+    worker.nodes.is_alone = function() return true end
+    connection:receive("a", true)
+    assert.is_false(Parking.is_alone())
+  end)
+end)

@@ -1,0 +1,240 @@
+local Moves = require "support.moves"
+local Loop = require "support.event_loop"
+local Worker = require "support.worker"
+local Config = require "framegate.config"
+local Encoder = require "framegate.protocol.encoder"
+local HandOver = require "framegate.socket.hand_over"
+local Moving = require "framegate.socket.moving"
+local Operations = require "framegate.worker.operations"
+local Places = require "framegate.session.places"
+
+describe("an operation", function()
+  local worker, connection, operations, results
+
+  before_each(function()
+    worker = Moves.worker()
+    Config.NODE_NAME = "here"
+    connection = Worker.open_session(worker)
+    worker.groups.when_known = function(_, run) run() end
+    operations = Operations.new(worker)
+    results = {}
+  end)
+
+  after_each(function()
+    Moves.finish(worker)
+    Config.NODE_NAME = nil
+  end)
+
+  local function reply(result) results[#results + 1] = result end
+
+  -- Runs one whose result comes later.
+  local function run(op, args, payload)
+    args.id = args.id or connection.id
+    local result = operations[op](operations, args, payload)
+    if type(result) == "function" then
+      return result(reply)
+    end
+    reply(result)
+  end
+
+  local function move_to(holder)
+    Moving.begin(connection, false)
+    Places.move(connection.id, holder)
+  end
+
+  describe("on one connection", function()
+    it("is done in the worker that has it", function()
+      run("send", { is_text = true }, "hi")
+      run("describe", {})
+      run("subscribe", { topic = "news" })
+      run("unsubscribe", { topic = "news" })
+      run("close", { code = 4000, reason = "bye" })
+      assert.are.same({ delivered = 1, dropped = 0 }, results[1])
+      assert.are.equal(connection.id, results[2].connection.id)
+      assert.are.same({ { ok = true }, { ok = true }, { closed = true } }, { results[3], results[4], results[5] })
+      assert.are.equal(4000, connection.closing.code)
+    end)
+
+    it("waits while it moves, and is done here when it stays", function()
+      Moving.begin(connection, false)
+      run("send", { is_text = true }, "a")
+      run("subscribe", { topic = "news" })
+      run("close", { code = 4000 })
+      assert.are.same({}, results)
+      assert.are.equal("", Worker.written(connection))
+      Moving.finish(connection)
+      assert.are.same({ { delivered = 1, dropped = 0 }, { ok = true }, { closed = true } }, results)
+    end)
+
+    it("learns where it has moved to", function()
+      move_to "nodeanothe"
+      run("send", { is_text = true }, "a")
+      run("describe", {})
+      connection:leave()
+      assert.are.same({ { moved = "nodeanothe" }, { moved = "nodeanothe" } }, results)
+      run("close", { code = 4000 })
+      assert.are.same({ moved = "nodeanothe" }, results[3])
+    end)
+
+    it("waits on the side where it arrives, too", function()
+      Moving.begin(connection, true)
+      run("send", { is_text = true }, "a")
+      assert.are.same({}, results)
+      connection.moving.buffer = nil
+      Moving.finish(connection)
+      assert.are.same({ { delivered = 1, dropped = 0 } }, results)
+      assert.are.equal(Encoder.frame("a", true), Worker.written(connection))
+    end)
+
+    it("waits again when the next move begins at once", function()
+      Moving.begin(connection, false)
+      Moving.wait(connection, function() Moving.begin(connection, false) end)
+      run("send", { is_text = true }, "a")
+      Moving.finish(connection)
+      assert.are.same({}, results)
+      Moving.finish(connection)
+      assert.are.equal(1, #results)
+    end)
+
+    it("is gone when its id names this worker, which does not have it", function()
+      run("send", { id = "nodeworkernobody", is_text = true }, "a")
+      run("send", { id = "nodeanothenobody", is_text = true }, "a")
+      assert.are.same({ { gone = true }, { moved = "nodeanothe" } }, results)
+      connection:close(1000, nil, "handler")
+      run("send", { is_text = true }, "a")
+      assert.are.same({ gone = true }, results[3])
+      connection:finish()
+    end)
+  end)
+
+  describe("on many", function()
+    it("notes which publications were delivered here, also where nobody gets them", function()
+      for i, op in ipairs { "publish", "send_to_user", "broadcast" } do
+        operations[op](operations, { topic = "t", user = "u", is_text = true, from = { "worker" .. i, i } }, "hi")
+      end
+      assert.are.same({ worker1 = 1, worker2 = 2, worker3 = 3 }, worker.origins:vector())
+    end)
+
+    it("reaches a socket on the side where it arrives once, and counts it", function()
+      worker.registry:subscribe(connection, "news")
+      Moving.begin(connection, true)
+      local args = { topic = "news", is_text = true, from = { "nodeanothe", 5 } }
+      assert.are.same({ delivered = 1, dropped = 0 }, operations:publish(args, "hi"))
+      assert.are.same({ "nodeanothe", 5 }, connection.moving.buffer[1].from)
+      Moving.finish(connection)
+      connection.session.behind = { nodeanothe = 5 }
+      operations:publish(args, "hi")
+      assert.are.equal("", Worker.written(connection))
+      operations:publish({ topic = "news", is_text = true, from = { "nodeanothe", 6 } }, "new")
+      assert.are.equal(Encoder.frame("new", true), Worker.written(connection))
+    end)
+
+    it("reaches a socket that moves away until it has left", function()
+      worker.registry:subscribe(connection, "news")
+      HandOver.begin { id = connection.id }
+      assert.are.equal(1, operations:publish({ topic = "news", is_text = true }, "a").delivered)
+      Moving.finish(connection)
+      connection:leave()
+      assert.are.equal(0, operations:publish({ topic = "news", is_text = true }, "a").delivered)
+    end)
+
+    it("that gives a frame a place leaves it to the feed", function()
+      worker.feeds.arrive = function(_, args, payload) return { args.place, payload } end
+      assert.are.same({ "place", "hi" }, operations:publish({ topic = "t", place = "place" }, "hi"))
+    end)
+  end)
+
+  it("moves a socket: begin and finish", function()
+    local facts = operations:begin_hand_over { id = connection.id, client = Moves.client(connection) }
+    assert.are.equal("/ws/echo", facts.path)
+    run("finish_hand_over", { to = "nodeanothe" })
+    worker.bus.asked[1].answer {}
+    worker.carriers.sent[1].answer { ok = true }
+    assert.are.same({ { ok = true } }, results)
+  end)
+
+  it("accepts a socket from this node, and from another one through Redis", function()
+    assert.are.same({ ok = false }, operations:take_socket({ id = "nobody" }, "bytes"))
+    local fetched
+    worker.carriers.fetch = function(_, args, on_done) fetched = { args, on_done } end
+    run("take_socket", { id = "nobody", parcel = "name", count = 2 }, "")
+    assert.are.equal("name", fetched[1].parcel)
+    fetched[2](nil)
+    assert.are.same({ { ok = false } }, results)
+  end)
+
+  it("finds a session of this node by its keys", function()
+    local token = connection.session.token
+    local here = { id = connection.id, holder = "nodeworker", is_here = true }
+    assert.are.same(here, operations:find_session { key = token })
+    Places.move(connection.id, "nodeanothe")
+    assert.are.equal("nodeanothe", operations:find_session({ key = token }).holder)
+    Places.move(connection.id, "farrworker")
+    assert.is_false(operations:find_session({ key = token }).is_here)
+    Places.move(connection.id, "nodeworker")
+    Places.claim_key("opening", "nodeworkerx", 10)
+    local opening = { id = "nodeworkerx", holder = "nodeworker", is_opening = true, is_here = true }
+    assert.are.same(opening, operations:find_session { key = "opening" })
+    assert.are.same({}, operations:find_session { key = "unknown" })
+  end)
+
+  it("answers an echo", function() assert.are.same({}, operations:echo()) end)
+end)
+
+describe("an operation over the link to Redis", function()
+  local worker, operations, results, redis
+
+  before_each(function()
+    worker = Moves.worker()
+    redis = require("support.fake_redis").new()
+    local roster = { all = function() return {} end }
+    local channels = require("framegate.cluster.channels").new "c"
+    worker.link_holder = { link = { link = redis, own = "node", channels = channels, roster = roster } }
+    operations, results = Operations.new(worker), {}
+  end)
+
+  local function run(op, args, payload)
+    operations[op](operations, args, payload)(function(result) results[#results + 1] = result or "nil" end)
+  end
+
+  it("stores a socket that goes to another node, and takes one that has come", function()
+    run("put_parcel", { name = "n" }, "\0bytes")
+    redis:take_one().callback "OK"
+    run("put_parcel", { name = "n" }, "\0bytes")
+    redis:take_one().callback(nil)
+    run("take_parcel", { name = "n", count = 1 })
+    redis:take_one().callback { "\0bytes" }
+    run("take_parcel", { name = "n", count = 1 })
+    redis:take_one().callback { false }
+    assert.are.same({ { count = 1 }, {}, { base64 = ngx.encode_base64 "\0bytes" }, {} }, results)
+  end)
+
+  it("finds sockets, and claims nonces", function()
+    run("find_socket", { id = "id" })
+    redis:take_one().callback(1)
+    run("find_socket", { id = "id" })
+    redis:take_one().callback(nil)
+    run("claim_nonce", { nonce = "n" })
+    redis:take_one().callback "farr"
+    assert.are.same({ { node = "node", is_away = false }, { is_away = true }, { node = "farr" } }, results)
+  end)
+
+  it("takes a session from a node that stops, and replies when that is over", function()
+    worker.carriers.answers.begin_hand_over = { is_gone = true }
+    run("adopt_session", { id = "farrworkerid", holder = "farrworker" })
+    assert.are.same({}, results)
+    Loop.run(0)
+    assert.are.same({ {} }, results)
+    assert.are.same({ "farrworker", "begin_hand_over", { id = "farrworkerid" } }, worker.carriers.asked[1])
+  end)
+
+  it("has no result in a worker without the link", function()
+    worker.link_holder.link = nil
+    assert.are.same({}, operations:adopt_session { id = "farrworkerid", holder = "farrworker" })
+    for _, op in ipairs { "put_parcel", "take_parcel", "find_socket", "claim_nonce" } do
+      run(op, { name = "n", count = 1, id = "id", nonce = "n" }, "bytes")
+    end
+    assert.are.same({ "nil", "nil", "nil", "nil" }, results)
+    assert.are.same({}, worker.carriers.asked)
+  end)
+end)
