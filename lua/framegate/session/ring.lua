@@ -9,6 +9,7 @@ local Encoder = require "framegate.protocol.encoder"
 ---@field top integer number of the last message that was sent; the first one has number 1
 ---@field base integer number of the last message that is not held any more
 ---@field bytes integer of the frames it holds
+---@field confirmed integer number of the last message that a pong has confirmed
 ---@field private pinged integer? number in the ping that is under way
 ---@field private unpinged integer bytes that were sent after the last ping
 local Ring = {}
@@ -17,7 +18,7 @@ Ring.__index = Ring
 local PING_BYTES = 65536 -- after so many bytes the client is asked what it has
 
 ---@return Ring
-function Ring.new() return setmetatable({ top = 0, base = 0, bytes = 0, unpinged = 0 }, Ring) end
+function Ring.new() return setmetatable({ top = 0, base = 0, confirmed = 0, bytes = 0, unpinged = 0 }, Ring) end
 
 local function drop_oldest(self)
   local number = self.base + 1
@@ -42,14 +43,17 @@ function Ring:acknowledge(number)
   while self.base < math.min(number, self.top) do
     drop_oldest(self)
   end
+  self.confirmed = math.max(self.confirmed, self.base)
 end
 
---- Accepts the payload of a pong. Only that of our own ping acknowledges messages (RFC 6455 section 5.5.3).
+--- Accepts the payload of a pong. Only that of our own ping acknowledges messages (RFC 6455 section 5.5.3). What it confirms
+--- is held until the next one: a client that dials while its connection still lives has counted before its last pong.
 ---@param payload string
 function Ring:pong(payload)
   local number = tonumber(payload:match("^%d+$"))
   if number and self.pinged and number <= self.pinged then
-    self:acknowledge(number)
+    self:acknowledge(self.confirmed)
+    self.confirmed = math.max(self.confirmed, number)
     self.pinged = number < self.pinged and self.pinged or nil
   end
 end
@@ -58,9 +62,9 @@ end
 ---@return boolean
 function Ring:is_ping_due() return self.unpinged >= PING_BYTES and not self.pinged end
 
---- Whether something is unacknowledged that no ping under way asks about.
+--- Whether something is not confirmed that no ping under way asks about.
 ---@return boolean
-function Ring:is_unasked() return self.top > self.base and not self.pinged end
+function Ring:is_unasked() return self.top > math.max(self.confirmed, self.base) and not self.pinged end
 
 --- Makes a ping whose pong acknowledges everything that was sent before it.
 ---@param number integer? of the last message before it; by default the last one that was sent
@@ -107,7 +111,7 @@ end
 ---@return Ring
 function Ring.restore(base, frames)
   local self = Ring.new()
-  self.top, self.base = base, base
+  self.top, self.base, self.confirmed = base, base, base
   for _, frame in ipairs(frames) do
     self:add(frame)
   end

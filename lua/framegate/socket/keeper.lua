@@ -15,6 +15,7 @@ local REFRESH_SECONDS = 1200 -- half the time for which a key is known
 ---@field connection Connection
 ---@field at number when its client last got a report, by Clock.monotonic
 ---@field refreshed_at number when its keys were last refreshed
+---@field confirmed integer what its client had confirmed at the last sign of life
 
 local cares = {} -- by connection
 local longest_first = LinkedList.new() -- since the last report
@@ -54,9 +55,17 @@ local function serve_due(now)
   end
 end
 
+-- Lets go of what was confirmed long ago. No pong comes that would do it.
+local function let_go(care)
+  local ring = care.connection.session.ring
+  ring:acknowledge(care.confirmed)
+  care.confirmed = ring.confirmed
+end
+
 local function serve_silent(now)
   local care = longest_first.first
   while care and now - care.at >= LIFE_SECONDS do
+    let_go(care)
     if now - care.refreshed_at >= REFRESH_SECONDS then
       care.connection.session:refresh()
       care.refreshed_at = now
@@ -81,7 +90,7 @@ local keeping = Task.new("looking after sessions", run)
 ---@param connection Connection
 function Keeper.add(connection)
   local now = Clock.monotonic()
-  local care = { connection = connection, at = now, refreshed_at = now }
+  local care = { connection = connection, at = now, refreshed_at = now, confirmed = 0 }
   cares[connection] = care
   longest_first:append(care)
   keeping:begin()

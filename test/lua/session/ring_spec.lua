@@ -64,13 +64,27 @@ describe("a ring", function()
       assert.are.equal(0, ring.base)
     end
     ring:pong "1"
-    assert.are.equal(1, ring.base)
+    assert.are.equal(1, ring.confirmed)
     assert.is_false(ring:is_unasked())
     ring:pong "2"
-    assert.are.same({ "c" }, ring:frames())
+    assert.are.same({ "b", "c" }, ring:frames())
+    assert.are.equal(2, ring.confirmed)
     assert.is_true(ring:is_unasked())
     ring:pong "2"
+    assert.are.same({ "b", "c" }, ring:frames())
+  end)
+
+  it("holds what a pong confirms until the next one: the client may have counted before it", function()
+    add("a", "b")
+    ring:ping()
+    ring:pong "2"
+    assert.is_true(ring:covers(0))
+    assert.is_false(ring:is_unasked())
+    add "c"
+    ring:ping()
+    ring:pong "3"
     assert.are.same({ "c" }, ring:frames())
+    assert.is_false(ring:covers(1))
   end)
 
   it("does not believe a pong that asked for less than was sent behind it", function()
@@ -98,7 +112,7 @@ describe("a ring", function()
     assert.is_true(ring:is_unasked())
     assert.is_false(ring:is_ping_due())
     ring:pong "3"
-    assert.are.equal(2, ring.base)
+    assert.are.equal(2, ring.confirmed)
   end)
 
   it("goes on in another worker", function()

@@ -146,7 +146,7 @@ describe("the reader", function()
       session.ring:ping()
       transport.socket = socket_of { Client.frame(PONG, "1") }
       Reader.run(transport)
-      assert.are.equal(1, session.ring.base)
+      assert.are.equal(1, session.ring.confirmed)
     end)
 
     it("believes nothing that comes over a transport which it has lost", function()
