@@ -20,6 +20,26 @@ test('a line is a text frame, and a frame is a line', async (t) => {
   device.socket.destroy()
 })
 
+test('over IPv6, the address is passed on, and frames come back', async (t) => {
+  const { handler, bridge } = await parts(t)
+  const [tcp, udp] = [new Device(bridge.tcp, '::1').write('x\n'), new UdpDevice(t, bridge.udp, '::1')]
+  udp.send('y')
+  assert.deepEqual(await tcp.has(1), ['x'])
+  assert.deepEqual((await udp.has(1)).map(String), ['y'])
+  const opens = handler.events.filter(({ type }) => type === 'framegate.open')
+  assert.deepEqual(
+    opens.map(({ headers }) => headers['x-forwarded-for']),
+    ['::1', '::1'],
+  )
+  tcp.socket.destroy()
+})
+
+test('a gateway that does not trust the bridge sees only its address', async (t) => {
+  const { handler, bridge } = await parts(t, [], { env: { TRUSTED_PROXIES: '10.0.0.0/8' } })
+  await new Device(bridge.tcp, '127.0.0.7').write('x\n').has(1)
+  assert.equal(handler.events[0]!.headers['x-forwarded-for'], '127.0.0.1')
+})
+
 test('a line that is not UTF-8 is a binary frame', async (t) => {
   const { handler, bridge } = await parts(t)
   const device = new Device(bridge.tcp).write(Buffer.from([0xff, 0x00, 0x0a]))

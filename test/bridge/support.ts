@@ -55,7 +55,12 @@ export class Device {
   #lines = 0
 
   constructor(port: number, localAddress = '127.0.0.1') {
-    this.socket = connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true })
+    this.socket = connect({
+      port,
+      host: localAddress === '::1' ? '::1' : '127.0.0.1',
+      localAddress,
+      allowHalfOpen: true,
+    })
     this.socket.on('data', (bytes: Buffer) => {
       this.#pieces.push(bytes)
       for (const byte of bytes) if (byte === 0x0a) this.#lines += 1
@@ -92,15 +97,17 @@ export class UdpDevice {
   readonly socket: Datagrams
   readonly received: Buffer[] = []
   #port: number
+  #host: string
 
-  constructor(t: TestContext, port: number) {
+  constructor(t: TestContext, port: number, host = '127.0.0.1') {
     this.#port = port
-    this.socket = createSocket('udp4').on('message', (payload) => this.received.push(payload))
+    this.#host = host
+    this.socket = createSocket(host === '::1' ? 'udp6' : 'udp4').on('message', (payload) => this.received.push(payload))
     t.after(() => this.socket.close())
   }
 
   send(data: string | Buffer): void {
-    this.socket.send(data, this.#port, '127.0.0.1')
+    this.socket.send(data, this.#port, this.#host)
   }
 
   has(count: number): Promise<Buffer[]> {
