@@ -1,6 +1,7 @@
 // Messages between devices that speak plain TCP or UDP and a handler.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { skipWithoutIPv6 } from '../support/ipv6.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 import { Device, parts, UdpDevice } from './support.ts'
@@ -20,7 +21,7 @@ test('a line is a text frame, and a frame is a line', async (t) => {
   device.socket.destroy()
 })
 
-test('over IPv6, the address is passed on, and frames come back', async (t) => {
+test('over IPv6, the address is passed on, and frames come back', { skip: skipWithoutIPv6 }, async (t) => {
   const { handler, bridge } = await parts(t)
   const [tcp, udp] = [new Device(bridge.tcp, '::1').write('x\n'), new UdpDevice(t, bridge.udp, '::1')]
   udp.send('y')
