@@ -2,6 +2,7 @@
 // It exits with status 0 on success, 1 on failure, and 2 for a wrong command line.
 import { Command, CommanderError } from 'commander'
 import { GatewayError } from '../plugin/gateway/gateway.ts'
+import { bridge } from './commands/bridge.ts'
 import { check } from './commands/check.ts'
 import { closes } from './commands/closes.ts'
 import { close, connections } from './commands/connections.ts'
@@ -17,6 +18,7 @@ const COMMANDS = [
   ...[check, status],
   ...[send, publish, user, broadcast],
   ...[connections, close, closes, topics, topic],
+  bridge,
 ]
 
 function program(): Command {

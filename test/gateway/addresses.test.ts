@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
-import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import { certificates } from '../support/certificates.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
+import { skipWithoutIPv6 } from '../support/ipv6.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 
-const hasIPv6 = Object.values(networkInterfaces())
-  .flat()
-  .some((each) => each?.address === '::1')
 const TOKEN = '0123456789abcdef'
 
 test('PORTS: each of them has sockets and the site, PORT is not one of them', async (t) => {
@@ -25,7 +22,7 @@ test('PORTS: each of them has sockets and the site, PORT is not one of them', as
   await assert.rejects(fetch(gateway.url))
 })
 
-test('every port is there over IPv6 too', { skip: hasIPv6 ? false : 'this machine has no ::1' }, async (t) => {
+test('every port is there over IPv6 too', { skip: skipWithoutIPv6 }, async (t) => {
   const pki = certificates(t)
   const { certificate, key } = pki.make('site')
   const [second, tls, controlPort] = [await freePort(), await freePort(), await freePort()]

@@ -1,10 +1,10 @@
 // Names of handlers and sites, with the servers that /etc/resolv.conf may name.
 import assert from 'node:assert/strict'
-import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
+import { hasIPv6 } from '../support/ipv6.ts'
 import { canRename, startNameServer, withResolvConf } from '../support/names.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { until } from '../support/wait.ts'
@@ -12,9 +12,6 @@ import { until } from '../support/wait.ts'
 const skip = canRename ? false : 'only root can give nginx another /etc/resolv.conf'
 /** nginx's own line about a server that is not there. */
 const REFUSED = /recv\(\) failed \(111: Connection refused\), context: ngx\.timer/
-const hasIPv6 = Object.values(networkInterfaces())
-  .flat()
-  .some((each) => each?.address === '::1')
 
 for (const [what, lines, server] of [
   ['an IPv6 server', ['::1'], '::1'],
