@@ -166,7 +166,7 @@ test('every variable, npm script and file that the pages name is there', () => {
     const text = page(file)
     const variables = [...text.matchAll(/(?<![\w.])[A-Z]+(?:_[A-Z]+)+(?![\w-])/g)]
       .map(([name]) => name)
-      .filter((name) => !known.includes(name) && !/^(?:(?:FST|CURLOPT)_|MAX_TOPCIS$)/.test(name))
+      .filter((name) => !known.includes(name) && !/^(?:(?:FST|CURLOPT|SCENE)_|MAX_TOPCIS$)/.test(name))
     const named = [...text.matchAll(/\bnpm (?:run )?(start|test|pack|install|(?<=run )\w+)/g)].map((match) => match[1]!)
     const commands = named
       .filter((name) => !(name in scripts) && !['pack', 'install'].includes(name))
