@@ -10,6 +10,7 @@ local Encoder = require "framegate.protocol.encoder"
 ---@field base integer number of the last message that is not held any more
 ---@field bytes integer of the frames it holds
 ---@field confirmed integer number of the last message that a pong has confirmed
+---@field private held integer bytes of the confirmed frames among them
 ---@field private pinged integer? number in the ping that is under way
 ---@field private unpinged integer bytes that were sent after the last ping
 local Ring = {}
@@ -18,11 +19,14 @@ Ring.__index = Ring
 local PING_BYTES = 65536 -- after so many bytes the client is asked what it has
 
 ---@return Ring
-function Ring.new() return setmetatable({ top = 0, base = 0, confirmed = 0, bytes = 0, unpinged = 0 }, Ring) end
+function Ring.new() return setmetatable({ top = 0, base = 0, confirmed = 0, held = 0, bytes = 0, unpinged = 0 }, Ring) end
 
 local function drop_oldest(self)
   local number = self.base + 1
   self.bytes = self.bytes - #self[number]
+  if number <= self.confirmed then
+    self.held = self.held - #self[number]
+  end
   self[number], self.base = nil, number
 end
 
@@ -46,6 +50,18 @@ function Ring:acknowledge(number)
   self.confirmed = math.max(self.confirmed, self.base)
 end
 
+-- Notes what the client has, and holds it.
+local function confirm(self, number)
+  for i = math.max(self.confirmed, self.base) + 1, number do
+    self.held = self.held + #self[i]
+  end
+  self.confirmed = math.max(self.confirmed, number)
+end
+
+--- How many bytes no pong has confirmed.
+---@return integer
+function Ring:unconfirmed() return self.bytes - self.held end
+
 --- Accepts the payload of a pong. Only that of our own ping acknowledges messages (RFC 6455 section 5.5.3). What it confirms
 --- is held until the next one: a client that dials while its connection still lives has counted before its last pong.
 ---@param payload string
@@ -53,7 +69,7 @@ function Ring:pong(payload)
   local number = tonumber(payload:match("^%d+$"))
   if number and self.pinged and number <= self.pinged then
     self:acknowledge(self.confirmed)
-    self.confirmed = math.max(self.confirmed, number)
+    confirm(self, number)
     self.pinged = number < self.pinged and self.pinged or nil
   end
 end

@@ -26,7 +26,7 @@ local function session_of(session, now)
     and {
       keep = session.keep,
       away = session.detached_at and math.floor(now - session.detached_at),
-      unacknowledged = session.ring.bytes,
+      unacknowledged = session.ring:unconfirmed(),
     }
 end
 

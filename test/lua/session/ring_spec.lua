@@ -80,11 +80,15 @@ describe("a ring", function()
     ring:pong "2"
     assert.is_true(ring:covers(0))
     assert.is_false(ring:is_unasked())
+    assert.are.same({ 2, 0 }, { ring.bytes, ring:unconfirmed() })
     add "c"
     ring:ping()
     ring:pong "3"
     assert.are.same({ "c" }, ring:frames())
     assert.is_false(ring:covers(1))
+    assert.are.same({ 1, 0 }, { ring.bytes, ring:unconfirmed() })
+    ring:acknowledge(3)
+    assert.are.same({ 0, 0 }, { ring.bytes, ring:unconfirmed() })
   end)
 
   it("does not believe a pong that asked for less than was sent behind it", function()
