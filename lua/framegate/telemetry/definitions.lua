@@ -15,6 +15,7 @@ Definitions.HANDLERS = {}
 for i = 1, 32 do
   Definitions.HANDLERS[i] = tostring(i)
 end
+Definitions.CACHE_RESULTS = { "hit", "miss", "wait" }
 Definitions.PUSHES = { "connection", "topic", "user", "broadcast" }
 
 -- The codes that each cause may have. Codes that a client or a handler chooses are grouped.
@@ -167,6 +168,14 @@ Definitions.list = {
     labels = { "for" },
   },
   { "framegate_lanes", "gauge", "Connections to the handler, by whether they carry a request.", labels = { "state" } },
+
+  {
+    "framegate_cache_messages_total",
+    "counter",
+    "Messages in locations with $ws_cache: answered from the cache, sent to the handler, or waited for an equal one.",
+    labels = { "result" },
+    sets = singly(Definitions.CACHE_RESULTS),
+  },
 
   {
     "framegate_pushes_total",
