@@ -36,16 +36,12 @@ function AnswerCache.new(parts)
   return self
 end
 
--- The value of a header line of the handshake with a mark before it; "" if it is not there.
-local function value_of(lines, name)
-  lines = "\n" .. lines
-  local _, last = lines:find("\n" .. name .. ": ", 1, true)
-  return last and "=" .. lines:match("^[^\r]*", last + 1) or ""
-end
-
+-- Adds the values of header lines of the handshake, each with a mark before it; "" for one that is not there.
 local function add_values(pieces, lines, names)
+  lines = "\n" .. lines
   for _, name in ipairs(names) do
-    pieces[#pieces + 1] = value_of(lines, name)
+    local _, last = lines:find("\n" .. name .. ": ", 1, true)
+    pieces[#pieces + 1] = last and "=" .. lines:match("^[^\r]*", last + 1) or ""
   end
 end
 
@@ -69,10 +65,11 @@ function AnswerCache:question(connection, payload, is_text)
 end
 
 local function variant(question, names, lines)
-  local pieces = { "v" .. names }
+  local pieces, list = { "v" .. names }, {}
   for name in names:gmatch "[^,]+" do
-    pieces[#pieces + 1] = value_of(lines, name)
+    list[#list + 1] = name
   end
+  add_values(pieces, lines, list)
   pieces[#pieces + 1] = question
   return table.concat(pieces, "\n")
 end
