@@ -41,7 +41,7 @@ local function add_values(pieces, lines, names)
   lines = "\n" .. lines
   for _, name in ipairs(names) do
     local _, last = lines:find("\n" .. name .. ": ", 1, true)
-    pieces[#pieces + 1] = last and "=" .. lines:match("^[^\r]*", last + 1) or ""
+    pieces[#pieces + 1] = last and "=" .. lines:sub(last + 1, lines:find("\r", last, true) - 1) or ""
   end
 end
 
@@ -74,26 +74,37 @@ local function variant(question, names, lines)
   return table.concat(pieces, "\n")
 end
 
+-- A piece of an entry: its kind, its length, and its bytes. LuaJIT compiles this, and would not compile patterns.
+local function piece(kind, text) return ("%s%010d%s"):format(kind, #text, text) end
+
+local HEAD = 11 -- bytes of kind and length
+
+local function read_piece(entry, place)
+  local first = place + HEAD
+  local behind = first + tonumber(entry:sub(place + 1, first - 1))
+  return entry:sub(place, place), entry:sub(first, behind - 1), behind
+end
+
 -- The name of an entry is a digest. Its question is in it, so one with the same digest is never taken for another.
 local function read(self, question)
   local entry = self.dict:get(ngx.sha1_bin(question))
-  local kind, length, first = (entry or ""):match "^(.)(%d+):()"
-  local behind = first and first + tonumber(length)
-  if behind and entry:sub(first, behind - 1) == question then
-    return kind, entry:sub(behind)
+  if entry then
+    local kind, text, behind = read_piece(entry, 1)
+    if text == question then
+      return kind, entry:sub(behind)
+    end
   end
 end
 
 local function write(self, question, kind, content, seconds)
-  local entry = ("%s%d:%s%s"):format(kind, #question, question, content)
+  local entry = piece(kind, question) .. content
   return #entry <= self.most and self.dict:set(ngx.sha1_bin(question), entry, seconds) == true
 end
 
 local function pack(frames)
   local pieces = {}
-  for _, frame in ipairs(frames) do
-    pieces[#pieces + 1] = (frame.is_text and TEXT or BINARY) .. #frame.payload .. ":"
-    pieces[#pieces + 1] = frame.payload
+  for i, frame in ipairs(frames) do
+    pieces[i] = piece(frame.is_text and TEXT or BINARY, frame.payload)
   end
   return table.concat(pieces)
 end
@@ -101,9 +112,9 @@ end
 local function unpack_frames(text)
   local frames, place = {}, 1
   while place <= #text do
-    local kind, length, first = text:match("^(.)(%d+):()", place)
-    place = first + tonumber(length)
-    frames[#frames + 1] = { payload = text:sub(first, place - 1), is_text = kind == TEXT }
+    local kind, payload, behind = read_piece(text, place)
+    frames[#frames + 1] = { payload = payload, is_text = kind == TEXT }
+    place = behind
   end
   return frames
 end
