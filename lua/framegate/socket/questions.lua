@@ -20,7 +20,8 @@ local Task = require "framegate.runtime.task"
 
 local Questions = {}
 
-local LOOK_SECONDS = 0.005 -- between two looks whether another worker has its answer
+local LOOK_SECONDS = 0.005 -- shortest time between two looks whether another worker has its answer
+local LOOKS_A_SECOND = 10000 -- limit over all questions
 
 local cache, dispatch, holders, own
 local asked -- questions whose answer is awaited, by variant
@@ -88,21 +89,33 @@ end
 -- The one that was sent is too slow.
 deadlines = Deadlines.new("the end of a wait for an answer", finish)
 
+-- Whether the other worker has its answer, or was killed. Then its claim is released, so that somebody else can ask.
 local function is_over(question)
   local owner = cache:owner(question.variant)
-  return not owner or not holders:is_living(owner)
+  local is_killed = owner and not holders:is_living(owner)
+  if is_killed then
+    cache:release(question.variant, owner)
+  end
+  return not owner or is_killed
+end
+
+local function look()
+  local count, over = 0, {}
+  for question in pairs(elsewhere) do
+    count = count + 1
+    over[#over + 1] = is_over(question) and question or nil
+  end
+  for _, question in ipairs(over) do
+    finish(question)
+  end
+  return count
 end
 
 local watching = Task.new("the wait for answers to other workers", function()
+  local count = 0
   while next(elsewhere) do
-    ngx.sleep(LOOK_SECONDS)
-    local over = {}
-    for question in pairs(elsewhere) do
-      over[#over + 1] = is_over(question) and question or nil
-    end
-    for _, question in ipairs(over) do
-      finish(question)
-    end
+    ngx.sleep(math.max(LOOK_SECONDS, count / LOOKS_A_SECOND))
+    count = look()
   end
 end)
 

@@ -169,6 +169,7 @@ describe("a question", function()
       Loop.run(0.01)
       assert.are.equal(owner == "other" and 0 or 1, #events)
       assert.are.equal(0, worker.dispatch.held)
+      assert.is_nil(worker.answers:owner(question))
     end
   end)
 end)
