@@ -1,20 +1,22 @@
 /** The bytes that the bench's clients write, made once (RFC 6455 sections 4.1 and 5.2). */
 
-const PATH = '/ws/echo'
-
 /** 64 bytes of text. */
 export const PAYLOAD = Buffer.from('The quick brown fox jumps over the lazy dog, again and again: 64')
 
-export const HANDSHAKE = [
-  `GET ${PATH} HTTP/1.1`,
-  'Host: 127.0.0.1',
-  'Upgrade: websocket',
-  'Connection: Upgrade',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  'Sec-WebSocket-Version: 13',
-  '',
-  '',
-].join('\r\n')
+export function handshakeOf(path: string): string {
+  return [
+    `GET ${path} HTTP/1.1`,
+    'Host: 127.0.0.1',
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Version: 13',
+    '',
+    '',
+  ].join('\r\n')
+}
+
+export const HANDSHAKE = handshakeOf('/ws/echo')
 
 const MASK = [0x12, 0x34, 0x56, 0x78]
 

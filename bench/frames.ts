@@ -22,7 +22,7 @@ const GOALS: Record<number, Goal> = {
 }
 
 /** The task of load-client.lua. The frame is a list of its bytes, because JSON has no byte strings. */
-type Load = {
+export type Load = {
   port: number
   sockets: number
   warmUp: number
@@ -31,7 +31,7 @@ type Load = {
   frame: number[]
   payloadBytes: number
 }
-type Result = { frames: number; seconds: number; p50: number; p99: number; processorTime: number }
+export type Result = { frames: number; seconds: number; p50: number; p99: number; processorTime: number }
 type Sample = Record<'perSecond' | 'p50' | 'p99' | 'gateway' | 'handler' | 'client' | 'clientShare', number>
 type Rounds = Record<Key, Sample[]>
 

@@ -1,7 +1,16 @@
 /** The three gateways between a frame and the handler, each started as people would use it. */
 import type { ChildProcess } from 'node:child_process'
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -66,13 +75,16 @@ function configure(run: string, env: Record<string, string>): void {
 /** Keeps pings out of the measurement. */
 export const NO_PINGS = { PING_INTERVAL: '1h', IDLE_TIMEOUT: '2h' }
 
-/** Starts framegate with a handler whose sockets all subscribe to one topic. */
-export async function startTopicGateway(
-  env: Record<string, string> = {},
-): Promise<Gateway & { controlSocket: string; stop: () => Promise<void> }> {
+export type TopicGateway = Gateway & { controlSocket: string; handler: ChildProcess; stop: () => Promise<void> }
+
+/** Starts framegate with topic-handler.ts. `locations` are nginx locations of its own. */
+export async function startTopicGateway(env: Record<string, string> = {}, locations = ''): Promise<TopicGateway> {
   const run = temporary(mkdtempSync(join(tmpdir(), 'framegate-bench-')))
   const port = await freePort()
   configure(run, { PORT: String(port), WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off', ...env })
+  rmSync(join(run, 'nginx/locations.d'))
+  mkdirSync(join(run, 'nginx/locations.d'))
+  writeFileSync(join(run, 'nginx/locations.d/bench.conf'), locations)
   const socket = join(run, 'handler/handler.sock')
   const handler = startNode('the handler', join(import.meta.dirname, 'topic-handler.ts'), [], {
     HANDLER_LISTEN: `unix:${socket}`,
@@ -83,7 +95,7 @@ export async function startTopicGateway(
     await stop(gateway.child)
     await stop(handler)
   }
-  return { ...gateway, controlSocket: join(run, 'control/control.sock'), stop: end }
+  return { ...gateway, controlSocket: join(run, 'control/control.sock'), handler, stop: end }
 }
 
 async function startNginx(key: Key, name: string, run: string, conf: string, port: number): Promise<Gateway> {

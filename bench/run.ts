@@ -3,6 +3,7 @@
  * `npm run bench -- --help` lists the options.
  */
 import { availableParallelism, loadavg } from 'node:os'
+import { measureCache } from './cache.ts'
 import { measureCluster } from './cluster.ts'
 import { measureFrames } from './frames.ts'
 import { measureIdle } from './idle.ts'
@@ -18,6 +19,7 @@ const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   idle: measureIdle,
   push: measurePush,
   subscribed: measureSubscribed,
+  cache: measureCache,
   cluster: measureCluster,
 }
 

@@ -54,6 +54,11 @@ function describe({ before, now, seconds, nodes }: Readings): string {
     ],
     ['handler', handler(before.handler, now.handler)],
   ]
+  if (now.cache.misses > 0)
+    rows.push([
+      'cache',
+      `${rate(({ cache }) => cache.hits)} hits, ${rate(({ cache }) => cache.misses)} misses, ${rate(({ cache }) => cache.waits)} waits`,
+    ])
   if (now.timers.length > 0)
     rows.push(['timers', now.timers.map(({ path, period }) => `${path} every ${period} s`).join(', ')])
   if (now.missing_links > 0) rows.push(['links', `${now.missing_links} between workers are missing`])

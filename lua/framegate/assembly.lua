@@ -22,6 +22,7 @@ Assembly.WIRED = {
   "socket.ending",
   "socket.hand_over",
   "socket.parking",
+  "socket.questions",
   "socket.take_over",
   "socket.drain",
   "socket.open_event",
@@ -58,6 +59,7 @@ Assembly.WIRED = {
 ---@field carriers Carriers
 ---@field flusher Flusher
 ---@field dispatch Handlers
+---@field answers AnswerCache
 ---@field site Peers
 local worker
 local modules -- by name
@@ -149,6 +151,11 @@ local function add_dispatch()
     on_failed = on_failed,
     on_idle = modules["worker.shutdown"].on_idle,
     is_leaving = function() return worker.members:is_leaving() end,
+  }
+  worker.answers = modules["dispatch.answer_cache"].new {
+    dict = ngx.shared.cache,
+    bytes = Config.CACHE_BYTES,
+    headers = Config.HANDSHAKE_HEADERS,
   }
   worker.site = modules["dispatch.peers"].new {
     name = "site",

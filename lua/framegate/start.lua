@@ -27,6 +27,7 @@ local MODULES = {
   "cluster.nodes",
   "cluster.seen",
   "cluster.shared_records",
+  "dispatch.answer_cache",
   "dispatch.handlers",
   "dispatch.peers",
   "dispatch.resolver",

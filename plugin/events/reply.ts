@@ -35,7 +35,10 @@ export class Reply extends Effects {
     this.#type = event.type
   }
 
-  /** Adds a header to the answer: at open `set-cookie`, `sec-websocket-protocol` and `ws-text` count. */
+  /**
+   * Adds a header to the answer. At open `set-cookie`, `sec-websocket-protocol` and `ws-text` count; for a message
+   * `cache-control` and `vary` do, where equal messages share an answer.
+   */
   header(name: string, value: string): this {
     this.#headers[name.toLowerCase()] = value
     return this

@@ -52,6 +52,8 @@ export interface GatewayStatus {
   frames: Traffic
   /** Payload of the frames. */
   bytes: Traffic
+  /** Messages in locations with `$ws_cache`: answered from the cache, sent to the handler, waited for an equal one. */
+  cache: { hits: number; misses: number; waits: number }
   pushes: { requests: number; delivered: number; dropped: number }
   handler: {
     /** Whether the last event that ended was answered; null before the first. */

@@ -81,6 +81,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   SESSION_BYTES: { bad: ['1023', '2g'], good: ['1k', '1g'] },
   MAX_DETACHED: { bad: ['-1', '1000001'], good: ['0', '1000000'] },
   DETACHED_BYTES: { bad: ['1023', '65g'], good: ['1k', '64g'] },
+  CACHE_BYTES: { bad: ['1023k', '2g', 'off'], good: ['1m', '1g'] },
   HISTORY_BYTES: { bad: ['1023k', '65g', 'much'], good: ['1m', '64g'] },
   MESSAGE_RATE: { bad: ['fast', '-1', '0.001', '0'], good: ['1', '0.5', 'off'] },
   CONTROL_PORT: { bad: ['65536', 'http', 'localhost:1', '127.0.0.1'], good: ['18081', '127.0.0.1:18081'] },

@@ -20,13 +20,18 @@ local function text_mode(text)
 end
 
 --- The settings of a location, each with the function that reads its value.
-Locations.settings =
-  { ws_rate = Values.rate, ws_overflow = close_or_nothing, ws_handler = Values.handlers, ws_text = text_mode }
+Locations.settings = {
+  ws_rate = Values.rate,
+  ws_overflow = close_or_nothing,
+  ws_handler = Values.handlers,
+  ws_text = text_mode,
+  ws_cache = Values.switch,
+}
 
 local function expected_of(name, value)
   local read = Locations.settings[name]
   if not read then
-    return "one of $ws_handler, $ws_overflow, $ws_rate and $ws_text"
+    return "one of $ws_cache, $ws_handler, $ws_overflow, $ws_rate and $ws_text"
   end
   local result, expected = read(value)
   return result == nil and expected or nil

@@ -188,6 +188,10 @@ local function history_file(settings)
   }
 end
 
+local function cache_file(settings)
+  return ("lua_shared_dict cache %dk;\n"):format(math.floor(settings.CACHE_BYTES / 1024))
+end
+
 --- Generates the files, or lists what is missing on this machine.
 ---@param settings table as Variables.read returns it
 ---@param machine { run: string, is_root: boolean, user: string, group: string, account: Account?,
@@ -217,6 +221,7 @@ function NginxFiles.files(settings, machine)
     ["control_listen.conf"] = control_file(settings, machine),
     ["mesh_listen.conf"] = ("listen 127.0.0.1:%d reuseport;\n"):format(machine.mesh_port),
     ["history.conf"] = history_file(settings),
+    ["cache.conf"] = cache_file(settings),
     ["redis_tls.conf"] = redis_tls_file(settings),
     ["site_listen.conf"] = ("listen unix:%s/internal/site.sock;\n"):format(machine.run),
   }

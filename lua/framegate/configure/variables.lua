@@ -46,6 +46,7 @@ Variables.list = {
   { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
   { "HANDLER_WAIT", Values.duration(0, DAY), 10 },
   { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },
+  { "CACHE_BYTES", Values.bytes(1024 * 1024, GIB), 16 * 1024 * 1024 },
   { "HANDLER_CONCURRENCY", Values.integer(1, 4096), 256 },
   { "OUTBOX_BYTES", Values.bytes(1024, GIB), 1024 * 1024 },
   { "SESSION_SECONDS", Values.duration_or_off(DAY), 0 },

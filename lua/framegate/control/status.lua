@@ -116,6 +116,11 @@ function Status.of_handlers(worker, value)
   return sum
 end
 
+local function cache(totals)
+  local messages = place "framegate_cache_messages_total"
+  return { hits = totals[messages.hit], misses = totals[messages.miss], waits = totals[messages.wait] }
+end
+
 local function worker_json(worker)
   return cjson.encode {
     name = worker.name,
@@ -157,6 +162,7 @@ function Status.read()
     missing_links = Status.sum(workers, function(worker) return worker.links.missing end),
     frames = { ["in"] = total "framegate_frames_received_total", out = total "framegate_frames_sent_total" },
     bytes = { ["in"] = total "framegate_received_bytes_total", out = total "framegate_sent_bytes_total" },
+    cache = cache(totals),
     pushes = {
       requests = sum_of(totals, place "framegate_pushes_total"),
       delivered = sum_of(totals, place "framegate_pushes_delivered_total"),

@@ -31,7 +31,7 @@ end
 ---  of any handler is in flight and none waits; `default` and `others` are lists of URLs, as UpstreamUrl.list reads them
 ---@return Handlers
 function Handlers.new(options)
-  local self = setmetatable({ list = {}, by_name = {}, names = {}, on_idle = options.on_idle }, Handlers)
+  local self = setmetatable({ list = {}, by_name = {}, names = {}, held = 0, on_idle = options.on_idle }, Handlers)
   self.options = setmetatable({ on_idle = function() self:check_idle() end }, { __index = options })
   self.default = add(self, Handlers.DEFAULT, assert(UpstreamUrl.list(options.default)))
   for _, text in ipairs(options.others) do
@@ -76,8 +76,15 @@ function Handlers:submit(event) handler_of(self, event.connection).dispatch:subm
 ---@param connection Connection
 function Handlers:opened(connection) handler_of(self, connection).dispatch:opened() end
 
+--- Counts messages that wait without an event and may become events. Until they are released, this worker is not idle.
+---@param by integer how many more; below 0 for those that are released
+function Handlers:hold(by) self.held = self.held + by end
+
 --- Calls `on_idle` if no event is in flight and none waits.
 function Handlers:check_idle()
+  if self.held > 0 then
+    return
+  end
   for _, handler in ipairs(self.list) do
     if not handler.dispatch:is_idle() then
       return

@@ -19,10 +19,11 @@ function Agreement.wire(worker) dispatch = worker.dispatch end
 ---@field rate number? messages a second that an address may send
 ---@field closes_on_overflow boolean
 ---@field text_mode string content type of text messages, "" for none
+---@field is_cached boolean whether equal messages may get an answer that was kept
 ---@field before_open Options of a socket whose handler has not answered yet: who that is
 
---- Reads what the nginx location of this request sets: `set $ws_overflow close;`, `set $ws_rate 1;`, `set $ws_text form;` and
---- `set $ws_handler "http://a:3000";`.
+--- Reads what the nginx location of this request sets: `set $ws_overflow close;`, `set $ws_rate 1;`, `set $ws_text form;`,
+--- `set $ws_cache on;` and `set $ws_handler "http://a:3000";`.
 ---@return LocationOptions?
 ---@return string? expected of $ws_handler, in words
 function Agreement.at_location()
@@ -39,6 +40,7 @@ function Agreement.at_location()
     rate = rate > 0 and rate or nil,
     closes_on_overflow = ngx.var.ws_overflow == "close",
     text_mode = ngx.var.ws_text,
+    is_cached = ngx.var.ws_cache == "on",
     before_open = Options.of { handler = handler },
   }
 end
@@ -50,6 +52,7 @@ local function options_of(location, answer)
     takes_batches = answer.headers["ws-batch"] == "1",
     text_mode = answer.headers["ws-text"] or location.text_mode,
     handler = location.before_open.handler,
+    is_cached = location.is_cached,
   }
 end
 

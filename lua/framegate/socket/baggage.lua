@@ -26,6 +26,7 @@ local function options_of(options)
     takes_batches = options.takes_batches,
     text_mode = options.text_mode,
     handler = options.handler,
+    is_cached = options.is_cached,
   }
 end
 

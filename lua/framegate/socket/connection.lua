@@ -15,6 +15,7 @@ local Moving = require "framegate.socket.moving"
 local OpenEvent = require "framegate.socket.open_event"
 local Options = require "framegate.socket.options"
 local Outbox = require "framegate.push.outbox"
+local Questions = require "framegate.socket.questions"
 local Record = require "framegate.socket.record"
 local ResumeEvent = require "framegate.socket.resume_event"
 local Sending = require "framegate.socket.sending"
@@ -134,12 +135,17 @@ local function send_event(self, event)
   dispatch:submit(event)
 end
 
+local function send_message(self, payload, is_text)
+  local is_done = self.options.is_cached and Questions.ask(self, payload, is_text)
+  return is_done or send_event(self, Event.message(self, payload, is_text))
+end
+
 --- Accepts a message from the client.
 ---@param payload string
 ---@param is_text boolean
 function Connection:receive(payload, is_text)
   if not self.inbox and may_send_event(self) then
-    return send_event(self, Event.message(self, payload, is_text))
+    return send_message(self, payload, is_text)
   end
   self:enqueue(Inbox.add_message(self.inbox, payload, is_text))
 end
@@ -209,9 +215,19 @@ function Connection:advance()
     self:close(item.code, item.reason, item.cause)
     self:advance()
   elseif item then
-    send_event(self, item.kind and Event.own(self, item.kind) or Event.message(self, item.payload, item.is_text))
+    if item.kind then
+      send_event(self, Event.own(self, item.kind))
+    else
+      send_message(self, item.payload, item.is_text)
+    end
     self.outbox:wake_reader()
+    return self.is_in_flight or self:advance()
   end
+end
+
+local function apply(self, event, answer)
+  Questions.settle(event, answer)
+  return (event.waiting and ResumeEvent.answered or Apply.answer)(self, event, answer)
 end
 
 --- Accepts the result of an event from dispatch.
@@ -223,8 +239,7 @@ function Connection:answered(event, answer)
   elseif event.kind == "close" then
     return CloseEvent.on_answered(self, answer)
   end
-  local ok, result =
-    xpcall(event.waiting and ResumeEvent.answered or Apply.answer, debug.traceback, self, event, answer)
+  local ok, result = xpcall(apply, debug.traceback, self, event, answer)
   self.is_in_flight = ok and result
   self:advance()
   return ok or error(result, 0)

@@ -7,6 +7,7 @@
 ---@field takes_batches boolean whether its events may travel in a batch
 ---@field text_mode "text"|"json"|"form"|nil content type of its text messages; nil for a guess by their first character
 ---@field handler string? the name of the handler that gets its events; nil for that of HANDLER_URL
+---@field is_cached boolean whether equal messages may get an answer that was kept
 local Options = {}
 
 local TEXT_MODES = { text = "text", json = "json", form = "form" }
@@ -15,16 +16,17 @@ local known = {}
 
 --- Returns the shared table for these options. An unknown `text_mode` counts as none.
 ---@param wanted { rate: number?, closes_on_overflow: boolean?, takes_batches: boolean?, text_mode: any,
----  handler: string? }
+---  handler: string?, is_cached: boolean? }
 ---@return Options
 function Options.of(wanted)
   local closes_on_overflow, takes_batches = wanted.closes_on_overflow == true, wanted.takes_batches == true
-  local text_mode = TEXT_MODES[wanted.text_mode]
-  local key = ("%s %s %s %s %s"):format(
+  local text_mode, is_cached = TEXT_MODES[wanted.text_mode], wanted.is_cached == true
+  local key = ("%s %s %s %s %s %s"):format(
     tostring(wanted.rate),
     tostring(closes_on_overflow),
     tostring(takes_batches),
     tostring(text_mode),
+    tostring(is_cached),
     wanted.handler or ""
   )
   local options = known[key]
@@ -35,6 +37,7 @@ function Options.of(wanted)
       takes_batches = takes_batches,
       text_mode = text_mode,
       handler = wanted.handler,
+      is_cached = is_cached,
     }
     known[key] = options
   end
@@ -50,6 +53,7 @@ function Options.without_batches(options)
     closes_on_overflow = options.closes_on_overflow,
     text_mode = options.text_mode,
     handler = options.handler,
+    is_cached = options.is_cached,
   }
 end
 

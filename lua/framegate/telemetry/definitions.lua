@@ -3,6 +3,8 @@
 -- A family is { name, type, help, labels = names, sets = values of each series }.
 -- Names follow prometheus.io/docs/practices/naming.
 
+local LabelSets = require "framegate.telemetry.label_sets"
+
 local Definitions = {}
 
 Definitions.EVENTS = { "open", "message", "alarm", "detach", "resume", "close", "timer" }
@@ -15,57 +17,14 @@ Definitions.HANDLERS = {}
 for i = 1, 32 do
   Definitions.HANDLERS[i] = tostring(i)
 end
+Definitions.CACHE_RESULTS = { "hit", "miss", "wait" }
 Definitions.PUSHES = { "connection", "topic", "user", "broadcast" }
-
--- The codes that each cause may have. Codes that a client or a handler chooses are grouped.
-local CLOSES = {
-  { "client", { "1000", "1001", "1005", "3xxx", "4xxx", "other" } },
-  { "handler", { "1000", "1008", "3xxx", "4xxx" } },
-  { "control", { "1000", "3xxx", "4xxx" } },
-  { "lost", { "1006" } },
-  { "idle", { "1006" } },
-  { "slow_message", { "1008" } },
-  { "protocol", { "1002", "1007" } },
-  { "too_large", { "1009" } },
-  { "overflow", { "1013" } },
-  { "stop", { "1001" } },
-  { "reload", { "1012" } },
-  { "worker_killed", { "1006" } },
-  { "buried", { "1012" } },
-}
 
 local SECONDS = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30 }
 local EVENTS_OF_A_REQUEST = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512 }
 
-local function singly(values)
-  local sets = {}
-  for i, value in ipairs(values) do
-    sets[i] = { value }
-  end
-  return sets
-end
-
-local function product(firsts, seconds)
-  local sets = {}
-  for _, first in ipairs(firsts) do
-    for _, second in ipairs(seconds) do
-      sets[#sets + 1] = { first, second }
-    end
-  end
-  return sets
-end
-
+local singly, product = LabelSets.singly, LabelSets.product
 local DIRECTIONS = singly { "in", "out" }
-
-local function closes()
-  local sets = {}
-  for _, close in ipairs(CLOSES) do
-    for _, code in ipairs(close[2]) do
-      sets[#sets + 1] = { close[1], code }
-    end
-  end
-  return sets
-end
 
 --- Why kept frames are removed.
 Definitions.REMOVALS = { "number", "age", "memory" }
@@ -107,7 +66,7 @@ Definitions.list = {
     "counter",
     "Sockets that have ended, by cause and by close code.",
     labels = { "cause", "code" },
-    sets = closes(),
+    sets = LabelSets.closes(),
   },
 
   { "framegate_sessions_away", "gauge", "Open sockets whose client is away: sessions without a transport." },
@@ -167,6 +126,14 @@ Definitions.list = {
     labels = { "for" },
   },
   { "framegate_lanes", "gauge", "Connections to the handler, by whether they carry a request.", labels = { "state" } },
+
+  {
+    "framegate_cache_messages_total",
+    "counter",
+    "Messages in locations with $ws_cache: answered from the cache, sent to the handler, or waited for an equal one.",
+    labels = { "result" },
+    sets = singly(Definitions.CACHE_RESULTS),
+  },
 
   {
     "framegate_pushes_total",

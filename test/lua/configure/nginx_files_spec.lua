@@ -44,6 +44,7 @@ describe("the generated files", function()
           .. "worker_processes auto;\nworker_rlimit_nofile 1048576;\npid /run/framegate/nginx.pid;\n",
         ["redis_tls.conf"] = "",
         ["history.conf"] = "",
+        ["cache.conf"] = "lua_shared_dict cache 16384k;\n",
         ["mesh_listen.conf"] = "listen 127.0.0.1:12345 reuseport;\n",
         ["events.conf"] = "worker_connections 16384;\n",
         ["listen.conf"] = "listen 8080 so_keepalive=60s:20s:4;\nlisten [::]:8080 so_keepalive=60s:20s:4;\n",

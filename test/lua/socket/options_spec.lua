@@ -3,7 +3,7 @@ local Options = require "framegate.socket.options"
 
 describe("options", function()
   it("that are equal are one table", function()
-    local wanted = { rate = 2, closes_on_overflow = true, takes_batches = true, text_mode = "json" }
+    local wanted = { rate = 2, closes_on_overflow = true, takes_batches = true, text_mode = "json", is_cached = false }
     local options = Options.of(wanted)
     assert.are.same(wanted, options)
     assert.are.equal(
@@ -16,7 +16,13 @@ describe("options", function()
   it("that differ in one are not", function()
     local all = { rate = 2, closes_on_overflow = true, takes_batches = true, text_mode = "json" }
     local seen = { [Options.of(all)] = true }
-    for name, other in pairs { rate = 3, closes_on_overflow = false, takes_batches = false, text_mode = "form" } do
+    for name, other in pairs {
+      rate = 3,
+      closes_on_overflow = false,
+      takes_batches = false,
+      text_mode = "form",
+      is_cached = true,
+    } do
       local wanted = {}
       for key, value in pairs(all) do
         wanted[key] = value

@@ -52,6 +52,7 @@ rawset(_G, "ngx", {
   config = {}, -- the vendored lua-resty-websocket asks whether this is a debug build
   encode_base64 = encode_base64,
   decode_base64 = decode_base64,
+  sha1_bin = function(text) return text end,
 })
 
 package.preload["ngx.semaphore"] = function() return require "support.semaphore" end

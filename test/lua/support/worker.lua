@@ -55,6 +55,7 @@ rawset(ngx.shared, "sockets", Dictionary.new())
 rawset(ngx.shared, "rates", Dictionary.new())
 rawset(ngx.shared, "sessions", Dictionary.new())
 rawset(ngx.shared, "addresses", Dictionary.new())
+rawset(ngx.shared, "cache", Dictionary.new())
 
 local Config = require "framegate.config"
 
@@ -84,6 +85,8 @@ local function new_dispatch()
     idle_checks = 0,
     submit = function(self, event) self.events[#self.events + 1] = event end,
     opened = function() end,
+    held = 0,
+    hold = function(self, by) self.held = self.held + by end,
     check_idle = function(self) self.idle_checks = self.idle_checks + 1 end,
   }
 end
@@ -127,6 +130,7 @@ local WIRED = {
   "socket.connection",
   "socket.detached",
   "socket.open_event",
+  "socket.questions",
   "socket.record",
   "socket.resumption",
 }
@@ -140,6 +144,7 @@ function Worker.new(parts)
   ngx.shared.rates.values = {}
   ngx.shared.sessions.values = {}
   ngx.shared.addresses.values = {}
+  ngx.shared.cache.values = {}
   for name, value in pairs(SETTINGS) do
     Config[name] = value
   end
@@ -159,7 +164,15 @@ function Worker.new(parts)
       former_renewal = function() end,
       renewal_age = function() end,
     },
-    holders = { is_clustered = function() return false end },
+    holders = {
+      is_clustered = function() return false end,
+      is_living = function(_, name) return name ~= "killed" end,
+    },
+    answers = require("framegate.dispatch.answer_cache").new {
+      dict = ngx.shared.cache,
+      bytes = 16000,
+      headers = { "x-tenant" },
+    },
     shared_records = { put = function() end, remove = function() end },
     groups = { is_known = function() return true end },
     history = {},
