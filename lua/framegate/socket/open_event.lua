@@ -27,6 +27,7 @@ local semaphore = require "ngx.semaphore"
 ---@field slots OpenSlots of its handler
 ---@field slot table? semaphore on which it waits for a slot
 ---@field answered table semaphore on which it waits for the answer
+---@field has_left_place boolean? whether its address was given its place back
 ---@field has_left boolean? whether its client or its request is gone
 ---@field is_waiting boolean?
 ---@field is_settled boolean? whether the answer was picked up, or none is awaited
@@ -96,6 +97,14 @@ function OpenEvent.forgo(connection)
   AddressCount.release(connection)
 end
 
+-- Frees the place of a client that has left while its handler is asked. If a socket comes of it, that is counted again.
+local function leave_place(self)
+  if not self.has_left_place then
+    self.has_left_place = true
+    AddressCount.release(self.connection)
+  end
+end
+
 -- Gives up before the event was sent.
 local function leave_unsent(self)
   if not self.is_settled then
@@ -155,6 +164,7 @@ function OpenEvent.send(connection, handshake)
   submit(self)
   await(self, self.answered, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + SLACK_SECONDS)
   if self.has_left then
+    leave_place(self)
     return nil
   end
   self.is_settled = true
@@ -169,6 +179,9 @@ local function settle(self, answer)
   local connection, event = self.connection, self.event
   self.is_settled = true
   dispatch:opened(self.connection)
+  if self.has_left_place then
+    AddressCount.add(connection)
+  end
   local is_success = OpenEvent.is_success(answer)
   if not is_success and not OpenEvent.may_be_accepted(answer) then
     OpenEvent.release_key(connection, self.handshake.wanted)
@@ -197,6 +210,8 @@ function OpenEvent:request_ended()
   local answer = self.event.answer
   if answer and not self.is_settled then
     settle(self, answer)
+  elseif not answer then
+    leave_place(self)
   end
 end
 
