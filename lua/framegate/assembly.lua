@@ -24,6 +24,7 @@ Assembly.WIRED = {
   "socket.parking",
   "socket.questions",
   "socket.take_over",
+  "socket.arrival",
   "socket.drain",
   "socket.open_event",
   "socket.orphans",

@@ -68,7 +68,7 @@ function Start.master()
   }
   worker.members:init()
   if worker.members:configuration() == 1 then
-    modules["socket.parking"].expect()
+    modules["socket.parking"].expect(worker.members:node())
   end
   worker.history = modules["worker.histories"].init()
 end

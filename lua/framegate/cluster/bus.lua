@@ -43,6 +43,7 @@ function Bus.new(parts)
     watchers = {}, -- functions to call when a peer is lost
     waiting = 0, -- requests that wait for peers or results
     deferred = {}, -- messages to all others, until every one can be reached
+    when_sent_calls = {}, -- functions to call when these are sent
   }, Bus)
   self.sending = Task.new("telling other workers", function() self:send_deferred() end)
   return self
@@ -122,6 +123,9 @@ end
 
 -- Sends a request to every other worker that can be reached now, and runs it here.
 local function ask_reachable(self, request, on_done)
+  if request.on_send then
+    request.on_send()
+  end
   local call = self.calls:begin(function(call) on_done(call.results) end)
   local head = { op = request.op, args = request.args, call = call.number }
   Calls.expect(call, self.name)
@@ -139,8 +143,18 @@ local function ask_reachable(self, request, on_done)
   return call
 end
 
+local function send_all_deferred(self)
+  local batch = self.deferred
+  self.deferred = {}
+  for _, message in ipairs(batch) do
+    self.driver:send_all(message.head, message.payload)
+  end
+end
+
+-- What waits to be sent goes first.
 local function call_all(self, request)
   local is_complete = self.driver:await_complete()
+  send_all_deferred(self)
   local is_known, _, call = await(function(on_done) return ask_reachable(self, request, on_done) end)
   self.calls:drop(call)
   return call.results, is_complete and is_known
@@ -151,10 +165,11 @@ end
 ---@param op string name of an operation
 ---@param args table
 ---@param payload string?
+---@param on_send fun()? called when it is sent, behind what was sent before; may still change `args`
 ---@return table[] results
 ---@return boolean is_complete false when a worker could not be reached, or did not answer in time
-function Bus:call_all(op, args, payload)
-  return count_while(self, call_all, { op = op, args = args, payload = payload or "" })
+function Bus:call_all(op, args, payload, on_send)
+  return count_while(self, call_all, { op = op, args = args, payload = payload or "", on_send = on_send })
 end
 
 --- Runs an operation in one worker. Does not yield.
@@ -202,12 +217,22 @@ end
 function Bus:send_deferred()
   self.driver:await_complete()
   while self.deferred[1] do
-    local batch = self.deferred
-    self.deferred = {}
-    for _, message in ipairs(batch) do
-      self.driver:send_all(message.head, message.payload)
-    end
+    send_all_deferred(self)
   end
+  local calls = self.when_sent_calls
+  self.when_sent_calls = {}
+  for _, run in ipairs(calls) do
+    run()
+  end
+end
+
+--- Calls a function when everything that `tell_all` was given so far is sent. Does not yield.
+---@param run fun() must not yield
+function Bus:when_sent(run)
+  if not self.sending.is_under_way then
+    return run()
+  end
+  self.when_sent_calls[#self.when_sent_calls + 1] = run
 end
 
 --- Runs an operation in every worker, this one first, without waiting for results. Does not yield.

@@ -1,13 +1,17 @@
 -- What comes for a socket in a kept topic while its kept frames are read from Redis: it follows them.
 
 ---@class Hold
+---@field after string? position behind which it asked for frames
 ---@field last integer? offset of the last frame that the connection was sent before
 local Hold = {}
 Hold.__index = Hold
 
 ---@param max_bytes integer of payloads: later frames are not noted
+---@param after string? position behind which the socket asked for frames
 ---@return Hold
-function Hold.new(max_bytes) return setmetatable({ max_bytes = max_bytes, bytes = 0, entries = {} }, Hold) end
+function Hold.new(max_bytes, after)
+  return setmetatable({ max_bytes = max_bytes, after = after, bytes = 0, entries = {} }, Hold)
+end
 
 --- Notes a frame.
 ---@param place StreamPlace

@@ -48,15 +48,15 @@ local function once(self, key, run)
 end
 
 --- Runs a request in all workers.
----@param request { op: string, args: table, payload: string, key: string?, prepare: (fun(): any)? } `prepare` runs before, and
---- as often as the request
+---@param request { op: string, args: table, payload: string, key: string?, prepare: (fun(): any)?, on_send: fun()? } `prepare`
+--- runs before, and as often as the request; `on_send` as for Bus:call_all
 ---@return table[] results
 ---@return boolean is_complete false when a worker did not answer
 ---@return any prepared what `prepare` returned, which JSON can represent
 function OnceHere:ask_all(request)
   local facts = once(self, request.key, function()
     local prepared = request.prepare and request.prepare()
-    local results, is_complete = self.bus:call_all(request.op, request.args, request.payload)
+    local results, is_complete = self.bus:call_all(request.op, request.args, request.payload, request.on_send)
     return { results = results, is_incomplete = not is_complete or nil, prepared = prepared }
   end)
   return facts.results, not facts.is_incomplete, facts.prepared

@@ -37,7 +37,7 @@ function Origins:note(from)
     end
     self.count = self.count + 1
   end
-  self.delivered[name] = number
+  self.delivered[name] = math.max(number, self.delivered[name] or 0)
 end
 
 --- The last publication of every worker that was delivered here.

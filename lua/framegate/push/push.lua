@@ -169,10 +169,8 @@ local function is_shared(self, args, payload)
   return args.topic ~= nil and self.history.is_shared == true and self.history:takes(args.topic, payload)
 end
 
--- A frame of a kept topic has its place, and no number: it may come to this node behind later messages.
 local function request_to_many(self, op, args, message)
   local is_kept = is_shared(self, args, message.payload)
-  args.from = not is_kept and self.origins:next() or nil
   return {
     id = message.key or self.nodes:new_id(),
     op = op,
@@ -182,8 +180,17 @@ local function request_to_many(self, op, args, message)
   }
 end
 
--- Runs the operation in this node, unless it gets it from Redis.
-local function here(self, request, message)
+-- Numbers a message when it is sent, so that the numbers of one worker arrive in their order. A frame of a kept topic has its
+-- place, and no number: it may come to this node behind later messages.
+local function number(self, request)
+  if not request.kept then
+    request.args.from = self.origins:next()
+  end
+end
+
+-- Runs the operation in this node, unless it gets it from Redis. Calls `on_send` when it is sent, unless a request with its key
+-- was run before.
+local function here(self, request, message, on_send)
   if request.kept then
     return {}, true
   end
@@ -193,6 +200,7 @@ local function here(self, request, message)
     payload = message.payload,
     key = message.key,
     prepare = function() return keep(self, request.args, message.payload) end,
+    on_send = on_send,
   }
 end
 
@@ -209,8 +217,15 @@ function Push:to_many(op, args, message)
   local began = Clock.monotonic()
   local request = request_to_many(self, op, args, message)
   request.waits, request.seconds = true, self.wait
-  local await = self.nodes:begin(request, message.payload)
-  local results, is_complete, position = here(self, request, message)
+  local await
+  local function begin()
+    number(self, request)
+    await = self.nodes:begin(request, message.payload)
+  end
+  local results, is_complete, position = here(self, request, message, begin)
+  if not await then
+    begin()
+  end
   local outcome = await()
   local total = { delivered = 0, dropped = 0, position = outcome.place and Position.encode(outcome.place) or position }
   if not self.nodes:is_alone() then
@@ -236,6 +251,7 @@ function Push:publish_effect(effect, id)
   }
   local request = request_to_many(self, "publish", args, { payload = effect.payload })
   request.seconds = self.keep
+  number(self, request)
   if not request.kept then
     keep(self, args, effect.payload)
     self.bus:tell_all("publish", args, effect.payload)

@@ -164,6 +164,10 @@ end
 ---@return string? position nil when it is not kept, or the connection has only just subscribed
 function SharedFeeds:position_of(connection, topic)
   local feed = self.by_topic[topic]
+  local hold = feed and feed.holds[connection]
+  if hold and hold.after then
+    return hold.after -- what it asked for is not read yet
+  end
   local place = feed and feed:place_of(connection)
   return place and Position.encode(place)
 end
@@ -187,7 +191,7 @@ local function begin(self, entry)
     table.insert(before.waiting, entry)
     return
   end
-  entry.hold = Hold.new(Config.OUTBOX_BYTES)
+  entry.hold = Hold.new(Config.OUTBOX_BYTES, wanted.after)
   feed:hold(connection, entry.hold)
   local function read_held()
     read_wanted(self, connection, wanted, function(reply)

@@ -7,7 +7,8 @@ local Places = {}
 
 local dict = ngx.shared.sessions
 local NODE, HOLDER = 4, 10 -- characters of an id that name the node; node and worker
-local ELSEWHERE_SECONDS = 86400
+local ELSEWHERE_SECONDS = 3600 -- for which this node knows where a socket went; then its record in Redis shows it
+local MOVE_SECONDS = 3600 -- longer than a worker stands still
 local OPENING = "opening " -- before the id of a socket whose handler has not answered yet
 
 local is_full = false
@@ -84,15 +85,47 @@ function Places.is_closed(key) return dict:get("c:" .. key) == true end
 --- Notes that a socket has moved. The worker that opened it needs no entry.
 ---@param id string
 ---@param holder string names of node and worker
+---@param is_elsewhere boolean? whether that is another node
 ---@return boolean ok false when there is no room
-function Places.move(id, holder)
+function Places.move(id, holder, is_elsewhere)
   if holder == id:sub(1, HOLDER) then
     dict:delete("h:" .. id)
     return true
   end
-  -- What goes to another node is found there by its records, too.
-  local is_elsewhere = holder:sub(1, NODE) ~= id:sub(1, NODE)
   return put("h:" .. id, holder, is_elsewhere and ELSEWHERE_SECONDS or nil)
+end
+
+--- Begins a move within this node, or from another node.
+---@param id string
+---@param kind "near"|"far" "far" when the socket comes from another node
+---@return boolean ok false when there is no room
+function Places.begin_move(id, kind)
+  dict:delete("f:" .. id)
+  return put("m:" .. id, kind, MOVE_SECONDS)
+end
+
+--- Whether a socket is about to come from another node.
+---@param id string
+---@return boolean
+function Places.is_coming(id) return dict:get("m:" .. id) == "far" end
+
+--- Decides what becomes of a socket that moves within this node, when the two workers do not know of each other. The first
+--- decision counts. Without a move that has begun every decision counts.
+---@param id string
+---@param fate "taken"|"kept"|"killed" the new side has it, the old side keeps it, or the new side was killed
+---@return "taken"|"kept"|"killed" fate that counts
+function Places.decide(id, fate)
+  if dict:get("m:" .. id) == "near" then
+    dict:safe_add("f:" .. id, fate, MOVE_SECONDS)
+  end
+  return dict:get("f:" .. id) or fate
+end
+
+--- Ends a move: both workers know what has become of the socket.
+---@param id string
+function Places.end_move(id)
+  dict:delete("m:" .. id)
+  dict:delete("f:" .. id)
 end
 
 --- The names of a node and a worker.
@@ -114,6 +147,9 @@ function Places.holder(id) return dict:get("h:" .. id) or id:sub(1, HOLDER) end
 
 --- Forgets where a socket was: it has ended.
 ---@param id string
-function Places.forget(id) dict:delete("h:" .. id) end
+function Places.forget(id)
+  dict:delete("h:" .. id)
+  Places.end_move(id)
+end
 
 return Places

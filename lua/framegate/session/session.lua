@@ -196,10 +196,18 @@ end
 --- Notes that it has a transport again.
 function Session:set_attached() self.detached_at = nil end
 
+--- Forgets its keys, because another node has the session.
+function Session:forget()
+  Places.remove_key(self.token)
+  if self.former then
+    Places.remove_key(self.former)
+  end
+end
+
 --- Ends the session: no key opens it any more.
 function Session:finish()
-  Places.remove_key(self.token)
-  self:confirm()
+  self:forget()
+  self.former = nil
 end
 
 return Session

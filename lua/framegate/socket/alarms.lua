@@ -54,6 +54,15 @@ function Alarms.set(connection, seconds)
   end
 end
 
+--- Notes an alarm of a connection that is due: its event waits in the inbox. A new alarm replaces it.
+---@param connection Connection
+---@return Alarm
+function Alarms.due(connection)
+  local alarm = { at = Clock.monotonic(), connection = connection }
+  alarms[connection] = alarm
+  return alarm
+end
+
 --- Sets an alarm again, because no handler has answered its event.
 ---@param connection Connection
 function Alarms.again(connection) Alarms.set(connection, AGAIN_SECONDS) end

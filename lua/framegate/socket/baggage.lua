@@ -94,7 +94,9 @@ end
 local function restore_inbox(connection, facts, items)
   local place = facts.ring + facts.outbox
   for _, message in ipairs(facts.inbox) do
-    if message.kind then
+    if message.kind == "alarm" then
+      connection.inbox = Inbox.add_own(connection.inbox, { kind = "alarm", alarm = Alarms.due(connection) })
+    elseif message.kind then
       connection.inbox = Inbox.add_own(connection.inbox, { kind = message.kind })
     elseif message.cause then
       connection.inbox = Inbox.add_close(connection.inbox, message)

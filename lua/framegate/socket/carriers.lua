@@ -2,6 +2,7 @@
 
 local Places = require "framegate.session.places"
 local Random = require "framegate.runtime.random"
+local Threads = require "framegate.runtime.threads"
 
 ---@class Carriers
 ---@field private members Members
@@ -12,6 +13,7 @@ local Carriers = {}
 Carriers.__index = Carriers
 
 local WAIT_SECONDS = 5
+local ASK_SECONDS, MOST_ASKS = 0.25, 120 -- between two questions which node has a socket, and how many
 local NAME_LENGTH = 22
 
 ---@param parts { members: Members, holders: Holders, bus: Bus, nodes: Nodes }
@@ -42,12 +44,24 @@ end
 ---@param op string
 ---@param args table
 ---@return table? result nil when it did not answer
+---@return boolean? is_unsure whether it may still live
 function Carriers:ask(holder, op, args)
   local node, worker = Places.split(holder)
   if node == self.members:node() then
-    return (self.bus:call(worker, op, args))
+    local result, err = self.bus:call(worker, op, args)
+    return result, err == "timeout"
   end
-  return self.nodes:begin(request_to(self, node, worker, op, args), "")().results[1]
+  local outcome = self.nodes:begin(request_to(self, node, worker, op, args), "")()
+  return outcome.results[1], outcome.is_away or outcome.is_incomplete or #outcome.missing > 0
+end
+
+--- Waits until what other workers of this node have sent to a worker of another node is on its way. Yields.
+---@param holder string names of node and worker
+function Carriers:await_sent(holder)
+  local link_holder = Places.split(holder) ~= self.members:node() and self.holders:current()
+  if link_holder then
+    self.bus:call(link_holder, "echo_all", {})
+  end
 end
 
 -- Runs an operation in the worker that holds the link to Redis.
@@ -59,30 +73,64 @@ local function over_link(self, request, on_result)
   self.bus:ask(holder, request, on_result)
 end
 
+--- Learns which node has a socket that was on its way when a worker died or a node did not answer. From then on nobody can
+--- take it. Yields.
+---@param id string
+---@param is_receiver boolean whether this node was the receiver; if not, it was the sender
+---@return string? node nil when it was not sent, or when Redis is away for long
+function Carriers:settle(id, is_receiver)
+  for _ = 1, MOST_ASKS do
+    local link_holder = self.holders:current()
+    local result = link_holder and self.bus:call(link_holder, "settle_parcel", { id = id, is_receiver = is_receiver })
+    if result and result.node then
+      return result.node ~= "" and result.node or nil
+    end
+    ngx.sleep(ASK_SECONDS)
+  end
+end
+
+-- The other node did not answer.
+local function ask_redis(self, id, on_result)
+  Threads.run(function()
+    local node = self:settle(id, false)
+    on_result(node ~= nil and node ~= self.members:node())
+  end, nil, function() on_result(false) end)
+end
+
 local function send_to_node(self, holder, args, parcel, on_result)
   local node, worker = Places.split(holder)
   local name = Random.name(NAME_LENGTH)
-  over_link(self, { op = "put_parcel", args = { name = name }, payload = parcel }, function(stored)
+  over_link(self, { op = "put_parcel", args = { id = args.id, name = name }, payload = parcel }, function(stored)
     if not stored or not stored.count then
-      return on_result(nil)
+      return on_result(false)
     end
     args.parcel, args.count = name, stored.count
     local request = request_to(self, node, worker, "take_socket", args)
-    self.nodes:send(request, "", function(outcome) on_result(outcome.results[1]) end)
+    self.nodes:send(request, "", function(outcome)
+      if outcome.results[1] then
+        return on_result(outcome.results[1].ok == true)
+      end
+      ask_redis(self, args.id, on_result)
+    end)
   end)
 end
 
 --- Sends a packed socket to another worker. Does not yield.
 ---@param holder string names of node and worker
----@param args { id: string }
+---@param args { id: string, from: string, text: string? } `from`: names of this node and this worker; `text`: the record of
+--- a socket that goes to another node
 ---@param parcel string
----@param on_result fun(result: table?) nil when it did not answer
+---@param on_result fun(has_moved: boolean) must not yield
 function Carriers:send(holder, args, parcel, on_result)
   local node, worker = Places.split(holder)
   if node ~= self.members:node() then
     return send_to_node(self, holder, args, parcel, on_result)
   end
-  self.bus:ask(worker, { op = "take_socket", args = args, payload = parcel }, on_result)
+  self.bus:ask(
+    worker,
+    { op = "take_socket", args = args, payload = parcel },
+    function(result) on_result(result and result.ok == true or not result and Places.decide(args.id, "kept") ~= "kept") end
+  )
 end
 
 --- The other nodes of the cluster that can take sockets. Yields.
@@ -100,18 +148,24 @@ end
 --- Offers a session to another node, which takes it. Does not yield.
 ---@param node string
 ---@param args { id: string, holder: string }
----@param on_done fun() when it has taken it, or has not
+---@param on_done fun(is_stopping: boolean) when it has taken it, or has not; `is_stopping`: it takes none
 function Carriers:offer(node, args, on_done)
-  self.nodes:send(request_to(self, node, nil, "adopt_session", args), "", on_done)
+  self.nodes:send(request_to(self, node, nil, "adopt_session", args), "", function(outcome)
+    local is_stopping = false
+    for _, result in ipairs(outcome.results) do
+      is_stopping = is_stopping or result.is_stopping == true
+    end
+    on_done(is_stopping)
+  end)
 end
 
 --- Gets a parcel that another node has sent. Does not yield.
----@param args { parcel: string, count: integer }
+---@param args { id: string, text: string, from: string, parcel: string, count: integer }
 ---@param on_done fun(parcel: string?)
 function Carriers:fetch(args, on_done)
   over_link(
     self,
-    { op = "take_parcel", args = { name = args.parcel, count = args.count }, payload = "" },
+    { op = "take_parcel", args = args, payload = "" },
     function(result) on_done(result and result.base64 and ngx.decode_base64(result.base64)) end
   )
 end

@@ -54,7 +54,7 @@ local holding = Task.new("sending the close events that were held back", send_he
 -- when it was an earlier life of this one.
 local function is_sent_by_others(socket)
   local is_inherited = socket.journal and socket.journal.is_in_redis
-  local renewed = not is_inherited and members:former_renewal(socket.id)
+  local renewed = not is_inherited and members:former_renewal(socket.home or socket.id)
   return renewed and socket.opened_at <= renewed + RENEWED_SECONDS
 end
 

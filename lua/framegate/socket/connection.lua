@@ -40,6 +40,7 @@ local Traffic = require "framegate.telemetry.traffic"
 ---@field state string? percent-encoded; the handler's last value
 ---@field user string? set only by push/registry.lua
 ---@field topics table? set only by push/topic.lua
+---@field home string? id of the node that holds it, when another one opened it
 ---@field session Session? with which it outlives its transports
 ---@field moving MovingState? while it moves to another worker, or comes from one
 ---@field batch_prefix string? start of each of its events in a batch (dispatch/event.lua)
@@ -186,7 +187,7 @@ end
 ---@param cause string of framegate_sockets_closed_total
 function Connection:close(code, reason, cause)
   if self.moving then
-    return Moving.wait(self, function() self:close(code, reason, cause) end)
+    return Moving.wait(self, function() return self.phase == "ended" or self:close(code, reason, cause) end)
   end
   local is_first = self.outbox:push(Encoder.close(code, reason))
   self:begin_closing()

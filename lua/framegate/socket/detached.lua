@@ -6,6 +6,7 @@ local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Deadlines = require "framegate.runtime.deadlines"
 local LinkedList = require "framegate.runtime.linked_list"
+local Moving = require "framegate.socket.moving"
 
 ---@class Absence : HeapItem one of these sockets
 ---@field at number when its time is over, by Clock.monotonic
@@ -103,7 +104,7 @@ end
 --- Ends a session for which more waits than OUTBOX_BYTES.
 ---@param connection Connection
 function Detached.overflow(connection)
-  if connection.moving then
+  if connection.moving and not Moving.note_overflow(connection) then
     return
   end
   refuse(connection, "more waits for its client, which is away, than may (OUTBOX_BYTES)")

@@ -38,7 +38,7 @@ function Drain.reason_for(id) return Drain.reason or members:former_renewal(id) 
 local function close_some(ids, from, to, reason)
   for i = from, to do
     local connection = registry:get(ids[i])
-    if connection and connection.session then
+    if connection and (connection.session or connection.moving) then
       Attachment.send_away(connection, reason.text)
     elseif connection then
       connection:drop_inbox()

@@ -39,7 +39,11 @@ function Ending.leave(self, is_kept)
   if is_kept then
     Record.remove(self)
   else
-    Record.leave_behind(self, Places.of(self.id) == members:node())
+    local is_near = Places.of(self.id) == members:node()
+    Record.leave_behind(self, is_near)
+    if not is_near then
+      self.session:forget()
+    end
   end
   registry:remove(self)
   AddressCount.release(self)

@@ -14,6 +14,7 @@ local Clock = require "framegate.runtime.clock"
 local Deadlines = require "framegate.runtime.deadlines"
 local Moving = require "framegate.socket.moving"
 local Places = require "framegate.session.places"
+local Record = require "framegate.socket.record"
 local Resumption = require "framegate.socket.resumption"
 
 local HandOver = {}
@@ -22,15 +23,18 @@ local ANSWER_SECONDS = 4 -- for the answer to the event in flight
 local ECHO_SECONDS = 2
 local WHOLE_SECONDS = 15 -- for the whole move
 
-local own, registry, bus, origins, feeds, carriers
+local members, registry, bus, origins, feeds, carriers
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function HandOver.wire(worker)
-  own = worker.members:node() .. worker.members:worker()
-  registry, bus, origins, feeds = worker.registry, worker.bus, worker.origins, worker.feeds
+  members, registry = worker.members, worker.registry
+  bus, origins, feeds = worker.bus, worker.origins, worker.feeds
   carriers = worker.carriers
+  bus:watch(HandOver.lost)
 end
+
+local function own() return members:node() .. members:worker() end
 
 local function cancel(connection)
   if connection.moving and connection.phase == "open" then
@@ -39,10 +43,10 @@ local function cancel(connection)
   end
 end
 
--- The new side is gone, or the handler is too slow: the socket stays.
+-- The new side is gone, or the handler is too slow: the socket stays. One that was sent may be on the new side.
 local function give_up(item)
   local moving = item.connection.moving
-  if moving == item.moving then
+  if moving == item.moving and not moving.is_sent then
     local on_answered = moving.on_answered
     cancel(item.connection)
     if on_answered then
@@ -50,6 +54,8 @@ local function give_up(item)
     end
   end
 end
+
+local leaving = {} -- the moves that have begun, as items of `deadlines`, by connection
 
 local deadlines = Deadlines.new("giving up moves of sockets", give_up)
 
@@ -96,19 +102,47 @@ local function facts_of(connection)
   return { path = connection.path, handshake = connection.handshake, user = connection.user, topics = topics }
 end
 
-local function limit(connection, seconds)
-  local item = { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving }
+-- Begins a move that ends after this time at the latest, unless `extend` is called.
+local function begin(connection, to, seconds)
+  Moving.begin(connection, false)
+  local item = { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving, to = to }
   deadlines:add(item)
-  Moving.wait(connection, function() deadlines:remove(item) end)
+  leaving[connection] = item
+  Moving.wait(connection, function()
+    leaving[connection] = nil
+    deadlines:remove(item)
+  end)
+end
+
+local function extend(connection, seconds)
+  local item = leaving[connection]
+  deadlines:remove(item)
+  item.at = Clock.monotonic() + seconds
+  deadlines:add(item)
+end
+
+--- Ends the moves to a worker of this node that was killed.
+---@param name string
+function HandOver.lost(name)
+  local items, to = {}, members:node() .. name
+  for _, item in pairs(leaving) do
+    items[#items + 1] = item.to == to and item or nil
+  end
+  for _, item in ipairs(items) do
+    give_up(item)
+  end
 end
 
 --- Begins to give a socket away. Its transport is taken from it.
----@param args { id: string, client: Return? } without a client, this gateway stops, and another node takes the socket
----@return table|fun(reply: fun(result: table)) result facts of the socket, or `is_gone`, `is_refused` or `is_busy`
+---@param args { id: string, client: Return?, to: string } without a client, this gateway stops, and another node takes the
+--- socket; `to`: names of the node and the worker that get it
+---@return table|fun(reply: fun(result: table)) result facts of the socket; `moved`, with the names of the node and the worker
+--- that have it; or `is_gone`, `is_refused` or `is_busy`
 function HandOver.begin(args)
   local connection = registry:get(args.id)
   if not connection or connection.phase == "ended" then
-    return { is_gone = true }
+    local holder = Places.holder(args.id)
+    return holder ~= own() and { moved = holder } or { is_gone = true }
   elseif connection.phase == "opening" or connection.moving or connection.session and connection.session.returning then
     return { is_busy = true }
   elseif args.client and not Resumption.fits(connection, args.client) then
@@ -118,18 +152,16 @@ function HandOver.begin(args)
   if connection.phase ~= "open" then
     return { is_gone = true }
   end
-  Moving.begin(connection, false)
+  begin(connection, args.to, connection.is_in_flight and ANSWER_SECONDS or WHOLE_SECONDS)
   if not connection.is_in_flight then
-    limit(connection, WHOLE_SECONDS)
     return facts_of(connection)
   end
   return function(reply)
-    limit(connection, ANSWER_SECONDS)
     connection.moving.on_answered = function(is_late)
       if is_late then
         return reply { is_busy = true }
       end
-      limit(connection, WHOLE_SECONDS)
+      extend(connection, WHOLE_SECONDS)
       reply(facts_of(connection))
     end
   end
@@ -139,22 +171,24 @@ local function pack(connection)
   return Baggage.pack(connection, { delivered = origins:vector(), kept = HandOver.kept_of(connection) })
 end
 
--- Sends the socket, and forgets it once the other side has it.
+-- Sends the socket, and forgets it once the other side has it. One that has lost a message ends instead.
 local function send(connection, to, reply)
-  local id, moving = connection.id, connection.moving
-  if not Places.move(id, to) then
+  local id, moving, node = connection.id, connection.moving, members:node()
+  local is_elsewhere = Places.split(to) ~= node
+  if moving.has_overflowed or not Places.begin_move(id, "near") or not Places.move(id, to, is_elsewhere) then
     cancel(connection)
     return reply { is_gone = true }
   end
-  carriers:send(to, { id = id }, pack(connection), function(result)
-    local has_moved = result ~= nil and result.ok == true
+  moving.is_sent = true
+  local args = { id = id, from = own(), text = is_elsewhere and Record.text_of(id) or nil }
+  carriers:send(to, args, pack(connection), function(has_moved)
     if has_moved then
+      Places.end_move(id)
       connection:leave()
     else
-      Places.move(id, own)
-      if connection.moving == moving then
-        cancel(connection)
-      end
+      Places.move(id, own())
+      Record.restore(connection)
+      cancel(connection)
     end
     reply { ok = has_moved }
   end)
@@ -166,7 +200,8 @@ end
 function HandOver.finish(args)
   local connection = registry:get(args.id)
   local moving = connection and connection.moving
-  if not moving or moving.buffer then
+  local item = leaving[connection]
+  if not moving or not item or item.to ~= args.to or moving.is_sent then
     return { is_gone = true }
   end
   return function(reply)

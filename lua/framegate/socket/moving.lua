@@ -6,12 +6,23 @@ local Moving = {}
 ---@class MovingState
 ---@field private waiting (fun())[] called when the move is over
 ---@field buffer Message[]? what was pushed to the new side, which has not got the socket yet
+---@field is_sent boolean? whether the new side may have the socket
+---@field has_overflowed boolean? whether a message was dropped, because more waits for the client than may
 ---@field on_answered fun()? called when no event is in flight any more
 
 --- Begins a move.
 ---@param connection Connection
 ---@param is_arriving boolean whether this is the new side
 function Moving.begin(connection, is_arriving) connection.moving = { waiting = {}, buffer = is_arriving and {} or nil } end
+
+--- Notes that a message was dropped.
+---@param connection Connection
+---@return boolean is_first
+function Moving.note_overflow(connection)
+  local is_first = not connection.moving.has_overflowed
+  connection.moving.has_overflowed = true
+  return is_first
+end
 
 --- Calls a function when the move is over.
 ---@param connection Connection

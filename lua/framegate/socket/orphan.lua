@@ -10,6 +10,7 @@ local Task = require "framegate.runtime.task"
 
 ---@class Orphan the part of a connection that its close event needs
 ---@field id string
+---@field home string? id of the node that held it, when another one opened it
 ---@field seconds number how long it was open
 ---@field opened_at number by Clock.monotonic
 ---@field state string? percent-encoded

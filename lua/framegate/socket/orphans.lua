@@ -28,13 +28,14 @@ local MANY, PAUSE_SECONDS = 1000, 0.001 -- after so many sockets, others are ser
 local function nothing() end
 local NO_JOURNAL = { load = function() return {}, 0, 0 end, add = nothing, remove = nothing, close = nothing }
 
-local members, holders, bus
+local members, holders, bus, carriers
 local seen = {} -- journals of this gateway that the last scan found
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Orphans.wire(worker)
   members, holders, bus = worker.members, worker.holders, worker.bus
+  carriers = worker.carriers
 end
 
 local function is_own(holder) return holder:sub(1, NODE_LENGTH) == members:node() end
@@ -50,8 +51,8 @@ end
 --- Queues the close event of one socket.
 ---@param id string
 ---@param text string its record
----@param from { journal: table, died: number? } `journal`: where its record is; `died`: when another gateway that held it
---- died, in seconds since 1970
+---@param from { journal: table, died: number?, node: string? } `journal`: where its record is; `died`: when another gateway
+--- that held it died, in seconds since 1970; `node` that held it
 function Orphans.add(id, text, from)
   local record = RecordText.read(id, text)
   if not record then
@@ -62,6 +63,7 @@ function Orphans.add(id, text, from)
     -- The monotonic clock is right only on the machine and since the boot that it was read on.
     record.seconds = from.died and math.max(0, from.died - record.opened) or Clock.monotonic() - record.opened_at
   end
+  record.home = from.node ~= id:sub(1, NODE_LENGTH) and from.node or nil
   record.journal = from.journal
   record.options = Options.of { handler = record.handler }
   Orphan.add(record)
@@ -107,6 +109,26 @@ local function discard(holder)
   end
 end
 
+-- Whether a socket that stands in the journal of a worker is owed a close event: no living worker has it.
+local function is_owed(id, holder)
+  local current = Places.holder(id)
+  if not is_own(holder) then
+    return not is_own(current) -- it may have been kept for this start
+  elseif current == holder and Places.is_coming(id) then
+    return carriers:settle(id, true) == members:node()
+  elseif current == holder then
+    return Places.decide(id, "killed") ~= "kept"
+  elseif is_own(current) then
+    return false
+  end
+  local node = carriers:settle(id, false)
+  if node and node ~= members:node() then
+    Record.disown(id)
+    return false
+  end
+  return Places.move(id, holder)
+end
+
 -- Takes over what a worker owes. Returns the number of sockets, 0 when another worker has taken it over.
 local function adopt(holder)
   local journal, err = Journal.adopt(Record.journal_path(holder))
@@ -117,13 +139,14 @@ local function adopt(holder)
   end
   journal = journal or NO_JOURNAL
   local texts, died = texts_of(holder, journal)
-  local from, count = { journal = journal, died = not is_own(holder) and died or nil }, 0
+  local from = { journal = journal, died = not is_own(holder) and died or nil, node = holder:sub(1, NODE_LENGTH) }
+  local count = 0
   for id, text in pairs(texts) do
     count = count + 1
-    if is_own(holder) and Places.holder(id) ~= holder then
-      journal:remove(id) -- another worker has the socket now
-    else
+    if is_owed(id, holder) then
       Orphans.add(id, text, from)
+    else
+      journal:remove(id)
     end
     if count % MANY == 0 then
       ngx.sleep(PAUSE_SECONDS)

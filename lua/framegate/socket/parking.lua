@@ -16,19 +16,21 @@ local Task = require "framegate.runtime.task"
 local Parking = {}
 
 local NAME = "^parked%-[%w_-]+$"
+local NO_WORKER = "------" -- in place of a worker's name
 local LOAD_SECONDS = 60 -- for which a client that comes back waits until its session is read
 local ADOPT_SECONDS, STEP_SECONDS = 3, 0.02
 local MOST_UNDER_WAY = 64
 local MANY, PAUSE_SECONDS = 200, 0.001 -- after so many sessions, others are served
 
-local own, registry, nodes, carriers
+local members, registry, nodes, carriers
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Parking.wire(worker)
-  own = worker.members:node() .. worker.members:worker()
-  registry, nodes, carriers = worker.registry, worker.nodes, worker.carriers
+  members, registry, nodes, carriers = worker.members, worker.registry, worker.nodes, worker.carriers
 end
+
+local function own() return members:node() .. members:worker() end
 
 local function path_of(name) return Config.run .. "/journal/" .. name end
 
@@ -60,26 +62,47 @@ function Parking.is_alone()
   return nodes:is_alone()
 end
 
--- Offers sessions to the other nodes, some at a time, each to the next one.
-local function offer(list)
-  local others = carriers:others()
-  local under_way, next_one, deadline = 0, 1, Clock.monotonic() + ADOPT_SECONDS
-  local function ended() under_way = under_way - 1 end
+-- Offers sessions to other nodes, some at a time, each to the next one. Takes nodes that stop, too, out of the list.
+local function offer(list, others, deadline)
+  local under_way, next_one = 0, 1
+  local function ended(node, is_stopping)
+    under_way = under_way - 1
+    for i = #others, 1, -1 do
+      if is_stopping and others[i] == node then
+        table.remove(others, i)
+      end
+    end
+  end
   while others[1] and (next_one <= #list or under_way > 0) and Clock.monotonic() < deadline do
-    while next_one <= #list and under_way < MOST_UNDER_WAY do
+    while others[1] and next_one <= #list and under_way < MOST_UNDER_WAY do
       under_way = under_way + 1
-      carriers:offer(others[next_one % #others + 1], { id = list[next_one].id, holder = own }, ended)
+      local node = others[next_one % #others + 1]
+      local args = { id = list[next_one].id, holder = own() }
+      carriers:offer(node, args, function(is_stopping) ended(node, is_stopping) end)
       next_one = next_one + 1
     end
     ngx.sleep(STEP_SECONDS)
   end
 end
 
+-- Offers the sessions of this worker to the other nodes, as long as they take some. Returns those that are left.
+local function give_away(list)
+  local others, deadline = carriers:others(), Clock.monotonic() + ADOPT_SECONDS
+  local count
+  repeat
+    count = #list
+    offer(list, others, deadline)
+    list = sessions()
+  until #list == 0 or #list == count or not others[1]
+  return list
+end
+
 -- Keeps sessions in the file of this worker. They are not owed a close event any more: who reads the file has them.
 local function keep(list)
-  local file, err = File.create(path_of("parked-" .. own))
+  local path = path_of("parked-" .. own())
+  local file, err = File.create(path)
   if not file then
-    file, err = File.open(path_of("parked-" .. own))
+    file, err = File.open(path)
   end
   local count = 0
   for i, connection in ipairs(list) do
@@ -105,8 +128,7 @@ end
 function Parking.park()
   local list = sessions()
   if #list > 0 and not nodes:is_alone() then
-    offer(list)
-    list = sessions()
+    list = give_away(list)
   end
   if #list > 0 then
     keep(list)
@@ -126,14 +148,14 @@ local function read_file(path)
   return table.concat(pieces)
 end
 
--- Calls a function with the facts and items of each session that a file keeps. What the disk has cut off is left out.
+-- Calls a function with the facts and items of each session that a file keeps. Returns false when the file is cut short.
 local function each(bytes, run)
   local position = 1
   while position <= #bytes do
     local _, last, digits = bytes:find("^(%d+):", position)
     local length = tonumber(digits)
     if not length or last + length > #bytes then
-      return
+      return false
     end
     local facts, items = Parcel.unpack(bytes:sub(last + 1, last + length))
     if facts then
@@ -141,6 +163,7 @@ local function each(bytes, run)
     end
     position = last + length + 1
   end
+  return true
 end
 
 local function files()
@@ -151,10 +174,13 @@ local function files()
   return names
 end
 
---- Makes clients that come back wait until their sessions are read. Runs in the master at a start, before there are workers.
-function Parking.expect()
+--- Makes clients that come back wait until their sessions are read, and notes that this node has these sockets: a journal of
+--- the stopped gateway may have them, too. Runs in the master at a start, before there are workers.
+---@param node string id of this node
+function Parking.expect(node)
   for _, name in ipairs(files()) do
     each(read_file(path_of(name)), function(facts)
+      Places.move(facts.id, node .. NO_WORKER)
       Places.claim_key(facts.session.token, facts.id, LOAD_SECONDS)
       if facts.session.former then
         Places.claim_key(facts.session.former, facts.id, LOAD_SECONDS)
@@ -166,10 +192,13 @@ end
 local function load()
   local count = 0
   for _, name in ipairs(files()) do
-    each(read_file(path_of(name)), function(facts, items)
+    local is_whole = each(read_file(path_of(name)), function(facts, items)
       facts.away_seconds = facts.away_seconds + math.max(0, ngx.now() - facts.more.parked_at)
       count = count + (TakeOver.unpark(facts, items) and 1 or 0)
     end)
+    if not is_whole then
+      Log.warn(nil, "the file ", name, " is cut short: sessions that were kept in it are lost")
+    end
     os.remove(path_of(name))
   end
   if count > 0 then

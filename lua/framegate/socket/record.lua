@@ -175,14 +175,33 @@ function Record.adopt(connection)
   keep(connection, text, true)
 end
 
+--- Writes the record again, because another node did not take the socket.
+---@param connection Connection
+function Record.restore(connection)
+  local text = text_of(connection)
+  remember(connection.id, text)
+  shared:put(connection.id, text)
+end
+
+--- Notes the record of a socket that is about to come from another node.
+---@param id string
+---@param text string
+function Record.expect(id, text) remember(id, text) end
+
+--- Forgets the record of a socket that another node has.
+---@param id string
+function Record.disown(id)
+  sockets:delete(id)
+  shared:remove(id)
+end
+
 --- Leaves the record to the worker that has the socket now.
 ---@param connection Connection
 ---@param is_near boolean whether that worker belongs to this node
 function Record.leave_behind(connection, is_near)
   changed[connection.id] = nil
   if not is_near then
-    sockets:delete(connection.id)
-    shared:remove(connection.id)
+    sockets:delete(connection.id) -- Redis has given it to the other node
   end
   local holder = journal_of(connection)
   if holder then

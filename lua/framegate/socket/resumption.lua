@@ -13,13 +13,15 @@ local NODE_LENGTH = 4
 local CLAIM_SECONDS = 0.2 -- from a claim to the open event
 local MOVE_SECONDS = 10 -- for which a client waits while its socket moves
 
-local own, registry
+local members, registry
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Resumption.wire(worker)
-  own, registry = worker.members:node() .. worker.members:worker(), worker.registry
+  members, registry = worker.members, worker.registry
 end
+
+local function own() return members:node() .. members:worker() end
 
 ---@class Return a client that comes back
 ---@field key string token or nonce
@@ -65,8 +67,8 @@ end
 function Resumption.is_expected(key)
   local id, is_opening = Places.of_key(key)
   local holder = id and not is_opening and Places.holder(id) or ""
-  if holder ~= own then
-    return holder:sub(1, NODE_LENGTH) == own:sub(1, NODE_LENGTH)
+  if holder ~= own() then
+    return holder:sub(1, NODE_LENGTH) == members:node()
   end
   local connection = registry:get(id)
   return connection ~= nil and connection.phase == "open" and not connection.moving
@@ -87,7 +89,7 @@ end
 -- Looks for a socket that is here and at rest. Returns "elsewhere" and its holder when another worker has it.
 local function look(id)
   local holder = Places.holder(id)
-  if holder ~= own then
+  if holder ~= own() then
     return "elsewhere", holder
   end
   local connection = registry:get(id)

@@ -17,17 +17,20 @@ local semaphore = require "ngx.semaphore"
 
 local TakeOver = {}
 
+local MOST_MOVES = 4 -- of a socket while one request looks for it
 local WAIT_SECONDS = 20 -- longer than each step of a move may take together
 
-local own, registry, groups, feeds, carriers
+local members, holders, dispatch, registry, groups, feeds, carriers
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function TakeOver.wire(worker)
-  own = worker.members:node() .. worker.members:worker()
+  members, holders, dispatch = worker.members, worker.holders, worker.dispatch
   registry, groups, feeds = worker.registry, worker.groups, worker.feeds
   carriers = worker.carriers
 end
+
+local function own() return members:node() .. members:worker() end
 
 -- Enters a socket that gathers what is pushed to it.
 local function enter(id, facts)
@@ -44,38 +47,64 @@ end
 local function ignore() end
 local NO_JOURNAL = { remove = ignore, close = ignore }
 
--- The socket did not come. If the other side died after it had sent it, nobody but this worker owes its close event.
-local function abandon(connection)
-  local id = connection.id
-  connection.phase = "ended"
-  registry:remove(connection)
-  Moving.finish(connection)
-  local text = Places.holder(id) == own and Record.text_of(id)
+-- Gives back a socket that was sent to this worker, which has not taken it. If its worker was killed, nobody but this one
+-- owes its close event.
+local function give_back(id, holder)
+  local node, worker = Places.split(holder)
+  if Places.holder(id) ~= own() or node ~= members:node() then
+    return
+  elseif holders:is_living(worker) then
+    Places.move(id, holder)
+    return
+  end
+  local text = Record.text_of(id)
   if text then
     Orphans.add(id, text, { journal = NO_JOURNAL })
   end
 end
 
+-- The socket did not come.
+local function abandon(connection, holder)
+  connection.phase = "ended"
+  registry:remove(connection)
+  Moving.finish(connection)
+  give_back(connection.id, holder)
+  dispatch:check_idle()
+end
+
 local function has_arrived(connection) return connection.phase == "open" end
 
--- Whether a socket has left a worker of this node for another one.
-local function has_moved_on(id, holder) return Places.split(holder) == Places.split(own) and Places.holder(id) ~= holder end
+-- Begins with the worker that has the socket. It may have moved meanwhile. Returns also that worker.
+local function begin(id, holder, client)
+  local begun, is_unsure
+  for _ = 1, MOST_MOVES do
+    begun, is_unsure = carriers:ask(holder, "begin_hand_over", { id = id, client = client, to = own() })
+    if not begun or not begun.moved then
+      break
+    end
+    holder = begun.moved
+  end
+  return begun or { is_busy = is_unsure, is_gone = true }, holder
+end
 
-local function move(id, holder, client)
-  local begun = carriers:ask(holder, "begin_hand_over", { id = id, client = client })
-  -- Another transport of its client may be faster.
-  if begun and (begun.is_busy or begun.is_gone and has_moved_on(id, holder)) or registry:get(id) then
-    return nil, "busy"
-  elseif not begun or begun.is_gone then
+-- Whether a socket has left a worker of this node for another one.
+local function has_moved_on(id, holder) return Places.split(holder) == members:node() and Places.holder(id) ~= holder end
+
+local function move(id, first_holder, client)
+  local begun, holder = begin(id, first_holder, client)
+  if begun.is_busy or begun.is_gone and has_moved_on(id, holder) or registry:get(id) then
+    return nil, "busy" -- another transport of its client was faster
+  elseif begun.is_gone or begun.moved then
     return nil, "gone"
   elseif begun.is_refused then
     return nil
   end
   local connection = enter(id, begun)
   groups:await()
-  carriers:ask(holder, "finish_hand_over", { id = id, to = own })
+  carriers:await_sent(holder)
+  carriers:ask(holder, "finish_hand_over", { id = id, to = own() })
   if not has_arrived(connection) then
-    abandon(connection)
+    abandon(connection, holder)
     return nil, "busy"
   end
   return connection
@@ -128,6 +157,8 @@ local function settle(connection, facts, items)
   Baggage.restore(connection, facts, items)
   connection.session.behind = facts.more.delivered
   connection.moving.buffer = nil
+  local node = members:node()
+  connection.home = node ~= connection.id:sub(1, #node) and node or nil
   Record.adopt(connection)
   AddressCount.add(connection)
   Lifecycle.moved(1)
@@ -140,18 +171,35 @@ local function settle(connection, facts, items)
   connection:advance()
 end
 
+-- Whether this worker becomes the holder of a socket. Within a node, the other side may have taken it back.
+local function claim(args)
+  if args.parcel then
+    return Places.move(args.id, own())
+  end
+  local is_this_life = Places.split(args.from) == members:node()
+  return is_this_life and Places.decide(args.id, "taken") == "taken" and Places.move(args.id, own())
+end
+
+--- Whether a socket is expected from another worker.
+---@param id string
+---@return boolean
+function TakeOver.expects(id)
+  local connection = registry:get(id)
+  return connection ~= nil and connection.moving ~= nil and connection.moving.buffer ~= nil
+end
+
 --- Accepts a socket that another worker sends.
----@param args { id: string }
+---@param args { id: string, from: string, parcel: string? } `from`: names of its node and worker; `parcel` when that is
+--- another node
 ---@param parcel string
 ---@return { ok: boolean } result
 function TakeOver.take(args, parcel)
-  local connection = registry:get(args.id)
-  local moving = connection and connection.moving
   local facts, items = Parcel.unpack(parcel)
-  if not moving or not moving.buffer or not facts or not Places.move(args.id, own) then
+  if not TakeOver.expects(args.id) or not facts or not claim(args) then
+    give_back(args.id, args.from)
     return { ok = false }
   end
-  settle(connection, facts, items)
+  settle(registry:get(args.id), facts, items)
   return { ok = true }
 end
 
@@ -160,7 +208,7 @@ end
 ---@param items string[]
 ---@return boolean ok false when it is here already
 function TakeOver.unpark(facts, items)
-  if registry:get(facts.id) or Record.text_of(facts.id) or not Places.move(facts.id, own) then
+  if registry:get(facts.id) or Record.text_of(facts.id) or not Places.move(facts.id, own()) then
     return false
   end
   local kept = {}

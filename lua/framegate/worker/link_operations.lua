@@ -22,19 +22,28 @@ end
 --- Stores a socket in Redis that goes to another node, if this worker holds the link.
 function LinkOperations:put_parcel(args, payload)
   return over_link(self, function(link, reply)
-    Parcels.put(link, args.name, payload, function(count) reply { count = count } end)
+    Parcels.put(link, args, payload, function(count) reply { count = count } end)
   end)
+end
+
+--- Asks Redis which node has a socket that was on its way, if this worker holds the link.
+function LinkOperations:settle_parcel(args)
+  return over_link(self, function(link, reply)
+    Parcels.settle(link, args, function(node) reply { node = node } end)
+  end)
+end
+
+--- Answers when everything that the workers of this node had sent to this one before has arrived.
+function LinkOperations:echo_all()
+  return function(reply)
+    self.worker.bus:ask_all({ op = "echo", args = {}, payload = "" }, function() reply {} end)
+  end
 end
 
 --- Takes a socket from Redis that another node has sent, if this worker holds the link.
 function LinkOperations:take_parcel(args)
   return over_link(self, function(link, reply)
-    Parcels.take(
-      link,
-      args.name,
-      args.count,
-      function(parcel) reply { base64 = parcel and ngx.encode_base64(parcel) } end
-    )
+    Parcels.take(link, args, function(parcel) reply { base64 = parcel and ngx.encode_base64(parcel) } end)
   end)
 end
 
@@ -42,6 +51,8 @@ end
 function LinkOperations:adopt_session(args)
   if not self.worker.link_holder.link then
     return {}
+  elseif self.worker.members:is_leaving() then
+    return { is_stopping = true }
   end
   return function(reply)
     TakeOver.adopt(args.id, args.holder, function() reply {} end)

@@ -19,7 +19,7 @@ function NewLife.begin()
   Record.restart(members:node() .. members:worker())
   local reason = Drain.BURIED
   for _, connection in pairs(registry:all()) do
-    if members:former_renewal(connection.id) then
+    if members:former_renewal(connection.home or connection.id) then
       connection:close(reason.code, reason.text, reason.cause)
     end
   end

@@ -3,6 +3,7 @@
 -- It returns a result that JSON can represent.
 
 local Alarms = require "framegate.socket.alarms"
+local Arrival = require "framegate.socket.arrival"
 local Config = require "framegate.config"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Delivery = require "framegate.worker.delivery"
@@ -145,7 +146,8 @@ end
 local function page(self, connections, args)
   local ids, facts = {}, {}
   for _, connection in connections do
-    if connection.id > args.after then
+    local is_coming = connection.moving and connection.moving.buffer -- the worker that has it shows it
+    if connection.id > args.after and not is_coming then
       ids[#ids + 1] = connection.id
     end
   end
@@ -187,16 +189,11 @@ function Operations.begin_hand_over(_, args) return HandOver.begin(args) end
 function Operations.finish_hand_over(_, args) return HandOver.finish(args) end
 
 --- Accepts a socket from another worker. That of another node has stored it in Redis.
-function Operations:take_socket(args, payload)
+function Operations.take_socket(_, args, payload)
   if not args.parcel then
     return TakeOver.take(args, payload)
   end
-  return function(reply)
-    self.worker.carriers:fetch(
-      args,
-      function(parcel) reply(parcel and TakeOver.take(args, parcel) or { ok = false }) end
-    )
-  end
+  return function(reply) Arrival.take(args, reply) end
 end
 
 --- Finds a session of this node by a token or nonce.
@@ -208,7 +205,11 @@ function Operations:find_session(args)
 end
 
 --- Answers. What the asking worker sent before, and what this one sent to it before, has arrived then.
-function Operations.echo() return {} end
+function Operations:echo()
+  return function(reply)
+    self.worker.bus:when_sent(function() reply {} end)
+  end
+end
 
 --- Ends the sockets of a life of this node that the others have buried.
 function Operations.end_life()

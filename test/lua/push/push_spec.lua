@@ -57,8 +57,9 @@ describe("a push", function()
           asked[#asked + 1] = { ... }
           return unpack(results)
         end,
-        call_all = function(_, ...)
-          asked[#asked + 1] = { ... }
+        call_all = function(_, op, args, payload, on_send)
+          asked[#asked + 1] = { op, args, payload }
+          on_send()
           return results, true
         end,
         tell_all = function(_, ...) told[#told + 1] = { ... } end,

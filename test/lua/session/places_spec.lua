@@ -71,4 +71,28 @@ describe("the places of sessions", function()
     Places.forget(id)
     assert.are.equal("nodeworker", Places.holder(id))
   end)
+
+  it("know for an hour where a socket has gone, and as long as it lives where a socket of another node is", function()
+    Places.move("nodeworkerrest", "thatworker", true)
+    Places.move("thatworkerrest", "nodeworker")
+    Stub.now = Stub.now + 86401
+    assert.are.equal("nodeworker", Places.holder "nodeworkerrest")
+    assert.are.equal("nodeworker", Places.holder "thatworkerrest")
+    Places.forget "thatworkerrest"
+  end)
+
+  it("decide once what becomes of a socket that moves within the node", function()
+    assert.are.equal("killed", Places.decide("id", "killed"), "it does not move")
+    Places.begin_move("id", "near")
+    assert.are.equal("taken", Places.decide("id", "taken"))
+    assert.are.equal("taken", Places.decide("id", "kept"))
+    Places.begin_move("id", "near")
+    assert.are.equal("kept", Places.decide("id", "kept"))
+    assert.are.equal("kept", Places.decide("id", "killed"))
+    Places.begin_move("id", "far")
+    assert.is_true(Places.is_coming "id")
+    Places.end_move "id"
+    assert.is_false(Places.is_coming "id")
+    assert.are.same({}, ngx.shared.sessions.values)
+  end)
 end)

@@ -109,6 +109,8 @@ describe("what a socket takes along", function()
     for i = 1, 5 do
       taken[i], rest = Inbox.take(rest)
     end
+    assert.are.equal(other, taken[2].alarm.connection, "a new alarm replaces it")
+    taken[2].alarm = nil
     assert.are.same({
       { payload = ANY, is_text = false },
       { kind = "alarm" },

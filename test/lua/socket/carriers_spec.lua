@@ -1,7 +1,8 @@
 require "support.ngx"
-require "support.event_loop"
+local Loop = require "support.event_loop"
 rawset(ngx.shared, "sessions", require("support.dictionary").new())
 local Carriers = require "framegate.socket.carriers"
+local Places = require "framegate.session.places"
 
 local HERE, FAR = "nodeanothe", "farrworker"
 
@@ -9,6 +10,7 @@ describe("the way between two workers that move a socket", function()
   local calls, asks, requests, replies, outcome, holder, is_alone, carriers
 
   before_each(function()
+    Loop.reset()
     calls, asks, requests, replies = {}, {}, {}, {}
     outcome, holder, is_alone = { results = {}, missing = {} }, "holder", false
     carriers = Carriers.new {
@@ -69,7 +71,7 @@ describe("the way between two workers that move a socket", function()
       local ask = asks[1]
       assert.are.same({ "anothe", "take_socket", "bytes" }, { ask.worker, ask.request.op, ask.request.payload })
       ask.answer { ok = true }
-      assert.are.same({ ok = true }, result)
+      assert.is_true(result)
     end)
 
     it("to another node through Redis, and announces it", function()
@@ -83,26 +85,44 @@ describe("the way between two workers that move a socket", function()
       assert.are.same({ id = "id", parcel = store.request.args.name, count = 3 }, request.args)
       assert.are.equal(22, #request.args.parcel)
       requests[1].answer { results = { { ok = true } }, missing = {} }
-      assert.are.same({ ok = true }, result)
+      assert.is_true(result)
     end)
 
     it("and announces nothing that Redis does not have", function()
       for _, stored in ipairs { {}, false } do
         send(FAR)
         asks[#asks].answer(stored or nil)
-        assert.is_nil(result)
+        assert.is_false(result)
       end
       holder = nil
       send(FAR)
-      assert.is_nil(result)
+      assert.is_false(result)
       assert.are.same({}, requests)
     end)
 
-    it("and has no result when that node does not answer", function()
-      send(FAR)
-      asks[1].answer { count = 1 }
-      requests[1].answer { results = {}, missing = { "farr" } }
-      assert.is_nil(result)
+    it("and asks Redis who has it when that node does not answer", function()
+      for node, has_moved in pairs { farr = true, node = false, [""] = false } do
+        replies.settle_parcel = { node = node }
+        send(FAR)
+        asks[#asks].answer { count = 1 }
+        requests[#requests].answer { results = {}, missing = { "farr" } }
+        Loop.run(0.1)
+        assert.are.equal(has_moved, result, node)
+      end
+      assert.are.same({ "holder", "settle_parcel", { id = "id", is_receiver = false } }, calls[1])
+    end)
+
+    it("and keeps it when its worker was killed before it took it", function()
+      Places.begin_move("id", "near")
+      send(HERE)
+      asks[1].answer(nil)
+      assert.is_false(result)
+      Places.begin_move("id", "near")
+      Places.decide("id", "taken")
+      send(HERE)
+      asks[2].answer(nil)
+      assert.is_true(result)
+      Places.end_move "id"
     end)
   end)
 
@@ -116,7 +136,7 @@ describe("the way between two workers that move a socket", function()
 
     it("from Redis, whatever bytes it is", function()
       fetch()
-      assert.are.same({ op = "take_parcel", args = { name = "name", count = 2 }, payload = "" }, asks[1].request)
+      assert.are.same({ op = "take_parcel", args = { parcel = "name", count = 2 }, payload = "" }, asks[1].request)
       asks[1].answer { base64 = ngx.encode_base64 "\0\255" }
       assert.are.equal("\0\255", parcel)
     end)

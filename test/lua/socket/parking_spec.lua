@@ -55,7 +55,7 @@ describe("parking at a stop", function()
   -- A gateway is started again: it knows nothing any more.
   local function start()
     ngx.shared.sessions.values, ngx.shared.sockets.values = {}, {}
-    Parking.expect()
+    Parking.expect "node"
     Parking.start()
     Loop.run(0.1)
   end
@@ -112,7 +112,7 @@ describe("parking at a stop", function()
     local token = connection.session.token
     park()
     ngx.shared.sessions.values = {}
-    Parking.expect()
+    Parking.expect "node"
     assert.are.same({ connection.id, true }, { Places.of_key(token) })
     assert.are.same({ connection.id, true }, { Places.of_key "nonce" })
     Parking.start()

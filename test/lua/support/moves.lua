@@ -2,6 +2,7 @@
 
 local Worker = require "support.worker"
 local Loop = require "support.event_loop"
+local Arrival = require "framegate.socket.arrival"
 local Baggage = require "framegate.socket.baggage"
 local HandOver = require "framegate.socket.hand_over"
 local Origins = require "framegate.push.origins"
@@ -16,6 +17,8 @@ local function note(list, entry) list[#list + 1] = entry end
 local function new_bus()
   return {
     asked = {},
+    watch = function(self, on_lost) self.lose = on_lost end,
+    when_sent = function(_, run) run() end,
     ask_all = function(self, request, on_result) note(self.asked, { op = request.op, answer = on_result }) end,
   }
 end
@@ -37,6 +40,9 @@ local function new_carriers()
     send = function(self, to, args, parcel, on_result)
       note(self.sent, { to = to, args = args, parcel = parcel, answer = on_result })
     end,
+    await_sent = function() end,
+    settle = function() end,
+    fetch = function(self, args, on_done) note(self.sent, { fetched = args, answer = on_done }) end,
     others = function(self) return self.nodes or {} end,
     offer = function(self, node, args, on_done) note(self.offered, { node = node, args = args, done = on_done }) end,
   }
@@ -66,7 +72,8 @@ function Moves.worker()
     groups = { is_known = function() return true end, await = function() end },
     nodes = { is_alone = function() return true end },
   }
-  for _, module in ipairs { HandOver, TakeOver, Parking } do
+  worker.holders.is_living = function() return false end -- the worker of a socket that does not come was killed
+  for _, module in ipairs { HandOver, TakeOver, Arrival, Parking } do
     module.wire(worker)
   end
   return worker

@@ -21,6 +21,7 @@ describe("a new life", function()
     for _, id in ipairs { "old-1", "new-2" } do
       worker.registry:add { id = id, close = function(_, code, _, cause) closed[#closed + 1] = { id, code, cause } end }
     end
+    worker.registry:add { id = "old-3", home = "new-", close = function() error "it came back to the new life" end }
     NewLife.begin()
     assert.are.same({ { "old-1", 1012, "buried" } }, closed)
     assert.are.equal("new-worker", holder)

@@ -145,22 +145,33 @@ describe("an operation", function()
   end)
 
   it("moves a socket: begin and finish", function()
-    local facts = operations:begin_hand_over { id = connection.id, client = Moves.client(connection) }
+    local facts =
+      operations:begin_hand_over { id = connection.id, client = Moves.client(connection), to = "nodeanothe" }
     assert.are.equal("/ws/echo", facts.path)
     run("finish_hand_over", { to = "nodeanothe" })
     worker.bus.asked[1].answer {}
-    worker.carriers.sent[1].answer { ok = true }
+    worker.carriers.sent[1].answer(true)
     assert.are.same({ { ok = true } }, results)
   end)
 
   it("accepts a socket from this node, and from another one through Redis", function()
-    assert.are.same({ ok = false }, operations:take_socket({ id = "nobody" }, "bytes"))
-    local fetched
-    worker.carriers.fetch = function(_, args, on_done) fetched = { args, on_done } end
-    run("take_socket", { id = "nobody", parcel = "name", count = 2 }, "")
-    assert.are.equal("name", fetched[1].parcel)
-    fetched[2](nil)
+    assert.are.same({ ok = false }, operations:take_socket({ id = "nobody", from = "nodeanothe" }, "bytes"))
+    run("take_socket", { id = "nobody", from = "farrworker", text = "record", parcel = "name", count = 2 }, "")
     assert.are.same({ { ok = false } }, results)
+    assert.are.same({}, worker.carriers.sent, "it is not expected")
+    local id, coming = "farrworkerrest", { moving = { buffer = {}, waiting = {} }, phase = "ended" }
+    coming.id = id
+    worker.registry:add(coming)
+    run("take_socket", { id = id, from = "farrworker", text = "record", parcel = "name", count = 2 }, "")
+    assert.are.same({ "name", "record", true }, {
+      worker.carriers.sent[1].fetched.parcel,
+      ngx.shared.sockets:get(id),
+      Places.is_coming(id),
+    })
+    worker.carriers.sent[1].answer(nil)
+    assert.are.same({ ok = false }, results[2])
+    assert.are.same({ "farrworker", false }, { Places.holder(id), Places.is_coming(id) })
+    assert.is_nil(ngx.shared.sockets:get(id))
   end)
 
   it("finds a session of this node by its keys", function()
@@ -178,7 +189,10 @@ describe("an operation", function()
     assert.are.same({}, operations:find_session { key = "unknown" })
   end)
 
-  it("answers an echo", function() assert.are.same({}, operations:echo()) end)
+  it("answers an echo", function()
+    run("echo", {})
+    assert.are.same({ {} }, results)
+  end)
 end)
 
 describe("an operation over the link to Redis", function()
@@ -190,6 +204,7 @@ describe("an operation over the link to Redis", function()
     local roster = { all = function() return {} end }
     local channels = require("framegate.cluster.channels").new "c"
     worker.link_holder = { link = { link = redis, own = "node", channels = channels, roster = roster } }
+    worker.members.is_leaving = function() return false end
     operations, results = Operations.new(worker), {}
   end)
 
@@ -198,14 +213,17 @@ describe("an operation over the link to Redis", function()
   end
 
   it("stores a socket that goes to another node, and takes one that has come", function()
-    run("put_parcel", { name = "n" }, "\0bytes")
-    redis:take_one().callback "OK"
-    run("put_parcel", { name = "n" }, "\0bytes")
-    redis:take_one().callback(nil)
-    run("take_parcel", { name = "n", count = 1 })
+    for _, answer in ipairs { "OK", "error" } do
+      run("put_parcel", { id = "i", name = "n" }, "\0bytes")
+      for _, sent in ipairs(redis:take()) do
+        sent.callback(answer)
+      end
+    end
+    local args = { id = "i", text = "record", from = "farrworker", parcel = "n", count = 1 }
+    run("take_parcel", args)
     redis:take_one().callback { "\0bytes" }
-    run("take_parcel", { name = "n", count = 1 })
-    redis:take_one().callback { false }
+    run("take_parcel", args)
+    redis:take_one().callback(0)
     assert.are.same({ { count = 1 }, {}, { base64 = ngx.encode_base64 "\0bytes" }, {} }, results)
   end)
 
@@ -225,7 +243,10 @@ describe("an operation over the link to Redis", function()
     assert.are.same({}, results)
     Loop.run(0)
     assert.are.same({ {} }, results)
-    assert.are.same({ "farrworker", "begin_hand_over", { id = "farrworkerid" } }, worker.carriers.asked[1])
+    assert.are.same(
+      { "farrworker", "begin_hand_over", { id = "farrworkerid", to = "nodeworker" } },
+      worker.carriers.asked[1]
+    )
   end)
 
   it("has no result in a worker without the link", function()
