@@ -202,6 +202,27 @@ function Dispatch:answered(event, answer)
   try_again(self, event, answer)
 end
 
+--- Sends an event alone, under the same id: its handler would stream the answer, and a stream never runs in a batch.
+---@param event Event
+function Dispatch:send_alone(event)
+  event.is_alone, event.is_answered = true, true
+  self.queue:add(event)
+  pump(self)
+end
+
+--- Accepts that the answer to an event begins to stream. The lane is no longer one of those that carry other events.
+---@param lane Lane
+---@param event Event which is in flight until the stream ends
+---@return boolean ok false when there are STREAM_CONCURRENCY streams
+function Dispatch:begin_stream(lane, event)
+  set_away(self, false, event)
+  local ok = self.lanes:begin_stream(lane)
+  if ok then
+    pump(self)
+  end
+  return ok
+end
+
 --- Sends an event alone, and all later ones of its socket too. Called by a lane whose handler accepts no batches.
 ---@param event Event
 function Dispatch:unbatch(event)

@@ -22,6 +22,7 @@ local concat, find, gsub = table.concat, string.find, string.gsub
 ---@field since number when it was handed to dispatch, in seconds of the monotonic clock
 ---@field attempts integer how often it was sent
 ---@field question Question? that it asks (socket/questions.lua)
+---@field is_alone boolean? whether it travels alone, because the handler wants to stream its answer
 ---@field handshake string? header lines in place of those of its connection; such an event travels alone
 local Event = {}
 

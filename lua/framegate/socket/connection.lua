@@ -18,6 +18,7 @@ local Outbox = require "framegate.push.outbox"
 local Questions = require "framegate.socket.questions"
 local Record = require "framegate.socket.record"
 local ResumeEvent = require "framegate.socket.resume_event"
+local Streaming = require "framegate.socket.streaming"
 local Sending = require "framegate.socket.sending"
 local Traffic = require "framegate.telemetry.traffic"
 
@@ -34,6 +35,7 @@ local Traffic = require "framegate.telemetry.traffic"
 ---@field options Options
 ---@field events integer events made so far, which is the number of the next one; open is 0
 ---@field is_in_flight boolean? whether an event is with the handler; stays true after the close event
+---@field stream Stream? the answer to that event, while it streams
 ---@field inbox Inbox? messages that wait for the answer to that event
 ---@field outbox Outbox
 ---@field traffic Traffic
@@ -122,7 +124,7 @@ function Connection:set_state(state) self.state = state end
 ---@return boolean
 function Connection:is_full() return self.outbox:is_full() or Inbox.is_full(self.inbox) end
 
-Connection.send, Connection.offer = Sending.send, Sending.offer
+Connection.send, Connection.offer, Connection.begin_stream = Sending.send, Sending.offer, Streaming.begin
 
 -- Only one event is in flight at a time, and the outbox must have room for its answer.
 local function may_send_event(self)
@@ -203,6 +205,8 @@ function Connection:advance()
   local resume = ResumeEvent.due(self)
   if resume then
     return send_event(self, resume)
+  elseif self.stream then
+    return Streaming.look(self)
   elseif not may_send_event(self) then
     return Moving.look(self)
   end
@@ -239,6 +243,7 @@ function Connection:answered(event, answer)
   elseif event.kind == "close" then
     return CloseEvent.on_answered(self, answer)
   end
+  self.stream = nil
   local ok, result = xpcall(apply, debug.traceback, self, event, answer)
   self.is_in_flight = ok and result
   self:advance()

@@ -15,10 +15,13 @@ local Deadlines = require "framegate.runtime.deadlines"
 local Moving = require "framegate.socket.moving"
 local Places = require "framegate.session.places"
 local Resumption = require "framegate.socket.resumption"
+local Streaming = require "framegate.socket.streaming"
 
 local HandOver = {}
 
 local ANSWER_SECONDS = 4 -- for the answer to the event in flight
+local STREAM_SECONDS = 1 -- for one that streams, which is ended then
+local CUT_SECONDS = 0.5 -- for the end of that
 local ECHO_SECONDS = 2
 local WHOLE_SECONDS = 15 -- for the whole move
 
@@ -39,10 +42,16 @@ local function cancel(connection)
   end
 end
 
--- The new side is gone, or the handler is too slow: the socket stays.
+local deadlines
+
+-- The new side is gone, or the handler is too slow: the socket stays. A stream is ended, and then the socket moves.
 local function give_up(item)
   local moving = item.connection.moving
-  if moving == item.moving then
+  if moving == item.moving and item.connection.stream and not item.has_cut then
+    item.has_cut, item.at = true, Clock.monotonic() + CUT_SECONDS
+    deadlines:add(item)
+    return Streaming.cut(item.connection)
+  elseif moving == item.moving then
     local on_answered = moving.on_answered
     cancel(item.connection)
     if on_answered then
@@ -51,7 +60,7 @@ local function give_up(item)
   end
 end
 
-local deadlines = Deadlines.new("giving up moves of sockets", give_up)
+deadlines = Deadlines.new("giving up moves of sockets", give_up)
 
 local late_echoes = Deadlines.new("the end of a wait for echoes", function(item) item.run() end)
 
@@ -124,7 +133,7 @@ function HandOver.begin(args)
     return facts_of(connection)
   end
   return function(reply)
-    limit(connection, ANSWER_SECONDS)
+    limit(connection, connection.stream and STREAM_SECONDS or ANSWER_SECONDS)
     connection.moving.on_answered = function(is_late)
       if is_late then
         return reply { is_busy = true }
