@@ -13,6 +13,7 @@ import type { SocketRoute, SocketSchema } from './websocket/route-types.ts'
 
 export { Close } from './events/close.ts'
 export type { HistoryOptions } from './events/effect-values.ts'
+export type { Frames } from './events/frame-stream.ts'
 export type { Data } from './frame-data.ts'
 export type {
   BatchItem,

@@ -30,12 +30,18 @@ local function lane_options(self, protocol, now)
       self[answer.failure and "failed" or "answered"] = now()
       dispatch:answered(event, answer)
     end,
-    on_alone = function(event) dispatch:send_alone(event) end,
+    on_alone = function(event)
+      event.is_alone = true
+      dispatch:again(event)
+    end,
     on_stream = function(lane, event)
       self.answered = now()
       return dispatch:begin_stream(lane, event)
     end,
-    on_unbatch = function(event) dispatch:unbatch(event) end,
+    on_unbatch = function(event)
+      event.connection:stop_batches()
+      dispatch:again(event)
+    end,
     on_free = function(lane) dispatch:free(lane) end,
     on_retired = function(lane) dispatch:retire(lane) end,
     peers = self.peers,
