@@ -3,7 +3,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { type BareEvent, type BareHandler, NO_CONTENT, response, startBareHandler } from '../support/bare-handler.ts'
+import {
+  type BareEvent,
+  type BareHandler,
+  messages,
+  NO_CONTENT,
+  response,
+  startBareHandler,
+} from '../support/bare-handler.ts'
 import { type Client, open } from '../support/client.ts'
 import { askSocket, type Gateway, startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
@@ -246,5 +253,33 @@ test('streams have lanes of their own: one too many is refused, and other events
   again.socket.write(chunk('1\n'))
   assert.equal(await last.next(), '1')
   again.socket.write(END)
+  await Promise.all(clients.map((client) => client.close()))
+})
+
+test('an event that its handler wants alone comes again, singly and under the same id', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' } })
+  const inBatches = new Set<string>()
+  const alone = new Map<string, number>()
+  const answer = messages((event, socket) => {
+    if (event.kind === 'message') {
+      alone.set(event.id, (alone.get(event.id) ?? 0) + 1)
+      return void socket.write(Buffer.concat([Buffer.from(head(LINES)), chunk('1\n2\n'), Buffer.from(END)]))
+    }
+    const ids = (JSON.parse(event.body) as Array<{ headers: Record<string, string> }>).map(
+      ({ headers }) => headers['ce-id']!,
+    )
+    for (const id of ids) inBatches.add(id)
+    socket.write(response(ids.map((id) => `{"id":"${id}","alone":true}\n`).join(''), LINES))
+  }, true)
+  await startBareHandler(t, gateway.handlerSocket, answer)
+  const clients = await Promise.all(Array.from({ length: 20 }, () => open(`${gateway.ws}/ws/any`)))
+  do {
+    for (const client of clients) client.socket.send('stream')
+    for (const client of clients) {
+      assert.equal(await client.next(), '1')
+      assert.equal(await client.next(), '2')
+    }
+  } while (inBatches.size === 0)
+  for (const id of inBatches) if (!id.endsWith('/close')) assert.equal(alone.get(id), 1, id)
   await Promise.all(clients.map((client) => client.close()))
 })

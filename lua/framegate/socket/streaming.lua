@@ -40,10 +40,10 @@ function Streaming.look(self)
   end
 end
 
---- Ends the stream because the socket goes to another worker.
+--- Ends the stream because the socket goes to another worker: its client has come back there, or the gateway stops.
 ---@param self Connection with a stream
 function Streaming.cut(self)
-  self.stream:stop(Answer.of_stream("lost", "the stream was ended, because its client came back to another worker"))
+  self.stream:stop(Answer.of_stream("lost", "the stream was ended, because its socket goes to another worker"))
 end
 
 return Streaming
