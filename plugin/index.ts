@@ -64,7 +64,10 @@ declare module 'fastify' {
     /** The event; undefined in a request that is none. */
     event: SocketEvent | undefined
   }
-  interface FastifyReply extends ReplyEffects {}
+  interface FastifyReply extends ReplyEffects {
+    /** Aborted when the gateway ends the request before its answer is complete, as it does when the client of a stream leaves. */
+    signal: AbortSignal
+  }
 }
 
 const websocket: FastifyPluginCallback<WebsocketOptions> = (app, options, done) => {

@@ -13,6 +13,7 @@ const VALUES = ['state', 'user'] as const
 
 const collected = new WeakMap<FastifyReply, Effects>()
 const streams = new WeakSet<object>()
+const signals = new WeakMap<FastifyReply, AbortSignal>()
 
 function effectsOf(reply: FastifyReply): Effects {
   let effects = collected.get(reply)
@@ -23,6 +24,19 @@ function effectsOf(reply: FastifyReply): Effects {
   return effects
 }
 
+/** Fastify's `request.signal` follows the request, which is over as soon as its body is read. */
+function signalOf(reply: FastifyReply): AbortSignal {
+  let signal = signals.get(reply)
+  if (!signal) {
+    const gone = new AbortController()
+    signals.set(reply, (signal = gone.signal))
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) gone.abort()
+    })
+  }
+  return signal
+}
+
 /** Adds `request.event` and the effects to every request and reply of the app. */
 export function decorate(app: FastifyInstance): void {
   app.decorateRequest('event', {
@@ -30,6 +44,11 @@ export function decorate(app: FastifyInstance): void {
       const value = eventIn(this.raw.headers)
       Object.defineProperty(this, 'event', { value })
       return value
+    },
+  })
+  app.decorateReply('signal', {
+    getter(this: FastifyReply) {
+      return signalOf(this)
     },
   })
   for (const name of METHODS) {

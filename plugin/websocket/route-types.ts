@@ -105,7 +105,7 @@ export type SocketRoute<
   /**
    * A frame. What it returns is the frame that answers it, an empty one for `''`; if it returns nothing, nothing is sent.
    * An async generator (`async *message`) streams: each value that it yields is a frame, all of one type. Its effects
-   * come before the first one, without `publish` and `frame`. When the client leaves, `request.signal` is aborted and
+   * come before the first one, without `publish` and `frame`. When the client leaves, `reply.signal` is aborted and
    * the generator ends.
    */
   message?(

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import Fastify from 'fastify'
+import websocket from '../../plugin/index.ts'
 import {
   type BareEvent,
   type BareHandler,
@@ -281,5 +283,41 @@ test('an event that its handler wants alone comes again, singly and under the sa
     }
   } while (inBatches.size === 0)
   for (const id of inBatches) if (!id.endsWith('/close')) assert.equal(alone.get(id), 1, id)
+  await Promise.all(clients.map((client) => client.close()))
+})
+
+test('a generator of the plugin: frames as they were yielded, also beside batches, and an end when the client leaves', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' } })
+  const app = Fastify({ forceCloseConnections: true })
+  t.after(() => app.close())
+  await app.register(websocket)
+  const tokens = ['Grüße,\n', ' "you"\r\n', '😀', '\n']
+  let isAborted = false
+  app.ws('/ws/mixed', {
+    message: (request) => (request.body === 'plain' ? 'plain' : all()),
+  })
+  async function* all(): AsyncGenerator<string> {
+    yield* tokens
+  }
+  app.ws('/ws/endless', {
+    async *message(_request, reply) {
+      yield 'first'
+      await once(reply.signal, 'abort')
+      isAborted = true
+    },
+  })
+  await app.listen({ path: gateway.handlerSocket })
+  const clients = await Promise.all(Array.from({ length: 30 }, () => open(`${gateway.ws}/ws/mixed`)))
+  for (let round = 0; round < 10; round++) {
+    for (const [i, client] of clients.entries()) client.socket.send(i % 2 ? 'plain' : 'stream')
+    for (const [i, client] of clients.entries())
+      for (const frame of i % 2 ? ['plain'] : tokens) assert.equal(await client.next(), frame)
+  }
+  const batches = (await samples(gateway))['request_events_bucket{le="1"}']!
+  assert.ok(batches < (await samples(gateway)).request_events_count!, 'some came in a batch')
+  const client = await open(`${gateway.ws}/ws/endless`)
+  assert.equal(await client.ask('x'), 'first')
+  client.socket.terminate()
+  await until('the handler notices', () => isAborted)
   await Promise.all(clients.map((client) => client.close()))
 })
