@@ -195,7 +195,13 @@ test('a client that leaves, by a close frame or without one, aborts the request'
     assert.ok(performance.now() - began < 1000)
     await client.closed
   }
-  await until('both close events came', () => setup.handler.events.filter(({ kind }) => kind === 'close').length === 2)
+  const early = await open(`${setup.gateway.ws}/ws/any`)
+  const { socket } = await ask(setup, early)
+  early.socket.terminate()
+  const closed = once(socket, 'close')
+  socket.write(head(LINES))
+  await closed
+  await until('all close events came', () => setup.handler.events.filter(({ kind }) => kind === 'close').length === 3)
   assert.doesNotMatch(setup.gateway.log(), /no answer|broke/)
 })
 

@@ -12,13 +12,13 @@ describe("what a worker can hold", function()
     assert.are.same({
       workers = 4,
       connections = 16384,
-      sockets = 16384 - 3 * 256 - 2 * 256 - 64,
+      sockets = 16384 - 3 * 256 - 2 * 512 - 64,
       lanes = 256,
-      streams = 256,
+      streams = 512,
       remedy = "WORKER_CONNECTIONS or WORKERS",
     }, all)
     assert.matches(
-      "^can hold 60160 sockets: 15040 in each worker; .* WORKER_CONNECTIONS or WORKERS$",
+      "^can hold 58112 sockets: 14528 in each worker; .* WORKER_CONNECTIONS or WORKERS$",
       Capacity.describe(all)
     )
     assert.are.equal(2, capacity({ WORKERS = "2" }).workers)
@@ -48,7 +48,7 @@ describe("what a worker can hold", function()
     local settings = assert(Variables.read(function() end, "/run/framegate"))
     settings.location_handlers = { "http://a", "http://b" }
     local all = Capacity.of(settings, { open_files = 1048576, processors = 4 })
-    assert.are.same({ 16384 - 3 * (3 + 2) * 256 - 64, 256, 256 }, { all.sockets, all.lanes, all.streams })
+    assert.are.same({ 16384 - 3 * (3 * 256 + 2 * 512) - 64, 256, 512 }, { all.sockets, all.lanes, all.streams })
     local few = Capacity.of(settings, { open_files = 1024, processors = 1 })
     assert.is_true(few.sockets + 3 * (3 * few.lanes + 2 * few.streams) <= few.connections)
   end)

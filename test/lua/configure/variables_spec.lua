@@ -130,7 +130,7 @@ describe("the settings", function()
         MAX_ANSWER_BYTES = 16777216,
         HANDLER_CONCURRENCY = 256,
         STREAM_TIMEOUT = 600,
-        STREAM_CONCURRENCY = 256,
+        STREAM_CONCURRENCY = 512,
         OUTBOX_BYTES = 1048576,
         SESSION_SECONDS = 0,
         SESSION_BYTES = 1048576,
