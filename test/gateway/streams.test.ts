@@ -36,7 +36,8 @@ type Setup = { gateway: Gateway; handler: BareHandler; answers: Answer[]; next: 
 
 /** A gateway whose handler leaves messages to the test; `echo …` is answered. */
 async function setUp(t: TestContext, env: Record<string, string> = {}): Promise<Setup> {
-  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1', ...env } })
+  const locations = 'location /ws/cached/ { set $ws_cache on; include socket.conf; }'
+  const gateway = await startGateway(t, { handler: false, locations, env: { WORKERS: '1', ...env } })
   const answers: Answer[] = []
   let taken = 0
   const handler = await startBareHandler(t, gateway.handlerSocket, (event, socket) => {
@@ -262,6 +263,25 @@ test('streams have lanes of their own: one too many is refused, and other events
   assert.equal(await last.next(), '1')
   again.socket.write(END)
   await Promise.all(clients.map((client) => client.close()))
+})
+
+test('a stream is not kept for equal messages, and those that wait for it go when it begins', async (t) => {
+  const setup = await setUp(t)
+  const [first, second] = await Promise.all([1, 2].map(() => open(`${setup.gateway.ws}/ws/cached/a`)))
+  const one = await ask(setup, first!)
+  second!.socket.send('stream')
+  await until('it waits', async () => (await samples(setup.gateway))['cache_messages_total{result="wait"}'] === 1)
+  one.socket.write(head(`${LINES}cache-control: public, max-age=60\r\n`))
+  const two = await setup.next()
+  two.socket.write(head(LINES))
+  two.socket.write(Buffer.concat([chunk('2\n'), Buffer.from(END)]))
+  assert.equal(await second!.next(), '2')
+  one.socket.write(Buffer.concat([chunk('1\n'), Buffer.from(END)]))
+  assert.equal(await first!.next(), '1')
+  const three = await ask(setup, second!)
+  three.socket.write(response('3'))
+  assert.equal(await second!.next(), '3')
+  await Promise.all([first!.close(), second!.close()])
 })
 
 test('an event that its handler wants alone comes again, singly and under the same id', async (t) => {

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { startGateway } from '../support/gateway.ts'
+import { samples } from '../support/metrics.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { until } from '../support/wait.ts'
@@ -42,8 +43,9 @@ test('a stream goes on while the client is away, and its frames wait', async (t)
 })
 
 test('more than OUTBOX_BYTES for a client that is away ends the socket and its stream', async (t) => {
-  const { client, stream } = await start(t, { WORKERS: '1', OUTBOX_BYTES: '10k' })
+  const { gateway, client, stream } = await start(t, { WORKERS: '1', OUTBOX_BYTES: '10k' })
   client.cut()
+  await until('the client is away', async () => (await samples(gateway)).sessions_away === 1)
   const closed = once(stream, 'close')
   while (!stream.destroyed && stream.write(`${'x'.repeat(999)}\n`)) await new Promise(setImmediate)
   await closed

@@ -26,9 +26,8 @@ local concat, find, gsub = table.concat, string.find, string.gsub
 ---@field handshake string? header lines in place of those of its connection; such an event travels alone
 local Event = {}
 
-local BINARY = "application/octet-stream"
+local BINARY, JSON = "application/octet-stream", "application/json"
 local TEXT = "text/plain; charset=utf-8"
-local JSON = "application/json"
 local CONTENT_TYPES = { text = TEXT, json = JSON, form = "application/x-www-form-urlencoded" }
 
 -- Header members of a batch element, made once.

@@ -18,8 +18,8 @@ local Outbox = require "framegate.push.outbox"
 local Questions = require "framegate.socket.questions"
 local Record = require "framegate.socket.record"
 local ResumeEvent = require "framegate.socket.resume_event"
-local Streaming = require "framegate.socket.streaming"
 local Sending = require "framegate.socket.sending"
+local Streaming = require "framegate.socket.streaming"
 local Traffic = require "framegate.telemetry.traffic"
 
 ---@class Connection
@@ -116,15 +116,12 @@ function Connection:stop_batches() self.options = Options.without_batches(self.o
 function Connection:set_handshake(lines)
   self.handshake, self.batch_prefix = lines, nil
 end
-
 ---@param state string? percent-encoded
 function Connection:set_state(state) self.state = state end
 
 --- Whether the inbox or the outbox is too full to read more.
 ---@return boolean
 function Connection:is_full() return self.outbox:is_full() or Inbox.is_full(self.inbox) end
-
-Connection.send, Connection.offer, Connection.begin_stream = Sending.send, Sending.offer, Streaming.begin
 
 -- Only one event is in flight at a time, and the outbox must have room for its answer.
 local function may_send_event(self)
@@ -205,10 +202,8 @@ function Connection:advance()
   local resume = ResumeEvent.due(self)
   if resume then
     return send_event(self, resume)
-  elseif self.stream then
-    return Streaming.look(self)
   elseif not may_send_event(self) then
-    return Moving.look(self)
+    return Streaming.look(self) or Moving.look(self)
   end
   local item, rest = Inbox.take(self.inbox, self.session ~= nil)
   self.inbox = rest
@@ -243,13 +238,13 @@ function Connection:answered(event, answer)
   elseif event.kind == "close" then
     return CloseEvent.on_answered(self, answer)
   end
-  self.stream = nil
   local ok, result = xpcall(apply, debug.traceback, self, event, answer)
-  self.is_in_flight = ok and result
+  self.is_in_flight, self.stream = ok and result, nil
   self:advance()
   return ok or error(result, 0)
 end
 
+Connection.send, Connection.offer, Connection.begin_stream = Sending.send, Sending.offer, Streaming.begin
 Connection.request_ended, Connection.finish, Connection.leave = Ending.request_ended, Ending.finish, Ending.leave
 
 return Connection

@@ -3,6 +3,7 @@
 local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
 local Effects = require "framegate.dispatch.effects"
+local Questions = require "framegate.socket.questions"
 
 local Streaming = {}
 
@@ -21,6 +22,7 @@ end
 ---@param stream Stream
 function Streaming.begin(self, event, stream)
   self.stream = stream
+  Questions.let_go(event)
   local effects, err = effects_of(stream.head)
   if not effects then
     return stream:stop(Answer.failed("malformed", err))
@@ -30,10 +32,12 @@ function Streaming.begin(self, event, stream)
 end
 
 --- Lets the stream go on when the outbox has room, and ends it when the socket ends or is about to be closed.
----@param self Connection with a stream
+---@param self Connection
 function Streaming.look(self)
   local stream = self.stream
-  if self.phase == "closing" or self.phase == "ended" or self.inbox and self.inbox.has_close then
+  if not stream then
+    return
+  elseif self.phase == "closing" or self.phase == "ended" or self.inbox and self.inbox.has_close then
     stream:stop()
   elseif not self.outbox:is_full() then
     stream:resume()
