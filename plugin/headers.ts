@@ -29,6 +29,7 @@ export const EffectHeader = {
   text: 'ws-text',
   batch: 'ws-batch',
   session: 'ws-session',
+  stream: 'ws-stream',
 } as const
 
 /** Values of `ce-type`. */

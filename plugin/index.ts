@@ -13,6 +13,7 @@ import type { SocketRoute, SocketSchema } from './websocket/route-types.ts'
 
 export { Close } from './events/close.ts'
 export type { HistoryOptions } from './events/effect-values.ts'
+export type { Frames } from './events/frame-stream.ts'
 export type { Data } from './frame-data.ts'
 export type {
   BatchItem,
@@ -63,7 +64,10 @@ declare module 'fastify' {
     /** The event; undefined in a request that is none. */
     event: SocketEvent | undefined
   }
-  interface FastifyReply extends ReplyEffects {}
+  interface FastifyReply extends ReplyEffects {
+    /** Aborted when the gateway ends the request before its answer is complete, as it does when the client of a stream leaves. */
+    signal: AbortSignal
+  }
 }
 
 const websocket: FastifyPluginCallback<WebsocketOptions> = (app, options, done) => {

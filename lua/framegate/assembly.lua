@@ -146,6 +146,7 @@ local function add_dispatch()
     default = table.concat(Config.HANDLER_URL, ", "),
     others = Config.location_handlers,
     capacity = Config.capacity.lanes,
+    streams = Config.capacity.streams,
     config = Config,
     now = Clock.monotonic,
     look_up = look_up,

@@ -131,6 +131,14 @@ export class EventResponse {
     return this
   }
 
+  /** Answers that nothing was done, and that the event must come alone: its answer streams. */
+  alone(): void {
+    this.headersSent = true
+    this.#ended = true
+    this.#settled = true
+    this.#sink.line(`{"id":${JSON.stringify(this.req.headers['ce-id'])},"alone":true}`, this)
+  }
+
   /** Aborts the answer. As in node:http, the response emits no error. */
   destroy(): this {
     Writable.prototype.destroy.call(this as unknown as Writable)

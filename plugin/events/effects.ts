@@ -72,6 +72,7 @@ export class Effects implements ReplyEffects {
   readonly #list: Effect[] = []
   #close: CloseEffect | null = null
   #needsDocument = false
+  #isSent = false
   #state: string | null | undefined
   #user: string | null | undefined
 
@@ -88,36 +89,37 @@ export class Effects implements ReplyEffects {
     const last = topics.at(-1)
     const history = typeof last === 'object' && last !== null ? checkHistory(last) : undefined
     const names = topics.slice(0, history && -1).map(checkTopic)
-    this.#list.push({ subscribe: history ? names.map((topic) => ({ topic, ...history })) : names })
+    this.#add({ subscribe: history ? names.map((topic) => ({ topic, ...history })) : names })
     return this
   }
 
   unsubscribe(...topics: string[]): this {
-    this.#list.push({ unsubscribe: topics.map(checkTopic) })
+    this.#add({ unsubscribe: topics.map(checkTopic) })
     return this
   }
 
   publish(topic: string, data: Data, { except, replace }: PublishOptions = {}): this {
     checkExcept(except)
     if (replace !== undefined) replace = checkName(replace, 'replace')
-    this.#list.push({ publish: { topic: checkTopic(topic), ...frameOf(data), except, replace } })
+    this.#add({ publish: { topic: checkTopic(topic), ...frameOf(data), except, replace } })
     this.#needsDocument = true
     return this
   }
 
   frame(data: Data): this {
-    this.#list.push({ send: frameOf(data) })
+    this.#add({ send: frameOf(data) })
     this.#needsDocument = true
     return this
   }
 
   alarm(seconds: number): this {
-    this.#list.push({ alarm: checkAlarm(seconds) })
+    this.#add({ alarm: checkAlarm(seconds) })
     return this
   }
 
   close(code = 1000, reason = ''): this {
     checkClose(code, reason)
+    this.#checkOpen()
     this.#close = { code, reason: reason.toWellFormed() }
     return this
   }
@@ -128,7 +130,7 @@ export class Effects implements ReplyEffects {
 
   set state(value: string | null) {
     const state = checkState(value)
-    this.#list.push({ state })
+    this.#add({ state })
     this.#state = state === '' ? null : value
   }
 
@@ -137,7 +139,7 @@ export class Effects implements ReplyEffects {
   }
 
   set user(name: string | null) {
-    this.#list.push({ user: checkName(name, 'user') })
+    this.#add({ user: checkName(name, 'user') })
     this.#user = name
   }
 
@@ -164,12 +166,32 @@ export class Effects implements ReplyEffects {
     return bytes > MAX_HEADER_BYTES ? null : headers
   }
 
+  /**
+   * The effects as headers of an answer that streams: they go out before its first frame.
+   * @throws {TypeError} when they need a document, and from then on for every further effect
+   */
+  toStreamHeaders(): Record<string, string> {
+    const headers = this.toHeaders()
+    if (headers === null) throw new TypeError('an answer that streams takes no publish, no frame, and 2 KB of effects')
+    this.#isSent = true
+    return headers
+  }
+
   /** The effects document. `body`, the answer itself if it is a frame, goes out after all frames and before a close. */
   toDocument(body: FrameData | null): string {
     const effects: (Effect | { close: CloseEffect })[] = [...this.#list]
     if (body) effects.push({ send: body })
     if (this.#close) effects.push({ close: this.#close })
     return JSON.stringify({ effects })
+  }
+
+  #add(effect: Effect): void {
+    this.#checkOpen()
+    this.#list.push(effect)
+  }
+
+  #checkOpen(): void {
+    if (this.#isSent) throw new TypeError('the effects of an answer that streams come before its first frame')
   }
 }
 

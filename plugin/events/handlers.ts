@@ -3,12 +3,17 @@ import type { ServerResponse } from 'node:http'
 import type { Data } from '../frame-data.ts'
 import { errorBody, HttpError, statusOf } from './errors.ts'
 import type { NodeRequest } from './frame-body.ts'
+import { type Frames, isFrames } from './frame-stream.ts'
 import { type GatewayEvent, type ReadOptions, readEvent } from './read-event.ts'
-import { type Answer, Reply, responseOf, writeAnswer } from './reply.ts'
+import { type Answer, Reply, responseOf, type StreamAnswer, writeAnswer } from './reply.ts'
 
-type Frame = Data | undefined | void
+type Frame = Data | Frames | undefined | void
 
-/** What an event does: its effects are on `reply`, and what it returns is the frame that answers. */
+/**
+ * What an event does: its effects are on `reply`, and what it returns is the frame that answers. The answer to a
+ * message may be an async generator, which streams: each value that it yields is a frame. `reply.signal` is aborted
+ * when the client leaves.
+ */
 export type EventHandler<Rest extends unknown[] = []> = (
   event: GatewayEvent,
   reply: Reply,
@@ -55,12 +60,13 @@ async function answerOf(
   request: NodeRequest | Request,
   handler: EventHandler,
   options: Pick<ReadOptions, 'limit'> | undefined,
-): Promise<Answer> {
+): Promise<Answer | StreamAnswer> {
   let reply: Reply | undefined
   try {
     const event = await readEvent(request, options)
     reply = new Reply(event)
-    return reply.answer((await handler(event, reply)) ?? undefined)
+    const frame = await handler(event, reply)
+    return isFrames(frame) ? await reply.stream(frame) : reply.answer(frame ?? undefined)
   } catch (error) {
     if (statusOf(error) === undefined) throw error
     return reply ? reply.answerError(error) : plainAnswer(error as HttpError)

@@ -8,6 +8,7 @@ export type { ReplyEffects } from './effects.ts'
 export { HttpError, NotAnEventError } from './errors.ts'
 export type { TimerEvent } from './event.ts'
 export type { NodeRequest } from './frame-body.ts'
+export type { Frames } from './frame-stream.ts'
 export { type EventHandler, toNodeHandler, toWebHandler } from './handlers.ts'
 export {
   type AlarmEvent,
@@ -20,5 +21,5 @@ export {
   type ResumeEvent,
   readEvent,
 } from './read-event.ts'
-export { type Answer, type NodeResponse, Reply } from './reply.ts'
+export { type Answer, type NodeResponse, Reply, type StreamAnswer } from './reply.ts'
 export type { SessionOption, SessionOptions } from './session.ts'

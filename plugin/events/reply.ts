@@ -1,11 +1,13 @@
 // The answer to an event, written to a Node response, made a Web `Response`, or given as its parts.
 import type { ServerResponse } from 'node:http'
+import { pipeline, Readable, type Writable } from 'node:stream'
 import { contentOf, type Data } from '../frame-data.ts'
 import { EffectHeader, MediaType } from '../headers.ts'
 import { addThrownClose, documentOf, isRefusal } from './answer.ts'
 import { Close } from './close.ts'
 import { Effects } from './effects.ts'
 import { errorBody, statusOf } from './errors.ts'
+import { type Frames, openFrames } from './frame-stream.ts'
 import type { GatewayEvent } from './read-event.ts'
 import { type SessionOption, type SessionOptions, sessionHeader } from './session.ts'
 
@@ -14,6 +16,13 @@ export interface Answer {
   status: number
   headers: Record<string, string>
   body: string | Buffer | null
+}
+
+/** An HTTP answer whose body is written while it is made. */
+export interface StreamAnswer {
+  status: number
+  headers: Record<string, string>
+  body: Readable
 }
 
 /** What a Node response must have. */
@@ -29,6 +38,7 @@ export type NodeResponse = Pick<ServerResponse, 'statusCode'> & {
 export class Reply extends Effects {
   readonly #type: GatewayEvent['type']
   readonly #headers: Record<string, string> = {}
+  readonly #gone = new AbortController()
 
   constructor(event: GatewayEvent) {
     super(event)
@@ -60,6 +70,28 @@ export class Reply extends Effects {
     if (data === undefined || data === null) return this.#withEffects({ status: 204, headers: {}, body: null })
     const { type, body } = contentOf(data)
     return this.#withEffects({ status: 200, headers: { 'content-type': type }, body: bufferOf(body) })
+  }
+
+  /** Aborted when the client leaves while an answer streams, so that its generator stops waiting for its source. */
+  get signal(): AbortSignal {
+    return this.#gone.signal
+  }
+
+  /**
+   * The answer that streams the frames of an async generator: each value that it yields is a frame, all of one type.
+   * Effects must come before the first one, without `publish` and `frame`. Resolves when the first frame is there.
+   * @throws {TypeError} for effects that need a document
+   */
+  async stream(frames: Frames): Promise<Answer | StreamAnswer> {
+    const stream = await openFrames(frames, { onLeave: () => this.#gone.abort() })
+    if (stream === undefined) return this.answer()
+    try {
+      const headers = { ...this.#headers, ...stream.headers, ...this.toStreamHeaders() }
+      return { status: 200, headers, body: stream.body }
+    } catch (error) {
+      stream.body.destroy()
+      throw error
+    }
   }
 
   /**
@@ -97,15 +129,22 @@ export class Reply extends Effects {
   }
 }
 
-export function writeAnswer(response: NodeResponse, { status, headers, body }: Answer): void {
+export function writeAnswer(response: NodeResponse, { status, headers, body }: Answer | StreamAnswer): void {
   response.statusCode = status
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   if (body === null) response.end()
+  else if (body instanceof Readable) pipeline(body, response as unknown as Writable, reportFailure)
   else response.end(body)
 }
 
-export function responseOf({ status, headers, body }: Answer): Response {
-  return new Response(body as BodyInit | null, { status, headers })
+/** A stream that fails breaks off: its status is already sent. A client that leaves is no failure. */
+function reportFailure(error: NodeJS.ErrnoException | null | undefined): void {
+  if (error && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') console.error(error)
+}
+
+export function responseOf({ status, headers, body }: Answer | StreamAnswer): Response {
+  const content = body instanceof Readable ? Readable.toWeb(body) : body
+  return new Response(content as BodyInit | null, { status, headers })
 }
 
 function bufferOf(body: string | Uint8Array): string | Buffer {

@@ -1,15 +1,19 @@
 // The effects on Fastify's `reply`, and the hooks that put them into the answer.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { EventRequest } from '../batch/request.ts'
 import { type AnswerHead, addThrownClose, documentOf, isRefusal } from '../events/answer.ts'
 import { Close } from '../events/close.ts'
 import { Effects } from '../events/effects.ts'
 import { eventIn, stateIn, userIn } from '../events/event.ts'
+import { type Frames, openFrames } from '../events/frame-stream.ts'
 import { EffectHeader, MediaType } from '../headers.ts'
 
 const METHODS = ['subscribe', 'unsubscribe', 'publish', 'frame', 'alarm', 'close'] as const
 const VALUES = ['state', 'user'] as const
 
 const collected = new WeakMap<FastifyReply, Effects>()
+const streams = new WeakSet<object>()
+const signals = new WeakMap<FastifyReply, AbortSignal>()
 
 function effectsOf(reply: FastifyReply): Effects {
   let effects = collected.get(reply)
@@ -20,6 +24,19 @@ function effectsOf(reply: FastifyReply): Effects {
   return effects
 }
 
+/** Fastify's `request.signal` follows the request, which is over as soon as its body is read. */
+function signalOf(reply: FastifyReply): AbortSignal {
+  let signal = signals.get(reply)
+  if (!signal) {
+    const gone = new AbortController()
+    signals.set(reply, (signal = gone.signal))
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) gone.abort()
+    })
+  }
+  return signal
+}
+
 /** Adds `request.event` and the effects to every request and reply of the app. */
 export function decorate(app: FastifyInstance): void {
   app.decorateRequest('event', {
@@ -27,6 +44,11 @@ export function decorate(app: FastifyInstance): void {
       const value = eventIn(this.raw.headers)
       Object.defineProperty(this, 'event', { value })
       return value
+    },
+  })
+  app.decorateReply('signal', {
+    getter(this: FastifyReply) {
+      return signalOf(this)
     },
   })
   for (const name of METHODS) {
@@ -64,6 +86,7 @@ export function sendEffects(
   const head: AnswerHead = { status: reply.statusCode, thrownClose: reply.getHeader(EffectHeader.close) }
   if (effects === undefined || isRefusal(effects, request.event?.type, head)) return done(null, payload)
   addThrownClose(effects, head)
+  if (streams.has(payload as object)) return done(null, payload) // its effects are in the head
   const headers = effects.toHeaders()
   if (headers) {
     reply.headers(headers)
@@ -73,6 +96,28 @@ export function sendEffects(
   } else {
     readPayload(reply, payload).then((body) => done(null, sendDocument(reply, effects, body)), done)
   }
+}
+
+/**
+ * Sends the frames of a generator as they are yielded. A stream never runs in a batch, where one slow client would hold
+ * up others: its generator has not begun, and the gateway sends the event again, alone.
+ */
+export async function sendFrames(request: FastifyRequest, reply: FastifyReply, frames: Frames): Promise<unknown> {
+  if ((request.raw as unknown) instanceof EventRequest) {
+    reply.hijack()
+    ;(request.raw as unknown as EventRequest).response.alone()
+    return reply
+  }
+  const stream = await openFrames(frames, { serialize: (data) => String(reply.serialize(data)) })
+  if (stream === undefined) return undefined
+  try {
+    reply.headers({ ...stream.headers, ...effectsOf(reply).toStreamHeaders() })
+  } catch (error) {
+    stream.body.destroy()
+    throw error
+  }
+  streams.add(stream.body)
+  return reply.send(stream.body)
 }
 
 /** The onError hook that keeps the code of a thrown Close, also when the app's own error handler drops headers. */

@@ -15,6 +15,7 @@ import type {
   RouteShorthandOptions,
 } from 'fastify'
 import type { SocketEvent, TimerEvent } from '../events/event.ts'
+import type { Frames } from '../events/frame-stream.ts'
 import type { SessionOption } from '../events/session.ts'
 
 /** One JSON schema for each direction; `params`, `querystring` and `headers` as on any Fastify route. */
@@ -31,6 +32,7 @@ export interface SocketSchema {
 type Validated<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['validator']
 type Serialized<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['serializer']
 type Answer<T> = T | void | Promise<T | void>
+type Stream<T> = Frames<T> | Promise<Frames<T>>
 
 /** `request.body` of a message: what the schema says, or the frame itself. */
 type Message<Provider extends FastifyTypeProvider, Schema extends SocketSchema> = Schema extends {
@@ -100,12 +102,17 @@ export type SocketRoute<
     reply: SocketReply<Server, Request, Reply>,
   ): unknown
 
-  /** A frame. What it returns is the frame that answers it, an empty one for `''`; if it returns nothing, nothing is sent. */
+  /**
+   * A frame. What it returns is the frame that answers it, an empty one for `''`; if it returns nothing, nothing is sent.
+   * An async generator (`async *message`) streams: each value that it yields is a frame, all of one type. Its effects
+   * come before the first one, without `publish` and `frame`. When the client leaves, `reply.signal` is aborted and
+   * the generator ends.
+   */
   message?(
     this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
     request: SocketRequest<Message<Provider, Schema>, Schema, Provider, Server, Request, Logger>,
     reply: SocketReply<Server, Request, Reply>,
-  ): Answer<Serialized<Provider, Schema['reply']>>
+  ): Answer<Serialized<Provider, Schema['reply']>> | Stream<Serialized<Provider, Schema['reply']>>
 
   /** The time that `reply.alarm` named is over. What it returns is a frame. May come more than once. */
   alarm?(

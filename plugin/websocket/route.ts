@@ -1,9 +1,11 @@
 // The routes that one `app.ws` adds: `POST path` for each event.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { isFrames } from '../events/frame-stream.ts'
 import { sessionHeader } from '../events/session.ts'
 import { EffectHeader, EventHeader, EventType } from '../headers.ts'
 import { FrameParser, withParser } from './frame-parser.ts'
+import { sendFrames } from './reply.ts'
 import type { SocketRoute } from './route-types.ts'
 
 // `any` replaces a route's own types: they matter only between its schema and its handlers.
@@ -54,14 +56,14 @@ export function addSocket(app: FastifyInstance, path: string, socket: AnyRoute &
   if (timer && !open && !message && !alarm && !detach && !resume && !close) return app // no socket opens there
   const replies = { ...(answer !== undefined && { response: { '2xx': answer } }) }
   const opening: Record<string, string> = {
-    ...(batch && { [EffectHeader.batch]: '1' }),
+    ...(batch && !isGenerator(message) && { [EffectHeader.batch]: '1' }),
     ...(session !== undefined && { [EffectHeader.session]: sessionHeader(session, Boolean(detach ?? resume)) }),
   }
   add(
     EventType.open,
     answering(open, (_request, reply) => reply.headers(opening)),
   )
-  add(EventType.message, message ? answering(message, emptyFrame) : noMessages(path), {
+  add(EventType.message, message ? answering(streaming(message), emptyFrame) : noMessages(path), {
     ...(json && { body }),
     ...replies,
   })
@@ -83,6 +85,20 @@ function answering(handler: Handler | undefined, before?: Handler): Handler {
     if (answer === undefined && !reply.sent) reply.send()
     return answer
   }
+}
+
+/** Lets a handler answer with a generator: what it yields are frames. */
+function streaming(handler: Handler): Handler {
+  return function (request, reply) {
+    const send = (answer: unknown): unknown => (isFrames(answer) ? sendFrames(request, reply, answer) : answer)
+    const answer = handler.call(this, request, reply)
+    return answer instanceof Promise ? answer.then(send) : send(answer)
+  }
+}
+
+/** A route of which every answer streams needs no batches. */
+function isGenerator(handler: Handler | undefined): boolean {
+  return Object.prototype.toString.call(handler) === '[object AsyncGeneratorFunction]'
 }
 
 /** A frame without bytes may come without a content type, and then without a body. */

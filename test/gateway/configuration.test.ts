@@ -68,6 +68,8 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   HANDLER_WAIT: { bad: ['-1', 'off'], good: ['0', '24h'] },
   MAX_ANSWER_BYTES: { bad: ['0', '1023', '2g'], good: ['1k', '16m', '1g'] },
   HANDLER_CONCURRENCY: { bad: ['0', '4097'], good: ['1', '4096'] },
+  STREAM_TIMEOUT: { bad: ['0', '25h'], good: ['100ms', '24h'] },
+  STREAM_CONCURRENCY: { bad: ['0', '4097'], good: ['1', '4096'] },
   OUTBOX_BYTES: { bad: ['1023', '2g', '0'], good: ['1k', '1g'] },
   SITE_DRAIN: { bad: ['0', '25h'], good: ['1s', '10m', '24h'] },
   STOP_SECONDS: { bad: ['-1', '2h'], good: ['0', '20s', '1h'] },

@@ -1,6 +1,6 @@
 /** Handlers over FastCGI: a php-fpm of the test's own, and scripts that know nothing of FastCGI. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { Client, open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
@@ -251,4 +251,27 @@ test('a plain request of a page reaches the same script, beside the site', async
   })
   assert.deepEqual(await response.json(), ['POST', null, { a: 'b' }, { c: 'd' }])
   assert.equal((await fetch(`${gateway.url}/`)).status, 200)
+})
+
+test('a script streams: each line is a frame when it is flushed', async (t) => {
+  const php = await startPhp(t)
+  const script = php.script(
+    'stream.php',
+    `${MESSAGE}
+    header('content-type: application/x-ndjson');
+    foreach ([1, 2] as $i) {
+        echo "{\\"n\\":$i}\\n";
+        while (ob_get_level() > 0) ob_end_flush();
+        flush();
+        while ($i == 1 && !file_exists('${php.folder}/go')) { usleep(10000); clearstatcache(); }
+    }`,
+  )
+  const gateway = await startGateway(t, { handler: false, env: { HANDLER_URL: php.url(script) } })
+  const client = await open(`${gateway.ws}/ws/a`)
+  assert.equal(await client.ask('x'), '{"n":1}')
+  writeFileSync(`${php.folder}/go`, '')
+  assert.equal(await client.next(), '{"n":2}')
+  assert.equal(await client.ask('x'), '{"n":1}')
+  assert.equal(await client.next(), '{"n":2}')
+  await client.close()
 })

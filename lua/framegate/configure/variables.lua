@@ -48,6 +48,8 @@ Variables.list = {
   { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },
   { "CACHE_BYTES", Values.bytes(1024 * 1024, GIB), 16 * 1024 * 1024 },
   { "HANDLER_CONCURRENCY", Values.integer(1, 4096), 256 },
+  { "STREAM_TIMEOUT", Values.duration(0.1, DAY), 600 },
+  { "STREAM_CONCURRENCY", Values.integer(1, 4096), 512 },
   { "OUTBOX_BYTES", Values.bytes(1024, GIB), 1024 * 1024 },
   { "SESSION_SECONDS", Values.duration_or_off(DAY), 0 },
   { "SESSION_BYTES", Values.bytes(1024, GIB), 1024 * 1024 },

@@ -71,6 +71,9 @@ local GAUGES = {
     local busy = sum_of_handlers(now.workers, function(state) return state.lanes.busy end)
     return { { "busy", busy }, { "idle", open - busy } }
   end,
+  framegate_streams = function(now)
+    return sum_of_handlers(now.workers, function(state) return state.lanes.streams or 0 end) -- older workers have none
+  end,
   framegate_handler_up = function(now) return HandlerList.up(now.workers) end,
   framegate_handler_events_waiting = function(now) return HandlerList.waiting(now.workers) end,
   framegate_handler_lanes = function(now) return HandlerList.lanes(now.workers) end,

@@ -5,6 +5,7 @@
 --   "lost"         the connection broke before an answer: it may have processed the event
 --   "timeout"      no whole answer came within HANDLER_TIMEOUT: it may have processed the event
 --   "malformed"    an answer came, but it cannot be understood or is too large
+--   "crowded"      an answer began to stream, and STREAM_CONCURRENCY others do so: the handler has begun with the event
 -- Open, message and timer events are retried only after the first two.
 
 local Border = require "framegate.dispatch.border"
@@ -26,6 +27,7 @@ local FAILURES = {
   timeout = { 504, "the handler did not answer in time: the event may have been processed" },
   refused = { 502, "the event could not be sent to the handler: its headers are too large" },
   malformed = { 502, "the handler's answer could not be understood" },
+  crowded = { 503, "too many answers stream now (STREAM_CONCURRENCY)" },
 }
 
 --- Makes the answer that stands for a failure.
@@ -41,6 +43,16 @@ function Answer.failed(failure, detail)
     failure = failure,
     error = { status = status, message = detail and message .. ": " .. detail or message },
   }
+end
+
+--- Makes the answer that stands for a stream that ended too early. Its event is never sent again.
+---@param failure "lost"|"timeout"
+---@param message string for the client
+---@return Answer
+function Answer.of_stream(failure, message)
+  local answer = Answer.failed(failure)
+  answer.error.message = message
+  return answer
 end
 
 --- Whether an event is over: the handler answered, or it answers nothing that can be used, and would not the next time.

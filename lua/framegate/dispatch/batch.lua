@@ -47,6 +47,9 @@ local function take_answer(self, open, line)
     return
   end
   open[line.id] = nil
+  if line.alone == true then
+    return self.options.on_alone(event)
+  end
   local headers = line.headers == nil and {} or line.headers
   self.options.on_answer(event, Answer.read { status = line.status, headers = headers, body = body_of(line) })
 end

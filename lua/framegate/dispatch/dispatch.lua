@@ -7,6 +7,7 @@ local Answer = require "framegate.dispatch.answer"
 local Clock = require "framegate.runtime.clock"
 local EventMetrics = require "framegate.telemetry.event_metrics"
 local Log = require "framegate.runtime.log"
+local Patience = require "framegate.dispatch.patience"
 local Task = require "framegate.runtime.task"
 
 local now = Clock.monotonic
@@ -15,7 +16,7 @@ local now = Clock.monotonic
 local Dispatch = {}
 Dispatch.__index = Dispatch
 
-local PROBE_SECONDS, CLOSE_SECONDS, MAX_WAITING_CLOSES = 0.1, 300, 10000
+local PROBE_SECONDS, MAX_WAITING_CLOSES = 0.1, 10000
 
 ---@param options { lanes: LanePool, queue: EventQueue, on_idle: fun(), is_leaving: (fun(): boolean), config: table,
 ---  urls: string, series: table } `on_idle` is called whenever no event is in flight and none waits; `config` has
@@ -78,14 +79,9 @@ local function pump(self)
   end
 end
 
--- How long an event may wait for a handler. An orphan tries again by itself (socket/orphan.lua).
-local function patience(self, event)
-  return event.connection.patience or event.kind == "close" and CLOSE_SECONDS or self.config.HANDLER_WAIT
-end
-
 local function expire(self)
   self.queue:expire(
-    function(event) return now() - event.since > patience(self, event) end,
+    function(event) return Patience.is_over(event, self.config.HANDLER_WAIT) end,
     function(event) self:give_up(event, Answer.failed("unavailable")) end
   )
 end
@@ -149,19 +145,9 @@ function Dispatch:give_up(event, answer)
   deliver(self, event, answer)
 end
 
-local function try_again(self, event, answer)
-  local backoff = event.attempts <= 1 and 0 or math.min(0.05 * 2 ^ (event.attempts - 2), 0.5)
-  local due = now() + math.max(backoff, answer.retry_after or 0)
-  self.queue:add_later(event, math.min(due, event.since + patience(self, event)))
-  self.pace:begin()
-end
-
 local function may_try_again(self, event, failure)
-  local is_patient = now() - event.since <= patience(self, event)
-  if event.kind == "close" then
-    return is_patient and self.closes <= MAX_WAITING_CLOSES
-  end
-  return is_patient and (event.kind == "alarm" or failure == "unavailable" or failure == "closing")
+  local may = Patience.allows(event, failure, self.config.HANDLER_WAIT)
+  return may and (event.kind ~= "close" or self.closes <= MAX_WAITING_CLOSES)
 end
 
 local function set_away(self, away, event)
@@ -197,17 +183,29 @@ function Dispatch:answered(event, answer)
   EventMetrics.retried(failure)
   if failure == "unavailable" then
     self.queue:put_back(event)
-    return self.pace:begin()
+  else
+    self.queue:add_later(event, Patience.due(event, answer, self.config.HANDLER_WAIT))
   end
-  try_again(self, event, answer)
+  self.pace:begin()
 end
 
---- Sends an event alone, and all later ones of its socket too. Called by a lane whose handler accepts no batches.
+--- Sends an event again, under the same id: its handler has not processed it. Called by a lane.
 ---@param event Event
-function Dispatch:unbatch(event)
-  event.connection:stop_batches()
+function Dispatch:again(event)
+  event.is_answered = true
   self.queue:add(event)
   pump(self)
+end
+
+--- Accepts that the answer to an event begins to stream. The lane is no longer one of those that carry other events.
+---@param lane Lane
+---@param event Event which is in flight until the stream ends
+---@return boolean ok false when there are STREAM_CONCURRENCY streams
+function Dispatch:begin_stream(lane, event)
+  set_away(self, false, event)
+  local has_room = self.lanes:begin_stream(lane)
+  pump(self)
+  return has_room
 end
 
 --- Whether no event is in flight and none waits.

@@ -22,12 +22,12 @@ local concat, find, gsub = table.concat, string.find, string.gsub
 ---@field since number when it was handed to dispatch, in seconds of the monotonic clock
 ---@field attempts integer how often it was sent
 ---@field question Question? that it asks (socket/questions.lua)
+---@field is_alone boolean? whether it travels alone, because the handler wants to stream its answer
 ---@field handshake string? header lines in place of those of its connection; such an event travels alone
 local Event = {}
 
-local BINARY = "application/octet-stream"
+local BINARY, JSON = "application/octet-stream", "application/json"
 local TEXT = "text/plain; charset=utf-8"
-local JSON = "application/json"
 local CONTENT_TYPES = { text = TEXT, json = JSON, form = "application/x-www-form-urlencoded" }
 
 -- Header members of a batch element, made once.

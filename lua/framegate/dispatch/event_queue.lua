@@ -23,7 +23,10 @@ function EventQueue.new(options)
 end
 
 local function queue_of(self, event)
-  local is_batchable = self.takes_batches and event.connection.options.takes_batches and not event.handshake
+  local is_batchable = self.takes_batches
+    and event.connection.options.takes_batches
+    and not event.handshake
+    and not event.is_alone
   return is_batchable and self.batchables or self.singles
 end
 

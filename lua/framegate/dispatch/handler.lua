@@ -30,7 +30,18 @@ local function lane_options(self, protocol, now)
       self[answer.failure and "failed" or "answered"] = now()
       dispatch:answered(event, answer)
     end,
-    on_unbatch = function(event) dispatch:unbatch(event) end,
+    on_alone = function(event)
+      event.is_alone = true
+      dispatch:again(event)
+    end,
+    on_stream = function(lane, event)
+      self.answered = now()
+      return dispatch:begin_stream(lane, event)
+    end,
+    on_unbatch = function(event)
+      event.connection:stop_batches()
+      dispatch:again(event)
+    end,
     on_free = function(lane) dispatch:free(lane) end,
     on_retired = function(lane) dispatch:retire(lane) end,
     peers = self.peers,
@@ -40,6 +51,7 @@ end
 
 ---@class HandlerOptions one table for all handlers of a worker
 ---@field capacity integer lanes of one handler
+---@field streams integer lanes of one handler that carry a stream
 ---@field config table with HANDLER_WAIT, in seconds
 ---@field now fun(): number a monotonic clock, in seconds
 ---@field look_up fun(host: string): string[]?, string? as Resolver.look_up
@@ -63,6 +75,7 @@ function Handler.new(facts, options)
   self.queue = EventQueue.new { now = options.now, takes_batches = protocol.TAKES_BATCHES }
   self.lanes = LanePool.new {
     capacity = options.capacity,
+    streams = options.streams,
     open_lane = function() return Lane.new(self.lane_options):start() end,
     now = options.now,
   }
@@ -81,7 +94,7 @@ end
 
 ---@class HandlerState
 ---@field name string
----@field lanes { open: integer, busy: integer }
+---@field lanes { open: integer, busy: integer, streams: integer }
 ---@field for_lane integer events that wait for a lane
 ---@field for_retry integer events that wait for their retry
 ---@field answered number when a request last ended so, in seconds of the monotonic clock; 0 if never

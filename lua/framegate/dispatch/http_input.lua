@@ -10,6 +10,7 @@ local now = Clock.monotonic
 ---@field deadline number in seconds of the monotonic clock
 ---@field buffer string
 ---@field has_read boolean?
+---@field read_bytes integer? most bytes of one read
 ---@field is_garbled boolean? whether the framing of the body is wrong
 local HttpInput = {}
 
@@ -28,7 +29,7 @@ function HttpInput.fill(self)
     self.socket:settimeout(ceil(left * 1000))
   end
   self.has_read = true
-  local chunk, err = self.socket:receiveany(CHUNK)
+  local chunk, err = self.socket:receiveany(self.read_bytes or CHUNK)
   if not chunk then
     return nil, err
   end

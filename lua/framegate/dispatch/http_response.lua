@@ -130,6 +130,19 @@ function HttpResponse:next_piece()
   return piece, err
 end
 
+--- Sets another deadline.
+---@param deadline number in seconds of the monotonic clock
+function HttpResponse:extend(deadline)
+  self.deadline = deadline
+  if self.stream then
+    self.stream.deadline = deadline
+  end
+end
+
+--- Whether the last piece ends where the handler ended one: at the end of a chunk. Without chunks every piece does.
+---@return boolean
+function HttpResponse:is_at_boundary() return not self.is_chunked or self.remaining == 0 end
+
 --- Reads the whole body.
 ---@param most integer bytes
 ---@return string? body

@@ -12,6 +12,8 @@ local Gc = require "framegate.runtime.gc"
 local HandlerConnection = require "framegate.dispatch.handler_connection"
 local HttpResponse = require "framegate.dispatch.http_response"
 local Log = require "framegate.runtime.log"
+local Stream = require "framegate.dispatch.stream"
+local StreamParser = require "framegate.dispatch.stream_parser"
 local Threads = require "framegate.runtime.threads"
 
 local now = Clock.monotonic
@@ -20,6 +22,7 @@ local now = Clock.monotonic
 ---@field started number? when its request began, in seconds of the monotonic clock; nil while it is idle
 ---@field took number? seconds until the first answer to that request
 ---@field has_answered boolean whether some answers were passed on, while others are still to come
+---@field is_stream boolean? whether it carries a stream, after which it ends
 local Lane = {}
 Lane.__index = Lane
 
@@ -33,6 +36,8 @@ local REST_SECONDS = 1 -- for the answer of a handler that stopped reading
 
 ---@class LaneOptions one table for all lanes of a worker
 ---@field on_answer fun(event: Event, answer: Answer) an event has its outcome
+---@field on_alone fun(event: Event) the handler has not processed the event, because its answer would stream: it comes again
+---@field on_stream fun(lane: Lane, event: Event): boolean an answer begins to stream; false when too many do
 ---@field on_unbatch fun(event: Event) the handler accepts no batches, and has not seen the event
 ---@field on_free fun(lane: Lane) the lane may carry events again
 ---@field on_retired fun(lane: Lane) the lane has ended
@@ -125,6 +130,10 @@ local function carry_one(self, event)
   if not response then
     return on_answer(event, Answer.failed(failure, detail))
   end
+  local parser = event.kind == "message" and StreamParser.of(response, Config.MAX_ANSWER_BYTES)
+  if parser then
+    return Stream.carry(self, event, response, parser)
+  end
   local body, err = response:read_body(Config.MAX_ANSWER_BYTES)
   if not body then
     return on_answer(event, self:broken(response, err))
@@ -172,7 +181,9 @@ local function work(self)
     self.carried = events
     local largest = carry_events(self, events)
     self.started, self.carried = nil, nil
-    if
+    if self.is_stream then
+      return connection:park()
+    elseif
       request == REQUESTS
       or largest >= LARGE_BYTES
       or connection.made >= CONNECTIONS

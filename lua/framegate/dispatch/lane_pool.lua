@@ -4,6 +4,7 @@
 -- For the same time again, FRESH_LANES requests make the pool busy.
 -- An older request, or one whose answers are coming, does not count: its handler is slow, not busy.
 -- Another lane is opened beside it, up to HANDLER_CONCURRENCY.
+-- A lane whose answer streams counts among those no more, but among STREAM_CONCURRENCY: streams do not hold up other events.
 
 ---@class LanePool
 local LanePool = {}
@@ -14,18 +15,21 @@ local RECENT_TIMES = 2
 local RECENT_MIN, RECENT_MAX = 0.002, 0.005
 local SAMPLES = 16 -- the typical time is a moving average over about this many requests
 
----@param options { capacity: integer, open_lane: (fun(): Lane), now: fun(): number } `capacity`: maximum of lanes;
----  `open_lane` makes and starts a lane; `now` is a monotonic clock, in seconds
+---@param options { capacity: integer, streams: integer, open_lane: (fun(): Lane), now: fun(): number } `capacity`: maximum of
+---  lanes; `streams`: maximum of those with a stream, which do not count among them; `open_lane` makes and starts a lane;
+---  `now` is a monotonic clock, in seconds
 ---@return LanePool
 function LanePool.new(options)
   return setmetatable({
     capacity = options.capacity,
+    stream_capacity = options.streams,
     open_lane = options.open_lane,
     now = options.now,
     typical = RECENT_MAX, -- seconds until the first answer to a request
     idle = {},
     fresh = {}, -- lanes that carry events; those with an old request are removed later
     count = 0,
+    streams = 0,
     is_closed = false,
   }, LanePool)
 end
@@ -73,6 +77,18 @@ function LanePool:carry(lane, events)
   lane:carry(events)
 end
 
+--- Counts a lane as one with a stream, if there may be another. It ends after that.
+---@param lane Lane
+---@return boolean
+function LanePool:begin_stream(lane)
+  if self.streams >= self.stream_capacity then
+    return false
+  end
+  self.streams, self.count = self.streams + 1, self.count - 1
+  lane.is_stream, self.fresh[lane] = true, nil
+  return true
+end
+
 --- Takes back a lane that has nothing to do.
 ---@param lane Lane
 function LanePool:free(lane)
@@ -88,7 +104,11 @@ end
 --- Removes a lane that has ended.
 ---@param lane Lane
 function LanePool:retire(lane)
-  self.count = self.count - 1
+  if lane.is_stream then
+    self.streams = self.streams - 1
+  else
+    self.count = self.count - 1
+  end
   lane.started, self.fresh[lane] = nil, nil
   for i, other in ipairs(self.idle) do
     if other == lane then
@@ -110,8 +130,8 @@ function LanePool:close()
   self:stop()
 end
 
---- How many lanes there are, and how many of them carry events.
----@return { open: integer, busy: integer }
-function LanePool:state() return { open = self.count, busy = self.count - #self.idle } end
+--- How many lanes there are, how many of them carry events, and how many others carry a stream.
+---@return { open: integer, busy: integer, streams: integer }
+function LanePool:state() return { open = self.count, busy = self.count - #self.idle, streams = self.streams } end
 
 return LanePool

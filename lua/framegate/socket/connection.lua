@@ -19,6 +19,7 @@ local Questions = require "framegate.socket.questions"
 local Record = require "framegate.socket.record"
 local ResumeEvent = require "framegate.socket.resume_event"
 local Sending = require "framegate.socket.sending"
+local Streaming = require "framegate.socket.streaming"
 local Traffic = require "framegate.telemetry.traffic"
 
 ---@class Connection
@@ -34,6 +35,7 @@ local Traffic = require "framegate.telemetry.traffic"
 ---@field options Options
 ---@field events integer events made so far, which is the number of the next one; open is 0
 ---@field is_in_flight boolean? whether an event is with the handler; stays true after the close event
+---@field stream Stream? the answer to that event, while it streams
 ---@field inbox Inbox? messages that wait for the answer to that event
 ---@field outbox Outbox
 ---@field traffic Traffic
@@ -115,15 +117,12 @@ function Connection:stop_batches() self.options = Options.without_batches(self.o
 function Connection:set_handshake(lines)
   self.handshake, self.batch_prefix = lines, nil
 end
-
 ---@param state string? percent-encoded
 function Connection:set_state(state) self.state = state end
 
 --- Whether the inbox or the outbox is too full to read more.
 ---@return boolean
 function Connection:is_full() return self.outbox:is_full() or Inbox.is_full(self.inbox) end
-
-Connection.send, Connection.offer = Sending.send, Sending.offer
 
 -- Only one event is in flight at a time, and the outbox must have room for its answer.
 local function may_send_event(self)
@@ -205,7 +204,7 @@ function Connection:advance()
   if resume then
     return send_event(self, resume)
   elseif not may_send_event(self) then
-    return Moving.look(self)
+    return Streaming.look(self) or Moving.look(self)
   end
   local item, rest = Inbox.take(self.inbox, self.session ~= nil)
   self.inbox = rest
@@ -241,11 +240,12 @@ function Connection:answered(event, answer)
     return CloseEvent.on_answered(self, answer)
   end
   local ok, result = xpcall(apply, debug.traceback, self, event, answer)
-  self.is_in_flight = ok and result
+  self.is_in_flight, self.stream = ok and result, nil
   self:advance()
   return ok or error(result, 0)
 end
 
+Connection.send, Connection.offer, Connection.begin_stream = Sending.send, Sending.offer, Streaming.begin
 Connection.request_ended, Connection.finish, Connection.leave = Ending.request_ended, Ending.finish, Ending.leave
 
 return Connection

@@ -16,10 +16,13 @@ local Moving = require "framegate.socket.moving"
 local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
 local Resumption = require "framegate.socket.resumption"
+local Streaming = require "framegate.socket.streaming"
 
 local HandOver = {}
 
 local ANSWER_SECONDS = 4 -- for the answer to the event in flight
+local STREAM_SECONDS = 1 -- for one that streams, which is ended then
+local CUT_SECONDS = 0.5 -- for the end of that
 local ECHO_SECONDS = 2
 local WHOLE_SECONDS = 15 -- for the whole move
 
@@ -57,7 +60,20 @@ end
 
 local leaving = {} -- the moves that have begun, as items of `deadlines`, by connection
 
-local deadlines = Deadlines.new("giving up moves of sockets", give_up)
+local deadlines
+
+-- A stream that takes long is ended, and then the socket moves.
+local function on_due(item)
+  local connection = item.connection
+  if connection.moving == item.moving and connection.stream and not item.has_cut then
+    item.has_cut, item.at = true, Clock.monotonic() + CUT_SECONDS
+    deadlines:add(item)
+    return Streaming.cut(connection)
+  end
+  give_up(item)
+end
+
+deadlines = Deadlines.new("giving up moves of sockets", on_due)
 
 local late_echoes = Deadlines.new("the end of a wait for echoes", function(item) item.run() end)
 
@@ -152,7 +168,8 @@ function HandOver.begin(args)
   if connection.phase ~= "open" then
     return { is_gone = true }
   end
-  begin(connection, args.to, connection.is_in_flight and ANSWER_SECONDS or WHOLE_SECONDS)
+  local seconds = connection.stream and STREAM_SECONDS or ANSWER_SECONDS
+  begin(connection, args.to, connection.is_in_flight and seconds or WHOLE_SECONDS)
   if not connection.is_in_flight then
     return facts_of(connection)
   end

@@ -10,6 +10,7 @@ local HandOver = require "framegate.socket.hand_over"
 local Log = require "framegate.runtime.log"
 local Parcel = require "framegate.session.parcel"
 local Places = require "framegate.session.places"
+local Streaming = require "framegate.socket.streaming"
 local TakeOver = require "framegate.socket.take_over"
 local Task = require "framegate.runtime.task"
 
@@ -44,6 +45,9 @@ local function sessions()
   end
   for i = #list, 1, -1 do
     Attachment.release(list[i])
+    if list[i].stream then
+      Streaming.cut(list[i])
+    end
     if list[i].is_in_flight or list[i].phase ~= "open" then
       table.remove(list, i)
     end

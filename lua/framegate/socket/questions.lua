@@ -167,6 +167,23 @@ function Questions.ask(connection, payload, is_text)
   return true
 end
 
+-- Lets equal questions go: they find what is kept now, or become events.
+local function give_back(question)
+  if asked[question.variant] == question then
+    cache:release(question.variant, own)
+  end
+  finish(question)
+end
+
+--- Accepts that the answer to an event streams. It is not kept, so equal questions do not wait for its end.
+---@param event Event
+function Questions.let_go(event)
+  if event.question then
+    give_back(event.question)
+    event.question = nil
+  end
+end
+
 --- Accepts the answer to an event. If it may be kept, it is also that to all equal questions that wait; else they go now.
 ---@param event Event
 ---@param answer Answer
@@ -179,10 +196,7 @@ function Questions.settle(event, answer)
   if event.connection.handshake == question.lines then
     cache:keep(question.text, question.lines, answer)
   end
-  if asked[question.variant] == question then
-    cache:release(question.variant, own)
-  end
-  finish(question)
+  give_back(question)
 end
 
 return Questions

@@ -9,7 +9,7 @@ local Definitions = {}
 
 Definitions.EVENTS = { "open", "message", "alarm", "detach", "resume", "close", "timer" }
 Definitions.OUTCOMES =
-  { "answered", "error_status", "unavailable", "closing", "lost", "timeout", "refused", "malformed" }
+  { "answered", "error_status", "unavailable", "closing", "lost", "timeout", "refused", "malformed", "crowded" }
 Definitions.REFUSALS =
   { "handshake", "origin", "full", "leaving", "address", "handler", "unavailable", "timeout", "error", "left", "over" }
 -- Series of handlers. A handler gets one when it is first used (handler_series.lua); those beyond share the last one.
@@ -126,6 +126,7 @@ Definitions.list = {
     labels = { "for" },
   },
   { "framegate_lanes", "gauge", "Connections to the handler, by whether they carry a request.", labels = { "state" } },
+  { "framegate_streams", "gauge", "Answers that stream now; each has a connection to the handler beside the lanes." },
 
   {
     "framegate_cache_messages_total",

@@ -12,16 +12,18 @@ describe("what a worker can hold", function()
     assert.are.same({
       workers = 4,
       connections = 16384,
-      sockets = 16384 - 3 * 256 - 64,
+      sockets = 16384 - 3 * 256 - 2 * 512 - 64,
       lanes = 256,
+      streams = 512,
       remedy = "WORKER_CONNECTIONS or WORKERS",
     }, all)
     assert.matches(
-      "^can hold 62208 sockets: 15552 in each worker; .* WORKER_CONNECTIONS or WORKERS$",
+      "^can hold 58112 sockets: 14528 in each worker; .* WORKER_CONNECTIONS or WORKERS$",
       Capacity.describe(all)
     )
     assert.are.equal(2, capacity({ WORKERS = "2" }).workers)
-    assert.are.equal(16384 - 3 * 8 - 64, capacity({ HANDLER_CONCURRENCY = "8" }).sockets)
+    local few = capacity { HANDLER_CONCURRENCY = "8", STREAM_CONCURRENCY = "4" }
+    assert.are.same({ 16384 - 3 * 8 - 2 * 4 - 64, 8, 4 }, { few.sockets, few.lanes, few.streams })
   end)
 
   it("is bounded by the limit of open files, and says so", function()
@@ -30,7 +32,8 @@ describe("what a worker can hold", function()
       workers = 1,
       connections = 989,
       sockets = 494,
-      lanes = 143,
+      lanes = 96,
+      streams = 71,
       files = 1024,
       remedy = "the limit of open files (ulimit -n)",
     }, few)
@@ -45,9 +48,9 @@ describe("what a worker can hold", function()
     local settings = assert(Variables.read(function() end, "/run/framegate"))
     settings.location_handlers = { "http://a", "http://b" }
     local all = Capacity.of(settings, { open_files = 1048576, processors = 4 })
-    assert.are.same({ 16384 - 3 * 3 * 256 - 64, 256 }, { all.sockets, all.lanes })
+    assert.are.same({ 16384 - 3 * (3 * 256 + 2 * 512) - 64, 256, 512 }, { all.sockets, all.lanes, all.streams })
     local few = Capacity.of(settings, { open_files = 1024, processors = 1 })
-    assert.is_true(few.sockets + 3 * 3 * few.lanes <= few.connections)
+    assert.is_true(few.sockets + 3 * (3 * few.lanes + 2 * few.streams) <= few.connections)
   end)
 
   it("leaves room for lanes, whatever was asked for", function()
@@ -57,7 +60,7 @@ describe("what a worker can hold", function()
           local all = capacity({ WORKER_CONNECTIONS = connections, HANDLER_CONCURRENCY = lanes }, files)
           assert.is_true(all.lanes >= 1 and all.lanes <= tonumber(lanes))
           assert.is_true(all.sockets >= math.floor(all.connections / 2))
-          assert.is_true(all.sockets + 3 * all.lanes <= all.connections)
+          assert.is_true(all.sockets + 3 * all.lanes + 2 * all.streams <= all.connections)
           assert.is_true(all.connections < files)
         end
       end

@@ -26,6 +26,11 @@ function FakeLanes:free() self.left = self.left + 1 end
 
 FakeLanes.retire = FakeLanes.free
 
+function FakeLanes:begin_stream()
+  self.left = self.left + 1
+  return true
+end
+
 function FakeLanes:are_busy() return self.is_busy end
 
 function FakeLanes.recent_seconds() return 0.005 end
@@ -73,7 +78,6 @@ describe("dispatch", function()
       connection = {
         options = { takes_batches = options.batch },
         patience = options.patience,
-        stop_batches = function(self) self.options = {} end,
         answered = function(_, event, answer)
           ended[#ended + 1] = { event = event, answer = answer }
           if options.fails then
@@ -129,11 +133,29 @@ describe("dispatch", function()
       assert.are.equal(3, #lanes.carried[1])
     end)
 
-    it("an event alone that met a handler without batches, and all that follow on its socket", function()
+    it("an event again that its handler has not processed", function()
       local event = submit("message", { batch = true })
-      dispatch:unbatch(event)
-      assert.is_nil(event.connection.options.takes_batches)
+      dispatch:again(event)
       assert.are.equal(event, lanes.carried[2][1])
+    end)
+
+    it("alone, between batches, an event whose answer would stream", function()
+      lanes.is_busy = true
+      local event = submit("message", { batch = true })
+      assert.are.equal(0, #lanes.carried)
+      event.is_alone = true
+      dispatch:again(event)
+      assert.are.same({ { event } }, lanes.carried)
+    end)
+
+    it("others over the place that an event has left whose answer streams", function()
+      for i = 1, 5 do
+        submit("message", { id = tostring(i) })
+      end
+      assert.are.equal(4, #lanes.carried)
+      assert.is_true(dispatch:begin_stream({}, lanes.carried[1][1]))
+      assert.are.equal(5, #lanes.carried)
+      assert.is_false(dispatch:is_idle())
     end)
   end)
 

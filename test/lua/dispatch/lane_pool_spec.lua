@@ -17,6 +17,7 @@ describe("lanes", function()
     Stub.now = 1000
     pool = LanePool.new {
       capacity = 4,
+      streams = 1,
       open_lane = function() return setmetatable({}, FakeLane) end,
       now = function() return Stub.now end,
     }
@@ -90,7 +91,7 @@ describe("lanes", function()
     local lanes = { carry(), carry(), carry(), carry() }
     assert.is_nil(pool:take())
     answer(lanes[1])
-    assert.are.same({ open = 4, busy = 3 }, pool:state())
+    assert.are.same({ open = 4, busy = 3, streams = 0 }, pool:state())
     pool:close()
     assert.is_true(lanes[1].is_stopped)
     assert.is_nil(lanes[2].is_stopped)
@@ -103,9 +104,20 @@ describe("lanes", function()
     answer(lanes[1])
     pool:retire(lanes[1])
     pool:retire(lanes[2])
-    assert.are.same({ open = 2, busy = 2 }, pool:state())
+    assert.are.same({ open = 2, busy = 2, streams = 0 }, pool:state())
     assert.are_not.equal(lanes[1], pool:take())
     assert.are_not.equal(lanes[1], pool:take())
     assert.is_nil(pool:take())
+  end)
+
+  it("with a stream count among the streams, and leave their place to others", function()
+    local lanes = { carry(), carry(), carry(), carry() }
+    assert.is_true(pool:begin_stream(lanes[1]))
+    assert.is_false(pool:begin_stream(lanes[2]), "there may be one")
+    assert.are.same({ open = 3, busy = 3, streams = 1 }, pool:state())
+    local other = carry()
+    pool:retire(lanes[1])
+    assert.are.same({ open = 4, busy = 4, streams = 0 }, pool:state())
+    assert.is_true(pool:begin_stream(other))
   end)
 end)
