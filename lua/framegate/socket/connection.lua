@@ -122,7 +122,6 @@ function Connection:set_state(state) self.state = state end
 --- Whether the inbox or the outbox is too full to read more.
 ---@return boolean
 function Connection:is_full() return self.outbox:is_full() or Inbox.is_full(self.inbox) end
-
 Connection.send, Connection.offer = Sending.send, Sending.offer
 
 -- Only one event is in flight at a time, and the outbox must have room for its answer.
