@@ -2,6 +2,7 @@
 -- A driver carries the messages: the mesh. nodes.lua reaches the other nodes of a cluster.
 
 local Calls = require "framegate.cluster.calls"
+local Deferred = require "framegate.cluster.deferred"
 local Task = require "framegate.runtime.task"
 local semaphore = require "ngx.semaphore"
 
@@ -42,10 +43,8 @@ function Bus.new(parts)
     calls = Calls.new(),
     watchers = {}, -- functions to call when a peer is lost
     waiting = 0, -- requests that wait for peers or results
-    deferred = {}, -- messages to all others, until every one can be reached
-    when_sent_calls = {}, -- functions to call when these are sent
+    deferred = Deferred.new(parts.driver),
   }, Bus)
-  self.sending = Task.new("telling other workers", function() self:send_deferred() end)
   return self
 end
 
@@ -143,18 +142,10 @@ local function ask_reachable(self, request, on_done)
   return call
 end
 
-local function send_all_deferred(self)
-  local batch = self.deferred
-  self.deferred = {}
-  for _, message in ipairs(batch) do
-    self.driver:send_all(message.head, message.payload)
-  end
-end
-
 -- What waits to be sent goes first.
 local function call_all(self, request)
   local is_complete = self.driver:await_complete()
-  send_all_deferred(self)
+  self.deferred:send()
   local is_known, _, call = await(function(on_done) return ask_reachable(self, request, on_done) end)
   self.calls:drop(call)
   return call.results, is_complete and is_known
@@ -212,28 +203,9 @@ function Bus:call(name, op, args, payload)
   return count_while(self, call_one, name, { op = op, args = args, payload = payload or "" })
 end
 
---- Sends the deferred messages in their order.
----@private
-function Bus:send_deferred()
-  self.driver:await_complete()
-  while self.deferred[1] do
-    send_all_deferred(self)
-  end
-  local calls = self.when_sent_calls
-  self.when_sent_calls = {}
-  for _, run in ipairs(calls) do
-    run()
-  end
-end
-
 --- Calls a function when everything that `tell_all` was given so far is sent. Does not yield.
 ---@param run fun() must not yield
-function Bus:when_sent(run)
-  if not self.sending.is_under_way then
-    return run()
-  end
-  self.when_sent_calls[#self.when_sent_calls + 1] = run
-end
+function Bus:when_sent(run) self.deferred:when_sent(run) end
 
 --- Runs an operation in every worker, this one first, without waiting for results. Does not yield.
 --- Operations of one worker arrive in the order in which it sent them.
@@ -242,11 +214,10 @@ end
 ---@param payload string
 function Bus:tell_all(op, args, payload)
   operate(self, op, args, payload)
-  if not self.sending.is_under_way and self.driver:is_complete() then
+  if not self.deferred:is_busy() and self.driver:is_complete() then
     return self.driver:send_all({ op = op, args = args }, payload)
   end
-  self.deferred[#self.deferred + 1] = { head = { op = op, args = args }, payload = payload }
-  self.sending:begin()
+  self.deferred:add({ op = op, args = args }, payload)
 end
 
 --- Runs an operation in every worker, and calls `on_done` with the results. Does not yield.
@@ -254,7 +225,7 @@ end
 ---@param request { op: string, args: table, payload: string }
 ---@param on_done fun(results: table[], is_complete: boolean?) must not yield
 function Bus:ask_all(request, on_done)
-  if self.sending.is_under_way or not self.driver:is_complete() then
+  if self.deferred:is_busy() or not self.driver:is_complete() then
     Task.new("asking other workers", function() on_done(count_while(self, call_all, request)) end):begin()
   else
     ask_reachable(self, request, function(results) on_done(results, true) end)
@@ -263,7 +234,7 @@ end
 
 --- Whether a call still waits for results, or a message for peers.
 ---@return boolean
-function Bus:is_busy() return self.waiting > 0 or self.sending.is_under_way == true end
+function Bus:is_busy() return self.waiting > 0 or self.deferred:is_busy() end
 
 --- Ends the driver.
 function Bus:stop() self.driver:stop() end

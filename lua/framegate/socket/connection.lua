@@ -101,7 +101,6 @@ function Connection:begin_session(session)
   self.session = session
   self.outbox:set_ring(session.ring)
 end
-
 --- Whether it is open and has no transport: its client is away.
 ---@return boolean
 function Connection:is_detached() return self.session ~= nil and self.session.detached_at ~= nil end
