@@ -164,6 +164,7 @@ test('a stream that breaks, stalls or is malformed ends with an error frame, and
     await closed
   }
   const { socket } = await ask(setup, client)
+  const ended = once(socket, 'close')
   socket.write(head(LINES))
   const pace = setInterval(() => socket.write(chunk('1\n')), 50)
   t.after(() => clearInterval(pace))
@@ -171,7 +172,7 @@ test('a stream that breaks, stalls or is malformed ends with an error frame, and
   do frame = String(await client.next())
   while (frame === '1')
   assert.match(frame, /STREAM_TIMEOUT/)
-  await once(socket, 'close')
+  await ended
   assert.equal(await client.ask('echo'), 'echo')
   assert.deepEqual(
     setup.answers.map(({ event }) => event.id).sort(),
