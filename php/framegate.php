@@ -11,7 +11,7 @@ namespace Framegate;
 final class Event
 {
     private function __construct(
-        /** open, message, alarm or close; with sessions also detach and resume. */
+        /** open, message, alarm, close or timer; with sessions also detach and resume. */
         public readonly string $type,
         /** The same when the event is sent again. */
         public readonly string $id,

@@ -87,7 +87,7 @@ async function handlerAnswers(entry: string, variable: string): Promise<Finding>
   }
 }
 
-/** Connects to a FastCGI server, which says nothing by itself. */
+/** Connects to a FastCGI server, which sends nothing by itself. */
 async function connects(url: string): Promise<void> {
   const place = url.slice('fastcgi://'.length).split('?')[0]!
   const { host, port } = /^(?<host>.*):(?<port>\d+)$/.exec(place)?.groups ?? {}

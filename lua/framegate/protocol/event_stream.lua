@@ -30,7 +30,7 @@ local function id_line(id) return id and "id: " .. id .. "\n" or "" end
 ---@return string
 function EventStream.beginning(id) return ("retry: %d\n%s\n"):format(RETRY_MS, id_line(id)) end
 
---- A stream that ends at once, because there is no socket now: its client comes back later.
+--- A stream that ends immediately, because there is no socket now: its client comes back later.
 ---@param status integer of the refusal, for people
 ---@param message string
 ---@param seconds integer after which it comes back; at least RETRY_MS

@@ -67,7 +67,7 @@ local function store(self, id, offset, frame)
   if not write(self, id, offset, blocks) then
     self.blocks:discard(id, offset, #blocks)
     self.count("unkept", 1)
-    self.removal:remove_through(id, offset, "memory") -- whoever asks for what came before must learn that something is missing
+    self.removal:remove_through(id, offset, "memory") -- a client that asks for what came before must learn that something is missing
     return false
   end
   self.topics:add_blocks(id, #blocks)

@@ -1,5 +1,5 @@
 -- What makes a socket outlive its transports: a token with which its client comes back, and how far both sides are.
--- Each side counts whole messages from 0 over the life of the session, so "I have 17" says everything.
+-- Each side counts whole messages from 0 over the life of the session, so "I have 17" is all that one side must know of the other.
 
 local Encoder = require "framegate.protocol.encoder"
 local Places = require "framegate.session.places"

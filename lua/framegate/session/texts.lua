@@ -1,5 +1,5 @@
 -- The texts of the gateway's own in a session: the session frame, and control texts, which begin with U+0000.
--- Neither counts as a message. docs/sessions.md describes both.
+-- Neither counts as a message. docs/protocol.md describes both.
 
 local cjson = require "cjson.safe"
 

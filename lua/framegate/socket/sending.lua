@@ -1,4 +1,4 @@
--- Sends messages to the client of a connection: answers, pushes, and what the gateway itself has to say.
+-- Sends messages to the client of a connection: answers, pushes, and the gateway's own messages.
 -- A message of a session that has no transport waits for the next one.
 
 local CloseCode = require "framegate.protocol.close_code"

@@ -1,5 +1,5 @@
 -- The operations of the bus that only the worker with the link to Redis can run (operations.lua has the others).
--- In another worker their result is nil, or says that there is nothing.
+-- In another worker their result is nil, or states that there is nothing.
 
 local Parcels = require "framegate.cluster.parcels"
 local Slots = require "framegate.cluster.slots"
