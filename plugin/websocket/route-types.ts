@@ -32,7 +32,8 @@ export interface SocketSchema {
 type Validated<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['validator']
 type Serialized<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['serializer']
 type Answer<T> = T | void | Promise<T | void>
-type Stream<T> = Frames<T> | Promise<Frames<T>>
+/** One promise of all: the compiler then compares a wrong answer with `T`, and names the member that is missing. */
+type AnswerOrStream<T> = T | void | Frames<T> | Promise<T | void | Frames<T>>
 
 /** `request.body` of a message: what the schema says, or the frame itself. */
 type Message<Provider extends FastifyTypeProvider, Schema extends SocketSchema> = Schema extends {
@@ -112,7 +113,7 @@ export type SocketRoute<
     this: FastifyInstance<Server, Request, Reply, Logger, Provider>,
     request: SocketRequest<Message<Provider, Schema>, Schema, Provider, Server, Request, Logger>,
     reply: SocketReply<Server, Request, Reply>,
-  ): Answer<Serialized<Provider, Schema['reply']>> | Stream<Serialized<Provider, Schema['reply']>>
+  ): AnswerOrStream<Serialized<Provider, Schema['reply']>>
 
   /** The time that `reply.alarm` named is over. What it returns is a frame. May come more than once. */
   alarm?(
