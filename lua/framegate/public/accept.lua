@@ -128,6 +128,7 @@ local function upgrade(connection, answer, handshake)
   groups:await()
   local socket, left = respond(handshake, answer)
   if not socket then
+    OpenEvent.release_key(connection, handshake.wanted) -- the thread ends there
     return Rejection.forget(connection, left)
   end
   local transport = new_transport(connection, socket, handshake)

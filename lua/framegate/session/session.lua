@@ -111,6 +111,11 @@ function Session:renew(id, key)
   return true
 end
 
+--- Whether a token or nonce is good for the session now.
+---@param key string
+---@return boolean
+function Session:opens_with(key) return key == self.token or key == self.former end
+
 --- Notes that the client has shown that it has the token: something came over the transport that got it.
 function Session:confirm()
   if self.former then

@@ -26,8 +26,11 @@ local function detach(connection)
   session:set_detached(Clock.monotonic())
   Keeper.remove(connection)
   Lifecycle.detached(connection)
-  notify(connection, "detach")
-  Detached.add(connection)
+  Detached.add(connection) -- may end it
+  if connection.phase == "open" then
+    notify(connection, "detach")
+    connection:advance()
+  end
 end
 
 local function attach(connection, transport)
@@ -120,7 +123,8 @@ end
 ---@return boolean ok false when the client has left, or when the session has ended or went to another client
 function Attachment.resume(connection, transport, client)
   local session = connection.session
-  if connection.phase ~= "open" or connection.moving or not session.ring:covers(client.received) then
+  local is_good = session:opens_with(client.key) and session.ring:covers(client.received)
+  if connection.phase ~= "open" or connection.moving or not is_good then
     return false
   end
   Attachment.release(connection)

@@ -7,6 +7,7 @@ local Config = require "framegate.config"
 local Deadlines = require "framegate.runtime.deadlines"
 local LinkedList = require "framegate.runtime.linked_list"
 local Moving = require "framegate.socket.moving"
+local Task = require "framegate.runtime.task"
 
 ---@class Absence : HeapItem one of these sockets
 ---@field at number when its time is over, by Clock.monotonic
@@ -20,6 +21,7 @@ local absences = {} -- by connection
 local oldest_first = LinkedList.new()
 local count, bytes = 0, 0 -- of this worker
 
+local OVERFLOW = "more waits for its client, which is away, than may (OUTBOX_BYTES)"
 local MOVE_SECONDS = 1 -- before another look at a session that moves to another worker
 
 local members
@@ -89,6 +91,21 @@ local function bound()
   end_oldest("away_bytes:", Config.DETACHED_BYTES, "too much waits for clients that are away (DETACHED_BYTES)")
 end
 
+local over = {} -- sessions for which more waits than OUTBOX_BYTES, as keys
+
+-- Whoever delivers a message walks over the subscribers of a topic. A session that ends would change their list, so it ends in
+-- the next turn, unless its client is back by then.
+local bounding = Task.new("ending sessions for which too much waits", function()
+  local list = over
+  over = {}
+  for connection in pairs(list) do
+    if connection:is_detached() and connection.phase == "open" then
+      refuse(connection, OVERFLOW)
+    end
+  end
+  bound()
+end)
+
 --- Counts a session that has lost its transport, and ends it when its time is over.
 ---@param connection Connection
 function Detached.add(connection)
@@ -101,13 +118,13 @@ function Detached.add(connection)
   bound()
 end
 
---- Ends a session for which more waits than OUTBOX_BYTES.
+--- Ends a session soon for which more waits than OUTBOX_BYTES. Does not yield.
 ---@param connection Connection
 function Detached.overflow(connection)
-  if connection.moving and not Moving.note_overflow(connection) then
-    return
+  if not connection.moving or Moving.note_overflow(connection) then
+    over[connection] = true
+    bounding:begin()
   end
-  refuse(connection, "more waits for its client, which is away, than may (OUTBOX_BYTES)")
 end
 
 --- Looks at a session for which more waits than before.
@@ -120,7 +137,7 @@ function Detached.look(connection)
     Detached.overflow(connection)
   elseif absence then
     add_bytes(absence)
-    bound()
+    bounding:begin()
   end
 end
 

@@ -23,6 +23,10 @@ local due = {} -- connections with something unacknowledged, as keys
 
 local function report(care, now)
   local connection = care.connection
+  if now - care.refreshed_at >= REFRESH_SECONDS then
+    connection.session:refresh()
+    care.refreshed_at = now
+  end
   connection.outbox:push(connection.session:report())
   longest_first:remove(care)
   longest_first:append(care)
@@ -66,10 +70,6 @@ local function serve_silent(now)
   local care = longest_first.first
   while care and now - care.at >= LIFE_SECONDS do
     let_go(care)
-    if now - care.refreshed_at >= REFRESH_SECONDS then
-      care.connection.session:refresh()
-      care.refreshed_at = now
-    end
     report(care, now)
     care = longest_first.first
   end

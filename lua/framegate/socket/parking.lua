@@ -101,6 +101,21 @@ local function give_away(list)
   return list
 end
 
+-- Whether a session is still as it was when it was listed.
+local function may_leave(connection)
+  local is_at_rest = not connection.moving and not connection.is_in_flight
+  return connection.phase == "open" and connection:is_detached() and is_at_rest
+end
+
+local function put(file, connection)
+  local bytes = Baggage.pack(connection, { kept = HandOver.kept_of(connection), parked_at = ngx.now() })
+  local ok = file and file:append(#bytes .. ":" .. bytes)
+  if ok then
+    connection:leave(true)
+  end
+  return ok
+end
+
 -- Keeps sessions in the file of this worker. They are not owed a close event any more: who reads the file has them.
 local function keep(list)
   local path = path_of("parked-" .. own())
@@ -108,13 +123,10 @@ local function keep(list)
   if not file then
     file, err = File.open(path)
   end
-  local count = 0
+  local lost = 0
   for i, connection in ipairs(list) do
-    local bytes = Baggage.pack(connection, { kept = HandOver.kept_of(connection), parked_at = ngx.now() })
-    local ok = file and file:append(#bytes .. ":" .. bytes)
-    if ok then
-      count = count + 1
-      connection:leave(true)
+    if may_leave(connection) and not put(file, connection) then
+      lost = lost + 1
     end
     if i % MANY == 0 then
       ngx.sleep(PAUSE_SECONDS)
@@ -123,8 +135,8 @@ local function keep(list)
   if file then
     file:close()
   end
-  if count < #list then
-    Log.warn(nil, #list - count, " sessions could not be kept for the next start: ", err or "the disk is full")
+  if lost > 0 then
+    Log.warn(nil, lost, " sessions could not be kept for the next start: ", err or "the disk is full")
   end
 end
 

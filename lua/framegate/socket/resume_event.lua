@@ -1,6 +1,7 @@
 -- The resume event of a session whose handler decides about each return (`ws-session: 120;check`).
 -- The handshake of the client that comes back waits here for the answer, before its 101.
 
+local AddressCount = require "framegate.socket.address_count"
 local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
 local Client = require "framegate.runtime.client"
@@ -85,7 +86,9 @@ local function apply(connection, event, answer)
     local reason = ("the handler refused its client's return with %d"):format(answer.status)
     return connection:close(CloseCode.POLICY_VIOLATION, reason, "handler")
   end
+  AddressCount.release(connection) -- its client may have another address now
   connection:set_handshake(event.handshake)
+  AddressCount.add(connection)
   Record.update(connection)
   return Apply.answer(connection, event, answer)
 end

@@ -53,7 +53,7 @@ function Resumption.fits(connection, client)
   local session = connection.session
   return session ~= nil
     and connection.phase == "open"
-    and (client.key == session.token or client.key == session.former)
+    and session:opens_with(client.key)
     and connection.path == client.path
     and is_same(connection.handshake, client.lines, ORIGIN)
     and (session.mode == "check" or is_same(connection.handshake, client.lines, CREDENTIALS))

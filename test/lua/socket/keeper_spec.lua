@@ -47,6 +47,16 @@ describe("the care for a session", function()
     assert.are.equal("\137\0011", written(connection))
   end)
 
+  it("keeps the keys known, also of a client that always sends something", function()
+    for _ = 1, 300 do
+      connection.session:count_received(1)
+      Keeper.note(connection)
+      Loop.run(15)
+      written(connection)
+    end
+    assert.are.equal(connection.id, (Places.of_key(connection.session.token)))
+  end)
+
   it("reports what has arrived, and gives a sign of life after 20 s", function()
     connection.session:count_received(1)
     Keeper.note(connection)
