@@ -44,7 +44,7 @@ test('the chat in Django, with its users and a push', async (t) => {
 
   const publish = "from mysite.gateway import publish; print(publish('chat:lobby', 'pushed'))"
   const counts = python(['-c', publish], { CONTROL_SOCKET: `${gateway.run}/control/control.sock` })
-  assert.equal(counts, "{'delivered': 2, 'dropped': 0}")
+  assert.deepEqual(JSON.parse(counts.replaceAll("'", '"')), { delivered: 2, dropped: 0 })
   for (const client of [ada!, bob!]) assert.equal(await client.next(), 'pushed')
 
   assert.equal((await fetch(`${gateway.url}/admin/login/`)).status, 200)

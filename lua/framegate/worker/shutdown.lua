@@ -54,9 +54,12 @@ end
 
 local function never() return false end
 
+-- Whether nothing is left to wait for: clients that are away come back after the stop.
+local function has_only_sessions() return Passing.count() == 0 and Parking.is_alone() end
+
 -- Whatever the site, a queue or a slow handler still holds, a stop ends.
 local function bound_stop()
-  wait(Config.STOP_SECONDS, Parking.is_alone)
+  wait(Config.STOP_SECONDS, has_only_sessions)
   Parking.park()
   Inbox.drop_messages()
   Passing.end_all()
