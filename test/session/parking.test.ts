@@ -130,7 +130,7 @@ test('a file of sessions that is cut short costs those behind the cut', async (t
   await leave(scene)
   assert.equal(await gateway.quit(), 0)
   const [file] = parked(gateway) as [string]
-  truncateSync(file, Math.floor(statSync(file).size / 2))
+  truncateSync(file, Math.floor(statSync(file).size / 2) - 20) // not between two sessions, if they are equal
   await gateway.startAgain()
   const resumed = await comeBack(scene)
   const count = resumed.filter(Boolean).length // parcels differ by some bytes
