@@ -132,7 +132,8 @@ test('a replica, a Sentinel and a node of a Redis Cluster', async (t) => {
     await startLink(t, { REDIS_URL: `redis://127.0.0.1:${sentinel.port}` }),
     /it is a Sentinel: name it in REDIS_SENTINELS/,
   )
-  const node = await startRedis(t, { lines: ['cluster-enabled yes'] })
+  // The default port of its bus is 10000 above its own, and may be taken.
+  const node = await startRedis(t, { lines: ['cluster-enabled yes', `cluster-port ${await freePort()}`] })
   await assertReason(await startLink(t, { REDIS_URL: `unix:${node.path}` }), /node of a Redis Cluster/)
 })
 
