@@ -1,4 +1,4 @@
-"""The smallest handler: what a client says comes back. Only the standard library of Python."""
+"""The smallest handler: it sends each message back. Only the standard library of Python."""
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 

@@ -7,7 +7,7 @@ export interface HistoryOptions {
   /** All after this position, or none when the gateway no longer has all of them. */
   after?: string
   /**
-   * When the gateway no longer has all of them: `'last'` gives the last ones (`last` says how many), `'none'` gives
+   * When the gateway no longer has all of them: `'last'` gives the last ones (`last` is how many), `'none'` gives
    * nothing. Otherwise the client gets an error frame with the status 410.
    */
   else?: 'last' | 'none'

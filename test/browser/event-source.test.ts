@@ -1,4 +1,4 @@
-// The EventSource of a real browser against the gateway: it comes back by itself, and ends as the HTML standard says
+// The EventSource of a real browser against the gateway: it comes back by itself, and ends as the HTML standard wants
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model).
 import assert from 'node:assert/strict'
 import { createServer as createHttpServer } from 'node:http'

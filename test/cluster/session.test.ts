@@ -1,36 +1,14 @@
 // A session moves to the node that its client comes back to.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { pushGateway } from '../push/support.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { publisher } from '../support/publisher.ts'
 import { startRedis } from '../support/redis.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 import { nodesInRedis, urlOf } from './support.ts'
-
-type Publisher = { stop: () => Promise<number> }
-
-function publisher(gateway: Gateway, topic: string): Publisher {
-  let isStopped = false
-  const run = async (): Promise<number> => {
-    let number = 0
-    while (!isStopped) {
-      const { status, json } = await control(gateway, 'POST', `/topics/${topic}`, `${topic} ${++number}`)
-      assert.equal(status, 200, JSON.stringify(json))
-      await turn()
-    }
-    return number
-  }
-  const running = run()
-  return {
-    stop: () => {
-      isStopped = true
-      return running
-    },
-  }
-}
 
 /** So many nodes whose sockets may be sessions, and the open and close events of all. */
 async function sessionNodes(

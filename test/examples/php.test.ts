@@ -1,4 +1,4 @@
-// examples/php runs as its files are, in a pool of the test's own; and framegate.php does what it says.
+// examples/php runs as its files are, in a pool of the test's own; and framegate.php does what its comments promise.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { copyFileSync, readFileSync } from 'node:fs'

@@ -152,7 +152,7 @@ test('a socket’s close event goes to its handler, also when its worker or the 
   )
 })
 
-test('a value that cannot be used is a 500 for this location, and the log says what was expected', async (t) => {
+test('a value that cannot be used is a 500 for this location, and the log names what was expected', async (t) => {
   const gateway = await startGateway(t, {
     expect: [/set \$ws_handler 127.0.0.1:9: expected http:\/\/host:port/],
     locations: location('/ws/wrong/', '127.0.0.1:9'),

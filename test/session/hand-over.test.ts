@@ -1,32 +1,10 @@
 // A socket moves to the worker that its client comes back to.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
+import { publisher } from '../support/publisher.ts'
 import { SessionClient } from '../support/session-client.ts'
-import { control } from '../support/topic-gateway.ts'
-
-/** Publishes numbers, one after the other, until it is stopped. */
-function publisher(gateway: Gateway, topic: string): { stop: () => Promise<number> } {
-  let isStopped = false
-  const run = async (): Promise<number> => {
-    let number = 0
-    while (!isStopped) {
-      const { status } = await control(gateway, 'POST', `/topics/${topic}`, `${topic} ${++number}`)
-      assert.equal(status, 200)
-      await turn()
-    }
-    return number
-  }
-  const running = run()
-  return {
-    stop: () => {
-      isStopped = true
-      return running
-    },
-  }
-}
 
 test('a socket moves among 4 workers under publishers that never stop: each frame once and in order', async (t) => {
   const gateway = await startGateway(t, { handler: false, env: { WORKERS: '4', MAX_CONNECTIONS_PER_IP: 'off' } })

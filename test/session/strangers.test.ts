@@ -67,7 +67,7 @@ test('a token is good until the client has shown that it has the next one', asyn
   assert.ok(await isWell(owner, 'one'))
   for (let i = 0; i < 10; i += 1) {
     const again = copyOf(owner)
-    await again.dial() // its session frame never arrives, says the next one
+    await again.dial() // its session frame never arrives
     assert.equal(again.first.resumed, true)
     again.cut()
   }

@@ -57,7 +57,7 @@ export async function startStage(t: TestContext, options: StageOptions = {}): Pr
   }
 }
 
-/** What a client says and hears when both sides of its session are well. */
+/** What a client sends and gets when both sides of its session are well. */
 export async function isWell(client: SessionClient, word: string): Promise<boolean> {
   client.send(word)
   return (await client.next()) === `re ${word}`

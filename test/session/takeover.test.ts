@@ -52,7 +52,7 @@ test('a connection whose client reads nothing ends when its client comes back ov
   old.socket.destroy()
 })
 
-test('what a client has not got is kept until it says so, also over returns that are cut', async (t) => {
+test('what a client has not got is kept until it confirms it, also over returns that are cut', async (t) => {
   const { gateway } = await start(t)
   const client = await new SessionClient(gateway.port, '/ws/a').dial()
   const id = await idOf(gateway)

@@ -1,4 +1,4 @@
-/** A client of a session that a test holds in its hand: it counts, shows what came, and comes back when told to. */
+/** A client of a session that a test holds in its hand: it counts, shows what came, and comes back when the test wants. */
 import { randomBytes } from 'node:crypto'
 import { frame, type HandshakeOptions, type RawSocket, rawSocket } from './raw-socket.ts'
 

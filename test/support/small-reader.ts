@@ -1,4 +1,4 @@
-/** A WebSocket with a receive buffer of 4 KB, which reads when it is told to. Node cannot ask for such a buffer. */
+/** A WebSocket with a receive buffer of 4 KB, which reads when the test wants. Node cannot ask for such a buffer. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'

@@ -35,7 +35,8 @@ local function watch(self, feed)
   end
 end
 
-local function add(self, topic)
+---@private
+function Feeds:add(topic)
   local store = self.history.store
   local id = store:find(topic)
   local feed = Feed.new {
@@ -62,12 +63,12 @@ end
 --- Takes note that a topic or user has its first connection here, or has lost the last.
 ---@param group string "topic:<name>" or "user:<name>"
 function Feeds:on_group(group)
-  local topic = self.history.store and group:match("^topic:(.*)$")
+  local topic = group:match("^topic:(.*)$")
   if not topic or not self.history:rule_of(topic) then
     return
   end
   if self.registry:has_group(group) then
-    add(self, topic)
+    self:add(topic)
   else
     remove(self, topic)
   end

@@ -46,7 +46,8 @@ local function read(self, topic, wanted, on_done)
   end)
 end
 
-local function add(self, topic)
+---@private
+function SharedFeeds:add(topic)
   local feed = SharedFeed.new {
     topic = topic,
     read = function(wanted, on_done) read(self, topic, wanted, on_done) end,
@@ -56,27 +57,7 @@ local function add(self, topic)
   self.groups:when_known(function() feed:catch_up() end)
 end
 
-local function remove(self, topic)
-  local feed = self.by_topic[topic]
-  if feed then
-    self.by_topic[topic] = nil
-    feed:finish()
-  end
-end
-
---- Takes note that a topic or user has its first connection here, or has lost the last.
----@param group string "topic:<name>" or "user:<name>"
-function SharedFeeds:on_group(group)
-  local topic = group:match("^topic:(.*)$")
-  if not topic or not self.history:rule_of(topic) then
-    return
-  end
-  if self.registry:has_group(group) then
-    add(self, topic)
-  else
-    remove(self, topic)
-  end
-end
+SharedFeeds.on_group = Feeds.on_group
 
 ---@private
 function SharedFeeds:look_while_behind()

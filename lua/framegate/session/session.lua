@@ -124,10 +124,6 @@ function Session:confirm()
   end
 end
 
---- Whether the client has not shown yet that it has the token.
----@return boolean
-function Session:is_unconfirmed() return self.former ~= nil end
-
 --- The frames with which a transport begins: the session frame, a ping that asks for a sign of it, and the messages that the
 --- client does not have.
 ---@param key string with which the client came

@@ -170,7 +170,7 @@ describe("FastCGI", function()
     assert.stub(Log.limited).was.called(20)
   end)
 
-  it("tells the end of a request from a connection that broke", function()
+  it("distinguishes the end of a request from a connection that broke", function()
     assert.are.equal("broken", read({ reads = { stdout "a: b\r\n\r\nhel" } }).err)
     assert.are.equal("timeout", read({ reads = { stdout "a: b\r\n\r\nhel" }, err = "timeout" }).err)
     local got = read { reads = { ending() } }

@@ -87,7 +87,7 @@ describe("a push", function()
   describe("to a connection that has moved", function()
     local holder, answers, nodes
 
-    -- A push whose workers and nodes answer one after the other, as a list says.
+    -- A push whose workers and nodes answer one after the other, in the order of a list.
     local function mover(list)
       answers, holder, nodes = list, "holder", {}
       outcome = { results = {}, missing = {} }

@@ -58,7 +58,7 @@ describe("the places of sessions", function()
     assert.are.equal(2, #worker.lines)
   end)
 
-  it("find a socket where its id says, or where it has moved to", function()
+  it("find a socket in the worker that its id names, or where it has moved to", function()
     local id = "nodeworkerrest"
     assert.are.same({ "node", "worker" }, { Places.of(id) })
     assert.are.equal("nodeworker", Places.holder(id))
