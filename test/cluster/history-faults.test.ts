@@ -221,7 +221,6 @@ test('a replica becomes the master: what it has is still there, and nothing is d
     await during(500)
   })
   t.diagnostic(`${total} frames, ${refused} refusals`)
-  assert.ok(refused > 0)
   assert.equal((await kept(nodes[0]!, 'chat:1', `?after=${position}`)).status, 410)
   const { messages } = await kept(nodes[1]!, 'chat:1', '?last=10000')
   const before = messages.findIndex(({ position: own }) => own.split('.')[1] === position.split('.')[1])

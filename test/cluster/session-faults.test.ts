@@ -168,17 +168,19 @@ test('two nodes stop at once: the third takes all their sessions', async (t) => 
   assert.deepEqual(idsOf(handler, 'framegate.close'), [])
 })
 
-test('a client whose session frames are all cut finds its session at every node', async (t) => {
-  const { nodes, handler } = await start(t)
-  const client = await new SessionClient(nodes[0]!.port, '/ws/a').dial()
-  await client.next()
-  const { token } = client
-  for (let i = 1; i <= 30; i++) {
-    client.cut()
-    client.token = token // as if it had read nothing
-    client.port = nodes[i % 3]!.port
+for (const what of ['nonce', 'token'])
+  test(`a client whose session frames are all cut finds its session at every node by its ${what}`, async (t) => {
+    const { nodes, handler } = await start(t)
+    const client = new SessionClient(nodes[0]!.port, '/ws/a')
+    const nonce = client.token
     await client.dial()
-    assert.equal(client.first.resumed, true, `dial ${i}`)
-  }
-  assert.equal(handler.events.length, 1)
-})
+    const key = what === 'nonce' ? nonce : client.token
+    for (let i = 1; i <= 30; i++) {
+      client.cut()
+      client.token = key // as if it had read nothing
+      client.port = nodes[i % 3]!.port
+      await client.dial()
+      assert.equal(client.first.resumed, true, `dial ${i}`)
+    }
+    assert.equal(handler.events.length, 1)
+  })

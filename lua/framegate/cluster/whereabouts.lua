@@ -14,13 +14,13 @@ end
 return 0
 ]]
 
--- KEYS: a nonce. ARGV: this node, milliseconds. Returns the node that had it first.
+-- KEYS: a nonce. ARGV: this node, milliseconds. Returns the node that has claimed it before, or an empty string.
 local CLAIM = [[
 local node = redis.call('GET', KEYS[1])
 if not node then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 end
-return node or ARGV[1]
+return node or ''
 ]]
 
 --- Finds the node that holds a socket. Does not yield.
@@ -42,7 +42,8 @@ end
 --- Claims the nonce of a first handshake for this node. Does not yield.
 ---@param link NodeLink
 ---@param nonce string
----@param on_done fun(node: string?) that has it; nil while Redis is away; must not yield
+---@param on_done fun(node: string?) that has claimed it before, perhaps this one; empty when none has; nil while Redis is away;
+--- must not yield
 function Whereabouts.claim(link, nonce, on_done)
   local is_sent = link.link:eval(CLAIM, { link.channels:nonce(nonce) }, { link.own, NONCE_MS }, on_done)
   if not is_sent then

@@ -26,6 +26,7 @@ Session.__index = Session
 local TOKEN_LENGTH = 32 -- 192 random bits
 local REPORT_BYTES = 65536 -- after so many bytes the client learns what has arrived
 local KNOWN_SECONDS = 2400
+local LEFT_SECONDS = 30
 
 -- Keys of a killed worker's sessions are forgotten after this time. Those of living ones are refreshed.
 local function known_seconds(self) return self.keep + KNOWN_SECONDS end
@@ -197,18 +198,22 @@ end
 --- Notes that it has a transport again.
 function Session:set_attached() self.detached_at = nil end
 
---- Forgets its keys, because another node has the session.
-function Session:forget()
-  Places.remove_key(self.token)
+--- Forgets its keys soon, because another node has the session. Until then a node that asks for one learns where it went: the
+--- other node may have answered before it had the session.
+function Session:leave()
+  Places.refresh_key(self.token, LEFT_SECONDS)
   if self.former then
-    Places.remove_key(self.former)
+    Places.refresh_key(self.former, LEFT_SECONDS)
   end
 end
 
 --- Ends the session: no key opens it any more.
 function Session:finish()
-  self:forget()
-  self.former = nil
+  Places.remove_key(self.token)
+  if self.former then
+    Places.remove_key(self.former)
+    self.former = nil
+  end
 end
 
 return Session

@@ -200,11 +200,11 @@ end
 
 --- Claims the nonce of a first handshake for this node, so that a repeat at another node finds it. Yields.
 ---@param nonce string
----@return boolean is_known_elsewhere whether another node had it before
+---@return boolean is_repeated whether a node has claimed it before: also if that was this one, another may have the socket now
 function Carriers:claim(nonce)
   local holder = not self.nodes:is_alone() and self.holders:current()
   local result = holder and self.bus:call(holder, "claim_nonce", { nonce = nonce })
-  return result and result.node ~= nil and result.node ~= self.members:node() or false
+  return result and result.node ~= nil and result.node ~= "" or false
 end
 
 return Carriers

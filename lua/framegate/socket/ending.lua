@@ -42,7 +42,7 @@ function Ending.leave(self, is_kept)
     local is_near = Places.of(self.id) == members:node()
     Record.leave_behind(self, is_near)
     if not is_near then
-      self.session:forget()
+      self.session:leave()
     end
   end
   registry:remove(self)
