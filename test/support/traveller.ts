@@ -55,6 +55,7 @@ export class Traveller {
   readonly #publications: Publications
   readonly #random: Random
   #last: Record<string, number> = {}
+  #late = new Set<string>()
   #isStopped = false
 
   constructor(path: string, port: number, publications: Publications, random: Random) {
@@ -119,7 +120,10 @@ export class Traveller {
       return false
     }
     if (this.client.first.resumed) this.returns++
-    else this.#last = {}
+    else {
+      this.#last = {}
+      this.#late = new Set()
+    }
     return true
   }
 
@@ -138,6 +142,12 @@ export class Traveller {
     if (topic === 'user') return
     const number = Number(rest)
     const last = this.#last[topic]
+    // One whose publisher got no answer may come after later ones, but not twice.
+    if (this.#publications.unsure.has(text)) {
+      if (this.#late.has(text)) this.faults.push(`${text} came twice (${this.ids.at(-1)})`)
+      this.#late.add(text)
+      if (last !== undefined && number <= last) return
+    }
     if (last !== undefined && number <= last) this.faults.push(`${text} came after ${last} (${this.ids.at(-1)})`)
     else if (last !== undefined && !this.#isComplete(topic, last, number)) {
       this.gaps.push(`${text} came after ${last} (${this.ids.at(-1)})`)

@@ -2,6 +2,7 @@
 -- If not, the client is answered here.
 
 local Client = require "framegate.runtime.client"
+local HandOver = require "framegate.socket.hand_over"
 local Rejection = require "framegate.public.rejection"
 local ResumeEvent = require "framegate.socket.resume_event"
 local Resumption = require "framegate.socket.resumption"
@@ -76,7 +77,11 @@ end
 ---@return boolean? is_new whether it gets a new socket; if not, it was answered
 function Returning.find(handshake)
   local client = client_of(handshake)
-  local connection, busy = Resumption.find(client, { carriers = carriers, fetch = TakeOver.fetch })
+  local connection, busy = Resumption.find(client, {
+    carriers = carriers,
+    fetch = TakeOver.fetch,
+    recall = HandOver.recall,
+  })
   if busy then
     return refuse(503, "this session moves from one worker of the gateway to another", 1)
   elseif Client.has_left() then

@@ -95,44 +95,61 @@ function Places.move(id, holder, is_elsewhere)
   return put("h:" .. id, holder, is_elsewhere and ELSEWHERE_SECONDS or nil)
 end
 
---- Begins a move within this node, or from another node.
----@param id string
----@param kind "near"|"far" "far" when the socket comes from another node
----@return boolean ok false when there is no room
-function Places.begin_move(id, kind)
-  dict:delete("f:" .. id)
-  return put("m:" .. id, kind, MOVE_SECONDS)
-end
-
---- Whether a socket is about to come from another node.
----@param id string
----@return boolean
-function Places.is_coming(id) return dict:get("m:" .. id) == "far" end
-
---- Decides what becomes of a socket that moves within this node, when the two workers do not know of each other. The first
---- decision counts. Without a move that has begun every decision counts.
----@param id string
----@param fate "taken"|"kept"|"killed" the new side has it, the old side keeps it, or the new side was killed
----@return "taken"|"kept"|"killed" fate that counts
-function Places.decide(id, fate)
-  if dict:get("m:" .. id) == "near" then
-    dict:safe_add("f:" .. id, fate, MOVE_SECONDS)
-  end
-  return dict:get("f:" .. id) or fate
-end
-
---- Ends a move: both workers know what has become of the socket.
----@param id string
-function Places.end_move(id)
-  dict:delete("m:" .. id)
-  dict:delete("f:" .. id)
-end
-
 --- The names of a node and a worker.
 ---@param holder string both
 ---@return string node
 ---@return string worker
 function Places.split(holder) return holder:sub(1, NODE), holder:sub(NODE + 1, HOLDER) end
+
+--- Begins a move from a worker of this node, or to one.
+---@param id string
+---@param giver string names of the node and the worker that have the socket
+---@param receiver string names of those that get it
+---@return boolean ok false when there is no room
+function Places.begin_move(id, giver, receiver)
+  dict:delete("f:" .. id)
+  return put("m:" .. id, giver .. receiver, MOVE_SECONDS)
+end
+
+--- The two sides of the last move that has begun and not ended.
+---@param id string
+---@return string? giver names of node and worker
+---@return string? receiver
+function Places.move_of(id)
+  local sides = dict:get("m:" .. id)
+  if sides then
+    return sides:sub(1, HOLDER), sides:sub(HOLDER + 1)
+  end
+end
+
+--- Whether a socket moves, and it is open which side will have it.
+---@param id string
+---@return boolean
+function Places.is_moving(id) return dict:get("m:" .. id) ~= nil and dict:get("f:" .. id) == nil end
+
+--- Decides what becomes of a socket that moves within this node, when the two workers do not know of each other. The first
+--- decision counts. Without such a move every decision counts.
+---@param id string
+---@param fate "taken"|"kept"|"killed" the new side has it, the old side keeps it, or the new side was killed
+---@return "taken"|"kept"|"killed" fate that counts
+function Places.decide(id, fate)
+  local giver, receiver = Places.move_of(id)
+  if giver and Places.split(giver) == Places.split(receiver) then
+    dict:safe_add("f:" .. id, fate, MOVE_SECONDS)
+  end
+  return dict:get("f:" .. id) or fate
+end
+
+--- Ends a move: both sides know what has become of the socket. Another move may have begun meanwhile, which stays.
+---@param id string
+---@param giver string
+---@param receiver string
+function Places.end_move(id, giver, receiver)
+  if dict:get("m:" .. id) == giver .. receiver then
+    dict:delete("m:" .. id)
+    dict:delete("f:" .. id)
+  end
+end
 
 --- The worker that holds a socket.
 ---@param id string
@@ -149,7 +166,8 @@ function Places.holder(id) return dict:get("h:" .. id) or id:sub(1, HOLDER) end
 ---@param id string
 function Places.forget(id)
   dict:delete("h:" .. id)
-  Places.end_move(id)
+  dict:delete("m:" .. id)
+  dict:delete("f:" .. id)
 end
 
 return Places

@@ -15,8 +15,10 @@ function Arrival.wire(worker)
   members, carriers = worker.members, worker.carriers
 end
 
+local function own() return members:node() .. members:worker() end
+
 local function expect(args)
-  if Places.begin_move(args.id, "far") and Places.move(args.id, members:node() .. members:worker()) then
+  if Places.begin_move(args.id, args.from, own()) and Places.move(args.id, own()) then
     Record.expect(args.id, args.text)
     return true
   end
@@ -25,7 +27,7 @@ end
 local function refuse(args)
   Record.disown(args.id)
   Places.move(args.id, args.from, true)
-  Places.end_move(args.id)
+  Places.end_move(args.id, args.from, own())
   return { ok = false }
 end
 
@@ -43,7 +45,7 @@ function Arrival.take(args, reply)
     if not parcel or not TakeOver.take(args, parcel).ok then
       return reply(refuse(args))
     end
-    Places.end_move(args.id)
+    Places.end_move(args.id, args.from, own())
     reply { ok = true }
   end)
 end

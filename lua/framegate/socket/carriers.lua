@@ -89,11 +89,11 @@ function Carriers:settle(id, is_receiver)
   end
 end
 
--- The other node did not answer.
-local function ask_redis(self, id, on_result)
+-- The other node did not answer. If it has the socket, that may be on its way back to this node already.
+local function ask_redis(self, id, holder, on_result)
   Threads.run(function()
     local node = self:settle(id, false)
-    on_result(node ~= nil and node ~= self.members:node())
+    on_result(node ~= nil and node ~= self.members:node() or Places.holder(id) ~= holder)
   end, nil, function() on_result(false) end)
 end
 
@@ -110,7 +110,7 @@ local function send_to_node(self, holder, args, parcel, on_result)
       if outcome.results[1] then
         return on_result(outcome.results[1].ok == true)
       end
-      ask_redis(self, args.id, on_result)
+      ask_redis(self, args.id, holder, on_result)
     end)
   end)
 end
@@ -126,11 +126,10 @@ function Carriers:send(holder, args, parcel, on_result)
   if node ~= self.members:node() then
     return send_to_node(self, holder, args, parcel, on_result)
   end
-  self.bus:ask(
-    worker,
-    { op = "take_socket", args = args, payload = parcel },
-    function(result) on_result(result and result.ok == true or not result and Places.decide(args.id, "kept") ~= "kept") end
-  )
+  self.bus:ask(worker, { op = "take_socket", args = args, payload = parcel }, function(result)
+    local fate = Places.decide(args.id, "kept")
+    on_result(result and result.ok == true or not result and fate ~= "kept")
+  end)
 end
 
 --- The other nodes of the cluster that can take sockets. Yields.
@@ -170,21 +169,23 @@ function Carriers:fetch(args, on_done)
   )
 end
 
--- The answer of the node that has the socket of a key, or else of one that had it: that may be out of date.
+local function weight_of(result) return result.is_here and 3 or result.is_moving and 2 or result.id and 1 or 0 end
+
+-- The answer of the node that has the socket of a key, or else of one that gives it to another node, or else of one that had it:
+-- that may be out of date.
 local function known_by(results)
   local known
   for _, result in ipairs(results) do
-    if result.is_here then
-      return result
+    if weight_of(result) > (known and weight_of(known) or 0) then
+      known = result
     end
-    known = result.id and result or known
   end
   return known
 end
 
 --- Finds a session by a key that this node does not know. Yields.
 ---@param key string
----@return { id: string, holder: string, is_opening: boolean?, is_here: boolean? }? found
+---@return { id: string, holder: string, is_opening: boolean?, is_here: boolean?, is_moving: boolean? }? found
 ---@return boolean? is_unsure whether a node did not answer that may know it
 function Carriers:find(key)
   if self.nodes:is_alone() then

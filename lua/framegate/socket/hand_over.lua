@@ -119,9 +119,10 @@ local function facts_of(connection)
 end
 
 -- Begins a move that ends after this time at the latest, unless `extend` is called.
-local function begin(connection, to, seconds)
+local function begin(connection, args, seconds)
   Moving.begin(connection, false)
-  local item = { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving, to = to }
+  local item = { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving, to = args.to }
+  item.is_for_client = args.client ~= nil
   deadlines:add(item)
   leaving[connection] = item
   Moving.wait(connection, function()
@@ -135,6 +136,15 @@ local function extend(connection, seconds)
   deadlines:remove(item)
   item.at = Clock.monotonic() + seconds
   deadlines:add(item)
+end
+
+--- Stops giving a socket to a worker, unless it was sent: its client has left that worker, and comes back to another one.
+---@param connection Connection
+function HandOver.recall(connection)
+  local item = leaving[connection]
+  if item and item.is_for_client then
+    give_up(item)
+  end
 end
 
 --- Ends the moves to a worker of this node that was killed.
@@ -159,9 +169,14 @@ function HandOver.begin(args)
   if not connection or connection.phase == "ended" then
     local holder = Places.holder(args.id)
     return holder ~= own() and { moved = holder } or { is_gone = true }
-  elseif connection.phase == "opening" or connection.moving or connection.session and connection.session.returning then
+  end
+  local is_refused = args.client and not Resumption.fits(connection, args.client)
+  if args.client and not is_refused then
+    HandOver.recall(connection)
+  end
+  if connection.phase == "opening" or connection.moving or connection.session and connection.session.returning then
     return { is_busy = true }
-  elseif args.client and not Resumption.fits(connection, args.client) then
+  elseif is_refused then
     return { is_refused = true }
   end
   Attachment.release(connection)
@@ -169,7 +184,7 @@ function HandOver.begin(args)
     return { is_gone = true }
   end
   local seconds = connection.stream and STREAM_SECONDS or ANSWER_SECONDS
-  begin(connection, args.to, connection.is_in_flight and seconds or WHOLE_SECONDS)
+  begin(connection, args, connection.is_in_flight and seconds or WHOLE_SECONDS)
   if not connection.is_in_flight then
     return facts_of(connection)
   end
@@ -192,7 +207,7 @@ end
 local function send(connection, to, reply)
   local id, moving, node = connection.id, connection.moving, members:node()
   local is_elsewhere = Places.split(to) ~= node
-  if moving.has_overflowed or not Places.begin_move(id, "near") or not Places.move(id, to, is_elsewhere) then
+  if moving.has_overflowed or not Places.begin_move(id, own(), to) or not Places.move(id, to, is_elsewhere) then
     cancel(connection)
     return reply { is_gone = true }
   end
@@ -200,10 +215,13 @@ local function send(connection, to, reply)
   local args = { id = id, from = own(), text = is_elsewhere and Record.text_of(id) or nil }
   carriers:send(to, args, pack(connection), function(has_moved)
     if has_moved then
-      Places.end_move(id)
+      Places.end_move(id, own(), to)
       connection:leave()
     else
       Places.move(id, own())
+      if is_elsewhere then
+        Places.end_move(id, own(), to) -- within the node the decision stays, in case that the other side is only slow
+      end
       Record.restore(connection)
       cancel(connection)
     end

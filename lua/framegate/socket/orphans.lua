@@ -109,24 +109,33 @@ local function discard(holder)
   end
 end
 
--- Whether a socket that stands in the journal of a worker is owed a close event: no living worker has it.
+-- Whether this node has a socket that was on its way to or from another node when its worker was killed. Yields.
+local function settle(id, giver, receiver)
+  local is_receiver = is_own(receiver)
+  local node = carriers:settle(id, is_receiver)
+  local is_here = node == members:node() or not node and not is_receiver
+  if not is_here then
+    Record.disown(id)
+  end
+  Places.move(id, is_here == is_receiver and receiver or giver, not is_here)
+  Places.end_move(id, giver, receiver)
+  return is_here
+end
+
+-- Whether a socket of a worker that is gone is owed a close event: no living worker has it.
 local function is_owed(id, holder)
   local current = Places.holder(id)
   if not is_own(holder) then
     return not is_own(current) -- it may have been kept for this start
-  elseif current == holder and Places.is_coming(id) then
-    return carriers:settle(id, true) == members:node()
-  elseif current == holder then
+  end
+  local giver, receiver = Places.move_of(id)
+  local is_side = giver == holder or receiver == holder
+  if is_side and Places.split(giver) ~= Places.split(receiver) then
+    return settle(id, giver, receiver)
+  elseif current == holder and receiver == holder then
     return Places.decide(id, "killed") ~= "kept"
-  elseif is_own(current) then
-    return false
   end
-  local node = carriers:settle(id, false)
-  if node and node ~= members:node() then
-    Record.disown(id)
-    return false
-  end
-  return Places.move(id, holder)
+  return current == holder
 end
 
 -- Takes over what a worker owes. Returns the number of sockets, 0 when another worker has taken it over.

@@ -221,13 +221,14 @@ function Record.stop()
   end
 end
 
---- The records in shared memory of one worker's sockets.
+--- The records in shared memory of one worker's sockets, also of those that it was giving away.
 ---@param holder string names of the node and the worker
 ---@return table<string, string> texts by id
 function Record.of_worker(holder)
   local texts = {}
   for _, id in ipairs(sockets:get_keys(0)) do
-    texts[id] = Places.holder(id) == holder and sockets:get(id) or nil
+    local is_its = Places.holder(id) == holder or Places.move_of(id) == holder
+    texts[id] = is_its and sockets:get(id) or nil
   end
   return texts
 end

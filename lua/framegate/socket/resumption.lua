@@ -87,12 +87,15 @@ local function await_opened(key)
 end
 
 -- Looks for a socket that is here and at rest. Returns "elsewhere" and its holder when another worker has it.
-local function look(id)
+local function look(id, recall)
   local holder = Places.holder(id)
   if holder ~= own() then
     return "elsewhere", holder
   end
   local connection = registry:get(id)
+  if connection and connection.moving then
+    recall(connection)
+  end
   if connection and (connection.phase == "opening" or connection.moving) then
     return "busy"
   end
@@ -100,12 +103,12 @@ local function look(id)
 end
 
 -- Waits while a socket is being opened, or moves.
-local function await(id)
+local function await(id, recall)
   local deadline = Clock.monotonic() + MOVE_SECONDS
-  local found, holder = look(id)
+  local found, holder = look(id, recall)
   while found == "busy" and Clock.monotonic() < deadline do
     ngx.sleep(LOOK_SECONDS)
-    found, holder = look(id)
+    found, holder = look(id, recall)
   end
   return found, holder
 end
@@ -126,21 +129,22 @@ local function find_elsewhere(client, parts)
     return nil
   end
   local found, is_unsure = ask_nodes(client, parts.carriers)
-  local connection, err = nil, is_unsure and "busy" or nil
-  if found and found.is_opening then
-    err = "busy"
-  elseif found then
-    connection, err = parts.fetch(found.id, found.holder, client)
-    -- It may have moved on meanwhile.
-    err = err == "gone" and (found.is_here or is_unsure) and "busy" or err
+  if not found then
+    return nil, is_unsure and "busy" or nil
+  elseif found.is_opening or found.is_moving then
+    return nil, "busy"
   end
-  return connection, err ~= "gone" and err or nil
+  local connection, err = parts.fetch(found.id, found.holder, client)
+  if err == "gone" then
+    err = (found.is_here or is_unsure) and "busy" or nil -- it may have moved on meanwhile
+  end
+  return connection, err
 end
 
 --- Finds the socket of a client that comes back, and brings it to this worker. Yields.
 ---@param client Return
----@param parts { carriers: Carriers, fetch: fun(id: string, holder: string, client: Return): Connection?, "busy"? } `fetch`
---- takes it from another worker
+---@param parts { carriers: Carriers, fetch: (fun(id: string, holder: string, client: Return): Connection?, "busy"?),
+--- recall: fun(connection: Connection) } `fetch` takes it from another worker; `recall` stops giving it to one
 ---@return Connection? connection of this worker; nil when the client gets a new socket
 ---@return "busy"? err when it may succeed later
 function Resumption.find(client, parts)
@@ -150,7 +154,7 @@ function Resumption.find(client, parts)
   end
   local found, holder = nil, nil
   if id then
-    found, holder = await(id)
+    found, holder = await(id, parts.recall)
   end
   if found == "elsewhere" then
     local connection, err = parts.fetch(id, holder, client)

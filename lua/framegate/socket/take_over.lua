@@ -74,26 +74,34 @@ end
 
 local function has_arrived(connection) return connection.phase == "open" end
 
+-- The worker to which another one has given a socket. A worker of this node that was killed cannot answer, but Places knows.
+local function next_holder(id, holder, begun)
+  if begun and not begun.is_gone then
+    return begun.moved
+  end
+  local current = Places.holder(id)
+  local is_known = Places.split(holder) == members:node() and current ~= holder and current ~= own()
+  return is_known and current or nil
+end
+
 -- Begins with the worker that has the socket. It may have moved meanwhile. Returns also that worker.
 local function begin(id, holder, client)
   local begun, is_unsure
   for _ = 1, MOST_MOVES do
     begun, is_unsure = carriers:ask(holder, "begin_hand_over", { id = id, client = client, to = own() })
-    if not begun or not begun.moved then
+    local next_one = next_holder(id, holder, begun)
+    if not next_one then
       break
     end
-    holder = begun.moved
+    holder = next_one
   end
   return begun or { is_busy = is_unsure, is_gone = true }, holder
 end
 
--- Whether a socket has left a worker of this node for another one.
-local function has_moved_on(id, holder) return Places.split(holder) == members:node() and Places.holder(id) ~= holder end
-
 local function move(id, first_holder, client)
   local begun, holder = begin(id, first_holder, client)
-  if begun.is_busy or begun.is_gone and has_moved_on(id, holder) or registry:get(id) then
-    return nil, "busy" -- another transport of its client was faster
+  if begun.is_busy or begun.is_gone and Places.is_moving(id) or registry:get(id) then
+    return nil, "busy" -- it moves, or another transport of its client was faster
   elseif begun.is_gone or begun.moved then
     return nil, "gone"
   elseif begun.is_refused then

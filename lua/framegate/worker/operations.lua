@@ -199,9 +199,15 @@ end
 --- Finds a session of this node by a token or nonce.
 function Operations:find_session(args)
   local id, is_opening = Places.of_key(args.key)
-  local holder = id and Places.holder(id)
-  local is_here = holder and Places.split(holder) == self.worker.members:node()
-  return { id = id, is_opening = is_opening, holder = holder, is_here = is_here }
+  if not id then
+    return {}
+  end
+  local node, worker = Places.of(id)
+  local is_here, is_moving = node == self.worker.members:node(), Places.is_moving(id)
+  if is_here and not is_moving and not self.worker.holders:is_living(worker) then
+    return {} -- its close event is on its way
+  end
+  return { id = id, is_opening = is_opening, holder = node .. worker, is_here = is_here, is_moving = is_moving }
 end
 
 --- Answers. What the asking worker sent before, and what this one sent to it before, has arrived then.

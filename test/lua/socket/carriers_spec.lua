@@ -101,6 +101,7 @@ describe("the way between two workers that move a socket", function()
     end)
 
     it("and asks Redis who has it when that node does not answer", function()
+      Places.move("id", FAR)
       for node, has_moved in pairs { farr = true, node = false, [""] = false } do
         replies.settle_parcel = { node = node }
         send(FAR)
@@ -112,17 +113,28 @@ describe("the way between two workers that move a socket", function()
       assert.are.same({ "holder", "settle_parcel", { id = "id", is_receiver = false } }, calls[1])
     end)
 
+    it("and does not keep it when it has come back to another worker", function()
+      send(FAR)
+      asks[1].answer { count = 1 }
+      Places.move("id", HERE)
+      replies.settle_parcel = { node = "node" }
+      requests[1].answer { results = {}, missing = { "farr" } }
+      Loop.run(0.1)
+      assert.is_true(result)
+      Places.forget "id"
+    end)
+
     it("and keeps it when its worker was killed before it took it", function()
-      Places.begin_move("id", "near")
+      Places.begin_move("id", "nodeworker", HERE)
       send(HERE)
       asks[1].answer(nil)
       assert.is_false(result)
-      Places.begin_move("id", "near")
+      Places.begin_move("id", "nodeworker", HERE)
       Places.decide("id", "taken")
       send(HERE)
       asks[2].answer(nil)
       assert.is_true(result)
-      Places.end_move "id"
+      Places.forget "id"
     end)
   end)
 

@@ -77,10 +77,35 @@ describe("giving a socket away", function()
       assert.are.same({ is_refused = true }, HandOver.begin { id = "id", client = client })
     end)
 
-    it("once at a time", function()
+    it("again for the worker that its client comes back to meanwhile, and no longer for the first one", function()
       begin()
+      local first = connection.moving
+      local client = Moves.client(connection)
+      assert.are.equal("/ws/echo", HandOver.begin({ id = connection.id, client = client, to = "nodethirdd" }).path)
+      assert.are_not.equal(first, connection.moving)
+      assert.are.same({ is_gone = true }, HandOver.finish { id = connection.id, to = TO })
+      assert.is_function(HandOver.finish { id = connection.id, to = "nodethirdd" })
+    end)
+
+    it("not again for another client, for a node that stops, or when it was sent", function()
+      begin()
+      local moving = connection.moving
+      assert.are.same({ is_busy = true }, begin { path = "/ws/other" })
+      assert.are.same({ is_busy = true }, HandOver.begin { id = connection.id, to = TO })
+      finish()
+      answer_echoes()
+      assert.is_true(moving.is_sent)
       assert.are.same({ is_busy = true }, begin())
-      assert.is_table(connection.moving)
+      assert.are.equal(moving, connection.moving)
+    end)
+
+    it("no longer when its client comes back here", function()
+      begin()
+      HandOver.recall(connection)
+      assert_is_here()
+      HandOver.begin { id = connection.id, to = TO }
+      HandOver.recall(connection)
+      assert.is_table(connection.moving, "the gateway stops")
     end)
 
     it(

@@ -5,7 +5,9 @@ local Config = require "framegate.config"
 local File = require "framegate.runtime.file"
 local Journal = require "framegate.socket.journal"
 local Orphans = require "framegate.socket.orphans"
+local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
+local RecordText = require "framegate.socket.record_text"
 
 describe("orphans", function()
   local worker, dead, names
@@ -140,6 +142,73 @@ describe("orphans", function()
       local all = answer_all()
       assert.are.same({ "s", "s" }, { all[1].state, all[2].state })
       assert.are.same({}, journals())
+    end)
+  end)
+
+  describe("that were moving when a worker was killed", function()
+    local settled
+
+    before_each(function()
+      settled = {}
+      worker.carriers = {
+        settle = function(_, id, is_receiver)
+          settled[#settled + 1] = { id, is_receiver }
+          return settled.node
+        end,
+      }
+      Orphans.wire(worker)
+      Record.write(record "nodekilled1")
+      dead = { "killed" }
+    end)
+
+    after_each(function() Places.forget "nodekilled1" end)
+
+    local function assert_owed(is_owed)
+      scan()
+      assert.are.equal(is_owed and 1 or 0, #events())
+      assert.is_false(Places.is_moving "nodekilled1")
+      answer_all()
+    end
+
+    it("to another node are owed one unless that has taken them", function()
+      for _, node in ipairs { "node", "farr", "none" } do
+        dead, settled.node = { "killed" }, node ~= "none" and node or nil
+        Record.write(record "nodekilled1")
+        Places.begin_move("nodekilled1", "nodekilled", "farrworker")
+        Places.move("nodekilled1", "farrworker", true)
+        assert_owed(node ~= "farr")
+        assert.is_nil(ngx.shared.sockets:get "nodekilled1")
+      end
+      assert.are.same({ "nodekilled1", false }, settled[1])
+    end)
+
+    it("from another node are owed one if they have come", function()
+      for _, node in ipairs { "node", "farr" } do
+        dead, settled.node = { "killed" }, node
+        Record.expect("nodekilled1", RecordText.writer({}, {})(record "nodekilled1"))
+        Places.begin_move("nodekilled1", "farrworker", "nodekilled")
+        Places.move("nodekilled1", "nodekilled")
+        assert_owed(node == "node")
+        assert.is_nil(ngx.shared.sockets:get "nodekilled1")
+      end
+      assert.are.same({ "nodekilled1", true }, settled[1])
+      assert.are.equal("farrworker", Places.holder "nodekilled1")
+    end)
+
+    it("within the node are owed one unless the other worker has them", function()
+      Places.begin_move("nodekilled1", "nodekilled", "nodeanothe")
+      Places.move("nodekilled1", "nodeanothe")
+      scan()
+      assert.are.same({}, events(), "the other worker gives it back, and then finds that its worker was killed")
+      dead = { "anothe" }
+      assert_owed(true)
+      assert.are.same({}, settled)
+    end)
+
+    it("and were kept by their worker are owed one when that is killed later", function()
+      Places.begin_move("nodekilled1", "nodekilled", "nodeanothe")
+      Places.decide("nodekilled1", "kept")
+      assert_owed(true)
     end)
   end)
 

@@ -15,6 +15,7 @@ describe("the return to a session", function()
     connection:set_handshake "host: a\r\norigin: http://a\r\ncookie: c\r\nauthorization: b\r\nx-forwarded-for: 1.2.3.4\r\n"
     found, answers = {}, {}
     parts = {
+      recall = function(moving) answers.recalled = moving end,
       fetch = function(id, holder)
         if answers.gone then
           return nil, "gone"
@@ -106,16 +107,19 @@ describe("the return to a session", function()
   end)
 
   it("waits while it moves, for a while", function()
+    find()
+    assert.is_nil(answers.recalled)
     Moving.begin(connection, false)
     find()
     Loop.run(1)
+    assert.are.equal(connection, answers.recalled)
     Moving.finish(connection)
     Loop.run(1)
-    assert.are.same({ connection }, found[1])
+    assert.are.same({ connection }, found[2])
     Moving.begin(connection, false)
     find()
     Loop.run(11)
-    assert.are.same({ nil, "busy" }, found[2])
+    assert.are.same({ nil, "busy" }, found[3])
     Moving.finish(connection)
   end)
 
@@ -139,7 +143,10 @@ describe("the return to a session", function()
     answers.gone = true
     assert.are.same({}, find { key = key }, "what another node knew was out of date")
     answers.found.is_here = true
-    assert.are.same({ nil, "busy" }, find { key = key }, "it is moving on")
+    assert.are.same({ nil, "busy" }, find { key = key }, "it has moved on meanwhile")
+    answers.gone = nil
+    answers.found = { id = "thatworkerid", holder = "thatworker", is_moving = true }
+    assert.are.same({ nil, "busy" }, find { key = key }, "it is moving")
     answers.found = { is_opening = true }
     assert.are.same({ nil, "busy" }, find { key = key })
     answers.found, answers.is_unsure = nil, true

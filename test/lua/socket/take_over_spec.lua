@@ -120,12 +120,25 @@ describe("taking a socket from another worker", function()
     assert.is_nil(worker.registry:get(id))
   end)
 
-  it("is tried again where it has moved on meanwhile", function()
+  it("asks the worker to which a killed one has given it", function()
     worker.carriers.answers.begin_hand_over = function()
       Places.move(id, "nodethirdd")
-      return { is_gone = true }
+      return nil
     end
+    assert.are.same({ nil, "gone" }, fetch())
+    local asked = {}
+    for i, ask in ipairs(worker.carriers.asked) do
+      asked[i] = ask[1]
+    end
+    assert.are.same({ FROM, "nodethirdd" }, asked)
+  end)
+
+  it("is tried again while it moves between others", function()
+    worker.carriers.answers.begin_hand_over = { is_gone = true }
+    Places.begin_move(id, FROM, "nodethirdd")
     assert.are.same({ nil, "busy" }, fetch())
+    Places.decide(id, "killed")
+    assert.are.same({ nil, "gone" }, fetch())
   end)
 
   it("is tried again where it moves already", function()

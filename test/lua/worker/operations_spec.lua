@@ -166,25 +166,33 @@ describe("an operation", function()
     assert.are.same({ "name", "record", true }, {
       worker.carriers.sent[1].fetched.parcel,
       ngx.shared.sockets:get(id),
-      Places.is_coming(id),
+      Places.move_of(id) == "farrworker",
     })
     worker.carriers.sent[1].answer(nil)
     assert.are.same({ ok = false }, results[2])
-    assert.are.same({ "farrworker", false }, { Places.holder(id), Places.is_coming(id) })
+    assert.are.same({ "farrworker", false }, { Places.holder(id), Places.is_moving(id) })
     assert.is_nil(ngx.shared.sockets:get(id))
   end)
 
   it("finds a session of this node by its keys", function()
     local token = connection.session.token
-    local here = { id = connection.id, holder = "nodeworker", is_here = true }
+    local living = { worker = true, anothe = true }
+    worker.holders.is_living = function(_, name) return living[name] end
+    local here = { id = connection.id, holder = "nodeworker", is_here = true, is_moving = false }
     assert.are.same(here, operations:find_session { key = token })
     Places.move(connection.id, "nodeanothe")
     assert.are.equal("nodeanothe", operations:find_session({ key = token }).holder)
+    living.anothe = nil
+    assert.are.same({}, operations:find_session { key = token }, "its worker was killed")
+    Places.begin_move(connection.id, "nodeworker", "nodeanothe")
+    assert.is_true(operations:find_session({ key = token }).is_moving, "it may come back")
     Places.move(connection.id, "farrworker")
-    assert.is_false(operations:find_session({ key = token }).is_here)
+    local gone = { id = connection.id, holder = "farrworker", is_here = false, is_moving = true }
+    assert.are.same(gone, operations:find_session { key = token })
+    Places.end_move(connection.id, "nodeworker", "nodeanothe")
     Places.move(connection.id, "nodeworker")
     Places.claim_key("opening", "nodeworkerx", 10)
-    local opening = { id = "nodeworkerx", holder = "nodeworker", is_opening = true, is_here = true }
+    local opening = { id = "nodeworkerx", holder = "nodeworker", is_opening = true, is_here = true, is_moving = false }
     assert.are.same(opening, operations:find_session { key = "opening" })
     assert.are.same({}, operations:find_session { key = "unknown" })
   end)
