@@ -40,12 +40,19 @@ function Origins:note(from)
   self.delivered[name] = math.max(number, self.delivered[name] or 0)
 end
 
---- The last publication of every worker that was delivered here.
+--- The last publication of every worker that was delivered here, or elsewhere.
+---@param elsewhere table<string, integer>? what was delivered there
 ---@return table<string, integer> numbers by names of node and worker
-function Origins:vector()
-  local vector = {}
+function Origins:vector(elsewhere)
+  local vector, count = {}, self.count
   for name, number in pairs(self.delivered) do
     vector[name] = number
+  end
+  for name, number in pairs(elsewhere or {}) do
+    count = count + (vector[name] and 0 or 1)
+    if count <= MOST or vector[name] then
+      vector[name] = math.max(number, vector[name] or 0)
+    end
   end
   return vector
 end

@@ -199,8 +199,10 @@ function HandOver.begin(args)
   end
 end
 
+-- What was delivered where the socket was before may be on its way to this worker, if a link was cut.
 local function pack(connection)
-  return Baggage.pack(connection, { delivered = origins:vector(), kept = HandOver.kept_of(connection) })
+  local delivered = origins:vector(connection.session.behind)
+  return Baggage.pack(connection, { delivered = delivered, kept = HandOver.kept_of(connection) })
 end
 
 -- Sends the socket, and forgets it once the other side has it. One that has lost a message ends instead.

@@ -24,6 +24,23 @@ describe("the origins of publications", function()
     assert.are.same({ nodeanothe = 4 }, vector)
   end)
 
+  it("give a vector with what was delivered elsewhere, too, of a thousand workers", function()
+    local origins = Origins.new "nodeworker"
+    origins:note { "nodeanothe", 4 }
+    origins:note { "farfarther", 4 }
+    local vector = origins:vector { nodeanothe = 3, farfarther = 5, gonegoner1 = 1 }
+    assert.are.same({ nodeanothe = 4, farfarther = 5, gonegoner1 = 1 }, vector)
+    local many = {}
+    for i = 1, 2000 do
+      many["worker" .. i] = i
+    end
+    local count = 0
+    for _ in pairs(origins:vector(many)) do
+      count = count + 1
+    end
+    assert.are.equal(1000, count)
+  end)
+
   it("decide whether a publication was delivered where a vector comes from", function()
     local vector = { nodeanothe = 5 }
     assert.is_true(Origins.includes(vector, { "nodeanothe", 5 }))

@@ -139,6 +139,7 @@ describe("giving a socket away", function()
   end)
 
   it("waits until every worker has answered an echo, then sends it with what was delivered here", function()
+    connection.session.behind = { farrworker = 3, nodeanothe = 2 }
     begin()
     finish()
     assert.are.equal("echo", worker.bus.asked[1].op)
@@ -149,7 +150,7 @@ describe("giving a socket away", function()
     local sent = worker.carriers.sent[1]
     local facts, items = Parcel.unpack(sent.parcel)
     assert.are.same({ TO, { id = connection.id, from = "nodeworker" } }, { sent.to, sent.args })
-    assert.are.same({ { nodeanothe = 9 }, { "\129\1a" } }, { facts.more.delivered, items })
+    assert.are.same({ { farrworker = 3, nodeanothe = 9 }, { "\129\1a" } }, { facts.more.delivered, items })
     assert.are.same({}, results)
   end)
 
