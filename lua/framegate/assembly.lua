@@ -19,6 +19,7 @@ Assembly.WIRED = {
   "socket.close_event",
   "socket.connection",
   "socket.detached",
+  "socket.echoes",
   "socket.ending",
   "socket.hand_over",
   "socket.parking",

@@ -85,7 +85,8 @@ end
 ---@param link NodeLink
 ---@param args { id: string, text: string, from: string, parcel: string, count: integer } the socket, its record, the holder that
 --- has sent it, the name of the parcel, and how many pieces it has
----@param on_done fun(parcel: string?) nil when Redis does not have it; must not yield
+---@param on_done fun(parcel: string?, is_refused: boolean) without a parcel this node has taken it or not, unless `is_refused`;
+--- must not yield
 function Parcels.take(link, args, on_done)
   local channels, sender = link.channels, args.from:sub(1, NODE_LENGTH)
   local keys = { place_key(link, args.id), channels:records(sender), channels:records(link.own) }
@@ -93,8 +94,8 @@ function Parcels.take(link, args, on_done)
     keys[3 + i] = key
   end
   local arguments = { args.id, args.text, sender .. " " .. args.parcel, sender .. " taken " .. link.own, TAKEN_MS }
-  if not link.link:eval(TAKE, keys, arguments, function(pieces) on_done(join(pieces)) end) then
-    on_done(nil)
+  if not link.link:eval(TAKE, keys, arguments, function(pieces) on_done(join(pieces), pieces == 0) end) then
+    on_done(nil, false)
   end
 end
 

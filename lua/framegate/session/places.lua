@@ -9,6 +9,7 @@ local dict = ngx.shared.sessions
 local NODE, HOLDER = 4, 10 -- characters of an id that name the node; node and worker
 local ELSEWHERE_SECONDS = 3600 -- for which this node knows where a socket went; then its record in Redis shows it
 local MOVE_SECONDS = 3600 -- longer than a worker stands still
+Places.NOBODY = "------" -- in place of a worker's name: one of them will have the socket soon
 local OPENING = "opening " -- before the id of a socket whose handler has not answered yet
 
 local is_full = false

@@ -1,18 +1,20 @@
 -- Accepts a socket that another node has stored in Redis. This node notes it before it comes: if this worker is killed
 -- meanwhile, another one asks Redis whether it has come (orphans.lua).
 
+local Orphans = require "framegate.socket.orphans"
 local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
 local TakeOver = require "framegate.socket.take_over"
+local Threads = require "framegate.runtime.threads"
 
 local Arrival = {}
 
-local members, carriers
+local members, carriers, registry
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Arrival.wire(worker)
-  members, carriers = worker.members, worker.carriers
+  members, carriers, registry = worker.members, worker.carriers, worker.registry
 end
 
 local function own() return members:node() .. members:worker() end
@@ -31,6 +33,26 @@ local function refuse(args)
   return { ok = false }
 end
 
+-- No answer shows whether this node has taken the socket. If so, it is lost, and its close event is owed.
+local function settle(args, reply)
+  Threads.run(function()
+    if carriers:settle(args.id, true) ~= members:node() then
+      return reply(refuse(args))
+    end
+    Places.end_move(args.id, args.from, own())
+    Orphans.add(args.id, args.text)
+    reply { ok = true }
+  end, nil, function() reply(refuse(args)) end)
+end
+
+local function accept(args, parcel, reply)
+  if not TakeOver.take(args, parcel).ok then
+    return reply(refuse(args))
+  end
+  Places.end_move(args.id, args.from, own())
+  reply { ok = true }
+end
+
 --- Accepts a socket. Does not yield.
 ---@param args { id: string, from: string, text: string, parcel: string, count: integer } `from`: names of the node and the
 --- worker that have sent it; `text`: its record
@@ -41,12 +63,16 @@ function Arrival.take(args, reply)
   elseif not expect(args) then
     return reply(refuse(args))
   end
-  carriers:fetch(args, function(parcel)
-    if not parcel or not TakeOver.take(args, parcel).ok then
+  local moving = registry:get(args.id).moving
+  moving.is_fetching = true
+  carriers:fetch(args, function(parcel, is_refused)
+    moving.is_fetching = nil
+    if parcel then
+      return accept(args, parcel, reply)
+    elseif is_refused then
       return reply(refuse(args))
     end
-    Places.end_move(args.id, args.from, own())
-    reply { ok = true }
+    settle(args, reply)
   end)
 end
 

@@ -160,13 +160,13 @@ end
 
 --- Gets a parcel that another node has sent. Does not yield.
 ---@param args { id: string, text: string, from: string, parcel: string, count: integer }
----@param on_done fun(parcel: string?)
+---@param on_done fun(parcel: string?, is_refused: boolean) without a parcel this node has taken the socket or not, unless
+--- `is_refused`
 function Carriers:fetch(args, on_done)
-  over_link(
-    self,
-    { op = "take_parcel", args = args, payload = "" },
-    function(result) on_done(result and result.base64 and ngx.decode_base64(result.base64)) end
-  )
+  over_link(self, { op = "take_parcel", args = args, payload = "" }, function(result)
+    local parcel = result and result.base64 and ngx.decode_base64(result.base64)
+    on_done(parcel, result ~= nil and result.is_refused == true)
+  end)
 end
 
 local function weight_of(result) return result.is_here and 3 or result.is_moving and 2 or result.id and 1 or 0 end

@@ -12,6 +12,7 @@ local Attachment = require "framegate.socket.attachment"
 local Baggage = require "framegate.socket.baggage"
 local Clock = require "framegate.runtime.clock"
 local Deadlines = require "framegate.runtime.deadlines"
+local Echoes = require "framegate.socket.echoes"
 local Moving = require "framegate.socket.moving"
 local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
@@ -23,18 +24,16 @@ local HandOver = {}
 local ANSWER_SECONDS = 4 -- for the answer to the event in flight
 local STREAM_SECONDS = 1 -- for one that streams, which is ended then
 local CUT_SECONDS = 0.5 -- for the end of that
-local ECHO_SECONDS = 2
 local WHOLE_SECONDS = 15 -- for the whole move
 
-local members, registry, bus, origins, feeds, carriers
+local members, registry, origins, feeds, carriers
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function HandOver.wire(worker)
   members, registry = worker.members, worker.registry
-  bus, origins, feeds = worker.bus, worker.origins, worker.feeds
-  carriers = worker.carriers
-  bus:watch(HandOver.lost)
+  origins, feeds, carriers = worker.origins, worker.feeds, worker.carriers
+  worker.bus:watch(HandOver.lost)
 end
 
 local function own() return members:node() .. members:worker() end
@@ -74,22 +73,6 @@ local function on_due(item)
 end
 
 deadlines = Deadlines.new("giving up moves of sockets", on_due)
-
-local late_echoes = Deadlines.new("the end of a wait for echoes", function(item) item.run() end)
-
--- Calls a function once when every worker has answered. One that stands still is not waited for.
-local function await_echoes(run)
-  local item = { at = Clock.monotonic() + ECHO_SECONDS }
-  function item.run()
-    if not item.is_over then
-      item.is_over = true
-      late_echoes:remove(item)
-      run()
-    end
-  end
-  late_echoes:add(item)
-  bus:ask_all({ op = "echo", args = {}, payload = "" }, item.run)
-end
 
 -- Frames of kept topics are not gathered: the new side reads from the history what comes behind the last delivered one.
 local function topics_of(connection)
@@ -242,7 +225,7 @@ function HandOver.finish(args)
     return { is_gone = true }
   end
   return function(reply)
-    await_echoes(function()
+    Echoes.await(function()
       if connection.moving ~= moving then
         return reply { is_gone = true }
       end

@@ -6,6 +6,7 @@ local Moving = {}
 ---@class MovingState
 ---@field private waiting (fun())[] called when the move is over
 ---@field buffer Message[]? what was pushed to the new side, which has not got the socket yet
+---@field is_fetching boolean? whether the new side gets the socket from Redis now
 ---@field is_sent boolean? whether the new side may have the socket
 ---@field has_overflowed boolean? whether a message was dropped, because more waits for the client than may
 ---@field on_answered fun()? called when no event is in flight any more

@@ -51,9 +51,10 @@ end
 --- Queues the close event of one socket.
 ---@param id string
 ---@param text string its record
----@param from { journal: table, died: number?, node: string? } `journal`: where its record is; `died`: when another gateway
---- that held it died, in seconds since 1970; `node` that held it
+---@param from { journal: table, died: number?, node: string? }? `journal`: where its record is; `died`: when another gateway
+--- that held it died, in seconds since 1970; `node` that held it. Without it, no journal has a socket of this gateway
 function Orphans.add(id, text, from)
+  from = from or { journal = NO_JOURNAL }
   local record = RecordText.read(id, text)
   if not record then
     return from.journal:remove(id)

@@ -17,7 +17,6 @@ local Task = require "framegate.runtime.task"
 local Parking = {}
 
 local NAME = "^parked%-[%w_-]+$"
-local NO_WORKER = "------" -- in place of a worker's name
 local LOAD_SECONDS = 60 -- for which a client that comes back waits until its session is read
 local ADOPT_SECONDS, STEP_SECONDS = 3, 0.02
 local MOST_UNDER_WAY = 64
@@ -196,7 +195,7 @@ end
 function Parking.expect(node)
   for _, name in ipairs(files()) do
     each(read_file(path_of(name)), function(facts)
-      Places.move(facts.id, node .. NO_WORKER)
+      Places.move(facts.id, node .. Places.NOBODY)
       Places.claim_key(facts.session.token, facts.id, LOAD_SECONDS)
       if facts.session.former then
         Places.claim_key(facts.session.former, facts.id, LOAD_SECONDS)

@@ -5,6 +5,7 @@ local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 local Handshake = require "framegate.protocol.handshake"
 local Places = require "framegate.session.places"
+local Record = require "framegate.socket.record"
 
 local Resumption = {}
 
@@ -13,12 +14,12 @@ local NODE_LENGTH = 4
 local CLAIM_SECONDS = 0.2 -- from a claim to the open event
 local MOVE_SECONDS = 10 -- for which a client waits while its socket moves
 
-local members, registry
+local members, holders, registry
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Resumption.wire(worker)
-  members, registry = worker.members, worker.registry
+  members, holders, registry = worker.members, worker.holders, worker.registry
 end
 
 local function own() return members:node() .. members:worker() end
@@ -74,14 +75,30 @@ function Resumption.is_expected(key)
   return connection ~= nil and connection.phase == "open" and not connection.moving
 end
 
+-- Whether the worker that holds a socket, or opens it, was killed.
+local function is_killed(id)
+  local node, worker = Places.of(id)
+  return node == members:node() and worker ~= Places.NOBODY and not holders:is_living(worker)
+end
+
+-- The socket of a key, and whether it is being opened. The claim of a worker that was killed is void.
+local function socket_of(key)
+  local id, is_opening = Places.of_key(key)
+  if is_opening and is_killed(id) then
+    Places.release_key(key, id)
+    return nil
+  end
+  return id, is_opening
+end
+
 -- Waits while the handler of the first handshake with this key has not answered. Returns the socket, and whether the key is
 -- known here.
 local function await_opened(key)
   local deadline = Clock.monotonic() + Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT
-  local id, is_opening = Places.of_key(key)
+  local id, is_opening = socket_of(key)
   while is_opening and Clock.monotonic() < deadline and not Client.has_left() do
     ngx.sleep(LOOK_SECONDS)
-    id, is_opening = Places.of_key(key)
+    id, is_opening = socket_of(key)
   end
   return not is_opening and id or nil, id ~= nil
 end
@@ -139,6 +156,24 @@ local function find_elsewhere(client, parts)
     err = (found.is_here or is_unsure) and "busy" or nil -- it may have moved on meanwhile
   end
   return connection, err
+end
+
+--- What this node knows of the socket of a key, for another node. Does not yield.
+---@param key string token or nonce
+---@return { id: string?, is_opening: boolean?, holder: string?, is_here: boolean?, is_moving: boolean? } facts `holder`: names of
+--- the node and the worker that have the socket; `is_here`: that is this node; none when no worker has it any more
+function Resumption.describe(key)
+  local id, is_opening = socket_of(key)
+  if not id then
+    return {}
+  end
+  local holder, is_moving = Places.holder(id), Places.is_moving(id)
+  local is_here = Places.split(holder) == members:node()
+  local is_lost = is_here and not is_opening and (is_killed(id) or not Record.text_of(id))
+  if is_lost and not is_moving then
+    return {}
+  end
+  return { id = id, is_opening = is_opening, holder = holder, is_here = is_here, is_moving = is_moving }
 end
 
 --- Finds the socket of a client that comes back, and brings it to this worker. Yields.

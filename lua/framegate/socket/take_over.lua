@@ -18,6 +18,7 @@ local semaphore = require "ngx.semaphore"
 local TakeOver = {}
 
 local MOST_MOVES = 4 -- of a socket while one request looks for it
+local LOOK_SECONDS = 0.01
 local WAIT_SECONDS = 20 -- longer than each step of a move may take together
 
 local members, holders, dispatch, registry, groups, feeds, carriers
@@ -45,7 +46,6 @@ local function enter(id, facts)
 end
 
 local function ignore() end
-local NO_JOURNAL = { remove = ignore, close = ignore }
 
 -- Gives back a socket that was sent to this worker, which has not taken it. If its worker was killed, nobody but this one
 -- owes its close event.
@@ -59,7 +59,7 @@ local function give_back(id, holder)
   end
   local text = Record.text_of(id)
   if text then
-    Orphans.add(id, text, { journal = NO_JOURNAL })
+    Orphans.add(id, text)
   end
 end
 
@@ -70,6 +70,13 @@ local function abandon(connection, holder)
   Moving.finish(connection)
   give_back(connection.id, holder)
   dispatch:check_idle()
+end
+
+-- The other side may be killed while this one gets what that has sent.
+local function await_fetch(connection)
+  while connection.moving and connection.moving.is_fetching do
+    ngx.sleep(LOOK_SECONDS)
+  end
 end
 
 local function has_arrived(connection) return connection.phase == "open" end
@@ -111,6 +118,7 @@ local function move(id, first_holder, client)
   groups:await()
   carriers:await_sent(holder)
   carriers:ask(holder, "finish_hand_over", { id = id, to = own() })
+  await_fetch(connection)
   if not has_arrived(connection) then
     abandon(connection, holder)
     return nil, "busy"

@@ -43,7 +43,11 @@ end
 --- Takes a socket from Redis that another node has sent, if this worker holds the link.
 function LinkOperations:take_parcel(args)
   return over_link(self, function(link, reply)
-    Parcels.take(link, args, function(parcel) reply { base64 = parcel and ngx.encode_base64(parcel) } end)
+    Parcels.take(
+      link,
+      args,
+      function(parcel, is_refused) reply { base64 = parcel and ngx.encode_base64(parcel), is_refused = is_refused } end
+    )
   end)
 end
 

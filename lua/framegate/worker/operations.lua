@@ -13,6 +13,7 @@ local LinkOperations = require "framegate.worker.link_operations"
 local Moving = require "framegate.socket.moving"
 local NewLife = require "framegate.worker.new_life"
 local Places = require "framegate.session.places"
+local Resumption = require "framegate.socket.resumption"
 local Stats = require "framegate.worker.stats"
 local TakeOver = require "framegate.socket.take_over"
 
@@ -197,18 +198,7 @@ function Operations.take_socket(_, args, payload)
 end
 
 --- Finds a session of this node by a token or nonce.
-function Operations:find_session(args)
-  local id, is_opening = Places.of_key(args.key)
-  if not id then
-    return {}
-  end
-  local node, worker = Places.of(id)
-  local is_here, is_moving = node == self.worker.members:node(), Places.is_moving(id)
-  if is_here and not is_moving and not self.worker.holders:is_living(worker) then
-    return {} -- its close event is on its way
-  end
-  return { id = id, is_opening = is_opening, holder = node .. worker, is_here = is_here, is_moving = is_moving }
-end
+function Operations.find_session(_, args) return Resumption.describe(args.key) end
 
 --- Answers. What the asking worker sent before, and what this one sent to it before, has arrived then.
 function Operations:echo()

@@ -139,11 +139,13 @@ describe("the way between two workers that move a socket", function()
   end)
 
   describe("gets a socket that another node has stored", function()
-    local parcel
+    local parcel, is_refused
 
     local function fetch()
       parcel = "none"
-      carriers:fetch({ parcel = "name", count = 2 }, function(bytes) parcel = bytes end)
+      carriers:fetch({ parcel = "name", count = 2 }, function(...)
+        parcel, is_refused = ...
+      end)
     end
 
     it("from Redis, whatever bytes it is", function()
@@ -155,14 +157,17 @@ describe("the way between two workers that move a socket", function()
 
     it("or not, when it is gone or there is no link", function()
       fetch()
-      asks[1].answer {}
-      assert.is_nil(parcel)
+      asks[1].answer { is_refused = true }
+      assert.are.same({ nil, true }, { parcel, is_refused })
       fetch()
-      asks[2].answer(nil)
-      assert.is_nil(parcel)
+      asks[2].answer {}
+      assert.are.same({ nil, false }, { parcel, is_refused }, "Redis did not answer")
+      fetch()
+      asks[3].answer(nil)
+      assert.are.same({ nil, false }, { parcel, is_refused })
       holder = nil
       fetch()
-      assert.is_nil(parcel)
+      assert.are.same({ nil, false }, { parcel, is_refused })
     end)
   end)
 

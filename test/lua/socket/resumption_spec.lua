@@ -2,6 +2,7 @@ local Worker = require "support.worker"
 local Loop = require "support.event_loop"
 local Moving = require "framegate.socket.moving"
 local Places = require "framegate.session.places"
+local Record = require "framegate.socket.record"
 local Resumption = require "framegate.socket.resumption"
 
 describe("the return to a session", function()
@@ -163,6 +164,43 @@ describe("the return to a session", function()
     Loop.run(1)
     assert.are.same({}, result)
     assert.are.same({ nil, "busy" }, found[#found])
+  end)
+
+  it("is described for other nodes while a living worker may have the socket", function()
+    local token = connection.session.token
+    assert.are.same({}, Resumption.describe(token), "it has ended")
+    Record.write(connection)
+    local living = { worker = true, anothe = true }
+    worker.holders.is_living = function(_, name) return living[name] end
+    local here = { id = connection.id, holder = "nodeworker", is_here = true, is_moving = false }
+    assert.are.same(here, Resumption.describe(token))
+    Places.move(connection.id, "nodeanothe")
+    assert.are.equal("nodeanothe", Resumption.describe(token).holder)
+    living.anothe = nil
+    assert.are.same({}, Resumption.describe(token), "its worker was killed")
+    Places.begin_move(connection.id, "nodeworker", "nodeanothe")
+    assert.is_true(Resumption.describe(token).is_moving, "it may come back")
+    Places.move(connection.id, "farrworker")
+    local gone = { id = connection.id, holder = "farrworker", is_here = false, is_moving = true }
+    assert.are.same(gone, Resumption.describe(token))
+    Places.end_move(connection.id, "nodeworker", "nodeanothe")
+    Places.move(connection.id, "nodeworker")
+    assert.are.same({}, Resumption.describe "unknown")
+    Record.remove(connection)
+  end)
+
+  it("is described while it is opened, unless that worker was killed", function()
+    local opening = { id = "nodeworkerx", holder = "nodeworker", is_opening = true, is_here = true, is_moving = false }
+    Places.claim_key("opening", "nodeworkerx", 10)
+    assert.are.same(opening, Resumption.describe "opening")
+    worker.holders.is_living = function() return false end
+    assert.are.same({}, Resumption.describe "opening")
+    assert.is_nil(Places.of_key "opening")
+    Places.claim_key("opening", "farrworkerx", 10)
+    Places.move("farrworkerx", "node" .. Places.NOBODY)
+    assert.is_true(Resumption.describe("opening").is_opening, "a file has it")
+    Places.remove_key "opening"
+    Places.forget "farrworkerx"
   end)
 
   it("is expected, and not counted again, only where there is such a session at rest", function()

@@ -4,10 +4,13 @@ local Worker = require "support.worker"
 local Loop = require "support.event_loop"
 local Arrival = require "framegate.socket.arrival"
 local Baggage = require "framegate.socket.baggage"
+local Echoes = require "framegate.socket.echoes"
 local HandOver = require "framegate.socket.hand_over"
 local Origins = require "framegate.push.origins"
+local Orphans = require "framegate.socket.orphans"
 local Parking = require "framegate.socket.parking"
 local Registry = require "framegate.push.registry"
+local Resumption = require "framegate.socket.resumption"
 local TakeOver = require "framegate.socket.take_over"
 
 local Moves = {}
@@ -73,7 +76,7 @@ function Moves.worker()
     nodes = { is_alone = function() return true end },
   }
   worker.holders.is_living = function() return false end -- the worker of a socket that does not come was killed
-  for _, module in ipairs { HandOver, TakeOver, Arrival, Parking } do
+  for _, module in ipairs { HandOver, TakeOver, Arrival, Parking, Resumption, Orphans, Echoes } do
     module.wire(worker)
   end
   return worker

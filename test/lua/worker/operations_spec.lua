@@ -7,6 +7,7 @@ local HandOver = require "framegate.socket.hand_over"
 local Moving = require "framegate.socket.moving"
 local Operations = require "framegate.worker.operations"
 local Places = require "framegate.session.places"
+local Record = require "framegate.socket.record"
 
 describe("an operation", function()
   local worker, connection, operations, results
@@ -168,33 +169,36 @@ describe("an operation", function()
       ngx.shared.sockets:get(id),
       Places.move_of(id) == "farrworker",
     })
-    worker.carriers.sent[1].answer(nil)
+    worker.carriers.sent[1].answer(nil, true)
     assert.are.same({ ok = false }, results[2])
+    assert.is_nil(coming.moving.is_fetching)
     assert.are.same({ "farrworker", false }, { Places.holder(id), Places.is_moving(id) })
     assert.is_nil(ngx.shared.sockets:get(id))
   end)
 
+  it("asks Redis where a socket is that it could not get, and sends its close event if it was taken", function()
+    local id = "farrworkerrest"
+    local settled = { "farr", "node" }
+    worker.carriers.settle = function() return table.remove(settled, 1) end
+    worker.registry:add { id = id, moving = { buffer = {}, waiting = {} }, phase = "ended" }
+    for i, is_ok in ipairs { false, true } do
+      local args = { id = id, from = "farrworker", text = "500.5 990.25\n\n/ws/chat\n", parcel = "name", count = 1 }
+      run("take_socket", args, "")
+      worker.carriers.sent[i].answer(nil, false)
+      Loop.run(0)
+      assert.are.equal(is_ok, results[i].ok)
+      assert.is_false(Places.is_moving(id))
+    end
+    Loop.run(1)
+    assert.are.equal("close", worker.dispatch.events[1].kind)
+    Places.forget(id)
+  end)
+
   it("finds a session of this node by its keys", function()
-    local token = connection.session.token
-    local living = { worker = true, anothe = true }
-    worker.holders.is_living = function(_, name) return living[name] end
-    local here = { id = connection.id, holder = "nodeworker", is_here = true, is_moving = false }
-    assert.are.same(here, operations:find_session { key = token })
-    Places.move(connection.id, "nodeanothe")
-    assert.are.equal("nodeanothe", operations:find_session({ key = token }).holder)
-    living.anothe = nil
-    assert.are.same({}, operations:find_session { key = token }, "its worker was killed")
-    Places.begin_move(connection.id, "nodeworker", "nodeanothe")
-    assert.is_true(operations:find_session({ key = token }).is_moving, "it may come back")
-    Places.move(connection.id, "farrworker")
-    local gone = { id = connection.id, holder = "farrworker", is_here = false, is_moving = true }
-    assert.are.same(gone, operations:find_session { key = token })
-    Places.end_move(connection.id, "nodeworker", "nodeanothe")
-    Places.move(connection.id, "nodeworker")
-    Places.claim_key("opening", "nodeworkerx", 10)
-    local opening = { id = "nodeworkerx", holder = "nodeworker", is_opening = true, is_here = true, is_moving = false }
-    assert.are.same(opening, operations:find_session { key = "opening" })
-    assert.are.same({}, operations:find_session { key = "unknown" })
+    assert.is_nil(operations:find_session({ key = connection.session.token }).id)
+    Record.write(connection)
+    worker.holders.is_living = function() return true end
+    assert.are.equal(connection.id, operations:find_session({ key = connection.session.token }).id)
   end)
 
   it("answers an echo", function()
@@ -232,7 +236,15 @@ describe("an operation over the link to Redis", function()
     redis:take_one().callback { "\0bytes" }
     run("take_parcel", args)
     redis:take_one().callback(0)
-    assert.are.same({ { count = 1 }, {}, { base64 = ngx.encode_base64 "\0bytes" }, {} }, results)
+    run("take_parcel", args)
+    redis:take_one().callback(nil)
+    assert.are.same({
+      { count = 1 },
+      {},
+      { base64 = ngx.encode_base64 "\0bytes", is_refused = false },
+      { is_refused = true },
+      { is_refused = false },
+    }, results)
   end)
 
   it("finds sockets, and claims nonces", function()
