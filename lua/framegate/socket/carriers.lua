@@ -89,6 +89,18 @@ function Carriers:settle(id, is_receiver)
   end
 end
 
+--- Whether another node has a socket of an earlier gateway of this machine, which was killed when it had just given it away.
+--- Yields.
+---@param id string
+---@param former string id of the node that the earlier gateway was
+---@return boolean
+function Carriers:is_elsewhere(id, former)
+  local holder = not self.nodes:is_alone() and self.holders:current()
+  local result = holder and self.bus:call(holder, "find_socket", { id = id })
+  local node = result and result.node
+  return node and node ~= former and node ~= self.members:node() or false
+end
+
 -- The other node did not answer. If it has the socket, that may be on its way back to this node already.
 local function ask_redis(self, id, holder, on_result)
   Threads.run(function()

@@ -74,10 +74,12 @@ end
 --- The gateway stops: the sockets of this worker are closed with 1001, over STOP_SECONDS.
 function Drain.stop() Drain.begin(STOP, Config.STOP_SECONDS) end
 
---- Closes with 1001 every socket that is still open, whatever answer it waits for.
+--- Closes with 1001 every socket that is still open, whatever answer it waits for. Another node may have one that was sent.
 function Drain.close_all()
   for _, connection in pairs(registry:all()) do
-    connection:close(STOP.code, STOP.text, STOP.cause)
+    if not (connection.moving and connection.moving.is_sent) then
+      connection:close(STOP.code, STOP.text, STOP.cause)
+    end
   end
 end
 

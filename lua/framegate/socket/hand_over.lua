@@ -130,17 +130,22 @@ function HandOver.recall(connection)
   end
 end
 
---- Ends the moves to a worker of this node that was killed.
----@param name string
-function HandOver.lost(name)
-  local items, to = {}, members:node() .. name
+local function give_up_all(to)
+  local items = {}
   for _, item in pairs(leaving) do
-    items[#items + 1] = item.to == to and item or nil
+    items[#items + 1] = (not to or item.to == to) and item or nil
   end
   for _, item in ipairs(items) do
     give_up(item)
   end
 end
+
+--- Ends the moves to a worker of this node that was killed.
+---@param name string
+function HandOver.lost(name) give_up_all(members:node() .. name) end
+
+--- Stops giving all sockets away that were not sent: the time of a stop is over, and a file keeps them.
+function HandOver.recall_all() give_up_all(nil) end
 
 --- Begins to give a socket away. Its transport is taken from it.
 ---@param args { id: string, client: Return?, to: string } without a client, this gateway stops, and another node takes the

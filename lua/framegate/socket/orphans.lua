@@ -127,7 +127,8 @@ end
 local function is_owed(id, holder)
   local current = Places.holder(id)
   if not is_own(holder) then
-    return not is_own(current) -- it may have been kept for this start
+    local is_kept = is_own(current) -- for this start
+    return not is_kept and not carriers:is_elsewhere(id, holder:sub(1, NODE_LENGTH))
   end
   local giver, receiver = Places.move_of(id)
   local is_side = giver == holder or receiver == holder

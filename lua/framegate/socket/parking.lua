@@ -150,6 +150,15 @@ function Parking.park()
   end
 end
 
+--- Keeps the sessions of this worker for the next start that have not gone to other nodes in time. Yields.
+function Parking.park_rest()
+  HandOver.recall_all()
+  local list = sessions()
+  if #list > 0 then
+    keep(list)
+  end
+end
+
 local function read_file(path)
   local file, pieces, offset = File.open(path), {}, 0
   local piece = file and file:read(0) or ""

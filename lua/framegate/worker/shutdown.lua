@@ -64,9 +64,10 @@ local function bound_stop()
   Inbox.drop_messages()
   Passing.end_all()
   wait(ANSWER_SECONDS, never)
-  Parking.park()
+  Parking.park_rest()
   Drain.close_all()
   wait(CLOSE_SECONDS, never)
+  Parking.park_rest() -- those that no other node has taken after all
   if not is_empty() then
     Log.warn(nil, "the time of the stop is over: what is left is broken off")
     Record.stop()

@@ -171,6 +171,19 @@ describe("the way between two workers that move a socket", function()
     end)
   end)
 
+  it("finds out whether another node has a socket of an earlier gateway", function()
+    for node, is_elsewhere in pairs { farr = true, former = false, node = false, [""] = false } do
+      replies.find_socket = { node = node ~= "" and node or nil }
+      assert.are.equal(is_elsewhere, carriers:is_elsewhere("id", "former"), node)
+    end
+    assert.are.same({ "holder", "find_socket", { id = "id" } }, calls[1])
+    replies.find_socket = nil
+    assert.is_false(carriers:is_elsewhere("id", "former"))
+    is_alone = true
+    assert.is_false(carriers:is_elsewhere("id", "former"))
+    assert.are.equal(5, #calls)
+  end)
+
   it("finds other nodes that can take sockets", function()
     local nodes = { { id = "node" }, { id = "farr" }, { id = "away" } }
     replies.describe_nodes = { is_ready = true, nodes = nodes }

@@ -75,6 +75,16 @@ describe("draining", function()
     assert.are.equal(1001, Drain.reason.code)
   end)
 
+  it("closes what is left at the end, but not a socket that was sent to another worker", function()
+    for id, moving in pairs { resting = false, moving = {}, sent = { is_sent = true } } do
+      local function close(_, ...) closed[id] = { ... } end
+      worker.registry:add { id = id, moving = moving or nil, close = close }
+    end
+    Drain.close_all()
+    local reason = { 1001, "the gateway stops", "stop" }
+    assert.are.same({ resting = reason, moving = reason }, closed)
+  end)
+
   it("closes a socket of a life that was buried, when its handshake ends later", function()
     worker.members.former_renewal = function(_, id) return id == "former" and 990 or nil end
     assert.are.equal("buried", Drain.reason_for("former").cause)

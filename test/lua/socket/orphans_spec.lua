@@ -25,6 +25,7 @@ describe("orphans", function()
         return claimed
       end,
     }
+    worker.carriers = { is_elsewhere = function(_, id) return id == "gonekilled4" end }
     Orphans.wire(worker)
     Config.run = os.tmpname()
     os.remove(Config.run)
@@ -223,15 +224,14 @@ describe("orphans", function()
   end)
 
   describe("of an earlier gateway", function()
-    before_each(
-      function()
-        left("gonekilled", {
-          ["gonekilled1"] = "500.5 990.25\ns\n/ws/chat\nhost: a\r\n",
-          ["gonekilled2"] = "500.5 990.25 1.5 4001 a%20b\n\n/ws/chat\n",
-          ["gonekilled3"] = "not a record",
-        })
-      end
-    )
+    before_each(function()
+      left("gonekilled", {
+        ["gonekilled1"] = "500.5 990.25\ns\n/ws/chat\nhost: a\r\n",
+        ["gonekilled2"] = "500.5 990.25 1.5 4001 a%20b\n\n/ws/chat\n",
+        ["gonekilled3"] = "not a record",
+        ["gonekilled4"] = "500.5 990.25\n\n/ws/chat\n", -- another node has it
+      })
+    end)
 
     it("get their close events with the source of that gateway, and the end that was noted", function()
       scan()
@@ -243,7 +243,7 @@ describe("orphans", function()
       assert.is_true(all[1].ended.duration > 1e9) -- to the time of the file
       assert.are.same({ code = 4001, reason = "a%20b", duration = 1500 }, all[2].ended)
       assert.are.same({}, journals())
-      assert.are.same({ ": close events of 3 sockets of an earlier gateway or worker are on their way" }, worker.lines)
+      assert.are.same({ ": close events of 4 sockets of an earlier gateway or worker are on their way" }, worker.lines)
     end)
 
     it("are sent again until the handler has answered, later and later", function()
