@@ -150,9 +150,8 @@ function Parking.park()
   end
 end
 
---- Keeps the sessions of this worker for the next start that have not gone to other nodes in time. Yields.
-function Parking.park_rest()
-  HandOver.recall_all()
+--- Keeps the sessions of this worker for the next start that have not gone to other nodes. Yields.
+function Parking.keep_rest()
   local list = sessions()
   if #list > 0 then
     keep(list)

@@ -8,6 +8,7 @@ local CloseEvent = require "framegate.socket.close_event"
 local Config = require "framegate.config"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
+local HandOver = require "framegate.socket.hand_over"
 local Histories = require "framegate.worker.histories"
 local Inbox = require "framegate.socket.inbox"
 local Log = require "framegate.runtime.log"
@@ -64,10 +65,13 @@ local function bound_stop()
   Inbox.drop_messages()
   Passing.end_all()
   wait(ANSWER_SECONDS, never)
-  Parking.park_rest()
+  HandOver.recall_all()
+  Parking.park()
+  HandOver.recall_all()
+  Parking.keep_rest()
   Drain.close_all()
   wait(CLOSE_SECONDS, never)
-  Parking.park_rest() -- those that no other node has taken after all
+  Parking.keep_rest() -- those that were sent, and no other node has taken after all
   if not is_empty() then
     Log.warn(nil, "the time of the stop is over: what is left is broken off")
     Record.stop()
