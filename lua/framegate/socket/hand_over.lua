@@ -102,10 +102,9 @@ local function facts_of(connection)
 end
 
 -- Begins a move that ends after this time at the latest, unless `extend` is called.
-local function begin(connection, args, seconds)
+local function begin(connection, to, seconds)
   Moving.begin(connection, false)
-  local item = { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving, to = args.to }
-  item.is_for_client = args.client ~= nil
+  local item = { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving, to = to }
   deadlines:add(item)
   leaving[connection] = item
   Moving.wait(connection, function()
@@ -125,7 +124,7 @@ end
 ---@param connection Connection
 function HandOver.recall(connection)
   local item = leaving[connection]
-  if item and item.is_for_client then
+  if item then
     give_up(item)
   end
 end
@@ -172,7 +171,7 @@ function HandOver.begin(args)
     return { is_gone = true }
   end
   local seconds = connection.stream and STREAM_SECONDS or ANSWER_SECONDS
-  begin(connection, args, connection.is_in_flight and seconds or WHOLE_SECONDS)
+  begin(connection, args.to, connection.is_in_flight and seconds or WHOLE_SECONDS)
   if not connection.is_in_flight then
     return facts_of(connection)
   end

@@ -1,11 +1,11 @@
--- What becomes of sessions when the gateway stops: another node takes them, or a file keeps them for the next start.
+-- What becomes of sessions when the gateway stops and no other node takes them (giving.lua): a file keeps them for the next start.
 -- The file is beside the journals, whose disk outlives a container.
 
 local Attachment = require "framegate.socket.attachment"
 local Baggage = require "framegate.socket.baggage"
-local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
 local File = require "framegate.runtime.file"
+local Giving = require "framegate.socket.giving"
 local HandOver = require "framegate.socket.hand_over"
 local Log = require "framegate.runtime.log"
 local Parcel = require "framegate.session.parcel"
@@ -18,38 +18,41 @@ local Parking = {}
 
 local NAME = "^parked%-[%w_-]+$"
 local LOAD_SECONDS = 60 -- for which a client that comes back waits until its session is read
-local ADOPT_SECONDS, STEP_SECONDS = 3, 0.02
-local MOST_UNDER_WAY = 64
 local MANY, PAUSE_SECONDS = 200, 0.001 -- after so many sessions, others are served
 
-local members, registry, nodes, carriers
+local members, registry, nodes
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function Parking.wire(worker)
-  members, registry, nodes, carriers = worker.members, worker.registry, worker.nodes, worker.carriers
+  members, registry, nodes = worker.members, worker.registry, worker.nodes
 end
 
 local function own() return members:node() .. members:worker() end
 
 local function path_of(name) return Config.run .. "/journal/" .. name end
 
--- The sessions of this worker that can leave it now. Their transports are taken from them.
-local function sessions()
+--- Takes the transports of all sessions of this worker, and ends streams. Does not yield.
+function Parking.release()
   local list = {}
   for _, connection in pairs(registry:all()) do
     if connection.session and connection.phase == "open" and not connection.moving then
       list[#list + 1] = connection
     end
   end
-  for i = #list, 1, -1 do
-    Attachment.release(list[i])
-    if list[i].stream then
-      Streaming.cut(list[i])
+  for _, connection in ipairs(list) do
+    Attachment.release(connection)
+    if connection.stream then
+      Streaming.cut(connection)
     end
-    if list[i].is_in_flight or list[i].phase ~= "open" then
-      table.remove(list, i)
-    end
+  end
+end
+
+-- The sessions of this worker that can leave it now.
+local function sessions()
+  local list = {}
+  for _, connection in pairs(registry:all()) do
+    list[#list + 1] = Giving.may_leave(connection) and connection or nil
   end
   return list
 end
@@ -63,47 +66,6 @@ function Parking.is_alone()
     end
   end
   return nodes:is_alone()
-end
-
--- Offers sessions to other nodes, some at a time, each to the next one. Takes nodes that stop, too, out of the list.
-local function offer(list, others, deadline)
-  local under_way, next_one = 0, 1
-  local function ended(node, is_stopping)
-    under_way = under_way - 1
-    for i = #others, 1, -1 do
-      if is_stopping and others[i] == node then
-        table.remove(others, i)
-      end
-    end
-  end
-  while others[1] and (next_one <= #list or under_way > 0) and Clock.monotonic() < deadline do
-    while others[1] and next_one <= #list and under_way < MOST_UNDER_WAY do
-      under_way = under_way + 1
-      local node = others[next_one % #others + 1]
-      local args = { id = list[next_one].id, holder = own() }
-      carriers:offer(node, args, function(is_stopping) ended(node, is_stopping) end)
-      next_one = next_one + 1
-    end
-    ngx.sleep(STEP_SECONDS)
-  end
-end
-
--- Offers the sessions of this worker to the other nodes, as long as they take some. Returns those that are left.
-local function give_away(list)
-  local others, deadline = carriers:others(), Clock.monotonic() + ADOPT_SECONDS
-  local count
-  repeat
-    count = #list
-    offer(list, others, deadline)
-    list = sessions()
-  until #list == 0 or #list == count or not others[1]
-  return list
-end
-
--- Whether a session is still as it was when it was listed.
-local function may_leave(connection)
-  local is_at_rest = not connection.moving and not connection.is_in_flight
-  return connection.phase == "open" and connection:is_detached() and is_at_rest
 end
 
 local function put(file, connection)
@@ -124,7 +86,7 @@ local function keep(list)
   end
   local lost = 0
   for i, connection in ipairs(list) do
-    if may_leave(connection) and not put(file, connection) then
+    if Giving.may_leave(connection) and not put(file, connection) then
       lost = lost + 1
     end
     if i % MANY == 0 then
@@ -139,19 +101,8 @@ local function keep(list)
   end
 end
 
---- Gives the sessions of this worker away, because the gateway stops. Those with an event in flight stay. Yields.
-function Parking.park()
-  local list = sessions()
-  if #list > 0 and not nodes:is_alone() then
-    list = give_away(list)
-  end
-  if #list > 0 then
-    keep(list)
-  end
-end
-
---- Keeps the sessions of this worker for the next start that have not gone to other nodes. Yields.
-function Parking.keep_rest()
+--- Keeps sessions of this worker for the next start. Those with a transport, or with an event in flight, stay. Yields.
+function Parking.keep()
   local list = sessions()
   if #list > 0 then
     keep(list)

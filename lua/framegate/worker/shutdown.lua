@@ -8,6 +8,7 @@ local CloseEvent = require "framegate.socket.close_event"
 local Config = require "framegate.config"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
+local Giving = require "framegate.socket.giving"
 local HandOver = require "framegate.socket.hand_over"
 local Histories = require "framegate.worker.histories"
 local Inbox = require "framegate.socket.inbox"
@@ -60,18 +61,21 @@ local function has_only_sessions() return Passing.count() == 0 and Parking.is_al
 
 -- Whatever the site, a queue or a slow handler still holds, a stop ends.
 local function bound_stop()
+  Giving.start()
   wait(Config.STOP_SECONDS, has_only_sessions)
-  Parking.park()
+  Parking.release()
+  if nodes:is_alone() then
+    Parking.keep()
+  end
   Inbox.drop_messages()
   Passing.end_all()
   wait(ANSWER_SECONDS, never)
+  Giving.stop()
   HandOver.recall_all()
-  Parking.park()
-  HandOver.recall_all()
-  Parking.keep_rest()
+  Parking.keep()
   Drain.close_all()
   wait(CLOSE_SECONDS, never)
-  Parking.keep_rest() -- those that were sent, and no other node has taken after all
+  Parking.keep() -- those that were sent, and no other node has taken after all
   if not is_empty() then
     Log.warn(nil, "the time of the stop is over: what is left is broken off")
     Record.stop()

@@ -48,7 +48,10 @@ describe("parking at a stop", function()
   end
 
   local function park()
-    Loop.spawn(Parking.park)
+    Loop.spawn(function()
+      Parking.release()
+      Parking.keep()
+    end)
     Loop.run(10)
   end
 
@@ -194,51 +197,6 @@ describe("parking at a stop", function()
     park()
     assert.are.equal("open", connection.phase)
     assert.matches("1 sessions could not be kept .* No such file", worker.lines[1])
-  end)
-
-  describe("in a cluster", function()
-    before_each(function()
-      worker.nodes.is_alone = function() return false end
-      worker.carriers.nodes = { "farr", "away" }
-    end)
-
-    it("offers sessions to the other nodes in turn, and keeps none that they took", function()
-      for _ = 1, 4 do
-        Worker.open_session(worker)
-      end
-      worker.carriers.offer = function(self, node, args, on_done)
-        self.offered[#self.offered + 1] = node
-        assert.are.equal("nodeworker", args.holder)
-        worker.registry:get(args.id):leave()
-        on_done()
-      end
-      park()
-      table.sort(worker.carriers.offered)
-      assert.are.same({ "away", "away", "farr", "farr" }, worker.carriers.offered)
-      assert.is_nil(content())
-    end)
-
-    it("keeps those that nobody took in a file, after 3 s at most", function()
-      local connection = Worker.open_session(worker)
-      Loop.spawn(Parking.park)
-      Loop.run(2.9)
-      assert.are.equal("open", connection.phase)
-      Loop.run(0.2)
-      assert.is_string(content())
-    end)
-
-    it("has 64 offers under way at most", function()
-      for _ = 1, 70 do
-        Worker.open_session(worker)
-      end
-      Loop.spawn(Parking.park)
-      Loop.run(1)
-      assert.are.equal(64, #worker.carriers.offered)
-      worker.carriers.offered[1].done()
-      Loop.run(0.1)
-      assert.are.equal(65, #worker.carriers.offered)
-      Loop.run(10)
-    end)
   end)
 
   it("may begin early when every socket is a session whose client is away, and no node could take it", function()
