@@ -13,6 +13,7 @@ const FRAMES = Number(process.env.SCENE_FRAMES ?? 150)
 const SEEDS = process.env.SCENE_SEED ? [process.env.SCENE_SEED] : ['framegate', 'wifi']
 const NODES = 3
 const PAUSE_MS = 80
+const STOP_SECONDS = 4 // longer than an event takes on a loaded machine
 
 for (const seed of SEEDS) {
   test(`seed ${seed}: a rolling restart of ${NODES} nodes loses nothing of ${CLIENTS} sessions`, async (t) => {
@@ -39,7 +40,9 @@ for (const seed of SEEDS) {
       },
     })
     for (let i = 0; i < NODES; i += 1)
-      nodes.push(await pushGateway(t, { REDIS_URL: urlOf(redis) }, { routes: scene.routes }))
+      nodes.push(
+        await pushGateway(t, { REDIS_URL: urlOf(redis), STOP_SECONDS: String(STOP_SECONDS) }, { routes: scene.routes }),
+      )
     await nodesInRedis(redis, NODES)
     t.diagnostic(JSON.stringify(await scene.play(t)))
   })
