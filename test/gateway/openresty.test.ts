@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { comeBack, cutOff, isWell, pushTo, startStage } from '../session/support.ts'
 import { open } from '../support/client.ts'
+import { startGateway } from '../support/gateway.ts'
 
 function find(program: string): string {
   const command = 'PATH=$PATH:/usr/sbin command -v "$0"'
@@ -57,5 +58,15 @@ for (const [what, program, loadsModules] of [
     await Promise.all([client.close(), later.close()])
     assert.equal(existsSync(`${gateway.run}/logs`), false)
     assert.doesNotMatch(gateway.log(), /\[(error|alert|emerg)\]/)
+  })
+  test(`${what}: frames are written with its own send function`, { skip }, async (t) => {
+    const gateway = await startGateway(t, {
+      handler: false,
+      env: { NGINX: program, WORKERS: '1' },
+      locations: `location = /address {
+        content_by_lua_block { ngx.print(require("framegate.push.flusher").address() ~= nil) }
+      }`,
+    })
+    assert.equal(await (await fetch(`${gateway.url}/address`)).text(), 'true')
   })
 }
