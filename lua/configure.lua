@@ -17,6 +17,7 @@ local LogFile = require "framegate.configure.log_file"
 local MeshPort = require "framegate.configure.mesh_port"
 local Names = require "framegate.configure.names"
 local NginxFiles = require "framegate.configure.nginx_files"
+local NginxProgram = require "framegate.configure.nginx_program"
 local Ports = require "framegate.configure.ports"
 local RunDirectory = require "framegate.configure.run_directory"
 local Variables = require "framegate.configure.variables"
@@ -153,6 +154,9 @@ local machine = {
   output = output,
   quoted = quoted,
 }
+local has_lua, no_nginx = NginxProgram.has_lua(settings, output)
+stop_at(no_nginx)
+machine.nginx_has_lua = has_lua
 stop_at(RunDirectory.prepare(run, machine))
 
 local function prepare(command)

@@ -27,7 +27,8 @@ rm -f "$run"/control/*.sock "$run"/internal/*.sock # a killed nginx leaves them,
 lua5.1 "$project/lua/configure.lua" "$project" "$run"
 grace=$(lua5.1 -e 'print(require("cjson").decode(io.read("*a")).STOP_SECONDS + 5)' <"$run/settings.json")
 
-nginx -p "$run/" -c nginx/nginx.conf -g 'daemon off;' &
+# nginx takes NGINX for the numbers of sockets that it inherits.
+env -u NGINX "${NGINX:-nginx}" -e stderr -p "$run/" -c nginx/nginx.conf -g 'daemon off;' &
 nginx=$!
 status=0
 # A signal ends `wait` before nginx has ended.

@@ -91,6 +91,14 @@ clean_up() {
   rm -rf "$scratch"
 }
 
+# OpenResty has Lua built in, and its own libraries (lua/framegate/configure/nginx_program.lua).
+nginx_has_lua() {
+  PATH=$PATH:/usr/sbin "${NGINX:-nginx}" -V 2>&1 | grep -Eq -e '--add-module=[^ ]*(ngx_lua-[0-9]|lua-nginx-module)'
+}
+
+if nginx_has_lua; then
+  runtime='lua-cjson lua5.1'
+fi
 command -v dpkg-query >/dev/null || die 'apt is missing: run framegate on Debian or Ubuntu, or with docker compose'
 # shellcheck disable=SC2086 # the lists are words on purpose
 wanted=$(missing_packages $runtime)

@@ -34,6 +34,8 @@ export type Settings = {
   HANDLER_TIMEOUT: number
   SITE_URL: string
   MAX_MESSAGE_BYTES: number
+  /** The path of its program; empty for the one on the PATH. */
+  NGINX: string
 }
 
 export type PublicPort = { port: number; variable: string; secure: string }
@@ -90,13 +92,19 @@ export function configure(run: string, env: NodeJS.ProcessEnv, target = run): Se
   return JSON.parse(readFileSync(`${target}/settings.json`, 'utf8'))
 }
 
+/**
+ * nginx's command line. NGINX in `env` is its program; nginx itself would take that variable for the numbers of sockets that it
+ * inherits. Without -e, an OpenResty opens a log file in the run directory.
+ */
 export function nginxCommand(prefix: string, env: NodeJS.ProcessEnv, file = 'nginx.conf'): Command {
-  return { command: 'nginx', args: ['-p', `${prefix}/`, '-c', `nginx/${file}`, '-g', 'daemon off;'], env }
+  const { NGINX, ...rest } = env
+  const args = ['-e', 'stderr', '-p', `${prefix}/`, '-c', `nginx/${file}`, '-g', 'daemon off;']
+  return { command: NGINX || 'nginx', args, env: rest }
 }
 
 function checkNginx(prefix: string, env: NodeJS.ProcessEnv): void {
-  const { command, args } = nginxCommand(prefix, env)
-  const { error, status, stderr } = spawnSync(command, ['-t', '-q', ...args], { env, encoding: 'utf8' })
+  const { command, args, env: own } = nginxCommand(prefix, env)
+  const { error, status, stderr } = spawnSync(command, ['-t', '-q', ...args], { env: own, encoding: 'utf8' })
   if (error) throw new Failure('nginx is missing: run sh setup/setup.sh')
   if (status === 0) return
   const line = stderr.split('\n').find((line) => /\[(emerg|error|alert)\]/.test(line)) ?? stderr.trim()
@@ -109,8 +117,8 @@ function checkNginx(prefix: string, env: NodeJS.ProcessEnv): void {
 
 /** nginx -t does not load Lua, so another nginx does, and exits. */
 function checkLua(prefix: string, env: NodeJS.ProcessEnv): void {
-  const { command, args } = nginxCommand(prefix, env, 'check.conf')
-  const { status, stderr } = spawnSync(command, args, { env, encoding: 'utf8' })
+  const { command, args, env: own } = nginxCommand(prefix, env, 'check.conf')
+  const { status, stderr } = spawnSync(command, args, { env: own, encoding: 'utf8' })
   if (status === 0) return
   const text = shortened(stderr, prefix)
   // Lua shortens a long path from its left.

@@ -150,6 +150,7 @@ export class Supervisor {
   async #reload(handlerToo: boolean): Promise<string> {
     const env = this.#variables()
     const settings = check(this.#run, env)
+    if (settings.NGINX !== this.#settings!.NGINX) throw new Failure('NGINX has changed: restart to change that')
     for (const listener of listeners(settings)) await checkNewPort(listener, listeners(this.#settings!))
     const done = handlerToo && !env.HANDLER_URL ? await this.#reloadHandler(settings, env) : ''
     configure(this.#run, env)

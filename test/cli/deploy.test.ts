@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
-import { children } from '../support/gateway.ts'
+import { children, nginxOf } from '../support/gateway.ts'
 import { Crowd } from './crowd.ts'
 import { copyOfProject, isListening, processesOf, READY, type Run, run } from './framegate.ts'
 
@@ -146,11 +146,8 @@ test('what is wrong is refused with its place, and sockets and pushes go on', as
 test('every file of Lua is loaded before it counts', (t) => {
   const copy = copyOfProject(t)
   execFileSync('lua5.1', [join(copy, 'lua/configure.lua'), copy, join(copy, 'run')])
-  const load = () =>
-    spawnSync('nginx', ['-p', join(copy, 'run/'), '-c', 'nginx/check.conf', '-g', 'daemon off;'], {
-      encoding: 'utf8',
-      timeout: 10_000,
-    })
+  const { command, args, env } = nginxOf(join(copy, 'run'), 'check.conf')
+  const load = () => spawnSync(command, args, { encoding: 'utf8', timeout: 10_000, env })
   assert.equal(load().status, 0)
   const unread = globSync('lua/framegate/**/*.lua', { cwd: copy }).filter((file) => {
     const text = readFileSync(join(copy, file), 'utf8')

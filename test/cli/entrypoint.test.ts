@@ -46,9 +46,12 @@ async function startEntrypoint(t: TestContext, env: Record<string, string> = {})
   return { port, nginx: Number(readFileSync(`${root}/run/nginx.pid`, 'utf8')), pid: shell.pid!, ended }
 }
 
-for (const signal of ['SIGTERM', 'SIGQUIT'] as const) {
+for (const [signal, env] of [
+  ['SIGTERM', {}],
+  ['SIGQUIT', { NGINX: '/usr/sbin/nginx' }],
+] as const) {
   test(`${signal} closes sockets with 1001 and ends with 0; SIGHUP before it reloads`, async (t) => {
-    const { port, nginx, pid, ended } = await startEntrypoint(t)
+    const { port, nginx, pid, ended } = await startEntrypoint(t, env)
     const client = await open(`ws://127.0.0.1:${port}/ws/echo`)
     process.kill(pid, 'SIGHUP')
     await until('a new worker runs', () => children(nginx).length === 2)

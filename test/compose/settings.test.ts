@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { project } from '../support/gateway.ts'
 
-/** The file says itself where the container listens, and its image who runs in it. */
-const OF_COMPOSE = ['CONTROL_SOCKET', 'PORTS', 'USER_NAME']
+/** The file says itself where the container listens, and its image who runs in it, and which nginx. */
+const OF_COMPOSE = ['CONTROL_SOCKET', 'NGINX', 'PORTS', 'USER_NAME']
 
 const VARIABLES = `
   package.path = "lua/?.lua;" .. package.path

@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { readConfig } from '../../handler/config.ts'
 import { certificates } from '../support/certificates.ts'
 import { freePort } from '../support/free-port.ts'
-import { project } from '../support/gateway.ts'
+import { nginxOf, project } from '../support/gateway.ts'
 
 /** For each variable of the gateway: values that are refused, and values that are good and not the default. */
 const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
@@ -19,6 +19,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   TLS_PORT: { bad: ['0', '65536', 'https'], good: [] },
   TLS_REDIRECT: { bad: ['yes', '1', 'ON'], good: ['on'] },
   USER_NAME: { bad: ['no body', '-x', 'a;b', '1000'], good: [userInfo().username] },
+  NGINX: { bad: ['nginx', './nginx', '/a b/nginx', '/nowhere/nginx'], good: ['/usr/sbin/nginx'] },
   SOCKET_PATH: { bad: ['ws', '/ws', '/', '//', '/a b/', '/ws/;'], good: ['/live/', '/a/b-c.d/'] },
   HANDLER_URL: {
     bad: [
@@ -212,10 +213,9 @@ async function listenSomewhere(t: TestContext): Promise<Record<string, string>> 
 }
 
 function checkNginx(run: string): void {
-  const { status, stderr } = spawnSync('nginx', ['-t', '-p', `${run}/`, '-c', 'nginx/nginx.conf'], {
-    encoding: 'utf8',
-    env: { PATH: `${process.env.PATH}:/usr/sbin` },
-  })
+  const { NGINX } = JSON.parse(readFileSync(`${run}/settings.json`, 'utf8'))
+  const { command, args, env } = nginxOf(run, 'nginx.conf', { NGINX })
+  const { status, stderr } = spawnSync(command, ['-t', ...args], { encoding: 'utf8', env })
   assert.equal(status, 0, stderr)
   assert.doesNotMatch(stderr, /\[(emerg|alert|crit|error)\]/)
 }

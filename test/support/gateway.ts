@@ -8,6 +8,8 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import type { Command } from '../../cli/service/child.ts'
+import { nginxCommand } from '../../cli/service/nginx.ts'
 import { freePort } from './free-port.ts'
 import { until } from './wait.ts'
 
@@ -86,6 +88,15 @@ export function configure(run: string, env: Record<string, string>): void {
   })
 }
 
+/** The command line of nginx in a run directory: that of NGINX, in `env` or in the environment of the tests. */
+export function nginxOf(
+  run: string,
+  file: string,
+  { NGINX = process.env.NGINX } = {} as Record<string, string>,
+): Command {
+  return nginxCommand(run, { ...process.env, NGINX, PATH: `${process.env.PATH}:/usr/sbin` }, file)
+}
+
 function startHandler(run: string, env: Record<string, string>): { child: ChildProcess; ready: Promise<void> } {
   const child = spawn(process.execPath, [join(project, 'handler/server.ts')], {
     env: {
@@ -146,10 +157,8 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
   let output = ''
   let isStopping = false // workers that end at once, in any order, break what they hold of one another
   const launch = () => {
-    const launched = spawn('nginx', ['-p', `${run}/`, '-c', 'nginx/nginx.conf', '-g', 'daemon off;'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
-    })
+    const nginx = nginxOf(run, 'nginx.conf', own)
+    const launched = spawn(nginx.command, nginx.args, { stdio: ['ignore', 'pipe', 'pipe'], env: nginx.env })
     launched.stdout.on('data', (chunk) => {
       output += chunk
     })

@@ -45,17 +45,19 @@ export async function startNameServer(t: TestContext, address: string, names: Re
 /** From here to the end of the test, nginx has this text as its /etc/resolv.conf. */
 export function withResolvConf(t: TestContext, text: string): void {
   const folder = mkdtempSync(join(tmpdir(), 'framegate-names-'))
-  const nginx = spawnSync('sh', ['-c', 'PATH=$PATH:/usr/sbin command -v nginx'], { encoding: 'utf8' }).stdout.trim()
+  const find = 'PATH=$PATH:/usr/sbin command -v "${NGINX:-nginx}"'
+  const nginx = spawnSync('sh', ['-c', find], { encoding: 'utf8' }).stdout.trim()
   writeFileSync(join(folder, 'resolv.conf'), text)
   writeFileSync(
     join(folder, 'nginx'),
     `#!/bin/sh\nexec unshare -m sh -c 'mount --bind ${folder}/resolv.conf /etc/resolv.conf && exec ${nginx} "$@"' sh "$@"\n`,
   )
   chmodSync(join(folder, 'nginx'), 0o755)
-  const before = process.env.PATH
-  process.env.PATH = `${folder}:${before}`
+  const before = process.env.NGINX
+  process.env.NGINX = join(folder, 'nginx')
   t.after(() => {
-    process.env.PATH = before
+    if (before === undefined) delete process.env.NGINX
+    else process.env.NGINX = before
     rmSync(folder, { recursive: true, force: true })
   })
 }

@@ -5,7 +5,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { children, configure, project } from './gateway.ts'
+import { children, configure, nginxOf, project } from './gateway.ts'
 import { until } from './wait.ts'
 
 export type LinkState = {
@@ -88,10 +88,8 @@ function prepare(env: Record<string, string>): string {
 export async function startLink(t: TestContext, env: Record<string, string>): Promise<RedisLink> {
   const run = prepare(env)
   const socket = `${run}/internal/link.sock`
-  const nginx = spawn('nginx', ['-p', `${run}/`, '-c', 'nginx/redis-link.conf', '-g', 'daemon off;'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
-  })
+  const { command, args, env: own } = nginxOf(run, 'redis-link.conf')
+  const nginx = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: own })
   let log = ''
   nginx.stderr.on('data', (chunk) => {
     log += chunk

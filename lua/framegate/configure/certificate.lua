@@ -2,6 +2,7 @@
 -- It runs `nginx -t` before the start, because Lua cannot compare a key with a certificate.
 
 local KeyKind = require "framegate.configure.key_kind"
+local NginxProgram = require "framegate.configure.nginx_program"
 
 local Certificate = {}
 
@@ -71,7 +72,7 @@ local function ask_nginx(settings, run)
   local words = { RUN = run, CERTIFICATE = settings.TLS_CERTIFICATE, KEY = settings.TLS_CERTIFICATE_KEY }
   file:write((CONFIGURATION:gsub("%u%u%u+", words)))
   file:close()
-  local pipe = io.popen(("PATH=$PATH:/usr/sbin nginx -t -q -p '%s/' -c '%s' 2>&1"):format(run, path))
+  local pipe = io.popen(("%s -t -q -p '%s/' -c '%s' 2>&1"):format(NginxProgram.command(settings), run, path))
   local said = pipe:read("*a")
   pipe:close()
   os.remove(path)

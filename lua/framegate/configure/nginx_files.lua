@@ -1,37 +1,16 @@
 -- Generates the few nginx files that depend on settings, because nginx cannot read these values from variables.
 
 local Certificate = require "framegate.configure.certificate"
+local NginxProgram = require "framegate.configure.nginx_program"
 local Ports = require "framegate.configure.ports"
 local UpstreamUrl = require "framegate.protocol.upstream_url"
 
 local NginxFiles = {}
 
-local MODULE_FOLDERS = { "/usr/lib/nginx/modules/", "/usr/lib64/nginx/modules/", "/usr/share/nginx/modules/" }
-local MODULES = {
-  { "ndk_http_module.so", "libnginx-mod-http-ndk" },
-  { "ngx_http_lua_module.so", "libnginx-mod-http-lua" },
-}
-
 local function lines(list) return table.concat(list, "\n") .. "\n" end
 
-local function find_module(name, exists)
-  for _, folder in ipairs(MODULE_FOLDERS) do
-    if exists(folder .. name) then
-      return folder .. name
-    end
-  end
-end
-
 local function main_file(settings, machine)
-  local out, missing = {}, {}
-  for _, module in ipairs(MODULES) do
-    local path = find_module(module[1], machine.exists)
-    if path then
-      out[#out + 1] = "load_module " .. path .. ";"
-    else
-      missing[#missing + 1] = ("nginx's module %s is missing: run apt-get install %s"):format(module[1], module[2])
-    end
-  end
+  local out, missing = NginxProgram.modules(machine)
   if machine.is_root then
     local account = machine.account or { name = machine.user, group = machine.group }
     out[#out + 1] = ("user %s %s;"):format(account.name, account.group)
@@ -196,7 +175,7 @@ end
 ---@param settings table as Variables.read returns it
 ---@param machine { run: string, is_root: boolean, user: string, group: string, account: Account?,
 ---  open_files: number, capacity: { connections: integer }, mesh_port: number, has_ipv6: boolean,
----  exists: fun(path: string): boolean }
+---  nginx_has_lua: boolean, exists: fun(path: string): boolean }
 ---@return table<string, string>? files texts by name
 ---@return string[]? missing what the machine lacks
 function NginxFiles.files(settings, machine)
@@ -207,6 +186,7 @@ function NginxFiles.files(settings, machine)
   local limit = settings.MAX_CONNECTIONS_PER_IP
   return {
     ["main.conf"] = main,
+    ["lua_path.conf"] = NginxProgram.package_path(machine),
     ["events.conf"] = ("worker_connections %d;\n"):format(machine.capacity.connections),
     ["trusted_proxies.conf"] = trusted_file(settings),
     ["listen.conf"] = listen_file(settings, machine),

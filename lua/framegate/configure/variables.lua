@@ -23,6 +23,7 @@ Variables.list = {
   { "TLS_PORT", Values.integer(1, 65535), 443 },
   { "TLS_REDIRECT", Values.switch, false },
   { "USER_NAME", Values.user, "" },
+  { "NGINX", Values.file, "" },
   { "SOCKET_PATH", Values.path, "/ws/" },
   {
     "HANDLER_URL",

@@ -2,8 +2,13 @@
 -- It searches /etc/hosts first, then DNS with the servers and the search list of /etc/resolv.conf.
 
 local Address = require "framegate.protocol.address"
-local DnsClient = require "nginx.dns.resolver"
 local Log = require "framegate.runtime.log"
+
+-- Debian has renamed lua-resty-dns.
+local is_debian, DnsClient = pcall(require, "nginx.dns.resolver")
+if not is_debian then
+  DnsClient = require "resty.dns.resolver"
+end
 
 local Resolver = {}
 

@@ -42,6 +42,7 @@ describe("the generated files", function()
         ["main.conf"] = "load_module /usr/lib/nginx/modules/ndk_http_module.so;\n"
           .. "load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;\n"
           .. "worker_processes auto;\nworker_rlimit_nofile 1048576;\npid /run/framegate/nginx.pid;\n",
+        ["lua_path.conf"] = 'lua_package_path "$prefix/lua/?.lua;$prefix/lua/vendor/?.lua;/usr/share/lua/5.1/?.lua;;";\n',
         ["redis_tls.conf"] = "",
         ["history.conf"] = "",
         ["cache.conf"] = "lua_shared_dict cache 16384k;\n",
@@ -227,5 +228,11 @@ describe("nginx's modules", function()
       { "nginx's module ngx_http_lua_module.so is missing: run apt-get install libnginx-mod-http-lua" },
       missing
     )
+  end)
+
+  it("that are built in are not loaded, and nginx finds its own libraries of Lua", function()
+    local out = files({}, { exists = function() return false end, nginx_has_lua = true })
+    assert.is_nil(out["main.conf"]:find("load_module", 1, true))
+    assert.are.equal('lua_package_path "$prefix/lua/?.lua;$prefix/lua/vendor/?.lua;;";\n', out["lua_path.conf"])
   end)
 end)
