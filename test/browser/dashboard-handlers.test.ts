@@ -14,10 +14,7 @@ test('each handler has a row, and the answer cache its counts', async (t) => {
   const locations = `
     location /ws/kept/ { set $ws_cache on; include socket.conf; }
     location /ws/down/ { set $ws_handler "http://127.0.0.1:${down}"; include socket.conf; }`
-  const [gateway, browser] = await Promise.all([
-    startGateway(t, { handler: false, env, locations }),
-    launchBrowser(t),
-  ])
+  const [gateway, browser] = await Promise.all([startGateway(t, { handler: false, env, locations }), launchBrowser(t)])
   await startProbeHandler(t, own, ({ type }, response) => {
     if (type !== 'framegate.message') return void response.writeHead(204).end()
     response.writeHead(200, { 'content-type': 'text/plain', 'cache-control': 'public, max-age=600' }).end('kept')
@@ -25,7 +22,7 @@ test('each handler has a row, and the answer cache its counts', async (t) => {
   const { page, problems } = await openDashboard(t, browser, `http://127.0.0.1:${control}/`)
   const facts = page.locator('#facts-line')
   await shows(facts, 'events/s')
-  assert.ok(!(await facts.innerText()).includes('Answer cache'), 'nobody has asked yet')
+  assert.ok(!(await facts.textContent())?.includes('Answer cache'), 'nobody has asked yet')
   assert.ok(await page.locator('#handlers').isHidden(), 'there is one')
 
   const client = await open(`${gateway.ws}/ws/kept/a`)
