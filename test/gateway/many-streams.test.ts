@@ -25,7 +25,10 @@ test('500 sockets stream at once, and 500 others are answered meanwhile', async 
     response.writeHead(200, { 'content-type': 'application/x-ndjson' }).write('0\n')
     streams.push(response)
   })
-  const [streaming, echoing] = [await openMany(`${gateway.ws}/ws/a`, COUNT), await openMany(`${gateway.ws}/ws/b`, COUNT)]
+  const [streaming, echoing] = [
+    await openMany(`${gateway.ws}/ws/a`, COUNT),
+    await openMany(`${gateway.ws}/ws/b`, COUNT),
+  ]
   for (const client of streaming) client.socket.send('stream')
   for (const client of streaming) assert.equal(await client.next(), '0')
   assert.equal((await samples(gateway)).streams, COUNT)
