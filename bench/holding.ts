@@ -1,4 +1,4 @@
-/** Processes that hold idle sockets, and the memory of a gateway once it is stable. */
+/** Processes that hold sockets, and the memory of a gateway once it is stable. */
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import type { Gateway } from './gateways.ts'
@@ -27,15 +27,22 @@ export function checkOpenFiles(sockets: number): void {
   }
 }
 
-export async function hold(gateway: Gateway, sockets: number): Promise<ChildProcess[]> {
+/** Opens sockets at this path, and holds them. With `asks`, each sends one message. */
+export async function hold(
+  gateway: Gateway,
+  sockets: number,
+  { path = '/ws/echo', asks = false } = {},
+): Promise<ChildProcess[]> {
   const holders: ChildProcess[] = []
   for (let first = 0; first < sockets; first += SOCKETS_OF_A_HOLDER) {
     const task: Hold = {
       port: gateway.port,
       sockets: Math.min(sockets - first, SOCKETS_OF_A_HOLDER),
       from: `127.0.0.${2 + (holdersSoFar++ % ADDRESSES)}`,
+      path,
+      asks,
     }
-    const holder = startNode('the holder of idle sockets', join(import.meta.dirname, 'idle-holder.ts'), [
+    const holder = startNode('the holder of sockets', join(import.meta.dirname, 'idle-holder.ts'), [
       JSON.stringify(task),
     ])
     holders.push(holder)

@@ -25,6 +25,8 @@ Assembly.WIRED = {
   "socket.hand_over",
   "socket.parking",
   "socket.questions",
+  "socket.relay",
+  "socket.relayed_stream",
   "socket.take_over",
   "socket.arrival",
   "socket.drain",

@@ -57,25 +57,6 @@ test('the ends of lines within a frame are spaces', async (t) => {
   assert.deepEqual(await new Device(bridge.tcp).write('x\n').has(1), ['{   "a": 1  } '])
 })
 
-test('500 devices send lines in pieces, and each gets its own back in order', async (t) => {
-  const { bridge, gateway } = await parts(t)
-  const pieces = (i: number): string[] => `${i} one;;\n${i} ;two\n;${i} thr;ee\n`.split(';')
-  const devices = Array.from({ length: 500 }, (_, i) => new Device(bridge.tcp, `127.0.${1 + (i >> 8)}.${i & 255}`))
-  await until('all are open', async () => (await control(gateway, 'GET', '/status')).json.connections === 500, 30_000)
-  for (const round of pieces(0).keys()) {
-    for (const [i, device] of devices.entries()) device.write(pieces(i)[round]!)
-    await new Promise(setImmediate)
-  }
-  for (const [i, device] of devices.entries()) {
-    assert.deepEqual(await device.has(3, 30_000), [`${i} one`, `${i} two`, `${i} three`])
-  }
-  const samples = await bridge.samples()
-  assert.equal(samples['bridge_sockets{transport="tcp"}'], 500)
-  assert.equal(samples['bridge_messages_total{transport="tcp",direction="in"}'], 1500)
-  assert.equal(samples['bridge_messages_total{transport="tcp",direction="out"}'], 1500)
-  for (const device of devices) device.socket.destroy()
-})
-
 test('with a length in front, a message is a binary frame of any bytes', async (t) => {
   const { handler, bridge } = await parts(t, ['--length-prefixed'])
   const message = (payload: Buffer): Buffer => {

@@ -98,16 +98,23 @@ export class UdpDevice {
   readonly received: Buffer[] = []
   #port: number
   #host: string
+  #isClosed = false
 
   constructor(t: TestContext, port: number, host = '127.0.0.1') {
     this.#port = port
     this.#host = host
     this.socket = createSocket(host === '::1' ? 'udp6' : 'udp4').on('message', (payload) => this.received.push(payload))
-    t.after(() => this.socket.close())
+    t.after(() => this.vanish())
   }
 
   send(data: string | Buffer): void {
     this.socket.send(data, this.#port, this.#host)
+  }
+
+  /** Closes its port. */
+  vanish(): void {
+    if (!this.#isClosed) this.socket.close()
+    this.#isClosed = true
   }
 
   has(count: number): Promise<Buffer[]> {

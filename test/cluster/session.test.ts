@@ -1,7 +1,9 @@
 // A session moves to the node that its client comes back to.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { pushGateway } from '../push/support.ts'
+import { comeBack } from '../session/support.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { publisher } from '../support/publisher.ts'
 import { startRedis } from '../support/redis.ts'
@@ -9,6 +11,12 @@ import { SessionClient } from '../support/session-client.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 import { nodesInRedis, urlOf } from './support.ts'
+
+/** A streamed answer that goes on until its request is aborted. */
+async function* endless(signal: AbortSignal): AsyncGenerator<string> {
+  yield 'first'
+  await once(signal, 'abort')
+}
 
 /** So many nodes whose sockets may be sessions, and the open and close events of all. */
 async function sessionNodes(
@@ -27,7 +35,7 @@ async function sessionNodes(
           reply.subscribe('a', 'b', 'c')
           reply.user = 'ann'
         },
-        message: (request) => request.body,
+        message: (request, reply) => (request.body === 'stream' ? endless(reply.signal) : request.body),
         close: () => void events.push('close'),
       }),
   }
@@ -73,6 +81,23 @@ async function move(t: TestContext, env: Record<string, string>): Promise<void> 
   }
   assert.deepEqual(events, ['open'])
 }
+
+test('a stream does not go along to another node: it ends with an error frame, and the session goes on', async (t) => {
+  const { nodes, events } = await sessionNodes(t, 2)
+  const client = await new SessionClient(nodes[0]!.port, '/ws/a').dial()
+  client.send('stream')
+  assert.equal(await client.next(), 'first')
+  client.cut()
+  client.port = nodes[1]!.port
+  await comeBack(client)
+  assert.equal(client.first.resumed, true)
+  const error = JSON.parse(await client.next())
+  assert.equal(error.statusCode, 502)
+  assert.match(error.message, /the stream was ended, because its socket goes to another/)
+  client.send('bye')
+  assert.equal(await client.next(), 'bye')
+  assert.deepEqual(events, ['open'])
+})
 
 test('a node that stops gives its sessions to the others: clients go on there, and no close event goes out', async (t) => {
   const { nodes, events } = await sessionNodes(t, 3)

@@ -39,6 +39,8 @@ export class Stack {
   readonly folder = cleanCopy()
   readonly name = `framegate-test-${process.pid}`
   readonly files: string[]
+  /** Variables for the compose files, besides the port. */
+  variables: Record<string, string> = {}
   port = 0
 
   constructor(files = ['docker-compose.yml']) {
@@ -79,7 +81,7 @@ export class Stack {
     return open(`ws://127.0.0.1:${this.port}${path}`)
   }
 
-  #environment(): { PORT: string } {
-    return { PORT: `127.0.0.1:${this.port}` }
+  #environment(): Record<string, string> {
+    return { ...this.variables, PORT: `127.0.0.1:${this.port}` }
   }
 }

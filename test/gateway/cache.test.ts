@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { type GatewayEvent, Reply } from '../../plugin/events/index.ts'
+import { isListening } from '../cli/framegate.ts'
 import { startApp } from '../support/app.ts'
 import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
@@ -62,24 +63,27 @@ test('equal messages get one answer, in all workers, until it is stale', async (
   assert.equal(await other.ask('long'), '5')
 })
 
-test('1,000 equal messages of 200 sockets become one event', async (t) => {
+test('1,000 sockets of one user that ask the same become one event', async (t) => {
   const held: (() => void)[] = []
   const { gateway, asked } = await setUp(t, (_event, response, turn) => {
     held.push(() => response.writeHead(200, PUBLIC).end(`answer ${turn}`))
   })
-  const clients = await openAll(Array.from({ length: 200 }, () => `${gateway.ws}/ws/cached/a?user=ann&state=x`))
-  for (const client of clients) for (let i = 0; i < 5; i++) client.socket.send('all ask')
-  await until('all wait', async () => (await samples(gateway))['cache_messages_total{result="wait"}'] === 199)
+  const clients: Client[] = []
+  while (clients.length < 1000)
+    clients.push(...(await openAll(Array.from({ length: 50 }, () => `${gateway.ws}/ws/cached/a?user=ann&state=x`))))
+  for (const client of clients) for (let i = 0; i < 2; i++) client.socket.send('all ask')
+  await until('all wait', async () => (await samples(gateway))['cache_messages_total{result="wait"}'] === 999)
   held[0]!()
-  for (const client of clients) for (let i = 0; i < 5; i++) assert.equal(await client.next(), 'answer 1')
+  for (const client of clients) for (let i = 0; i < 2; i++) assert.equal(await client.next(), 'answer 1')
   assert.equal(asked().length, 1)
   const all = await samples(gateway)
   assert.deepEqual(
     ['miss', 'wait', 'hit'].map((result) => all[`cache_messages_total{result="${result}"}`]),
-    [1, 199, 800],
+    [1, 999, 1000],
   )
   const status = JSON.parse((await askSocket('/status', `${gateway.run}/control/control.sock`)).body)
-  assert.deepEqual(status.cache, { hits: 800, misses: 1, waits: 199 })
+  assert.deepEqual(status.cache, { hits: 1000, misses: 1, waits: 999 })
+  for (const client of clients) client.socket.terminate()
 })
 
 test('an answer that is not kept, or none, lets all that wait go by themselves', async (t) => {
@@ -222,6 +226,51 @@ test('vary distinguishes headers of the handshake', async (t) => {
   assert.equal(asked().length, 8)
 })
 
+test('who varies answers by cookies or credentials gives nobody those of another', async (t) => {
+  const { gateway, asked } = await setUp(t, (event, response) => {
+    const { cookie, authorization } = event.headers
+    response.writeHead(200, { ...PUBLIC, vary: 'cookie, authorization' }).end(`${cookie} ${authorization}`)
+  })
+  const kinds: Record<string, string>[] = [
+    { cookie: 'id=1' },
+    { cookie: 'id=2' },
+    { cookie: 'id=1', authorization: 'Bearer a' },
+    { cookie: 'id=1', authorization: 'Bearer b' },
+    {},
+  ]
+  for (let round = 0; round < 2; round++) {
+    const clients = await Promise.all(
+      kinds.map((headers) => open(`${gateway.ws}/ws/cached/a?user=ann&state=x`, { headers })),
+    )
+    const answers = await Promise.all(clients.map((client) => client.ask('who am I')))
+    assert.deepEqual(
+      answers,
+      kinds.map(({ cookie, authorization }) => `${cookie} ${authorization}`),
+    )
+  }
+  assert.equal(asked().length, kinds.length)
+})
+
+test('a user or a state that changes gets no answer of before', async (t) => {
+  const { gateway } = await setUp(t, (event, response) => {
+    const { 'ce-user': user, 'ce-state': state } = event.headers
+    const [name, value] = String(event.body).split(' ')
+    if (value) return void response.writeHead(204, { [`ws-${name}`]: value }).end()
+    response.writeHead(200, PUBLIC).end(`${user} ${state}`)
+  })
+  const client = await open(`${gateway.ws}/ws/cached/a?user=ann&state=x`)
+  for (const [change, answer] of [
+    ['user bob', 'bob x'],
+    ['state y', 'bob y'],
+    ['user ann', 'ann y'],
+    ['state x', 'ann x'],
+  ]) {
+    assert.notEqual(await client.ask('who'), answer)
+    client.socket.send(change!)
+    assert.equal(await client.ask('who'), answer)
+  }
+})
+
 test('answers of the plugin are kept, alone and from batches, and those of framegate/events', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,
@@ -348,12 +397,7 @@ test('waiting sockets get an answer, and their close events arrive, when the gat
   for (const client of clients) client.socket.send('ask')
   await until('they wait', async () => (await samples(gateway))['cache_messages_total{result="wait"}'] === 9)
   const ended = gateway.quit()
-  await until('the stop has begun', () =>
-    fetch(gateway.url).then(
-      () => false,
-      () => true,
-    ),
-  )
+  await until('the stop has begun', async () => !(await isListening(gateway.port)))
   answer()
   await ended
   assert.equal(handler.events.filter((event) => event.type === 'framegate.close').length, 10)

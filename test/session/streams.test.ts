@@ -3,15 +3,18 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
-import { startGateway } from '../support/gateway.ts'
+import { type Gateway, startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
+import { frame } from '../support/raw-socket.ts'
 import { SessionClient } from '../support/session-client.ts'
+import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
+import { comeBack } from './support.ts'
 
 /** A gateway whose handler streams; the test writes the lines. */
-async function start(t: TestContext, env: Record<string, string>) {
-  const gateway = await startGateway(t, { handler: false, env: { MAX_CONNECTIONS_PER_IP: 'off', ...env } })
+async function start(t: TestContext, env: Record<string, string>, expect: RegExp[] = []) {
+  const gateway = await startGateway(t, { handler: false, expect, env: { MAX_CONNECTIONS_PER_IP: 'off', ...env } })
   let stream: ServerResponse | undefined
   await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     if (event.type === 'framegate.open') return void response.writeHead(204, { 'ws-session': '60' }).end()
@@ -51,23 +54,89 @@ test('more than OUTBOX_BYTES for a client that is away ends the socket and its s
   await closed
 })
 
-test('a client that comes back to another worker gets an error in place of the rest', async (t) => {
-  const { gateway, client, stream } = await start(t, { WORKERS: '4' })
-  const closed = once(stream, 'close').then(() => true)
-  // A return to the same worker goes on with the stream.
-  const isCut = await until('it meets another worker', async () => {
-    client.cut()
-    await client.dial()
-    return Promise.race([closed, new Promise<false>((resolve) => setImmediate(resolve, false))])
+/** The name of the worker that holds the only socket. */
+const holder = (gateway: Gateway): Promise<string> =>
+  until('a worker holds it', async () => {
+    const { workers } = (await control(gateway, 'GET', '/status')).json
+    return workers.find(({ connections }: { connections: number }) => connections === 1)?.name
   })
-  assert.equal(isCut, true)
-  assert.equal(client.first.resumed, true)
-  const error = JSON.parse(await client.next())
-  assert.equal(error.statusCode, 502)
-  assert.match(error.message, /another worker/)
+
+/** Cuts the client off until it has come back to another worker. */
+async function changeWorkers(gateway: Gateway, client: SessionClient): Promise<void> {
+  const before = await holder(gateway)
+  do {
+    client.cut()
+    await comeBack(client)
+    assert.equal(client.first.resumed, true)
+  } while ((await holder(gateway)) === before)
+}
+
+test('a stream goes on when its client comes back to other workers: each frame once and in order', async (t) => {
+  const { gateway, client, stream } = await start(t, { WORKERS: '3' })
+  let written = 1
+  let read = 1
+  const write = (count: number): void => {
+    for (let i = 0; i < count; i++) stream.write(`${++written}\n`)
+  }
+  for (let i = 0; i < 5; i++) {
+    write(50)
+    await changeWorkers(gateway, client)
+    write(50)
+    while (read < written) assert.equal(await client.next(), `${++read}`)
+  }
+  client.send('x')
+  write(1)
+  stream.end('end\n')
+  assert.equal(await client.next(), `${written}`)
+  assert.equal(await client.next(), 'end')
+  assert.equal(await client.next(), 're')
+  await changeWorkers(gateway, client)
   client.send('x')
   assert.equal(await client.next(), 're')
-  assert.doesNotMatch(gateway.log(), /moves of sockets/)
+})
+
+test('a client that leaves another worker aborts the request, and one that does not read slows it down', async (t) => {
+  const { gateway, client, stream } = await start(t, { WORKERS: '2', OUTBOX_BYTES: '64k' })
+  await changeWorkers(gateway, client)
+  const line = 'x'.repeat(999)
+  client.raw.socket.pause()
+  let count = 0
+  const isStopped = async (): Promise<boolean> => (await samples(gateway)).outbox_bytes! > 65536
+  while (count < 50_000 && (stream.write(`${line}\n`.repeat(64)) || !(await isStopped()))) count += 64
+  assert.ok(count < 50_000, 'the handler could write all of it')
+  client.raw.socket.resume()
+  for (let i = 0; i < count; i++) assert.equal(await client.next(), line)
+  const closed = once(stream, 'close')
+  client.raw.write(frame(8, Buffer.from([15, 161])))
+  await closed
+  await until('its socket has ended', async () => (await samples(gateway)).sockets === 0)
+})
+
+test('a worker that is killed while it passes a stream on: an error frame, and the session goes on', async (t) => {
+  const { gateway, client } = await start(t, { WORKERS: '2' }, [/signal 9|exited on signal/])
+  const reader = await holder(gateway)
+  await changeWorkers(gateway, client)
+  const { workers } = (await control(gateway, 'GET', '/status')).json
+  process.kill(workers.find(({ name }: { name: string }) => name === reader).pid, 'SIGKILL')
+  const error = JSON.parse(await client.next())
+  assert.deepEqual([error.statusCode, error.message], [502, "the handler's stream broke before its end"])
+  client.send('x')
+  assert.equal(await client.next(), 're')
+})
+
+test('a stop ends a stream that another worker passes on, and the session goes on after the next start', async (t) => {
+  const { gateway, client, stream } = await start(t, { WORKERS: '2' })
+  await changeWorkers(gateway, client)
+  const closed = once(stream, 'close')
+  await gateway.quit()
+  await closed
+  await gateway.startAgain()
+  client.cut()
+  await comeBack(client)
+  assert.equal(client.first.resumed, true)
+  assert.match(JSON.parse(await client.next()).message, /the stream was ended/)
+  client.send('x')
+  assert.equal(await client.next(), 're')
 })
 
 test('a stop ends the stream, and the session goes on after the next start', async (t) => {
@@ -79,7 +148,7 @@ test('a stop ends the stream, and the session goes on after the next start', asy
   client.cut()
   await client.dial()
   assert.equal(client.first.resumed, true)
-  assert.match(JSON.parse(await client.next()).message, /goes to another worker/)
+  assert.match(JSON.parse(await client.next()).message, /the stream was ended/)
   client.send('x')
   assert.equal(await client.next(), 're')
 })

@@ -20,12 +20,20 @@ export type PhpPool = {
   reload: () => Promise<void>
 }
 
+type PoolOptions = {
+  children?: number
+  /** Seconds that children have to finish at a reload. */
+  grace?: number
+  /** More lines of the pool's configuration. */
+  more?: string
+}
+
 /** Started by root, php-fpm wants to know as whom its children run. */
-const configuration = (folder: string, children: number, more: string): string => `
+const configuration = (folder: string, { children = 4, grace = 5, more = '' }: PoolOptions): string => `
 [global]
 error_log = ${folder}/log
 pid = ${folder}/pid
-process_control_timeout = 5s
+process_control_timeout = ${grace}s
 [test]
 user = www-data
 group = www-data
@@ -40,12 +48,12 @@ ${more}
 `
 
 /** Starts a pool; `t.after` ends it. */
-export async function startPhp(t: TestContext, { children = 4, more = '' } = {}): Promise<PhpPool> {
+export async function startPhp(t: TestContext, options: PoolOptions = {}): Promise<PhpPool> {
   const folder = mkdtempSync(join(tmpdir(), 'framegate-php-'))
   chmodSync(folder, 0o777)
   const [program] = globSync('/usr/sbin/php-fpm*')
   const log = (): string => (existsSync(`${folder}/log`) ? readFileSync(`${folder}/log`, 'utf8') : '')
-  writeFileSync(`${folder}/pool.conf`, configuration(folder, children, more))
+  writeFileSync(`${folder}/pool.conf`, configuration(folder, options))
   let master: ChildProcess | undefined
   const start = async (): Promise<void> => {
     const child = spawn(program!, ['--nodaemonize', '--fpm-config', `${folder}/pool.conf`], { stdio: 'ignore' })

@@ -52,6 +52,7 @@ export class Overview {
       ],
       ['Started', moment(status.started)],
       ['Configuration', `${status.configuration}, loaded ${moment(status.loaded)}`],
+      ...(isCacheUsed(status.cache) ? [['Answer cache', cacheInWords(status.cache)]] : []),
       ...(status.timers.length > 0 ? [['Timers', status.timers.map(timerInWords).join(', ')]] : []),
       ['Missing links', count(status.missing_links), status.missing_links > 0 ? 'failed' : undefined],
       ...status.silent_workers.map(({ pid }) => ['Silent worker', `pid ${pid} does not answer`, 'failed']),
@@ -70,6 +71,12 @@ export class Overview {
 function whereConnections({ workers, sessions }) {
   const where = `on ${counted(workers.length, 'worker')}`
   return sessions.away > 0 ? `${where}; ${count(sessions.away)} away, ${bytes(sessions.bytes)} wait` : where
+}
+
+const isCacheUsed = ({ hits, misses, waits }) => hits + misses + waits > 0
+
+function cacheInWords({ hits, misses, waits }) {
+  return `${counted(hits, 'hit')}, ${counted(waits, 'wait')}, ${counted(misses, 'miss', 'misses')}`
 }
 
 function timerInWords({ path, period }) {

@@ -13,7 +13,9 @@ local now = Clock.monotonic
 
 ---@class Stream
 ---@field head Answer status and headers of the response, with an empty body
----@field private connection Connection
+---@field event Event whose answer it is
+---@field hops integer workers that pass it on; 0 here
+---@field private connection Connection|Relay
 ---@field private response HttpResponse
 ---@field private parser StreamParser
 ---@field private ended table semaphore: posted when there is an outcome
@@ -58,9 +60,9 @@ local function take(self, frames, err)
 end
 
 local function read(self)
-  local response, connection = self.response, self.connection
+  local response = self.response
   while not self.outcome do
-    if self.is_held or connection.outbox:is_full() then
+    if self.is_held or self.connection.outbox:is_full() then
       self.is_waiting = true
       self.room:wait(Config.STREAM_TIMEOUT)
     else
@@ -104,6 +106,16 @@ function Stream:release()
   self:resume()
 end
 
+--- Whether it can go along with its socket to another worker.
+---@return boolean
+function Stream:may_move() return not self.is_held end
+
+--- Gives it to a relay in place of its connection, or back.
+---@param connection Connection|Relay
+function Stream:divert(connection)
+  self.connection, self.event.connection = connection, connection
+end
+
 --- Goes on reading: the socket may take more.
 function Stream:resume()
   if self.is_waiting then
@@ -130,6 +142,8 @@ function Stream.carry(lane, event, response, parser)
   end
   local self = setmetatable({
     head = head,
+    event = event,
+    hops = 0,
     connection = event.connection,
     response = response,
     parser = parser,

@@ -5,6 +5,7 @@ local Clock = require "framegate.runtime.clock"
 local Inbox = require "framegate.socket.inbox"
 local Options = require "framegate.socket.options"
 local Parcel = require "framegate.session.parcel"
+local RelayedStream = require "framegate.socket.relayed_stream"
 local Session = require "framegate.session.session"
 
 local Baggage = {}
@@ -48,7 +49,7 @@ end
 
 --- Packs a connection that has a session and no transport.
 ---@param connection Connection
----@param more table more facts for the new side
+---@param more table more facts for the new side; `stream`: of the answer that streams, as Relay gives them
 ---@return string bytes
 function Baggage.pack(connection, more)
   local items, session = {}, connection.session
@@ -126,6 +127,9 @@ function Baggage.restore(connection, facts, items)
   connection:begin_session(Session.restore(facts.id, facts.session, frames))
   restore_outbox(connection, facts, items)
   restore_inbox(connection, facts, items)
+  if facts.more.stream then
+    RelayedStream.begin(connection, facts.more.stream)
+  end
   if facts.alarm then
     Alarms.set(connection, math.max(facts.alarm, 0.001))
   end

@@ -16,13 +16,14 @@ local Echoes = require "framegate.socket.echoes"
 local Moving = require "framegate.socket.moving"
 local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
+local Relay = require "framegate.socket.relay"
 local Resumption = require "framegate.socket.resumption"
 local Streaming = require "framegate.socket.streaming"
 
 local HandOver = {}
 
 local ANSWER_SECONDS = 4 -- for the answer to the event in flight
-local STREAM_SECONDS = 1 -- for one that streams, which is ended then
+local STREAM_SECONDS = 1 -- for one that streams and cannot go along, which is ended then
 local CUT_SECONDS = 0.5 -- for the end of that
 local WHOLE_SECONDS = 15 -- for the whole move
 
@@ -61,10 +62,11 @@ local leaving = {} -- the moves that have begun, as items of `deadlines`, by con
 
 local deadlines
 
--- A stream that takes long is ended, and then the socket moves.
+-- A stream that cannot go along, and takes long, is ended. Then the socket moves.
 local function on_due(item)
   local connection = item.connection
-  if connection.moving == item.moving and connection.stream and not item.has_cut then
+  local is_waiting = connection.moving == item.moving and item.moving.on_answered
+  if is_waiting and connection.stream and not item.has_cut then
     item.has_cut, item.at = true, Clock.monotonic() + CUT_SECONDS
     deadlines:add(item)
     return Streaming.cut(connection)
@@ -101,10 +103,11 @@ local function facts_of(connection)
   return { path = connection.path, handshake = connection.handshake, user = connection.user, topics = topics }
 end
 
--- Begins a move that ends after this time at the latest, unless `extend` is called.
-local function begin(connection, to, seconds)
+-- Begins a move. A streamed answer goes along within this node.
+local function begin(connection, to)
   Moving.begin(connection, false)
-  local item = { at = Clock.monotonic() + seconds, connection = connection, moving = connection.moving, to = to }
+  connection.moving.takes_stream = Places.split(to) == members:node()
+  local item = { at = Clock.monotonic() + WHOLE_SECONDS, connection = connection, moving = connection.moving, to = to }
   deadlines:add(item)
   leaving[connection] = item
   Moving.wait(connection, function()
@@ -113,7 +116,8 @@ local function begin(connection, to, seconds)
   end)
 end
 
-local function extend(connection, seconds)
+-- Sets how long the move may take from now on.
+local function limit(connection, seconds)
   local item = leaving[connection]
   deadlines:remove(item)
   item.at = Clock.monotonic() + seconds
@@ -170,26 +174,26 @@ function HandOver.begin(args)
   if connection.phase ~= "open" then
     return { is_gone = true }
   end
-  local seconds = connection.stream and STREAM_SECONDS or ANSWER_SECONDS
-  begin(connection, args.to, connection.is_in_flight and seconds or WHOLE_SECONDS)
-  if not connection.is_in_flight then
+  begin(connection, args.to)
+  if Moving.is_ready(connection) then
     return facts_of(connection)
   end
+  limit(connection, connection.stream and STREAM_SECONDS or ANSWER_SECONDS)
   return function(reply)
     connection.moving.on_answered = function(is_late)
       if is_late then
         return reply { is_busy = true }
       end
-      extend(connection, WHOLE_SECONDS)
+      limit(connection, WHOLE_SECONDS)
       reply(facts_of(connection))
     end
   end
 end
 
 -- What was delivered where the socket was before may be on its way to this worker, if a link was cut.
-local function pack(connection)
-  local delivered = origins:vector(connection.session.behind)
-  return Baggage.pack(connection, { delivered = delivered, kept = HandOver.kept_of(connection) })
+local function pack(connection, relay)
+  local delivered, stream = origins:vector(connection.session.behind), relay and relay:facts()
+  return Baggage.pack(connection, { delivered = delivered, kept = HandOver.kept_of(connection), stream = stream })
 end
 
 -- Sends the socket, and forgets it once the other side has it. One that has lost a message ends instead.
@@ -202,7 +206,11 @@ local function send(connection, to, reply)
   end
   moving.is_sent = true
   local args = { id = id, from = own(), text = is_elsewhere and Record.text_of(id) or nil }
-  carriers:send(to, args, pack(connection), function(has_moved)
+  local relay = connection.stream and Relay.begin(connection, select(2, Places.split(to)))
+  carriers:send(to, args, pack(connection, relay), function(has_moved)
+    if relay then
+      relay:settle(connection, has_moved)
+    end
     if has_moved then
       Places.end_move(id, own(), to)
       connection:leave()

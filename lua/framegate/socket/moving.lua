@@ -7,9 +7,10 @@ local Moving = {}
 ---@field private waiting (fun())[] called when the move is over
 ---@field buffer Message[]? what was pushed to the new side, which has not got the socket yet
 ---@field is_fetching boolean? whether the new side gets the socket from Redis now
+---@field takes_stream boolean? whether a streamed answer goes along
 ---@field is_sent boolean? whether the new side may have the socket
 ---@field has_overflowed boolean? whether a message was dropped, because more waits for the client than may
----@field on_answered fun()? called when no event is in flight any more
+---@field on_answered fun()? called when the connection may move
 
 --- Begins a move.
 ---@param connection Connection
@@ -33,11 +34,19 @@ function Moving.wait(connection, run)
   waiting[#waiting + 1] = run
 end
 
---- Notes that no event is in flight any more, if a move waits for that.
+--- Whether a connection may move now: no event is in flight, or its answer streams and goes along.
+---@param connection Connection that moves
+---@return boolean
+function Moving.is_ready(connection)
+  local stream = connection.moving.takes_stream and connection.stream
+  return not connection.is_in_flight or stream ~= nil and stream ~= false and stream:may_move()
+end
+
+--- Notes that no event is in flight any more, or that its answer streams, if a move waits for that.
 ---@param connection Connection
 function Moving.look(connection)
   local moving = connection.moving
-  if moving and moving.on_answered and not connection.is_in_flight then
+  if moving and moving.on_answered and Moving.is_ready(connection) then
     local on_answered = moving.on_answered
     moving.on_answered = nil
     on_answered()

@@ -3,6 +3,7 @@
 local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
 local Effects = require "framegate.dispatch.effects"
+local Moving = require "framegate.socket.moving"
 local Questions = require "framegate.socket.questions"
 
 local Streaming = {}
@@ -27,7 +28,10 @@ function Streaming.begin(self, event, stream)
   if not effects then
     return stream:stop(Answer.failed("malformed", err))
   end
-  Apply.effects(self, event, effects, function() stream:release() end)
+  Apply.effects(self, event, effects, function()
+    stream:release()
+    Moving.look(self)
+  end)
   Streaming.look(self)
 end
 
@@ -44,7 +48,7 @@ function Streaming.look(self)
   end
 end
 
---- Ends the stream because the socket goes to another worker: its client has come back there, or the gateway stops.
+--- Ends the stream because the socket goes where it cannot go along: to another node, or to the next start.
 ---@param self Connection with a stream
 function Streaming.cut(self)
   self.stream:stop(Answer.of_stream("lost", "the stream was ended, because its socket goes to another worker"))

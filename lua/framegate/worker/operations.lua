@@ -13,6 +13,8 @@ local LinkOperations = require "framegate.worker.link_operations"
 local Moving = require "framegate.socket.moving"
 local NewLife = require "framegate.worker.new_life"
 local Places = require "framegate.session.places"
+local Relay = require "framegate.socket.relay"
+local RelayedStream = require "framegate.socket.relayed_stream"
 local Resumption = require "framegate.socket.resumption"
 local Stats = require "framegate.worker.stats"
 local TakeOver = require "framegate.socket.take_over"
@@ -108,11 +110,8 @@ function Operations:subscribe(args)
   return on_connection(self, args, function(connection)
     if args.last or args.after then
       return function(reply)
-        self.worker.feeds:subscribe(
-          connection,
-          args,
-          function(ok, err, why) reply { ok = ok, err = err, why = why } end
-        )
+        local function on_done(ok, err, why) reply { ok = ok, err = err, why = why } end
+        self.worker.feeds:subscribe(connection, args, on_done)
       end
     end
     local ok, err = self.registry:subscribe(connection, args.topic)
@@ -196,6 +195,12 @@ function Operations.take_socket(_, args, payload)
   end
   return function(reply) Arrival.take(args, reply) end
 end
+
+--- Accepts frames of a streamed answer for a socket that came from another worker.
+function Operations.relay_stream(_, args, payload) return RelayedStream.take(args, payload) end
+
+--- Ends a streamed answer whose socket another worker has.
+function Operations.stop_stream(_, args) return Relay.stop(args) end
 
 --- Finds a session of this node by a token or nonce.
 function Operations.find_session(_, args) return Resumption.describe(args.key) end

@@ -120,7 +120,7 @@ describe("giving a socket away", function()
 
     it(
       "for another node without a client, when this one stops",
-      function() assert.are.equal("/ws/echo", HandOver.begin({ id = connection.id }).path) end
+      function() assert.are.equal("/ws/echo", HandOver.begin({ id = connection.id, to = "farrworker" }).path) end
     )
 
     it("when its event was answered", function()

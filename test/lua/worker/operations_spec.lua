@@ -132,7 +132,7 @@ describe("an operation", function()
 
     it("reaches a socket that moves away until it has left", function()
       worker.registry:subscribe(connection, "news")
-      HandOver.begin { id = connection.id }
+      HandOver.begin { id = connection.id, to = "nodeanothe" }
       assert.are.equal(1, operations:publish({ topic = "news", is_text = true }, "a").delivered)
       Moving.finish(connection)
       connection:leave()
