@@ -4,7 +4,6 @@
 local Client = require "framegate.runtime.client"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
-local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Detached = require "framegate.socket.detached"
 local Encoder = require "framegate.protocol.encoder"
 local Inbox = require "framegate.socket.inbox"
@@ -37,7 +36,7 @@ local function attach(connection, transport)
   local session = connection.session
   Detached.remove(connection)
   Lifecycle.resumed(connection, Clock.monotonic() - session.detached_at)
-  session:set_attached()
+  session:set_attached(transport.is_stream)
   connection.outbox:set_transport(transport)
   Keeper.add(connection)
   notify(connection, "resume")
@@ -176,7 +175,7 @@ end
 -- The client of an event stream that missed the last event must not come back for ever.
 local function remember_end(connection)
   local session, closing = connection.session, connection.closing
-  if ConnectionInfo.transport(connection) and closing and not CloseCode.is_worth_retrying(closing.code) then
+  if session.is_stream and closing and not CloseCode.is_worth_retrying(closing.code) then
     Places.set_closed(session.token, 2 * session.keep)
     Places.set_closed(session.former or session.token, 2 * session.keep)
   end
