@@ -50,6 +50,26 @@ function Origins:vector()
   return vector
 end
 
+--- Adds what was delivered somewhere else to a vector: of two numbers, the greater one counts. What was delivered long ago may
+--- name many workers that are gone, so no more than 1000 names are kept.
+---@param vector table<string, integer> is changed
+---@param other table<string, integer>?
+---@return table<string, integer> vector
+function Origins.merge(vector, other)
+  local count = 0
+  for _ in pairs(vector) do
+    count = count + 1
+  end
+  for name, number in pairs(other or {}) do
+    if vector[name] then
+      vector[name] = math.max(number, vector[name])
+    elseif count < MOST then
+      vector[name], count = number, count + 1
+    end
+  end
+  return vector
+end
+
 --- Whether a publication is among those that were delivered somewhere.
 ---@param vector table<string, integer> what was delivered there
 ---@param from Origin?

@@ -13,6 +13,7 @@ local Baggage = require "framegate.socket.baggage"
 local Clock = require "framegate.runtime.clock"
 local Deadlines = require "framegate.runtime.deadlines"
 local Moving = require "framegate.socket.moving"
+local Origins = require "framegate.push.origins"
 local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
 local Resumption = require "framegate.socket.resumption"
@@ -184,8 +185,10 @@ function HandOver.begin(args)
   end
 end
 
+-- What was delivered here, or where the socket was before it came here.
 local function pack(connection)
-  return Baggage.pack(connection, { delivered = origins:vector(), kept = HandOver.kept_of(connection) })
+  local delivered = Origins.merge(origins:vector(), connection.session.behind)
+  return Baggage.pack(connection, { delivered = delivered, kept = HandOver.kept_of(connection) })
 end
 
 -- Sends the socket, and forgets it once the other side has it. One that has lost a message ends instead.

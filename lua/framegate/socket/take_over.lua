@@ -151,6 +151,20 @@ local function follow(connection, kept)
   end
 end
 
+-- Delivers what was gathered. A topic may have become one that is followed only after this move had begun, when the other side
+-- knew where it is in it. Then its frames come from the history.
+local function offer(connection, gathered, kept)
+  local is_followed = {}
+  for _, entry in ipairs(kept) do
+    is_followed[entry.topic] = true
+  end
+  for _, message in ipairs(gathered) do
+    if not is_followed[message.topic or ""] then
+      connection:offer(message)
+    end
+  end
+end
+
 -- Gives a socket that was entered here what it had on the other side, and then what was gathered.
 local function settle(connection, facts, items)
   local gathered = connection.moving.buffer
@@ -164,9 +178,7 @@ local function settle(connection, facts, items)
   Lifecycle.moved(1)
   Attachment.arrive(connection, facts.away_seconds)
   follow(connection, facts.more.kept)
-  for _, message in ipairs(gathered) do
-    connection:offer(message)
-  end
+  offer(connection, gathered, facts.more.kept)
   Moving.finish(connection)
   connection:advance()
 end

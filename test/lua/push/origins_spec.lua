@@ -33,6 +33,21 @@ describe("the origins of publications", function()
     assert.is_false(Origins.includes(vector, nil))
   end)
 
+  it("merge two vectors by the greater number, up to 1000 names", function()
+    local vector = { nodeanothe = 5, nodeworker = 7 }
+    Origins.merge(vector, { nodeanothe = 6, nodeworker = 2, farfarther = 1 })
+    assert.are.same({ nodeanothe = 6, nodeworker = 7, farfarther = 1 }, vector)
+    assert.are.same({ a = 1 }, Origins.merge({ a = 1 }, nil))
+    local many, count = {}, 0
+    for i = 1, 1100 do
+      many["worker" .. i] = 1
+    end
+    for _ in pairs(Origins.merge(vector, many)) do
+      count = count + 1
+    end
+    assert.are.same({ 1000, 6 }, { count, vector.nodeanothe })
+  end)
+
   it("forget all when they have become too many", function()
     local origins = Origins.new "nodeworker"
     for i = 1, 1000 do

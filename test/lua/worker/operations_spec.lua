@@ -120,7 +120,8 @@ describe("an operation", function()
       Moving.begin(connection, true)
       local args = { topic = "news", is_text = true, from = { "nodeanothe", 5 } }
       assert.are.same({ delivered = 1, dropped = 0 }, operations:publish(args, "hi"))
-      assert.are.same({ "nodeanothe", 5 }, connection.moving.buffer[1].from)
+      local gathered = connection.moving.buffer[1]
+      assert.are.same({ "nodeanothe", 5, "news" }, { gathered.from[1], gathered.from[2], gathered.topic })
       Moving.finish(connection)
       connection.session.behind = { nodeanothe = 5 }
       operations:publish(args, "hi")
