@@ -162,7 +162,7 @@ function HandOver.begin(args)
     return holder ~= own() and { moved = holder } or { is_gone = true }
   elseif connection.phase == "opening" or connection.moving or connection.session and connection.session.returning then
     return { is_busy = true }
-  elseif args.client and not Resumption.fits(connection, args.client) then
+  elseif args.client and not Resumption.accepts(connection, args.client) then
     return { is_refused = true }
   end
   Attachment.release(connection)
