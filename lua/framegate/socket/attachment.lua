@@ -19,13 +19,14 @@ local function notify(connection, kind)
   end
 end
 
-local function detach(connection)
+-- A client that the gateway has sent away comes back soon.
+local function detach(connection, is_sent_away)
   local session = connection.session
   connection.outbox:detach()
   session:set_detached(Clock.monotonic())
   Keeper.remove(connection)
   Lifecycle.detached(connection)
-  Detached.add(connection) -- may end it
+  Detached.add(connection, is_sent_away) -- may end it
   if connection.phase == "open" then
     notify(connection, "detach")
     connection:advance()
@@ -70,7 +71,7 @@ function Attachment.ended(connection, transport)
   elseif connection.session and connection.phase == "opening" then
     return open_detached(connection)
   elseif connection.session and connection.phase == "open" then
-    return detach(connection)
+    return detach(connection, transport and transport.is_sent_away)
   end
   return connection:finish()
 end
@@ -80,7 +81,7 @@ end
 function Attachment.release(connection)
   local transport, newest = connection.outbox.transport, connection.session.newest
   if transport then
-    detach(connection)
+    detach(connection, transport.is_sent_away)
     transport:abandon()
   end
   if newest and newest.fd then
@@ -162,7 +163,7 @@ end
 function Attachment.arrive(connection, seconds)
   connection.phase = "open"
   connection.session:set_detached(Clock.monotonic() - seconds)
-  Detached.add(connection)
+  Detached.add(connection, true)
 end
 
 --- Forgets a session that goes to another worker.
