@@ -190,6 +190,32 @@ describe("an operation", function()
     assert.are.same({}, operations:find_session { key = "unknown" })
   end)
 
+  it("lists sessions whose clients are away, or the others, and counts those of all pages", function()
+    local ConnectionInfo = require "framegate.telemetry.connection_info"
+    local of = ConnectionInfo.of
+    ConnectionInfo.of = function(one) return { id = one.id } end
+    local Attachment = require "framegate.socket.attachment"
+    local here, gone = { connection.id }, {}
+    for i = 1, 2 do
+      local one, carrier = Worker.open_session(worker)
+      Attachment.ended(one, carrier)
+      gone[i] = one.id
+    end
+    table.sort(gone)
+    local function list(away, after)
+      local listed, ids = operations:list { after = after or "", limit = 1000, away = away }, {}
+      for i, facts in ipairs(listed.connections) do
+        ids[i] = facts.id
+      end
+      return { ids, listed.count }
+    end
+    assert.are.same({ gone, 2 }, list(true))
+    assert.are.same({ here, 1 }, list(false))
+    assert.are.equal(3, list(nil)[2])
+    assert.are.same({ { gone[2] }, 2 }, list(true, gone[1]))
+    ConnectionInfo.of = of
+  end)
+
   it("answers an echo", function()
     run("echo", {})
     assert.are.same({ {} }, results)
