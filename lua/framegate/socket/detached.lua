@@ -8,6 +8,7 @@ local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Deadlines = require "framegate.runtime.deadlines"
+local Lifecycle = require "framegate.telemetry.lifecycle"
 local LinkedList = require "framegate.runtime.linked_list"
 local Moving = require "framegate.socket.moving"
 local Task = require "framegate.runtime.task"
@@ -86,7 +87,10 @@ local function add_bytes(absence)
   absence.bytes = now
 end
 
-local function refuse(connection, reason) connection:close(CloseCode.TRY_AGAIN_LATER, reason, "overflow") end
+local function refuse(connection, reason)
+  Lifecycle.overflowed()
+  connection:close(CloseCode.TRY_AGAIN_LATER, reason, "overflow")
+end
 
 -- A session that moves to another worker is counted there soon.
 local function oldest()

@@ -65,6 +65,7 @@ end
 
 -- The socket did not come.
 local function abandon(connection, holder)
+  Lifecycle.move_ended(false)
   connection.phase = "ended"
   registry:remove(connection)
   Moving.finish(connection)
@@ -107,6 +108,7 @@ local function move(id, first_holder, client)
     abandon(connection, holder)
     return nil, "busy"
   end
+  Lifecycle.move_ended(true)
   return connection
 end
 
