@@ -1,6 +1,6 @@
 // The commands `connections` and `close`: list sockets, and close them.
 import { Argument, Command, Option } from 'commander'
-import type { ConnectionInfo, Gateway, ListOptions as Reading } from '../../plugin/gateway/gateway.ts'
+import type { ConnectionInfo, Gateway, Page } from '../../plugin/gateway/gateway.ts'
 import { closeCode, closeReason, notEmpty, wholeNumber } from './arguments.ts'
 import { duration } from './duration.ts'
 import { type GatewayOptions, gatewayOf, withGatewayOptions } from './gateway.ts'
@@ -13,7 +13,7 @@ const HEADINGS = 'ID,USER,ADDRESS,STATE,AGE,IDLE,FRAMES IN,OUT,BYTES IN,OUT,OUTB
 export type LimitOptions = GatewayOptions & { limit?: number }
 
 /** Which connections of a list are shown, and whether with the queries of their paths. */
-export type ListOptions = LimitOptions & { showQuery?: boolean }
+export type ListOptions = LimitOptions & { showQuery?: boolean; away?: boolean }
 
 type List = { connections: ConnectionInfo[]; count: number }
 
@@ -28,11 +28,11 @@ export function withListOptions(command: Command): Command {
 /** The first `limit` connections, or subscribers of a topic, and how many there are. */
 export async function gather(
   gateway: Gateway,
-  { limit = Infinity, showQuery }: ListOptions,
+  { limit = Infinity, showQuery, away }: ListOptions,
   topic?: string,
 ): Promise<List> {
   const connections: ConnectionInfo[] = []
-  const reading: Reading = { onMissing: warnOfMissing() }
+  const reading: Page = { onMissing: warnOfMissing(), away }
   const wanted = { ...reading, topic, limit: Math.min(PAGE, limit + 1), showQuery }
   for await (const facts of gateway.everyConnection(wanted)) {
     if (connections.length === limit) return { connections, count: await countOf(gateway, reading, topic) }
@@ -41,7 +41,7 @@ export async function gather(
   return { connections, count: connections.length }
 }
 
-async function countOf(gateway: Gateway, reading: Reading, topic: string | undefined): Promise<number> {
+async function countOf(gateway: Gateway, reading: Page, topic: string | undefined): Promise<number> {
   const page = { ...reading, limit: 1 }
   return (await (topic === undefined ? gateway.connections(page) : gateway.topic(topic, page))).count
 }
@@ -98,9 +98,8 @@ type Filter = {
   showQuery?: boolean
 }
 
-function fits({ user, path = '', address, away }: Filter, facts: ConnectionInfo): boolean {
+function fits({ user, path = '', address }: Filter, facts: ConnectionInfo): boolean {
   return (
-    (away === undefined || facts.session?.away !== undefined) &&
     (user === undefined || facts.user === user) &&
     facts.path.startsWith(path) &&
     (address === undefined || facts.address === address)
@@ -118,8 +117,8 @@ function sorted(connections: ConnectionInfo[], field: string): ConnectionInfo[] 
 
 async function find(gateway: Gateway, filter: Filter): Promise<ConnectionInfo[]> {
   const found: ConnectionInfo[] = []
-  const { topic, node, showQuery } = filter
-  for await (const facts of gateway.everyConnection({ topic, node, showQuery, onMissing: warnOfMissing() }))
+  const { topic, node, showQuery, away } = filter
+  for await (const facts of gateway.everyConnection({ topic, node, showQuery, away, onMissing: warnOfMissing() }))
     if (fits(filter, facts)) found.push(facts)
   return found
 }
@@ -141,9 +140,9 @@ export const connections = withListOptions(
       new Option('--sort <field>', 'sort by a field; numbers from the largest down').choices(Object.keys(FIELDS)),
     ),
 ).action(async (options: ListOptions & Filter & { sort?: string }) => {
-  const { sort, limit, user, topic, path, address, node, away } = options
+  const { sort, limit, user, topic, path, address, node } = options
   const gateway = gatewayOf(options)
-  if ([sort, user, topic, path, address, node, away].every((option) => option === undefined))
+  if ([sort, user, topic, path, address, node].every((option) => option === undefined))
     return show(options, await gather(gateway, options), listing)
   const found = await find(gateway, options)
   const list = sort === undefined ? found : sorted(found, sort)

@@ -21,6 +21,7 @@ Assembly.WIRED = {
   "socket.detached",
   "socket.echoes",
   "socket.ending",
+  "socket.entry",
   "socket.giving",
   "socket.hand_over",
   "socket.parking",

@@ -83,6 +83,8 @@ export interface Page extends ListOptions {
   showQuery?: boolean | undefined
   /** The name or the id of a node: only its connections. */
   node?: string | undefined
+  /** Only sessions whose clients are away, or only the other connections. */
+  away?: boolean | undefined
 }
 
 export interface ConnectionPage {

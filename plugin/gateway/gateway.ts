@@ -231,11 +231,13 @@ function pathOf(...segments: string[]): string {
     .join('')
 }
 
-function parametersOf({ limit, cursor, showQuery, node }: Page): Record<string, string | number | undefined> {
-  return { limit, cursor, show: showQuery ? 'query' : undefined, node }
+type Query = Record<string, string | number | boolean | undefined>
+
+function parametersOf({ limit, cursor, showQuery, node, away }: Page): Query {
+  return { limit, cursor, show: showQuery ? 'query' : undefined, node, away }
 }
 
-function withQuery(path: string, query: Record<string, string | number | undefined>): string {
+function withQuery(path: string, query: Query): string {
   const pairs = Object.entries(query).filter(([, value]) => value !== undefined)
   return pairs.length === 0
     ? path

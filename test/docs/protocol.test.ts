@@ -106,7 +106,7 @@ test('a timer has the request of the example', async (t) => {
   )
 })
 
-test('the effects document of the page is carried out', async (t) => {
+test('the effects document of the page is applied', async (t) => {
   const gateway = await startGateway(t, { handler: false })
   const [document] = blocks(section(PROTOCOL, '### The effects document'), 'json')
   await startProbeHandler(t, gateway.handlerSocket, (event, response) => {

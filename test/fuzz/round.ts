@@ -89,8 +89,8 @@ function leftOvers(before: Facts, facts: Facts, handler: Handler): string[] {
 
 /** What faulty answers are announced by, and lanes that met a worker which a reload had sent away. */
 export const EXPECTED = [
-  /the handler's answer cannot be carried out/,
-  /the answer to open cannot be carried out/,
+  /the handler's answer cannot be applied/,
+  /the answer to open cannot be applied/,
   /the answer to close was not understood/,
   /(?:recv|send)\(\) failed \((?:104|32): .*context: ngx\.timer/,
 ]

@@ -50,7 +50,7 @@ const NOT_EFFECTS: Record<string, RegExp> = {
 }
 
 test('effects that contradict themselves are not applied, and an unknown one does not break the frame that names it', async (t) => {
-  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' }, expect: [/cannot be carried out/] })
+  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' }, expect: [/cannot be applied/] })
   await startBareHandler(
     t,
     gateway.handlerSocket,

@@ -79,7 +79,7 @@ test('closing half-way is 502, no answer in time is 504, and neither is sent aga
 })
 
 test('garbage, errors and HTML: the client gets the handler’s words or a JSON error, never a page of nginx', async (t) => {
-  const gateway = await startGateway(t, { handler: false, expect: [/cannot be carried out/] })
+  const gateway = await startGateway(t, { handler: false, expect: [/cannot be applied/] })
   await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
     if (event.type !== 'framegate.message') return void response.writeHead(204).end()
     const what = event.body.toString()

@@ -278,7 +278,7 @@ for (const level of ['error', 'warn', 'info']) {
         SITE_URL: 'http://127.0.0.1:9',
         WORKERS: '1',
       }),
-      expect: [/cannot be carried out/, /not understood/, /no answer/],
+      expect: [/cannot be applied/, /not understood/, /no answer/],
     } satisfies GatewayOptions)
     const handler = await startProbeHandler(t, gateway.handlerSocket, wrong)
     await walk(gateway, handler, controlPort, token)
@@ -287,7 +287,7 @@ for (const level of ['error', 'warn', 'info']) {
     assert.match(log, /the site gave no answer to POST \/page: 502 \([^)]*\): it cannot be reached/)
     assert.match(
       log,
-      /\[gateway\] [\w-]{32}: the answer to open cannot be carried out/,
+      /\[gateway\] [\w-]{32}: the answer to open cannot be applied/,
       'lines carry the id of the connection',
     )
     assert.match(sockets, /"path":"\/ws\/lost"/)
@@ -321,7 +321,7 @@ test('lines that strangers can cause are few and short, whatever they send', asy
 })
 
 test('text of strangers stays in its line, and has no control characters', async (t) => {
-  const gateway = await startGateway(t, { handler: false, expect: [/cannot be carried out/] })
+  const gateway = await startGateway(t, { handler: false, expect: [/cannot be applied/] })
   await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     if (event.type !== 'framegate.message') return void response.writeHead(204).end()
     response

@@ -151,7 +151,7 @@ test('a scene with known numbers: every counter is exact', async (t) => {
     env: { HANDLER_TIMEOUT: '700ms', MAX_MESSAGE_BYTES: '100k', MAX_CONNECTIONS_PER_IP: 'off' },
     locations:
       'location = /ws/guest { include socket.conf; limit_conn sockets_per_address 1; }\nlocation = /ws/limited { set $ws_rate 1; include socket.conf; }',
-    expect: [/cannot be carried out/],
+    expect: [/cannot be applied/],
   })
   const handler = await scripted(t, gateway)
   const scene = new Scene()

@@ -12,7 +12,7 @@ const WALL_CLOCK: Record<string, string> = {
   'lua/framegate/dispatch/answer.lua': 'Retry-After may be a date',
   'lua/framegate/public/stream_response.lua': 'the header Date',
   'lua/framegate/worker/neighbourhood.lua': 'when a node died, by its own clock',
-  'lua/framegate/socket/parking.lua': 'how long a gateway was stopped; its machine may have started again',
+  'lua/framegate/socket/parked_file.lua': 'how long a gateway was stopped; its machine may have started again',
   'lua/framegate/worker/timers.lua': 'timers are times of the wall clock',
   'lua/framegate/cluster/members.lua': 'when the gateway was started and loaded, for people',
 }

@@ -134,7 +134,7 @@ for (const workers of ['1', '4']) {
 }
 
 for (const workers of ['1', '4']) {
-  test(`the first answers of a gateway with ${workers} workers, before the workers are linked, are carried out in order too`, async (t) => {
+  test(`the first answers of a gateway with ${workers} workers, before the workers are linked, are applied in order too`, async (t) => {
     const gateway = await pushGateway(
       t,
       { WORKERS: workers },
@@ -201,7 +201,7 @@ test('more topics than MAX_TOPICS: the client is told, those before are kept', a
     t,
     { MAX_TOPICS: '3', WORKERS: '1' },
     {
-      expect: [/the handler's answer cannot be carried out: a connection may have 3 topics/],
+      expect: [/the handler's answer cannot be applied: a connection may have 3 topics/],
       routes: (app) =>
         app.ws('/ws/many', {
           message: (request, reply) => reply.subscribe(...String(request.body).split(' ')).send('answered'),

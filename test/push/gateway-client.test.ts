@@ -263,7 +263,7 @@ test('a connection that broke is used no more: what is certain to be unread, or 
   }
   seen.length = 0
   await assert.rejects(api.publish('a', 'x'), UnreachableError)
-  assert.deepEqual(seen, ['POST -'], 'whether it was carried out is not known: it is not sent again')
+  assert.deepEqual(seen, ['POST -'], 'whether it was applied is not known: it is not sent again')
 })
 
 test('pushes go on through reloads, none lost and none twice', async (t) => {

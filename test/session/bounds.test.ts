@@ -1,6 +1,7 @@
 // How long, and how much, a gateway keeps for clients that are away.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { samples } from '../support/metrics.ts'
 import { rawHandshake } from '../support/raw-socket.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { control } from '../support/topic-gateway.ts'
@@ -60,6 +61,8 @@ test('MAX_DETACHED: the sockets whose clients have been away longest end', async
   for (const client of clients) client.cut()
   await until('two have ended', () => stage.events('close').length === 2)
   assert.deepEqual([codeOf(stage, 0), codeOf(stage, 1)], ['1013', '1013'])
+  const { sessions_away, sessions_max_away, sessions_overflowed_total } = await samples(stage.gateway)
+  assert.deepEqual([sessions_away, sessions_max_away, sessions_overflowed_total], [3, 3, 2])
   const resumed = []
   for (const client of clients) resumed.push((await client.dial()).first.resumed)
   assert.equal(resumed.filter(Boolean).length, 3)

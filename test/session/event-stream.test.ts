@@ -128,7 +128,7 @@ test('what was written and did not arrive comes again, up to what the session ke
   again.cut()
   const other = await open('/ws/a', { headers: { 'last-event-id': again.lastId.replace(/\d+$/, '0') } })
   assert.equal((await other.next()).type, 'reset')
-  assert.equal((await control(gateway, 'GET', '/connections')).json.count, 2)
+  assert.equal((await control(gateway, 'GET', '/connections')).json.count, 1, 'the old socket has ended')
 })
 
 test('Last-Event-ID goes before the parameter of the URL, which may be a nonce or a token', async (t) => {
@@ -173,6 +173,21 @@ test('an unknown token is an open; that of a closed socket gets 204, and so does
   }
   assert.equal(handler.events.filter((event) => event.type === 'framegate.open').length, 1)
   assert.equal((await samples(gateway))['sockets_refused_total{cause="over"}'], 2)
+})
+
+test('a session that was opened as a WebSocket and went on as a stream gets 204 after its end', async (t) => {
+  const { gateway, handler, open } = await scene(t, SESSION)
+  const client = await new SessionClient(gateway.port, '/ws/a').dial()
+  client.cut()
+  await isAway(gateway)
+  const stream = await open('/ws/a', { headers: { 'last-event-id': `${client.token}.0` } })
+  await control(gateway, 'POST', '/topics/news', 'one')
+  assert.equal((await stream.next()).data, 'one')
+  const { id } = await only(gateway)
+  await control(gateway, 'DELETE', `/connections/${id}?code=4001`)
+  await handler.seen('close')
+  assert.equal((await open('/ws/a', { headers: { 'last-event-id': stream.lastId } })).status, 204)
+  assert.equal(handler.events.filter((event) => event.type === 'framegate.open').length, 1)
 })
 
 test('a session over four workers goes on wherever its client comes back to', async (t) => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startGateway } from '../support/gateway.ts'
+import { samples } from '../support/metrics.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { publisher } from '../support/publisher.ts'
 import { SessionClient } from '../support/session-client.ts'
@@ -30,6 +31,9 @@ test('a socket moves among 4 workers under publishers that never stop: each fram
   }
   const ends = await Promise.all(publishers.map(({ stop }) => stop()))
   while (last.a !== ends[0] || last.b !== ends[1]) take(await client.next())
+  const { sessions_moved_total: moved, sessions_moves_failed_total: failed } = await samples(gateway)
+  assert.ok(moved! > 0 && moved! <= moves, `${moved} moves`)
+  assert.equal(failed, 0)
   t.diagnostic(`${moves} returns, ${ends} publications`)
   client.send('bye')
   assert.equal(await client.next(), 'bye')

@@ -124,6 +124,19 @@ test('sessions go on after two stops in a row, with all that waits for them', as
   assert.deepEqual(closedIds(handler), [])
 })
 
+test('a stop and a start keep more sessions than MAX_DETACHED: their clients have not left by themselves', async (t) => {
+  const scene = await begin(t, 20, 60, { MAX_DETACHED: '2', DETACHED_BYTES: '1k' })
+  const { gateway, handler, clients } = scene
+  const closes = clients.map((client) => client.raw.closeFrame())
+  assert.equal(await gateway.quit(), 0)
+  assert.deepEqual(new Set((await Promise.all(closes)).map(({ code }) => code)), new Set([1012]))
+  await gateway.startAgain()
+  await until('all are there', async () => (await control(gateway, 'GET', '/status')).json.sessions.away === 20)
+  assert.equal((await control(gateway, 'POST', '/topics/news', 'x'.repeat(900))).json.delivered, 20)
+  assert.ok((await comeBack(scene)).every(Boolean))
+  assert.deepEqual(closedIds(handler), [])
+})
+
 test('a file of sessions that is cut short costs those behind the cut', async (t) => {
   const scene = await begin(t, 20, 60, { WORKERS: '1' })
   const { gateway } = scene

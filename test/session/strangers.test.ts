@@ -76,9 +76,10 @@ test('a token is good until the client has shown that it has the next one', asyn
   assert.equal(stage.events('open').length, 1)
 })
 
-test('a count that is too high, or below what is kept, opens a new socket', async (t) => {
+test('a count that is too high, or below what is kept, opens a new socket; below, the old one ends', async (t) => {
   const stage = await startStage(t, { env: { SESSION_BYTES: '1k' } })
   const owner = await stage.enter(PATH)
+  const id = stage.idOf(PATH)
   assert.ok(await isWell(owner, 'one'))
   for (const received of [2, 1e14]) {
     const liar = copyOf(owner)
@@ -94,6 +95,9 @@ test('a count that is too high, or below what is kept, opens a new socket', asyn
   owner.cut()
   await owner.dial()
   assert.equal(owner.first.resumed, false, 'it needs frames that were let go')
+  const close = await stage.handler.seen('close', ({ headers }) => headers['ce-connectionid'] === id)
+  assert.equal(close.headers['ce-closecode'], '1006')
+  assert.match(decodeURIComponent(String(close.headers['ce-closereason'])), /lacks messages/)
 })
 
 test('a value of ws-session that is none is refused', async (t) => {

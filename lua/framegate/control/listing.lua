@@ -58,14 +58,28 @@ function Listing.shows_query(request)
   return show == "query"
 end
 
+local AWAY = { ["true"] = true, ["false"] = false }
+
+-- Whether only sockets whose clients are away are asked for, or only the others; nil for both.
+local function away_of(request)
+  local text = request.query.away
+  if text and AWAY[text] == nil then
+    return nil, Problem.new(400, "away is true or false")
+  end
+  return AWAY[text]
+end
+
 -- The arguments for the workers. The limit is one higher than requested, which shows whether a next page exists.
 local function page_of(request)
   local limit, problem = limit_of(request)
   local has_query, show_problem = Listing.shows_query(request)
-  if problem or show_problem then
-    return nil, problem or show_problem
+  local away, away_problem = away_of(request)
+  problem = problem or show_problem or away_problem
+  if problem then
+    return nil, problem
   end
-  return { after = request.query.cursor or "", limit = limit + 1, has_query = has_query, node = request.query.node }
+  local query = request.query
+  return { after = query.cursor or "", limit = limit + 1, has_query = has_query, node = query.node, away = away }
 end
 
 -- Makes an answer of a list. Without the part of a worker or a node it is a problem, which holds the others'.

@@ -1,5 +1,6 @@
 -- GET /metrics: all metrics in Prometheus text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
 
+local Config = require "framegate.config"
 local Counters = require "framegate.telemetry.counters"
 local Definitions = require "framegate.telemetry.definitions"
 local HandlerList = require "framegate.control.handler_list"
@@ -58,6 +59,8 @@ local GAUGES = {
   ),
   framegate_sessions_away = sum_of(function(worker) return worker.away.count end),
   framegate_sessions_away_bytes = sum_of(function(worker) return worker.away.bytes end),
+  framegate_sessions_max_away = function() return Config.MAX_DETACHED end,
+  framegate_sessions_max_away_bytes = function() return Config.DETACHED_BYTES end,
   framegate_messages_queued = sum_of(function(worker) return worker.queued end),
   framegate_outbox_bytes = sum_of(function(worker) return worker.outbox end),
   framegate_events_waiting = function(now)

@@ -72,9 +72,9 @@ end
 ---@param err string
 function Rejection.reject(connection, err)
   EventMetrics.rejected()
-  Log.limited(Log.error, "answer", connection.id, "the answer to open cannot be carried out: ", err)
+  Log.limited(Log.error, "answer", connection.id, "the answer to open cannot be applied: ", err)
   abort(connection)
-  return Rejection.refuse("error", { status = 500, message = "the handler's answer cannot be carried out" })
+  return Rejection.refuse("error", { status = 500, message = "the handler's answer cannot be applied" })
 end
 
 --- Ends an EventSource that comes back although its socket was closed: 204 has no body.

@@ -4,6 +4,7 @@
 
 local Clock = require "framegate.runtime.clock"
 local Feed = require "framegate.push.feed"
+local Topic = require "framegate.push.topic"
 
 ---@class SharedFeed
 ---@field topic string
@@ -18,9 +19,11 @@ local READ_BYTES = 1024 * 1024
 -- Delivers a frame, but notes it for the sockets that wait for frames before it.
 local function deliver(self, args, payload)
   for connection, hold in pairs(self.holds) do
-    args.skips = args.skips or {}
-    args.skips[connection] = true
-    hold:note({ epoch = self.epoch, offset = self.feed.last }, args, payload)
+    if Topic.has(connection, self.topic) then
+      args.skips = args.skips or {}
+      args.skips[connection] = true
+      hold:note({ epoch = self.epoch, offset = self.feed.last }, args, payload)
+    end
   end
   return self.deliver(args, payload)
 end

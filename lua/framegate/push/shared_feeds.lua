@@ -8,6 +8,7 @@ local Hold = require "framegate.push.hold"
 local Position = require "framegate.push.position"
 local SharedFeed = require "framegate.push.shared_feed"
 local Task = require "framegate.runtime.task"
+local Topic = require "framegate.push.topic"
 
 ---@class SharedFeeds
 local SharedFeeds = {}
@@ -109,12 +110,13 @@ function SharedFeeds:skip(args)
   end
 end
 
--- Sends what was read, then what came meanwhile.
+-- Sends what was read, then what came meanwhile. The subscription may be over.
 local function finish(self, entry, reply)
   local connection, feed = entry.connection, entry.feed
   local frames = reply and reply.frames
   feed:release(connection)
-  if self.by_topic[entry.wanted.topic] ~= feed or connection.outbox.is_closed then
+  local is_over = self.by_topic[feed.topic] ~= feed or not Topic.has(connection, feed.topic)
+  if is_over or connection.outbox.is_closed then
     return entry.on_done(true)
   end
   local floor = frames and { epoch = reply.epoch, offset = reply.top }

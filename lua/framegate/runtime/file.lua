@@ -9,6 +9,7 @@ ffi.cdef [[
   long write(int fd, const void *data, size_t length);
   long pread(int fd, void *data, size_t length, long offset);
   int ftruncate(int fd, long length);
+  int fdatasync(int fd);
   int futimens(int fd, const void *times);
   int flock(int fd, int operation);
   int close(int fd);
@@ -104,6 +105,23 @@ function File:append(text)
     C.ftruncate(self.fd, self.size)
   end
   return nil, err
+end
+
+--- Waits until the disk has what was appended (fdatasync(2)).
+---@return boolean? ok
+---@return string? err text of strerror(3)
+function File:sync()
+  if C.fdatasync(self.fd) == 0 then
+    return true
+  end
+  return nil, problem()
+end
+
+--- Takes back what was appended behind an offset (ftruncate(2)).
+---@param size integer bytes that stay
+function File:cut(size)
+  C.ftruncate(self.fd, size)
+  self.size = size
 end
 
 --- Reads a piece (pread(2)).

@@ -17,6 +17,7 @@ local Texts = require "framegate.session.texts"
 ---@field ring Ring messages to the client
 ---@field returning table? a client that comes back, while the handler is asked (socket/resume_event.lua)
 ---@field newest { transport: table, fd: integer? }? the last transport that began, until its end
+---@field is_stream boolean? whether its client has, or had last, an event stream in place of a WebSocket
 ---@field detached_at number? by Clock.monotonic, while it has no transport
 ---@field private reported integer messages of the client that it knows to have arrived
 ---@field private unreported integer bytes of those that it does not know of
@@ -35,6 +36,7 @@ local function known_seconds(self) return self.keep + KNOWN_SECONDS end
 ---@field keep number
 ---@field mode "check"|"notify"|nil
 ---@field protocol string?
+---@field is_stream boolean?
 
 --- Begins a session.
 ---@param id string of its socket
@@ -46,6 +48,7 @@ function Session.new(id, key, facts)
     keep = facts.keep,
     mode = facts.mode,
     protocol = facts.protocol,
+    is_stream = facts.is_stream,
     received = 0,
     reported = 0,
     unreported = 0,
@@ -63,6 +66,7 @@ function Session:facts()
     keep = self.keep,
     mode = self.mode,
     protocol = self.protocol,
+    is_stream = self.is_stream,
     received = self.received,
     base = self.ring.base,
   }
@@ -80,6 +84,7 @@ function Session.restore(id, facts, frames)
     keep = facts.keep,
     mode = facts.mode,
     protocol = facts.protocol,
+    is_stream = facts.is_stream,
     received = facts.received,
     reported = 0,
     unreported = 0,
@@ -196,7 +201,10 @@ function Session:set_detached(at)
 end
 
 --- Notes that it has a transport again.
-function Session:set_attached() self.detached_at = nil end
+---@param is_stream boolean? whether that is an event stream
+function Session:set_attached(is_stream)
+  self.detached_at, self.is_stream = nil, is_stream
+end
 
 --- Forgets its keys soon, because another node has the session. Until then a node that asks for one learns where it went: the
 --- other node may have answered before it had the session.

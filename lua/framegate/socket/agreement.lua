@@ -83,11 +83,14 @@ end
 --- Registers a socket that its handler has accepted.
 ---@param connection Connection
 ---@param answer Answer to open
----@param handshake { location: LocationOptions, wanted: SessionRequest? }
+---@param handshake { location: LocationOptions, wanted: SessionRequest?, is_stream: boolean }
 function Agreement.register(connection, answer, handshake)
   connection:register(options_of(handshake.location, answer))
   local wanted = handshake.wanted
   local facts = wanted and Agreement.session(answer)
+  if facts then
+    facts.is_stream = handshake.is_stream or nil
+  end
   local session = facts and Session.new(connection.id, wanted.has_own_key and wanted.key or nil, facts)
   if session then
     connection:begin_session(session)

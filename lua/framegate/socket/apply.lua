@@ -35,8 +35,8 @@ end
 
 local function report(self, event, err)
   EventMetrics.rejected()
-  Log.limited(Log.error, "answer", event.id, "the handler's answer cannot be carried out: ", err)
-  send_error(self, event, { status = 502, message = "the handler's answer cannot be carried out: " .. err })
+  Log.limited(Log.error, "answer", event.id, "the handler's answer cannot be applied: ", err)
+  send_error(self, event, { status = 502, message = "the handler's answer cannot be applied: " .. err })
 end
 
 -- A socket that was refused or has ended has nothing to change.

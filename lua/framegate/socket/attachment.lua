@@ -4,7 +4,6 @@
 local Client = require "framegate.runtime.client"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
-local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Detached = require "framegate.socket.detached"
 local Encoder = require "framegate.protocol.encoder"
 local Inbox = require "framegate.socket.inbox"
@@ -20,13 +19,14 @@ local function notify(connection, kind)
   end
 end
 
-local function detach(connection)
+-- A client that the gateway has sent away comes back soon.
+local function detach(connection, is_sent_away)
   local session = connection.session
   connection.outbox:detach()
   session:set_detached(Clock.monotonic())
   Keeper.remove(connection)
   Lifecycle.detached(connection)
-  Detached.add(connection) -- may end it
+  Detached.add(connection, is_sent_away) -- may end it
   if connection.phase == "open" then
     notify(connection, "detach")
     connection:advance()
@@ -37,7 +37,7 @@ local function attach(connection, transport)
   local session = connection.session
   Detached.remove(connection)
   Lifecycle.resumed(connection, Clock.monotonic() - session.detached_at)
-  session:set_attached()
+  session:set_attached(transport.is_stream)
   connection.outbox:set_transport(transport)
   Keeper.add(connection)
   notify(connection, "resume")
@@ -71,7 +71,7 @@ function Attachment.ended(connection, transport)
   elseif connection.session and connection.phase == "opening" then
     return open_detached(connection)
   elseif connection.session and connection.phase == "open" then
-    return detach(connection)
+    return detach(connection, transport and transport.is_sent_away)
   end
   return connection:finish()
 end
@@ -81,7 +81,7 @@ end
 function Attachment.release(connection)
   local transport, newest = connection.outbox.transport, connection.session.newest
   if transport then
-    detach(connection)
+    detach(connection, transport.is_sent_away)
     transport:abandon()
   end
   if newest and newest.fd then
@@ -163,7 +163,7 @@ end
 function Attachment.arrive(connection, seconds)
   connection.phase = "open"
   connection.session:set_detached(Clock.monotonic() - seconds)
-  Detached.add(connection)
+  Detached.add(connection, true)
 end
 
 --- Forgets a session that goes to another worker.
@@ -176,7 +176,7 @@ end
 -- The client of an event stream that missed the last event must not come back for ever.
 local function remember_end(connection)
   local session, closing = connection.session, connection.closing
-  if ConnectionInfo.transport(connection) and closing and not CloseCode.is_worth_retrying(closing.code) then
+  if session.is_stream and closing and not CloseCode.is_worth_retrying(closing.code) then
     Places.set_closed(session.token, 2 * session.keep)
     Places.set_closed(session.former or session.token, 2 * session.keep)
   end

@@ -13,11 +13,13 @@ local Transport = require "framegate.socket.transport"
 local Turn = require "framegate.runtime.turn"
 
 ---@class EventStream: Transport
+---@field is_stream true
 ---@field number integer of the last message that was written, in a session
 ---@field is_over boolean? whether nothing follows: the last event was written
 ---@field ignored integer? bytes that the client has sent behind its request
 local EventStream = setmetatable({}, { __index = Transport })
 EventStream.__index = EventStream
+EventStream.is_stream = true
 
 local FOREVER = 2147483 -- seconds; the longest that ngx_lua waits
 local MAX_IGNORED = 65536

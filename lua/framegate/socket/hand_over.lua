@@ -161,13 +161,12 @@ function HandOver.begin(args)
     local holder = Places.holder(args.id)
     return holder ~= own() and { moved = holder } or { is_gone = true }
   end
-  local is_refused = args.client and not Resumption.fits(connection, args.client)
-  if args.client and not is_refused then
+  if args.client and Resumption.has_key(connection, args.client) then
     HandOver.recall(connection)
   end
   if connection.phase == "opening" or connection.moving or connection.session and connection.session.returning then
     return { is_busy = true }
-  elseif is_refused then
+  elseif args.client and not Resumption.accepts(connection, args.client) then
     return { is_refused = true }
   end
   Attachment.release(connection)

@@ -1,14 +1,11 @@
--- What becomes of sessions when the gateway stops and no other node takes them (giving.lua): a file keeps them for the next start.
--- The file is beside the journals, whose disk outlives a container.
+-- What becomes of sessions when the gateway stops and no other node takes them (giving.lua): a file keeps them.
 
 local Attachment = require "framegate.socket.attachment"
-local Baggage = require "framegate.socket.baggage"
-local Config = require "framegate.config"
-local File = require "framegate.runtime.file"
+local CloseCode = require "framegate.protocol.close_code"
 local Giving = require "framegate.socket.giving"
-local HandOver = require "framegate.socket.hand_over"
 local Log = require "framegate.runtime.log"
-local Parcel = require "framegate.session.parcel"
+local Moving = require "framegate.socket.moving"
+local ParkedFile = require "framegate.socket.parked_file"
 local Places = require "framegate.session.places"
 local Streaming = require "framegate.socket.streaming"
 local TakeOver = require "framegate.socket.take_over"
@@ -16,9 +13,7 @@ local Task = require "framegate.runtime.task"
 
 local Parking = {}
 
-local NAME = "^parked%-[%w_-]+$"
 local LOAD_SECONDS = 60 -- for which a client that comes back waits until its session is read
-local MANY, PAUSE_SECONDS = 200, 0.001 -- after so many sessions, others are served
 
 local members, registry, nodes
 
@@ -29,8 +24,6 @@ function Parking.wire(worker)
 end
 
 local function own() return members:node() .. members:worker() end
-
-local function path_of(name) return Config.run .. "/journal/" .. name end
 
 --- Takes the transports of all sessions of this worker, and ends streams. Does not yield.
 function Parking.release()
@@ -48,15 +41,6 @@ function Parking.release()
   end
 end
 
--- The sessions of this worker that can leave it now.
-local function sessions()
-  local list = {}
-  for _, connection in pairs(registry:all()) do
-    list[#list + 1] = Giving.may_leave(connection) and connection or nil
-  end
-  return list
-end
-
 --- Whether every socket of this worker is a session whose client is away, and no node could take it.
 ---@return boolean
 function Parking.is_alone()
@@ -68,92 +52,23 @@ function Parking.is_alone()
   return nodes:is_alone()
 end
 
-local function put(file, connection)
-  local bytes = Baggage.pack(connection, { kept = HandOver.kept_of(connection), parked_at = ngx.now() })
-  local ok = file and file:append(#bytes .. ":" .. bytes)
-  if ok then
-    connection:leave(true)
-  end
-  return ok
-end
-
--- Keeps sessions in the file of this worker. They are not owed a close event any more: who reads the file has them.
-local function keep(list)
-  local path = path_of("parked-" .. own())
-  local file, err = File.create(path)
-  if not file then
-    file, err = File.open(path)
-  end
-  local lost = 0
-  for i, connection in ipairs(list) do
-    if Giving.may_leave(connection) and not put(file, connection) then
-      lost = lost + 1
-    end
-    if i % MANY == 0 then
-      ngx.sleep(PAUSE_SECONDS)
-    end
-  end
-  if file then
-    file:close()
-  end
-  if lost > 0 then
-    Log.warn(nil, lost, " sessions could not be kept for the next start: ", err or "the disk is full")
-  end
-end
-
 --- Keeps sessions of this worker for the next start. Those with a transport, or with an event in flight, stay. Yields.
 function Parking.keep()
-  local list = sessions()
+  local list = {}
+  for _, connection in pairs(registry:all()) do
+    list[#list + 1] = Giving.may_leave(connection) and connection or nil
+  end
   if #list > 0 then
-    keep(list)
+    ParkedFile.keep(own(), list)
   end
-end
-
-local function read_file(path)
-  local file, pieces, offset = File.open(path), {}, 0
-  local piece = file and file:read(0) or ""
-  while piece ~= "" do
-    pieces[#pieces + 1], offset = piece, offset + #piece
-    piece = file:read(offset)
-  end
-  if file then
-    file:close()
-  end
-  return table.concat(pieces)
-end
-
--- Calls a function with the facts and items of each session that a file keeps. Returns false when the file is cut short.
-local function each(bytes, run)
-  local position = 1
-  while position <= #bytes do
-    local _, last, digits = bytes:find("^(%d+):", position)
-    local length = tonumber(digits)
-    if not length or last + length > #bytes then
-      return false
-    end
-    local facts, items = Parcel.unpack(bytes:sub(last + 1, last + length))
-    if facts then
-      run(facts, items)
-    end
-    position = last + length + 1
-  end
-  return true
-end
-
-local function files()
-  local names = {}
-  for _, name in ipairs(File.names(Config.run .. "/journal")) do
-    names[#names + 1] = name:find(NAME) and name or nil
-  end
-  return names
 end
 
 --- Makes clients that come back wait until their sessions are read, and notes that this node has these sockets: a journal of
 --- the stopped gateway may have them, too. Runs in the master at a start, before there are workers.
 ---@param node string id of this node
 function Parking.expect(node)
-  for _, name in ipairs(files()) do
-    each(read_file(path_of(name)), function(facts)
+  for _, name in ipairs(ParkedFile.names()) do
+    ParkedFile.each(name, function(facts)
       Places.move(facts.id, node .. Places.NOBODY)
       Places.claim_key(facts.session.token, facts.id, LOAD_SECONDS)
       if facts.session.former then
@@ -163,17 +78,43 @@ function Parking.expect(node)
   end
 end
 
+-- Ends a session that was restored in part.
+local function lose(connection)
+  if connection.moving then
+    Moving.finish(connection)
+  end
+  connection:end_with(CloseCode.ABNORMAL, "its session could not be restored", "lost")
+  connection:finish()
+end
+
+-- Goes on with a session. One that cannot be restored does not keep others from that.
+local function restore(facts, items)
+  local ok, result = xpcall(TakeOver.unpark, debug.traceback, facts, items)
+  if ok then
+    return result
+  end
+  Log.error(facts.id, "a session of the stopped gateway cannot be restored: ", result)
+  local connection = registry:get(facts.id)
+  if connection then
+    lose(connection)
+  end
+  return false
+end
+
 local function load()
   local count = 0
-  for _, name in ipairs(files()) do
-    local is_whole = each(read_file(path_of(name)), function(facts, items)
-      facts.away_seconds = facts.away_seconds + math.max(0, ngx.now() - facts.more.parked_at)
-      count = count + (TakeOver.unpark(facts, items) and 1 or 0)
-    end)
-    if not is_whole then
-      Log.warn(nil, "the file ", name, " is cut short: sessions that were kept in it are lost")
+  for _, name in ipairs(ParkedFile.names()) do
+    local bad, is_whole = ParkedFile.each(
+      name,
+      function(facts, items) count = count + (restore(facts, items) and 1 or 0) end
+    )
+    if bad > 0 then
+      Log.warn(nil, bad, " sessions in the file ", name, " cannot be read: they are lost")
     end
-    os.remove(path_of(name))
+    if not is_whole then
+      Log.warn(nil, "the file ", name, " is cut short: sessions behind the cut are lost")
+    end
+    ParkedFile.remove(name)
   end
   if count > 0 then
     Log.warn(nil, count, " sessions of the stopped gateway go on")

@@ -1,7 +1,9 @@
 -- Finds the socket that a client comes back to, and decides whether it is the same client.
 
+local Attachment = require "framegate.socket.attachment"
 local Client = require "framegate.runtime.client"
 local Clock = require "framegate.runtime.clock"
+local CloseCode = require "framegate.protocol.close_code"
 local Config = require "framegate.config"
 local Handshake = require "framegate.protocol.handshake"
 local Places = require "framegate.session.places"
@@ -45,21 +47,46 @@ end
 
 local ORIGIN, CREDENTIALS = { "origin" }, { "cookie", "authorization" }
 
---- Whether a client may go on with a session: it comes from the same page and user, and nothing that it lacks is lost.
---- Where the handler decides about users (mode "check"), cookie and authorization may differ.
+--- Whether a client has the key of a session, and comes from the same page.
 ---@param connection Connection
 ---@param client Return
 ---@return boolean
-function Resumption.fits(connection, client)
+function Resumption.has_key(connection, client)
   local session = connection.session
   return session ~= nil
     and connection.phase == "open"
     and session:opens_with(client.key)
     and connection.path == client.path
     and is_same(connection.handshake, client.lines, ORIGIN)
-    and (session.mode == "check" or is_same(connection.handshake, client.lines, CREDENTIALS))
     and (not session.protocol or Handshake.is_offered(client.offered, session.protocol))
-    and session.ring:covers(client.received)
+end
+
+-- The client gets a new socket, and nobody can come back to this one.
+local function lose(connection)
+  Attachment.release(connection)
+  if connection.phase == "open" then
+    connection:end_with(CloseCode.ABNORMAL, "its client lacks messages that are not kept any more", "lost")
+    connection:finish()
+  end
+end
+
+--- Whether a client may go on with a session: it comes from the same page and user, and nothing that it lacks is lost.
+--- Where the handler decides about users (mode "check"), cookie and authorization may differ. If the client is the same, but
+--- lacks too much, the session ends.
+---@param connection Connection
+---@param client Return
+---@return boolean
+function Resumption.accepts(connection, client)
+  if not Resumption.has_key(connection, client) then
+    return false
+  end
+  local session = connection.session
+  local is_same_user = is_same(connection.handshake, client.lines, CREDENTIALS)
+  local is_covered = session.ring:covers(client.received)
+  if is_same_user and client.received < session.ring.base then
+    lose(connection)
+  end
+  return is_covered and (is_same_user or session.mode == "check")
 end
 
 --- Whether a key belongs to a session of this node that a client can come back to now. Does not yield.
@@ -200,7 +227,7 @@ function Resumption.find(client, parts)
   elseif found == "busy" then
     return nil, "busy"
   end
-  return found and Resumption.fits(found, client) and found or nil
+  return found and Resumption.accepts(found, client) and found or nil
 end
 
 return Resumption

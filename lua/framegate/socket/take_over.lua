@@ -1,10 +1,7 @@
 -- Takes a socket from the worker that holds it, because its client has come back here. hand_over.lua is the other side, and
 -- describes both.
 
-local AddressCount = require "framegate.socket.address_count"
-local Attachment = require "framegate.socket.attachment"
-local Baggage = require "framegate.socket.baggage"
-local Connection = require "framegate.socket.connection"
+local Entry = require "framegate.socket.entry"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Log = require "framegate.runtime.log"
 local Moving = require "framegate.socket.moving"
@@ -21,31 +18,16 @@ local MOST_MOVES = 4 -- of a socket while one request looks for it
 local LOOK_SECONDS = 0.01
 local WAIT_SECONDS = 20 -- longer than each step of a move may take together
 
-local members, holders, dispatch, registry, groups, feeds, carriers
+local members, holders, dispatch, registry, groups, carriers
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function TakeOver.wire(worker)
   members, holders, dispatch = worker.members, worker.holders, worker.dispatch
-  registry, groups, feeds = worker.registry, worker.groups, worker.feeds
-  carriers = worker.carriers
+  registry, groups, carriers = worker.registry, worker.groups, worker.carriers
 end
 
 local function own() return members:node() .. members:worker() end
-
--- Enters a socket that gathers what is pushed to it.
-local function enter(id, facts)
-  local connection = Connection.new { id = id, path = facts.path, lines = facts.handshake }
-  Moving.begin(connection, true)
-  registry:add(connection)
-  for _, topic in ipairs(facts.topics) do
-    registry:subscribe(connection, topic)
-  end
-  registry:name_user(connection, facts.user)
-  return connection
-end
-
-local function ignore() end
 
 -- Gives back a socket that was sent to this worker, which has not taken it. If its worker was killed, nobody but this one
 -- owes its close event.
@@ -65,6 +47,7 @@ end
 
 -- The socket did not come.
 local function abandon(connection, holder)
+  Lifecycle.move_ended(false)
   connection.phase = "ended"
   registry:remove(connection)
   Moving.finish(connection)
@@ -114,7 +97,7 @@ local function move(id, first_holder, client)
   elseif begun.is_refused then
     return nil
   end
-  local connection = enter(id, begun)
+  local connection = Entry.enter(id, begun)
   groups:await()
   carriers:await_sent(holder)
   carriers:ask(holder, "finish_hand_over", { id = id, to = own() })
@@ -123,6 +106,7 @@ local function move(id, first_holder, client)
     abandon(connection, holder)
     return nil, "busy"
   end
+  Lifecycle.move_ended(true)
   return connection
 end
 
@@ -154,39 +138,6 @@ function TakeOver.fetch(id, holder, client)
   return connection, err
 end
 
--- Subscribes to the kept topics, behind what was delivered on the other side.
-local function follow(connection, kept)
-  for _, entry in ipairs(kept) do
-    local wanted = { topic = entry.topic, otherwise = "last", is_patient = true }
-    if entry.position == "" then
-      wanted.last = math.huge
-    else
-      wanted.after = entry.position
-    end
-    feeds:subscribe(connection, wanted, ignore)
-  end
-end
-
--- Gives a socket that was entered here what it had on the other side, and then what was gathered.
-local function settle(connection, facts, items)
-  local gathered = connection.moving.buffer
-  Baggage.restore(connection, facts, items)
-  connection.session.behind = facts.more.delivered
-  connection.moving.buffer = nil
-  local node = members:node()
-  connection.home = node ~= connection.id:sub(1, #node) and node or nil
-  Record.adopt(connection)
-  AddressCount.add(connection)
-  Lifecycle.moved(1)
-  Attachment.arrive(connection, facts.away_seconds)
-  follow(connection, facts.more.kept)
-  for _, message in ipairs(gathered) do
-    connection:offer(message)
-  end
-  Moving.finish(connection)
-  connection:advance()
-end
-
 -- Whether this worker becomes the holder of a socket. Within a node, the other side may have taken it back.
 local function claim(args)
   if args.parcel then
@@ -215,7 +166,7 @@ function TakeOver.take(args, parcel)
     give_back(args.id, args.from)
     return { ok = false }
   end
-  settle(registry:get(args.id), facts, items)
+  Entry.settle(registry:get(args.id), facts, items)
   return { ok = true }
 end
 
@@ -236,8 +187,8 @@ function TakeOver.unpark(facts, items)
     topics[#topics + 1] = not kept[topic] and topic or nil
   end
   local connection =
-    enter(facts.id, { path = facts.path, handshake = facts.handshake, user = facts.user, topics = topics })
-  settle(connection, facts, items)
+    Entry.enter(facts.id, { path = facts.path, handshake = facts.handshake, user = facts.user, topics = topics })
+  Entry.settle(connection, facts, items)
   return true
 end
 

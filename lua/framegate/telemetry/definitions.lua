@@ -71,8 +71,21 @@ Definitions.list = {
 
   { "framegate_sessions_away", "gauge", "Open sockets whose client is away: sessions without a transport." },
   { "framegate_sessions_away_bytes", "gauge", "Bytes that wait for clients that are away." },
+  { "framegate_sessions_max_away", "gauge", "Clients that may be away (MAX_DETACHED)." },
+  { "framegate_sessions_max_away_bytes", "gauge", "Bytes that may wait for clients that are away (DETACHED_BYTES)." },
   { "framegate_sessions_detached_total", "counter", "Times that a session lost its transport." },
   { "framegate_sessions_resumed_total", "counter", "Times that a client came back to its session." },
+  {
+    "framegate_sessions_overflowed_total",
+    "counter",
+    "Sessions that ended because too many clients were away, or too much waited for them.",
+  },
+  { "framegate_sessions_moved_total", "counter", "Sessions that have come from another worker or node." },
+  {
+    "framegate_sessions_moves_failed_total",
+    "counter",
+    "Moves of sessions to another worker or node that have failed; the client dials again.",
+  },
 
   { "framegate_frames_received_total", "counter", "Messages that clients sent." },
   { "framegate_frames_sent_total", "counter", "Messages accepted for sending to clients." },

@@ -16,6 +16,9 @@ local Lifecycle = {}
 local REFUSED = Counters.place "framegate_sockets_refused_total"
 local DETACHED = Counters.place "framegate_sessions_detached_total"
 local RESUMED = Counters.place "framegate_sessions_resumed_total"
+local OVERFLOWED = Counters.place "framegate_sessions_overflowed_total"
+local MOVED = Counters.place "framegate_sessions_moved_total"
+local MOVES_FAILED = Counters.place "framegate_sessions_moves_failed_total"
 
 local function traffic_json(incoming, outgoing) return { ('{"in":%d,"out":%d}'):format(incoming, outgoing) } end
 
@@ -87,6 +90,13 @@ function Lifecycle.resumed(connection, seconds)
     SocketLog.write("resume", members_of(connection, { "away", { ("%.3f"):format(seconds) } }))
   end
 end
+
+--- Records that a session has ended because of what the clients that are away leave behind.
+function Lifecycle.overflowed() Counters.count(OVERFLOWED) end
+
+--- Records the end of a move to this worker.
+---@param has_come boolean
+function Lifecycle.move_ended(has_come) Counters.count(has_come and MOVED or MOVES_FAILED) end
 
 --- Records the end of a socket whose worker was killed. counters.lua recovers the counters of that worker.
 ---@param orphan Orphan

@@ -29,7 +29,7 @@ end
 function Delivery.to(kind, connections, args, payload)
   Gc.note_frame()
   local message, except, skips = Encoder.message(payload, args.is_text, args.replace), args.except, args.skips
-  message.from = args.from
+  message.from, message.topic = args.from, args.topic
   local delivered, dropped = 0, 0
   for _, connection in connections do
     if connection.id ~= except and not connection.outbox.is_closed and not (skips and skips[connection]) then

@@ -2,16 +2,15 @@
 -- Each operation gets `args` and a payload, which is text if `args.is_text`.
 -- It returns a result that JSON can represent.
 
-local Alarms = require "framegate.socket.alarms"
 local Arrival = require "framegate.socket.arrival"
 local Config = require "framegate.config"
-local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Delivery = require "framegate.worker.delivery"
 local Encoder = require "framegate.protocol.encoder"
 local HandOver = require "framegate.socket.hand_over"
 local LinkOperations = require "framegate.worker.link_operations"
 local Moving = require "framegate.socket.moving"
 local NewLife = require "framegate.worker.new_life"
+local Pages = require "framegate.worker.pages"
 local Places = require "framegate.session.places"
 local Relay = require "framegate.socket.relay"
 local RelayedStream = require "framegate.socket.relayed_stream"
@@ -129,33 +128,13 @@ function Operations:unsubscribe(args)
   end)
 end
 
--- The description of a connection. In a cluster it names the node. `alarm` is in seconds from now.
-local function facts_of(self, connection, args)
-  local facts, alarm = ConnectionInfo.of(connection, args.has_query), Alarms.left(connection)
-  facts.alarm = alarm and math.ceil(alarm)
-  facts.node = not self.worker.nodes:is_alone() and Config.NODE_NAME or nil
-  return facts
-end
-
 --- Describes one connection.
 function Operations:describe(args)
-  return on_connection(self, args, function(connection) return { connection = facts_of(self, connection, args) } end)
-end
-
--- Describes a page of connections: in the order of ids, after `args.after`, at most `args.limit`.
-local function page(self, connections, args)
-  local ids, facts = {}, {}
-  for _, connection in connections do
-    local is_coming = connection.moving and connection.moving.buffer -- the worker that has it shows it
-    if connection.id > args.after and not is_coming then
-      ids[#ids + 1] = connection.id
-    end
-  end
-  table.sort(ids)
-  for i = 1, math.min(#ids, args.limit) do
-    facts[i] = facts_of(self, self.registry:get(ids[i]), args)
-  end
-  return facts
+  return on_connection(
+    self,
+    args,
+    function(connection) return { connection = Pages.facts(self.worker, connection, args) } end
+  )
 end
 
 local NOBODY = { connections = {}, count = 0 }
@@ -170,7 +149,7 @@ function Operations:list(args)
   if not is_about_own(self, args) then
     return NOBODY
   end
-  return { connections = page(self, all_connections(self), args), count = self.registry:count() }
+  return Pages.read(self.worker, all_connections(self), args)
 end
 
 --- Counts the subscribers of each topic.
@@ -179,7 +158,7 @@ function Operations:count_topics() return { topics = self.registry:topic_counts(
 --- Describes a page of the subscribers of a topic.
 function Operations:list_topic(args)
   local group = is_about_own(self, args) and self.registry:topic(args.topic)
-  return { connections = page(self, Delivery.members(group), args), count = group and group.count or 0 }
+  return Pages.read(self.worker, Delivery.members(group), args)
 end
 
 --- Begins to give a socket to another worker.

@@ -6,6 +6,7 @@ local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local CloseEvent = require "framegate.socket.close_event"
 local Config = require "framegate.config"
+local Detached = require "framegate.socket.detached"
 local Drain = require "framegate.socket.drain"
 local Gc = require "framegate.runtime.gc"
 local Giving = require "framegate.socket.giving"
@@ -84,6 +85,7 @@ local function bound_stop()
 end
 
 local function stop()
+  Detached.stop()
   Drain.stop()
   ngx.timer.at(0, Log.caught("the bound of the stop", bound_stop))
 end

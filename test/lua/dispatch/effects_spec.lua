@@ -206,7 +206,7 @@ describe("an alarm", function()
 end)
 
 describe("many headers", function()
-  it("are carried out before the frame, the close last", function()
+  it("are applied before the frame, the close last", function()
     local effects = read({
       ["ws-close"] = "4000",
       ["ws-user"] = "u",
@@ -231,7 +231,7 @@ end)
 
 describe("an effects document", function()
   it(
-    "is carried out in its order",
+    "is applied in its order",
     function()
       assert.are.same(
         {

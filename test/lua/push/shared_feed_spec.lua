@@ -137,7 +137,7 @@ describe("a feed of a cluster", function()
 
   it("notes frames for a connection that waits, and leaves out those that it has had", function()
     begin()
-    local connection, hold, given = { id = "c" }, Hold.new(100), {}
+    local connection, hold, given = { id = "c", topics = { "t", t = 1 } }, Hold.new(100), {}
     feed:hold(connection, hold)
     arrive("a", 1)
     arrive("a", 2)
@@ -150,6 +150,15 @@ describe("a feed of a cluster", function()
     assert.is_true(skips.a3[connection])
     arrive("a", 4)
     assert.is_nil(skips.a4)
+  end)
+
+  it("notes no frame for a connection that has unsubscribed while it waits", function()
+    begin()
+    local hold, given = Hold.new(100), {}
+    feed:hold({ id = "c", topics = { "other", other = 1 } }, hold)
+    arrive("a", 1)
+    hold:each_behind(nil, function(_, payload) given[#given + 1] = payload end)
+    assert.are.same({ {}, "a1" }, { given, seen() })
   end)
 
   it("knows the place of the last frame that a connection was sent", function()

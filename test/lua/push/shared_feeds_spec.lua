@@ -31,12 +31,12 @@ describe("a subscription with history in a cluster", function()
         end,
       },
       registry = {
-        subscribe = function(_, _, topic)
+        subscribe = function(_, one, topic)
           if topic == "many" then
             return nil, "too many"
           end
           local is_first = not topics[topic]
-          topics[topic] = true
+          topics[topic], one.topics[topic] = true, true
           if is_first then
             feeds:on_group("topic:" .. topic)
           end
@@ -59,6 +59,7 @@ describe("a subscription with history in a cluster", function()
   local function connection()
     return {
       id = "c",
+      topics = {},
       outbox = { bytes = 100 },
       send = function(_, payload) sent[#sent + 1] = payload end,
     }
@@ -138,6 +139,23 @@ describe("a subscription with history in a cluster", function()
     table.remove(asks, 1).on_done(nil)
     assert.are.same({ ok = true, why = "unreachable" }, outcome)
     assert.are.equal("one live", table.concat(sent, " "))
+  end)
+
+  it("gets nothing when it has ended before Redis answers, although others still have the topic", function()
+    local one = connection()
+    subscribe(connection(), { last = 1 })
+    local outcome = subscribe(one, { last = 1 })
+    arrive(1, "one")
+    one.topics.t = nil
+    arrive(2, "two")
+    reply(2, "for the other")
+    reply(2, "zero")
+    assert.are.equal("for the other", table.concat(sent, " "))
+    assert.are.same({ ok = true }, outcome)
+    one.topics.t = true
+    subscribe(one, { last = 1 })
+    reply(2, "again")
+    assert.are.equal("for the other again", table.concat(sent, " "))
   end)
 
   it("is refused at MAX_TOPICS, and gets no frames of a topic that is not kept", function()

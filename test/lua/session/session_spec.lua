@@ -109,6 +109,7 @@ describe("a session", function()
   it("goes on in another worker", function()
     session.ring:add "\129\1a"
     session:count_received(5)
+    session:set_attached(true)
     local facts = cjson.decode(cjson.encode(session:facts()))
     local other = Session.restore("id", facts, session.ring:frames())
     assert.are.same(
@@ -116,5 +117,6 @@ describe("a session", function()
       { other.token, other.former, other.keep, other.received, other.ring.top }
     )
     assert.is_true(other:is_report_due())
+    assert.is_true(other.is_stream)
   end)
 end)

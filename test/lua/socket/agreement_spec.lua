@@ -39,15 +39,20 @@ describe("the agreement about a session", function()
     end
   end)
 
-  local function register(wanted, value)
+  local function register(wanted, value, is_stream)
     local connection = Connection.new { id = "id", path = "/", lines = "host: a\r\nx-forwarded-for: 1.2.3.4\r\n" }
     Agreement.register(
       connection,
       { headers = { ["ws-session"] = value } },
-      { location = { before_open = {} }, wanted = wanted }
+      { location = { before_open = {} }, wanted = wanted, is_stream = is_stream }
     )
     return connection
   end
+
+  it("notes whether the client has an event stream", function()
+    assert.is_true(register({ key = "k", has_own_key = true }, "60", true).session.is_stream)
+    assert.is_nil(register({ key = "l", has_own_key = true }, "60", false).session.is_stream)
+  end)
 
   it("needs both sides, and room", function()
     assert.is_not_nil(register({ key = "k", has_own_key = true }, "60").session)

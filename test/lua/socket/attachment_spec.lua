@@ -153,6 +153,28 @@ describe("a session and its transports", function()
     other:finish()
   end)
 
+  it("is remembered as closed when its last transport was an event stream, not when only the first was", function()
+    local Places = require "framegate.session.places"
+    for _, is_stream in ipairs { true, false } do
+      Attachment.ended(connection, connection.outbox.transport)
+      local another = Worker.transport()
+      another.is_stream = is_stream
+      Attachment.resume(connection, another, client())
+    end
+    local first = connection
+    first:close(4001, "over", "handler")
+    first:finish()
+    assert.is_false(Places.is_closed(first.session.token))
+    connection, transport = Worker.open_session(worker)
+    Attachment.ended(connection, transport)
+    local stream = Worker.transport()
+    stream.is_stream = true
+    Attachment.resume(connection, stream, client())
+    connection:close(4001, "over", "handler")
+    connection:finish()
+    assert.is_true(Places.is_closed(connection.session.token))
+  end)
+
   it("is away once, although both its handshake and nginx report the end", function()
     local Connection = require "framegate.socket.connection"
     local Detached = require "framegate.socket.detached"

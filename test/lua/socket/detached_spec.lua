@@ -102,7 +102,6 @@ describe("a session whose client is away", function()
     local first, second, third = away(), away(), away()
     assert.are.same({ "ended", "open", "open" }, { first.phase, second.phase, third.phase })
     assert.matches("MAX_DETACHED", first.closing.reason)
-    assert.are.same({ second, third }, Detached.all())
     Moving.begin(second, false)
     local fourth = away()
     assert.are.same({ "open", "ended", "open" }, { second.phase, third.phase, fourth.phase })
@@ -131,6 +130,72 @@ describe("a session whose client is away", function()
     Loop.run(0)
     assert.are.same({ "ended", "open" }, { first.phase, second.phase })
     assert.are.same({ count = 1, bytes = 53 }, Detached.state())
+  end)
+
+  it(
+    "is not counted by these bounds for a minute, if the gateway has sent its client away or it came from elsewhere",
+    function()
+      Config.DETACHED_BYTES = 100
+      local function spared(come)
+        local connection, transport = Worker.open_session(worker)
+        opened[#opened + 1] = connection
+        come(connection, transport)
+        return connection
+      end
+      local sent = spared(function(connection, transport)
+        Attachment.send_away(connection, "the gateway was reloaded")
+        Attachment.ended(connection, transport)
+      end)
+      local come = spared(function(connection)
+        connection.outbox:detach()
+        Attachment.arrive(connection, 1)
+      end)
+      local back = spared(function(connection, transport)
+        transport.is_sent_away = true
+        Attachment.release(connection)
+      end)
+      sent:send(("x"):rep(90), true)
+      come:send(("x"):rep(90), true)
+      local first, second = away(120), away(120)
+      Loop.run(30)
+      Attachment.resume(back, Worker.transport(), { key = back.session.token, received = 0 })
+      assert.are.equal(4, Detached.state().count)
+      for _, connection in ipairs { sent, come, back, first, second } do
+        assert.are.equal("open", connection.phase)
+      end
+      Attachment.ended(back, back.outbox.transport)
+      assert.are.same({ "ended", "open", "open" }, { first.phase, second.phase, back.phase })
+    end
+  )
+
+  it("is counted when its client has not come back within a minute", function()
+    local connections = {}
+    for i = 1, 3 do
+      local connection = Worker.open_session(worker, { keep = 120 })
+      connection.outbox:detach()
+      opened[i], connections[i] = connection, connection
+      Attachment.arrive(connection, 0)
+    end
+    Loop.run(59.9)
+    assert.are.equal("open", connections[1].phase)
+    Loop.run(0.2)
+    local phases = { connections[1].phase, connections[2].phase, connections[3].phase }
+    table.sort(phases)
+    assert.are.same({ "ended", "open", "open" }, phases)
+  end)
+
+  it("is bounded by its own time only while the gateway stops", function()
+    Config.DETACHED_BYTES = 1
+    Detached.stop()
+    local first = away(60)
+    for _ = 1, 5 do
+      away(60)
+    end
+    first:send("x", true)
+    Loop.run(59)
+    assert.are.equal("open", first.phase)
+    Loop.run(1.1)
+    assert.are.equal("ended", first.phase)
   end)
 
   it("has the bytes of its ring counted, too", function()

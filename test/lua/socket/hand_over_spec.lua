@@ -71,6 +71,14 @@ describe("giving a socket away", function()
       assert_is_here()
     end)
 
+    it("not for a client that lacks what is let go: then it ends", function()
+      connection:send("gone", true)
+      Worker.written(connection)
+      connection.session.ring:acknowledge(1)
+      assert.are.same({ is_refused = true }, begin { received = 0 })
+      assert.are.same({ "ended", 1006 }, { connection.phase, connection.closing.code })
+    end)
+
     it("not with a plain socket", function()
       local plain = Worker.open(worker)
       local client = { key = "k", received = 0, path = plain.path, lines = plain.handshake }
@@ -162,6 +170,17 @@ describe("giving a socket away", function()
     assert.are.same({ TO, { id = connection.id, from = "nodeworker" } }, { sent.to, sent.args })
     assert.are.same({ { farrworker = 3, nodeanothe = 9 }, { "\129\1a" } }, { facts.more.delivered, items })
     assert.are.same({}, results)
+  end)
+
+  it("sends also what was delivered where it was before it came here", function()
+    connection.session.behind = { nodeanothe = 9, farfarther = 3, nodethird1 = 1 }
+    worker.origins:note { "nodeanothe", 4 }
+    worker.origins:note { "nodethird1", 2 }
+    begin()
+    finish()
+    answer_echoes()
+    local facts = Parcel.unpack(worker.carriers.sent[1].parcel)
+    assert.are.same({ nodeanothe = 9, farfarther = 3, nodethird1 = 2 }, facts.more.delivered)
   end)
 
   it("waits no longer than 2 s for a worker that stands still, and sends it once", function()

@@ -6,8 +6,10 @@ local Attachment = require "framegate.socket.attachment"
 local Config = require "framegate.config"
 local Encoder = require "framegate.protocol.encoder"
 local File = require "framegate.runtime.file"
+local Parcel = require "framegate.session.parcel"
 local Parking = require "framegate.socket.parking"
 local Places = require "framegate.session.places"
+local Record = require "framegate.socket.record"
 
 describe("parking at a stop", function()
   local worker, run_folder
@@ -150,6 +152,74 @@ describe("parking at a stop", function()
       here[#here + 1] = worker.registry:get(id)
     end
     assert.are.equal(1, #here)
+    assert.matches("1 sessions in the file parked%-nodeworker cannot be read", table.concat(worker.lines, "\n"))
+  end)
+
+  it("ends one that cannot be restored, and goes on with those before and behind it", function()
+    local ids = park_some(2)
+    local facts = {
+      id = "nodeworkerbad",
+      path = "/ws/echo",
+      handshake = "host: a\r\nx-forwarded-for: 1.2.3.4\r\n",
+      away_seconds = 1,
+      session = { token = ("x"):rep(32) },
+      more = { parked_at = ngx.now(), kept = {} },
+    }
+    local bytes, bad, worse = content(), Parcel.pack(facts, {}), Parcel.pack({ id = "nodeworkerworse" }, {})
+    local _, last, digits = bytes:find "^(%d+):"
+    local middle = last + tonumber(digits)
+    set_content(bytes:sub(1, middle) .. #bad .. ":" .. bad .. #worse .. ":" .. worse .. bytes:sub(middle + 1))
+    start()
+    for _, id in ipairs(ids) do
+      assert.are.equal("open", worker.registry:get(id).phase)
+    end
+    assert.is_nil(worker.registry:get(facts.id))
+    local event = worker.dispatch.events[1]
+    assert.are.same({ "close", facts.id, 1006 }, { event.kind, event.connection.id, event.connection.closing.code })
+    assert.are.equal(1, #worker.dispatch.events)
+    local lines = table.concat(worker.lines, "\n")
+    assert.matches("nodeworkerbad: a session of the stopped gateway cannot be restored: ", lines)
+    assert.matches("1 sessions in the file parked%-nodeworker cannot be read", lines)
+    assert.matches("2 sessions of the stopped gateway go on", lines)
+    assert.is_nil(content())
+  end)
+
+  describe("owes close events", function()
+    local sync
+
+    before_each(function() sync = File.sync end)
+
+    after_each(function() File.sync = sync end)
+
+    it("until the disk has the sessions", function()
+      local connection = Worker.open_session(worker)
+      Record.write(connection)
+      local has_record
+      function File.sync(file)
+        has_record = ngx.shared.sockets:get(connection.id) ~= nil and #content() > 0
+        return sync(file)
+      end
+      park()
+      assert.are.same({ true, "ended" }, { has_record, connection.phase })
+      assert.is_nil(ngx.shared.sockets:get(connection.id))
+    end)
+
+    it("if the disk fails: nothing of them is in the file, and they stay", function()
+      local ids = park_some(1)
+      local before = content()
+      function File.sync() return nil, "Input/output error" end
+      local connection = Worker.open_session(worker)
+      Record.write(connection)
+      park()
+      assert.are.same({ before, "open" }, { content(), connection.phase })
+      assert.is_string(ngx.shared.sockets:get(connection.id))
+      assert.matches("1 sessions could not be kept .* Input/output error", worker.lines[1])
+      File.sync = sync
+      park()
+      start()
+      assert.is_table(worker.registry:get(ids[1]))
+      assert.is_table(worker.registry:get(connection.id))
+    end)
   end)
 
   it("touches no other file of the folder", function()

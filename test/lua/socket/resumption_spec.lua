@@ -6,13 +6,13 @@ local Record = require "framegate.socket.record"
 local Resumption = require "framegate.socket.resumption"
 
 describe("the return to a session", function()
-  local worker, connection, found, parts, answers
+  local worker, connection, transport, found, parts, answers
 
   before_each(function()
     Loop.run(1e6)
     Loop.reset()
     worker = Worker.new()
-    connection = Worker.open_session(worker)
+    connection, transport = Worker.open_session(worker)
     connection:set_handshake "host: a\r\norigin: http://a\r\ncookie: c\r\nauthorization: b\r\nx-forwarded-for: 1.2.3.4\r\n"
     found, answers = {}, {}
     parts = {
@@ -30,7 +30,11 @@ describe("the return to a session", function()
     }
   end)
 
-  after_each(function() connection:finish() end)
+  after_each(function()
+    if connection.phase ~= "ended" then
+      connection:finish()
+    end
+  end)
 
   local function client(changes)
     local wanted = {
@@ -76,6 +80,35 @@ describe("the return to a session", function()
     local lines = client().lines
     assert.are.same({ connection }, find { lines = lines:gsub("cookie: c", "cookie: d") })
     assert.are.same({}, find { lines = lines:gsub("http://a", "http://b") })
+  end)
+
+  describe("of a client that lacks what is let go", function()
+    before_each(function()
+      connection:send("gone", true)
+      Worker.written(connection)
+      connection.session.ring:acknowledge(1)
+    end)
+
+    it("ends the session: the client gets a new socket", function()
+      assert.are.same({}, find { received = 0 })
+      local closing = connection.closing
+      assert.are.same({ "ended", 1006, "lost" }, { connection.phase, closing.code, closing.cause })
+      assert.matches("not kept any more", closing.reason)
+      assert.is_true(transport.is_abandoned)
+    end)
+
+    it("leaves it open if that is somebody else, also where the handler decides", function()
+      local lines = client().lines:gsub("cookie: c", "cookie: d")
+      for _, mode in ipairs { "notify", "check" } do
+        connection.session.mode = mode
+        for _, changes in ipairs { { lines = lines }, { path = "/ws/other" }, { key = ("x"):rep(32) } } do
+          changes.received = 0
+          assert.are.same({}, find(changes))
+        end
+      end
+      assert.are.same({}, find { received = 2 })
+      assert.are.same({ connection }, find { received = 1 })
+    end)
   end)
 
   it("needs an offer of the subprotocol", function()

@@ -60,6 +60,7 @@ describe("taking a socket from another worker", function()
     assert.are.same({ 1, 1 }, { topic.count, user.count })
     assert.are.equal(worker.registry:get(id), found[1])
     assert.are.same({ "open", true }, { found[1].phase, found[1]:is_detached() })
+    assert.are.equal(1, worker.counted.framegate_sessions_moved_total)
     assert.are.equal("nodeworker", Places.holder(id))
     assert.is_nil(found[1].moving)
   end)
@@ -80,6 +81,25 @@ describe("taking a socket from another worker", function()
     end
     assert.are.equal(frames, Worker.written(found[1]))
   end)
+
+  it(
+    "does not deliver frames that come from the history, of a topic that is followed only since the move began",
+    function()
+      local kept = { { topic = "news", position = "e.5" } }
+      parcel, id = Moves.parcel(worker, { delivered = {}, kept = kept })
+      fetch(function()
+        for _, topic in ipairs { "news", "other" } do
+          local message = Encoder.message(topic, true)
+          message.topic = topic
+          worker.registry:get(id):offer(message)
+        end
+        push("untopical", nil)
+        return TakeOver.take({ id = id, from = FROM }, parcel)
+      end)
+      assert.are.equal(Encoder.frame("other", true) .. Encoder.frame("untopical", true), Worker.written(found[1]))
+      assert.are.equal("e.5", worker.feeds.followed[1].after)
+    end
+  )
 
   it("puts what it brings before what was pushed meanwhile", function()
     parcel, id = Moves.parcel(worker, nil, function(connection) connection:send("first", true) end)

@@ -5,6 +5,7 @@ local Loop = require "support.event_loop"
 local Arrival = require "framegate.socket.arrival"
 local Baggage = require "framegate.socket.baggage"
 local Echoes = require "framegate.socket.echoes"
+local Entry = require "framegate.socket.entry"
 local Giving = require "framegate.socket.giving"
 local HandOver = require "framegate.socket.hand_over"
 local Origins = require "framegate.push.origins"
@@ -77,7 +78,7 @@ function Moves.worker()
     nodes = { is_alone = function() return true end },
   }
   worker.holders.is_living = function() return false end -- the worker of a socket that does not come was killed
-  for _, module in ipairs { HandOver, TakeOver, Arrival, Parking, Giving, Resumption, Orphans, Echoes } do
+  for _, module in ipairs { HandOver, TakeOver, Arrival, Parking, Giving, Entry, Resumption, Orphans, Echoes } do
     module.wire(worker)
   end
   return worker

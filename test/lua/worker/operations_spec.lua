@@ -121,7 +121,8 @@ describe("an operation", function()
       Moving.begin(connection, true)
       local args = { topic = "news", is_text = true, from = { "nodeanothe", 5 } }
       assert.are.same({ delivered = 1, dropped = 0 }, operations:publish(args, "hi"))
-      assert.are.same({ "nodeanothe", 5 }, connection.moving.buffer[1].from)
+      local gathered = connection.moving.buffer[1]
+      assert.are.same({ "nodeanothe", 5, "news" }, { gathered.from[1], gathered.from[2], gathered.topic })
       Moving.finish(connection)
       connection.session.behind = { nodeanothe = 5 }
       operations:publish(args, "hi")
@@ -199,6 +200,32 @@ describe("an operation", function()
     Record.write(connection)
     worker.holders.is_living = function() return true end
     assert.are.equal(connection.id, operations:find_session({ key = connection.session.token }).id)
+  end)
+
+  it("lists sessions whose clients are away, or the others, and counts those of all pages", function()
+    local ConnectionInfo = require "framegate.telemetry.connection_info"
+    local of = ConnectionInfo.of
+    ConnectionInfo.of = function(one) return { id = one.id } end
+    local Attachment = require "framegate.socket.attachment"
+    local here, gone = { connection.id }, {}
+    for i = 1, 2 do
+      local one, carrier = Worker.open_session(worker)
+      Attachment.ended(one, carrier)
+      gone[i] = one.id
+    end
+    table.sort(gone)
+    local function list(away, after)
+      local listed, ids = operations:list { after = after or "", limit = 1000, away = away }, {}
+      for i, facts in ipairs(listed.connections) do
+        ids[i] = facts.id
+      end
+      return { ids, listed.count }
+    end
+    assert.are.same({ gone, 2 }, list(true))
+    assert.are.same({ here, 1 }, list(false))
+    assert.are.equal(3, list(nil)[2])
+    assert.are.same({ { gone[2] }, 2 }, list(true, gone[1]))
+    ConnectionInfo.of = of
   end)
 
   it("answers an echo", function()
