@@ -62,8 +62,6 @@ local function await_fetch(connection)
   end
 end
 
-local function has_arrived(connection) return connection.phase == "open" end
-
 -- The worker to which another one has given a socket. A worker of this node that was killed cannot answer, but Places knows.
 local function next_holder(id, holder, begun)
   if begun and not begun.is_gone then
@@ -98,15 +96,19 @@ local function move(id, first_holder, client)
     return nil
   end
   local connection = Entry.enter(id, begun)
+  local moving = connection.moving
   groups:await()
   carriers:await_sent(holder)
   carriers:ask(holder, "finish_hand_over", { id = id, to = own() })
   await_fetch(connection)
-  if not has_arrived(connection) then
+  if connection.moving == moving then
     abandon(connection, holder)
     return nil, "busy"
   end
   Lifecycle.move_ended(true)
+  if connection.phase ~= "open" then
+    return nil, "busy" -- it has moved on already, or has ended
+  end
   return connection
 end
 

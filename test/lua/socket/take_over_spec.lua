@@ -140,6 +140,16 @@ describe("taking a socket from another worker", function()
     assert.is_nil(worker.registry:get(id))
   end)
 
+  it("is tried again when it came, and has left again at once", function()
+    fetch(function()
+      local result = TakeOver.take({ id = id, from = FROM }, parcel)
+      worker.registry:get(id):leave()
+      return result
+    end)
+    assert.are.same({ nil, "busy" }, found)
+    assert.is_nil(worker.registry:get(id))
+  end)
+
   it("asks the worker to which a killed one has given it", function()
     worker.carriers.answers.begin_hand_over = function()
       Places.move(id, "nodethirdd")
