@@ -2,12 +2,15 @@
 import type { Server } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { type AsyncApiDocument, type AsyncApiOptions, documentOf } from './asyncapi/document.ts'
+import { socketsOf } from './asyncapi/sockets.ts'
 import { requestGateOf } from './batch/request-gate.ts'
 import type { ReplyEffects } from './events/effects.ts'
 import type { SocketEvent, TimerEvent } from './events/event.ts'
 import type { SessionOption, SessionOptions } from './events/session.ts'
 import { type Secret, SignatureError, Verifier } from './events/signature.ts'
 import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
+import type { ContractOf, WithSocket } from './websocket/contract.ts'
 import { decorate, keepCloseCode, sendEffects } from './websocket/reply.ts'
 import { type AnyRoute, addSocket, routeByEvent } from './websocket/route.ts'
 import type { SocketRoute, SocketSchema } from './websocket/route-types.ts'
@@ -40,7 +43,20 @@ export type {
 } from './gateway/gateway.ts'
 export { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway/gateway.ts'
 export { EffectHeader, EventHeader, EventType, MediaType, SignatureHeader } from './headers.ts'
-export type { ReplyEffects, Secret, SessionOption, SessionOptions, SocketEvent, SocketRoute, SocketSchema, TimerEvent }
+export type {
+  AsyncApiDocument,
+  AsyncApiOptions,
+  ContractOf,
+  ReplyEffects,
+  Secret,
+  SessionOption,
+  SessionOptions,
+  SocketEvent,
+  SocketRoute,
+  SocketSchema,
+  TimerEvent,
+  WithSocket,
+}
 export { SignatureError }
 
 export interface WebsocketOptions {
@@ -58,13 +74,17 @@ export interface WebsocketOptions {
 declare module 'fastify' {
   interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     /**
-     * Adds a socket: one route `POST path` for each of its events. Returns the instance.
+     * Adds a socket: one route `POST path` for each of its events. Returns the instance, whose type has the socket for
+     * `framegate/client/typed`.
      * @throws {TypeError} for `schema.body` and `schema.response`, which are `message` and `reply` here
      */
-    ws<const Schema extends SocketSchema>(
-      path: string,
+    ws<const Schema extends SocketSchema, const Path extends string, This>(
+      this: This,
+      path: Path,
       route: SocketRoute<Schema, TypeProvider, RawServer, RawRequest, RawReply, Logger>,
-    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    ): This & WithSocket<Path, ContractOf<TypeProvider, Schema>>
+    /** An AsyncAPI 3.0 document of all sockets of the app. Call it when all are added: in a route, or after `app.ready()`. */
+    asyncapi(options: AsyncApiOptions): AsyncApiDocument
     /** Pushes: to a connection, a topic, a user or everybody. */
     gateway: Gateway
   }
@@ -84,6 +104,9 @@ const websocket: FastifyPluginAsync<WebsocketOptions> = async (app, options) => 
   app.decorate('ws', function (this: FastifyInstance, path: string, route: AnyRoute) {
     return addSocket(this, path, { ...route, batch: options.batch ?? true })
   } as FastifyInstance['ws'])
+  app.decorate('asyncapi', function (this: FastifyInstance, about: AsyncApiOptions) {
+    return documentOf(socketsOf(this), about)
+  })
   const gateway = new Gateway(options.gateway)
   app.decorate('gateway', gateway)
   app.addHook('onClose', () => gateway.end())
