@@ -1,11 +1,7 @@
 /** The section cache: what a message costs that gets a kept answer, beside one that becomes an event. */
-import { join } from 'node:path'
-import { handshakeOf, PAYLOAD, textFrame } from './client-bytes.ts'
-import type { Load, Result } from './frames.ts'
-import { NO_PINGS, startTopicGateway, type TopicGateway } from './gateways.ts'
+import { NO_PINGS, startTopicGateway } from './gateways.ts'
+import { timeOfMessage } from './message-time.ts'
 import type { Options } from './options.ts'
-import { processorTime } from './proc.ts'
-import { ended, message, startLua } from './processes.ts'
 import type { Row } from './table.ts'
 
 const SOCKETS = 64
@@ -18,8 +14,8 @@ export async function measureCache(options: Options): Promise<Row[]> {
   const events: number[] = []
   const kept: number[] = []
   for (let round = 0; round < options.rounds; round++) {
-    events.push(await measure(gateway, '/ws/plain', options.seconds))
-    kept.push(await measure(gateway, '/ws/cached', options.seconds))
+    events.push(await timeOfMessage(gateway, { path: '/ws/plain', sockets: SOCKETS, seconds: options.seconds }))
+    kept.push(await timeOfMessage(gateway, { path: '/ws/cached', sockets: SOCKETS, seconds: options.seconds }))
   }
   await gateway.stop()
   const row = (figure: string, values: number[], more: Partial<Row> = {}): Row => ({
@@ -35,24 +31,4 @@ export async function measureCache(options: Options): Promise<Row[]> {
     row('… µs a kept answer', kept),
     row('a kept answer, % of an event', shares, { limit: MOST_PERCENT }),
   ]
-}
-
-/** Processor time of gateway and handler for one message to this path, in microseconds. */
-async function measure(gateway: TopicGateway, path: string, seconds: number): Promise<number> {
-  const load: Load = {
-    port: gateway.port,
-    sockets: SOCKETS,
-    warmUp: 1,
-    seconds,
-    handshake: handshakeOf(path),
-    frame: [...textFrame()],
-    payloadBytes: PAYLOAD.length,
-  }
-  const client = startLua('the load client', join(import.meta.dirname, 'load-client.lua'), load)
-  await message(client)
-  const before = processorTime(gateway.pid) + processorTime(gateway.handler.pid!)
-  const result = await message<Result>(client)
-  const time = processorTime(gateway.pid) + processorTime(gateway.handler.pid!) - before
-  await ended(client)
-  return time / result.frames
 }

@@ -88,6 +88,7 @@ export async function startTopicGateway(env: Record<string, string> = {}, locati
   const socket = join(run, 'handler/handler.sock')
   const handler = startNode('the handler', join(import.meta.dirname, 'topic-handler.ts'), [], {
     HANDLER_LISTEN: `unix:${socket}`,
+    HANDLER_SECRET: env.HANDLER_SECRET ?? '',
   })
   await ready(handler, 'the handler', () => listens({ path: socket }))
   const gateway = await startNginx('framegate', 'framegate', run, 'nginx/nginx.conf', port)

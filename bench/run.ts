@@ -10,6 +10,7 @@ import { measureIdle } from './idle.ts'
 import { HELP, type Options, readOptions } from './options.ts'
 import { Failure, stopAll } from './processes.ts'
 import { measurePush } from './push.ts'
+import { measureSigned } from './signed.ts'
 import { measureStreams } from './streams.ts'
 import { measureSubscribed } from './subscribed.ts'
 import { type Row, toMarkdown } from './table.ts'
@@ -21,6 +22,7 @@ const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   push: measurePush,
   subscribed: measureSubscribed,
   cache: measureCache,
+  signed: measureSigned,
   streams: measureStreams,
   cluster: measureCluster,
 }

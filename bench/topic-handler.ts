@@ -1,14 +1,15 @@
 /**
- * The handler of the sections push and subscribed, where every socket subscribes to one topic, of the section cache,
- * where messages come back, and of the section streams.
- * HANDLER_LISTEN=unix:/path sets where it listens.
+ * The handler of the sections push and subscribed, where every socket subscribes to one topic, and of the sections cache
+ * and signed, where messages come back, and of the section streams.
+ * HANDLER_LISTEN=unix:/path sets where it listens. With HANDLER_SECRET it verifies signatures.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify from 'fastify'
 import websocket from '../plugin/index.ts'
 
 const app = Fastify()
-await app.register(websocket)
+const secret = process.env.HANDLER_SECRET
+await app.register(websocket, { ...(secret && { secret }) })
 app.ws('/ws/echo', {
   open: (_request, reply) => {
     reply.subscribe('bench')

@@ -11,8 +11,10 @@ import time from './routes/time.ts'
 /** Bytes of headers that a browser may send with the handshake; nginx lets as many through. */
 const MAX_HEADER_BYTES = 65536
 
+type BuildConfig = Pick<Config, 'logLevel' | 'maxMessageBytes'> & Partial<Pick<Config, 'secret'>>
+
 /** Builds the app with all its routes; it does not listen. Add a route of your own in routes/, and register it here. */
-export async function build(config: Pick<Config, 'logLevel' | 'maxMessageBytes'>): Promise<FastifyInstance> {
+export async function build(config: BuildConfig): Promise<FastifyInstance> {
   const app = Fastify({
     logger: { level: config.logLevel },
     bodyLimit: config.maxMessageBytes,
@@ -21,7 +23,7 @@ export async function build(config: Pick<Config, 'logLevel' | 'maxMessageBytes'>
     http: { maxHeaderSize: MAX_HEADER_BYTES },
   })
   await app.register(formbody)
-  await app.register(websocket)
+  await app.register(websocket, { ...(config.secret && { secret: config.secret }) })
   await app.register(echo)
   await app.register(time)
   await app.register(form)

@@ -1,4 +1,6 @@
 // The settings of the shipped handler, from the environment.
+import { Verifier } from '../plugin/events/signature.ts'
+
 /** How the handler runs. Each field is read from one environment variable. */
 export interface Config {
   /** HANDLER_LISTEN: where to listen. */
@@ -7,6 +9,8 @@ export interface Config {
   logLevel: string
   /** MAX_MESSAGE_BYTES: the largest frame a route takes, in bytes. */
   maxMessageBytes: number
+  /** HANDLER_SECRET: with what the gateway signs events; null if it signs none. */
+  secret: string | null
 }
 
 export const DEFAULT_LISTEN = '0.0.0.0:3000'
@@ -30,6 +34,7 @@ export function readConfig(env: Record<string, string | undefined>): Readonly<Co
     listen: readListen(env.HANDLER_LISTEN || DEFAULT_LISTEN),
     logLevel: readLogLevel(env.HANDLER_LOG_LEVEL || 'warn'),
     maxMessageBytes: readBytes(env.MAX_MESSAGE_BYTES || '1048576'),
+    secret: readSecret(env.HANDLER_SECRET || ''),
   })
 }
 
@@ -45,6 +50,21 @@ function readListen(value: string): Config['listen'] {
 function readLogLevel(value: string): string {
   if (!LOG_LEVELS.includes(value)) throw new ConfigError('HANDLER_LOG_LEVEL', value, `one of ${LOG_LEVELS.join(', ')}`)
   return value
+}
+
+/** A secret is never part of a message. */
+function readSecret(value: string): string | null {
+  if (value === '') return null
+  try {
+    new Verifier(value)
+    return value
+  } catch {
+    throw new ConfigError(
+      'HANDLER_SECRET',
+      '…',
+      'whsec_ and 24 to 64 bytes in base64, or two such with a comma between',
+    )
+  }
 }
 
 const UNITS: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }

@@ -60,6 +60,46 @@ final class Event
     }
 
     /**
+     * Whether the gateway has signed this request at most five minutes ago: method, path, headers of the event, and body.
+     * docs/signed-events.md describes how. If not, answer with Reply::refuse(401, '…') and do nothing else.
+     * @param string $secrets the HANDLER_SECRET of the gateway; during a rotation both secrets, with a comma between them
+     */
+    public static function isSigned(string $secrets): bool
+    {
+        $id = $_SERVER['HTTP_WEBHOOK_ID'] ?? '';
+        $time = $_SERVER['HTTP_WEBHOOK_TIMESTAMP'] ?? '';
+        $lines = [];
+        foreach ($_SERVER as $name => $value) {
+            if (str_starts_with($name, 'HTTP_CE_')) {
+                $lines[] = strtolower(strtr(substr($name, strlen('HTTP_')), '_', '-')) . ": $value";
+            }
+        }
+        sort($lines);
+        if (($_SERVER['CONTENT_TYPE'] ?? '') !== '') {
+            $lines[] = "content-type: $_SERVER[CONTENT_TYPE]";
+        }
+        $context = implode("\n", ["$_SERVER[REQUEST_METHOD] $_SERVER[REQUEST_URI]", ...$lines]);
+        $body = (string) file_get_contents('php://input');
+        return abs(time() - (int) $time) <= 300
+            && self::matches($secrets, $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '', "$id.$time.$body")
+            && self::matches($secrets, $_SERVER['HTTP_FRAMEGATE_SIGNATURE'] ?? '', "$id/context.$time.$context");
+    }
+
+    private static function matches(string $secrets, string $signatures, string $message): bool
+    {
+        foreach (preg_split('/[\s,]+/', $secrets, -1, PREG_SPLIT_NO_EMPTY) as $secret) {
+            $key = (string) base64_decode(substr($secret, strlen('whsec_')), true);
+            $expected = 'v1,' . base64_encode(hash_hmac('sha256', $message, $key, true));
+            foreach (explode(' ', $signatures) as $signature) {
+                if (strlen($key) >= 24 && hash_equals($expected, $signature)) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    /**
      * The frame as JSON; objects are arrays.
      * @throws \JsonException
      */

@@ -32,6 +32,14 @@ export const EffectHeader = {
   stream: 'ws-stream',
 } as const
 
+/** With which the gateway signs what it sends. The first three are of Standard Webhooks. */
+export const SignatureHeader = {
+  id: 'webhook-id',
+  timestamp: 'webhook-timestamp',
+  body: 'webhook-signature',
+  context: 'framegate-signature',
+} as const
+
 /** Values of `ce-type`. */
 export const EventType = {
   open: 'framegate.open',

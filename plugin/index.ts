@@ -1,15 +1,20 @@
 // The npm package framegate: a Fastify plugin that makes a WebSocket a route, and a client to push to open sockets.
 import type { Server } from 'node:http'
-import type { FastifyInstance, FastifyPluginCallback, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { type AsyncApiDocument, type AsyncApiOptions, documentOf } from './asyncapi/document.ts'
+import { socketsOf } from './asyncapi/sockets.ts'
 import { requestGateOf } from './batch/request-gate.ts'
 import type { ReplyEffects } from './events/effects.ts'
 import type { SocketEvent, TimerEvent } from './events/event.ts'
 import type { SessionOption, SessionOptions } from './events/session.ts'
+import { type Secret, SignatureError, Verifier } from './events/signature.ts'
 import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
+import type { ContractOf, WithSocket } from './websocket/contract.ts'
 import { decorate, keepCloseCode, sendEffects } from './websocket/reply.ts'
 import { type AnyRoute, addSocket, routeByEvent } from './websocket/route.ts'
 import type { SocketRoute, SocketSchema } from './websocket/route-types.ts'
+import { requireSignatures } from './websocket/signatures.ts'
 
 export { Close } from './events/close.ts'
 export type { HistoryOptions } from './events/effect-values.ts'
@@ -37,12 +42,31 @@ export type {
   TopicPage,
 } from './gateway/gateway.ts'
 export { Gateway, GatewayError, GoneError, SlowReaderError, UnreachableError } from './gateway/gateway.ts'
-export { EffectHeader, EventHeader, EventType, MediaType } from './headers.ts'
-export type { ReplyEffects, SessionOption, SessionOptions, SocketEvent, SocketRoute, SocketSchema, TimerEvent }
+export { EffectHeader, EventHeader, EventType, MediaType, SignatureHeader } from './headers.ts'
+export type {
+  AsyncApiDocument,
+  AsyncApiOptions,
+  ContractOf,
+  ReplyEffects,
+  Secret,
+  SessionOption,
+  SessionOptions,
+  SocketEvent,
+  SocketRoute,
+  SocketSchema,
+  TimerEvent,
+  WithSocket,
+}
+export { SignatureError }
 
 export interface WebsocketOptions {
   /** Whether the gateway may send events in batches. Default true. */
   batch?: boolean
+  /**
+   * The gateway's HANDLER_SECRET, or all that are good during a rotation: events that were not signed with it are
+   * answered with 401, before any hook that is added after the plugin. By default nothing is verified.
+   */
+  secret?: Secret
   /** Where `app.gateway` finds the gateway's control API. Default: what the environment says. */
   gateway?: GatewayOptions
 }
@@ -50,13 +74,17 @@ export interface WebsocketOptions {
 declare module 'fastify' {
   interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     /**
-     * Adds a socket: one route `POST path` for each of its events. Returns the instance.
+     * Adds a socket: one route `POST path` for each of its events. Returns the instance, whose type has the socket for
+     * `framegate/client/typed`.
      * @throws {TypeError} for `schema.body` and `schema.response`, which are `message` and `reply` here
      */
-    ws<const Schema extends SocketSchema>(
-      path: string,
+    ws<const Schema extends SocketSchema, const Path extends string, This>(
+      this: This,
+      path: Path,
       route: SocketRoute<Schema, TypeProvider, RawServer, RawRequest, RawReply, Logger>,
-    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    ): This & WithSocket<Path, ContractOf<TypeProvider, Schema>>
+    /** An AsyncAPI 3.0 document of all sockets of the app. Call it when all are added: in a route, or after `app.ready()`. */
+    asyncapi(options: AsyncApiOptions): AsyncApiDocument
     /** Pushes: to a connection, a topic, a user or everybody. */
     gateway: Gateway
   }
@@ -70,12 +98,15 @@ declare module 'fastify' {
   }
 }
 
-const websocket: FastifyPluginCallback<WebsocketOptions> = (app, options, done) => {
+const websocket: FastifyPluginAsync<WebsocketOptions> = async (app, options) => {
   routeByEvent(app)
   decorate(app)
   app.decorate('ws', function (this: FastifyInstance, path: string, route: AnyRoute) {
     return addSocket(this, path, { ...route, batch: options.batch ?? true })
   } as FastifyInstance['ws'])
+  app.decorate('asyncapi', function (this: FastifyInstance, about: AsyncApiOptions) {
+    return documentOf(socketsOf(this), about)
+  })
   const gateway = new Gateway(options.gateway)
   app.decorate('gateway', gateway)
   app.addHook('onClose', () => gateway.end())
@@ -85,10 +116,14 @@ const websocket: FastifyPluginCallback<WebsocketOptions> = (app, options, done) 
     route.onError = [route.onError ?? [], keepCloseCode].flat() as RouteOptions['onError']
   })
   const gate = requestGateOf(app)
+  if ('secret' in options) {
+    const verifier = new Verifier(options.secret!)
+    gate.require(verifier)
+    requireSignatures(app, verifier)
+  }
   gate.guard(app.server)
   app.addHook('onListen', () => secondaryServers(app).forEach((server) => gate.guard(server)))
   app.addHook('preClose', () => gate.close())
-  done()
 }
 
 /**

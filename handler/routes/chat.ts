@@ -13,6 +13,21 @@ const Say = Type.Object({
   ref: Type.Optional(Type.String({ maxLength: 64 })),
 })
 
+const Somebody = { id: Type.String(), name: Type.String() }
+const Fact = { ...Somebody, time: Type.String({ format: 'date-time' }) }
+const Welcome = Type.Object({
+  type: Type.Literal('welcome'),
+  ...Fact,
+  people: Type.Union([Type.Array(Type.Object(Somebody)), Type.Null()]),
+})
+const Said = Type.Object({
+  type: Type.Literal('said'),
+  ...Fact,
+  text: Type.String(),
+  ref: Type.Optional(Type.String()),
+})
+const Moved = Type.Object({ type: Type.Union([Type.Literal('joined'), Type.Literal('left')]), ...Fact })
+
 /**
  * A chat that remembers nothing: a connection's name is its `reply.state`, who is here is who subscribes to the room's topic.
  *
@@ -28,7 +43,13 @@ const Say = Type.Object({
 export default async function chat(instance: FastifyInstance): Promise<void> {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>()
   app.ws('/ws/chat/:room', {
-    schema: { params: Room, message: Type.Union([Join, Say]) },
+    schema: {
+      summary: 'A chat that remembers nothing',
+      params: Room,
+      message: Type.Union([Join, Say]),
+      reply: Type.Union([Welcome, Said]),
+      push: Type.Union([Said, Moved]),
+    },
     session: '2m',
     open(request, reply) {
       reply.subscribe(topicOf(request.params.room))
@@ -42,10 +63,10 @@ export default async function chat(instance: FastifyInstance): Promise<void> {
         const people = await peopleIn(app, topic, request)
         reply.state = reply.user = name
         reply.publish(topic, { type: 'joined', name, ...facts }, { except: 'self' })
-        return { type: 'welcome', name, people, ...facts }
+        return { type: 'welcome' as const, name, people, ...facts }
       }
       if (reply.state === null) throw Object.assign(new Error('join first: {"join":"your name"}'), { statusCode: 409 })
-      const said = { type: 'said', name: reply.state, text: body.say, ref: body.ref, ...facts }
+      const said = { type: 'said' as const, name: reply.state, text: body.say, ref: body.ref, ...facts }
       reply.publish(topic, said, { except: 'self' })
       return said
     },

@@ -158,6 +158,7 @@ local function add_dispatch()
     on_failed = on_failed,
     on_idle = modules["worker.shutdown"].on_idle,
     is_leaving = function() return worker.members:is_leaving() end,
+    signer = modules["dispatch.signer"].new(Config.HANDLER_SECRET),
   }
   worker.answers = modules["dispatch.answer_cache"].new {
     dict = ngx.shared.cache,

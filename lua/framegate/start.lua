@@ -31,6 +31,7 @@ local MODULES = {
   "dispatch.handlers",
   "dispatch.peers",
   "dispatch.resolver",
+  "dispatch.signer",
   "push.flusher",
   "push.origins",
   "push.push",

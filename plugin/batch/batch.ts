@@ -1,6 +1,8 @@
 // A batch of events in one request, and its answer: a line of JSON for each event when it is done.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
+import { statusOf } from '../events/errors.ts'
+import type { Verifier } from '../events/signature.ts'
 import { MediaType } from '../headers.ts'
 import { refuse, turnAway } from './refusal.ts'
 import { type BatchEvent, EventRequest } from './request.ts'
@@ -13,6 +15,8 @@ export interface BatchApp {
   routing(request: IncomingMessage, response: ServerResponse): void
   log: FastifyBaseLogger
   closing(): boolean
+  /** Checks the signatures of batches, if they must have any. */
+  verifier?: Verifier
 }
 
 /** Whether a request is a batch of events: `POST /` with exactly the batch's content type. */
@@ -22,34 +26,54 @@ export function isBatch(request: IncomingMessage): boolean {
 
 /**
  * Answers a batch: every event runs through the app's routes as if it had come alone. The answer gets a line for it
- * when it is done. A batch that cannot be read is answered with 400 or 413 as a whole, and one that comes too late with
- * 503; none of its events runs.
+ * when it is done. A batch that cannot be read is answered with 400 or 413 as a whole, one that is not signed with 401,
+ * and one that comes too late with 503; none of its events runs.
  */
 export function answerBatch(app: BatchApp, request: IncomingMessage, response: ServerResponse): void {
-  readBody(request, (body) => {
+  const fault = faultOfHead(app, request)
+  readBody(request, fault === null ? MAX_BATCH_BYTES : 0, (body) => {
     if (app.closing()) return turnAway(response)
+    if (fault !== null) return refuseFault(app, response, fault)
     if (body === null) return refuse(response, 413, `a batch holds at most ${MAX_BATCH_BYTES} bytes`)
     let events
     try {
-      events = parseBatch(body)
+      app.verifier?.verifyBody(request.headers, body)
+      events = parseBatch(body.toString())
     } catch (error) {
-      return refuse(response, 400, (error as Error).message)
+      return refuseFault(app, response, error as Error)
     }
     new Batch(app, request, response).run(events)
   })
 }
 
-function readBody(request: IncomingMessage, done: (body: string | null) => void): void {
+/** What is wrong with the signature of the head; a body of such a batch is not kept. */
+function faultOfHead({ verifier }: BatchApp, { method = '', url = '', headers }: IncomingMessage): Error | null {
+  try {
+    verifier?.verifyContext({ method, url, headers })
+    return null
+  } catch (error) {
+    return error as Error
+  }
+}
+
+function refuseFault({ log }: BatchApp, response: ServerResponse, error: Error): void {
+  const status = statusOf(error)
+  if (status !== undefined) log.warn(error)
+  refuse(response, status ?? 400, error.message)
+}
+
+/** Reads a body, or null when it has more than `most` bytes. */
+function readBody(request: IncomingMessage, most: number, done: (body: Buffer | null) => void): void {
   const chunks: Buffer[] = []
   let bytes = 0
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes <= MAX_BATCH_BYTES) chunks.push(chunk)
+    if (bytes <= most) chunks.push(chunk)
     else chunks.length = 0
   })
   request.on('end', () => {
-    if (bytes > MAX_BATCH_BYTES) done(null)
-    else done((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString())
+    if (bytes > most) done(null)
+    else done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
   })
 }
 

@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import type { Verifier } from '../events/signature.ts'
 import { EventHeader } from '../headers.ts'
 import { answerBatch, type BatchApp, isBatch } from './batch.ts'
 import { turnAway } from './refusal.ts'
@@ -24,6 +25,11 @@ class RequestGate {
   constructor(app: FastifyInstance) {
     this.#app = app
     this.#batchApp = { routing: app.routing, log: app.log, closing: () => this.#closed !== undefined }
+  }
+
+  /** Refuses batches that are not signed. */
+  require(verifier: Verifier): void {
+    this.#batchApp.verifier = verifier
   }
 
   /** Puts itself in front of the request listeners that the server has. */

@@ -79,6 +79,11 @@ export function headerOf(headers: AnyHeaders, name: string): string | null {
   return typeof value === 'string' ? value : null
 }
 
+/** The names of all headers, in lower case. */
+export function headerNames(headers: AnyHeaders): string[] {
+  return isWeb(headers) ? [...headers.keys()] : Object.keys(headers)
+}
+
 /** Not `instanceof`: frameworks and runtimes have a class `Headers` of their own. */
 function isWeb(headers: AnyHeaders): headers is Headers {
   return typeof headers.get === 'function'

@@ -7,6 +7,8 @@ import { HttpError } from './errors.ts'
 export interface NodeRequest extends IncomingMessage {
   body?: unknown
   rawBody?: unknown
+  /** What Express keeps of the URL, which it changes for a router. */
+  originalUrl?: string
 }
 
 const HINT = 'read the event before the body is parsed, parse it into a Buffer, or pass what was read as { body }'
@@ -42,6 +44,25 @@ export function frameIn(body: unknown, contentType: string | null, length: strin
   if (body !== undefined && contentType?.startsWith('application/json')) return JSON.stringify(body)
   if (contentType?.startsWith('application/x-www-form-urlencoded') && isFlat(body)) return stringify(body)
   throw new TypeError(`the body of this request was read before, or parsed into a ${typeof body}: ${HINT}`)
+}
+
+/**
+ * The bytes of a body, for its signature.
+ * @throws {TypeError} for a body that was parsed
+ */
+export function rawBody(body: unknown, length: string | null): string | Buffer {
+  const bytes = bytesOf(body)
+  if (bytes) return bytes
+  if (typeof body === 'string') return body
+  if (isNothing(body, length)) return ''
+  throw new TypeError(`the signature of a body that was parsed cannot be verified: ${HINT}`)
+}
+
+/** The path and query of a request. A Web `Request` has a whole URL. */
+export function urlOf(request: NodeRequest | Request): string {
+  if (isNode(request)) return request.originalUrl ?? request.url ?? ''
+  const { pathname, search } = new URL(request.url)
+  return pathname + search
 }
 
 function isNode(request: NodeRequest | Request): request is NodeRequest {

@@ -6,6 +6,7 @@ import type { NodeRequest } from './frame-body.ts'
 import { type Frames, isFrames } from './frame-stream.ts'
 import { type GatewayEvent, type ReadOptions, readEvent } from './read-event.ts'
 import { type Answer, Reply, responseOf, type StreamAnswer, writeAnswer } from './reply.ts'
+import { Verifier } from './signature.ts'
 
 type Frame = Data | Frames | undefined | void
 
@@ -20,16 +21,21 @@ export type EventHandler<Rest extends unknown[] = []> = (
   ...rest: Rest
 ) => Frame | Promise<Frame>
 
+/** How the requests of a handler are read. */
+export type HandlerOptions = Pick<ReadOptions, 'limit' | 'secret'>
+
 /**
  * A handler for `node:http`, Express and other frameworks on it: `app.post('/ws/chat', toNodeHandler(handler))`.
  *
  * What `handler` throws with a `statusCode`, as `Close` and `HttpError`, is the answer. Other errors go to `next`
  * where there is one; without it the answer is 500, and the error is written to stderr.
+ * @throws {TypeError} for a wrong `secret`, at once
  */
 export function toNodeHandler<Request extends NodeRequest = NodeRequest>(
   handler: EventHandler<[request: Request]>,
-  options?: Pick<ReadOptions, 'limit'>,
+  options: HandlerOptions = {},
 ): (request: Request, response: ServerResponse, next?: (error: unknown) => void) => Promise<void> {
+  Verifier.of(options)
   return async (request, response, next) => {
     try {
       writeAnswer(response, await answerOf(request, (event, reply) => handler(event, reply, request), options))
@@ -46,11 +52,13 @@ export function toNodeHandler<Request extends NodeRequest = NodeRequest>(
  * `export const POST = toWebHandler(handler)`. What stands behind the request, as Next's context, goes to `handler`.
  *
  * What `handler` throws with a `statusCode` is the answer. It rejects with other errors, which the framework reports.
+ * @throws {TypeError} for a wrong `secret`, at once
  */
 export function toWebHandler<Rest extends unknown[]>(
   handler: (event: GatewayEvent, reply: Reply, request: Request, ...rest: Rest) => Frame | Promise<Frame>,
-  options?: Pick<ReadOptions, 'limit'>,
+  options: HandlerOptions = {},
 ): (request: Request, ...rest: Rest) => Promise<Response> {
+  Verifier.of(options)
   return async (request, ...rest) =>
     responseOf(await answerOf(request, (event, reply) => handler(event, reply, request, ...rest), options))
 }
@@ -59,7 +67,7 @@ export function toWebHandler<Rest extends unknown[]>(
 async function answerOf(
   request: NodeRequest | Request,
   handler: EventHandler,
-  options: Pick<ReadOptions, 'limit'> | undefined,
+  options: HandlerOptions,
 ): Promise<Answer | StreamAnswer> {
   let reply: Reply | undefined
   try {

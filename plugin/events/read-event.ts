@@ -2,7 +2,8 @@
 import { EventHeader, EventType } from '../headers.ts'
 import { NotAnEventError } from './errors.ts'
 import { type AnyHeaders, eventIn, headerOf, type SocketEvent, type TimerEvent } from './event.ts'
-import { bodyOf, frameIn, type NodeRequest } from './frame-body.ts'
+import { bodyOf, frameIn, type NodeRequest, rawBody, urlOf } from './frame-body.ts'
+import { type Secret, Verifier } from './signature.ts'
 
 type OfSocket = Pick<SocketEvent, 'id' | 'connectionId' | 'number' | 'time' | 'transport' | 'state' | 'user'>
 
@@ -24,6 +25,10 @@ export type GatewayEvent = OpenEvent | MessageEvent | AlarmEvent | DetachEvent |
 export interface ReadOptions {
   /** What a body parser has made of the request, where it is not at `request.body`: of Koa, Hapi and others. */
   body?: unknown
+  /** Refuses events that were not signed with the gateway's HANDLER_SECRET, or with one of these during a rotation. */
+  secret?: Secret
+  /** The path and query as the gateway has sent it, for `secret`, where a framework has changed them. */
+  url?: string
   /** How many bytes a frame may have: what MAX_MESSAGE_BYTES is. Default 1 MiB. */
   limit?: number
 }
@@ -35,16 +40,23 @@ const DEFAULT_LIMIT = 1024 * 1024
  * Reads an event, and the frame of a message. A body that Express, Nest or another framework has parsed is used as
  * far as it can be; the best is one that is still to be read, or a Buffer.
  * @throws {NotAnEventError} 400 when the request is no event
+ * @throws {SignatureError} 401 when it is not signed with `secret`
  * @throws {HttpError} 413 when the frame has more than `limit` bytes
- * @throws {TypeError} when the body was parsed into something from which the frame cannot be made
+ * @throws {TypeError} when the body was parsed into something from which the frame cannot be made, or its bytes with
+ *   `secret`
  */
 export async function readEvent(request: NodeRequest | Request, options: ReadOptions = {}): Promise<GatewayEvent> {
   const headers: AnyHeaders = request.headers
   const event = eventIn(headers)
   if (event === undefined) throw new NotAnEventError(`${EXPECTED}; got ${describe(headers)}`)
-  if (event.type !== 'message') return event as GatewayEvent
+  const verifier = Verifier.of(options)
+  if (event.type !== 'message' && verifier === undefined) return event as GatewayEvent
+  verifier?.verifyContext({ method: request.method ?? '', url: options.url ?? urlOf(request), headers })
+  const length = headerOf(headers, 'content-length')
   const body = options.body ?? (await bodyOf(request, options.limit ?? DEFAULT_LIMIT))
-  const frame = frameIn(body, headerOf(headers, 'content-type'), headerOf(headers, 'content-length'))
+  verifier?.verifyBody(headers, rawBody(body, length))
+  if (event.type !== 'message') return event as GatewayEvent
+  const frame = frameIn(body, headerOf(headers, 'content-type'), length)
   return { ...event, type: 'message', frame }
 }
 

@@ -1,8 +1,8 @@
 // Makes `request.body` of a frame, in place of Fastify's content type parsers.
-import { AsyncResource } from 'node:async_hooks'
 import type { Readable } from 'node:stream'
 import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { EventRequest } from '../batch/request.ts'
+import { ReadBody, readBytes } from './read-bytes.ts'
 
 type Next = (request: FastifyRequest, reply: FastifyReply) => void
 type Done = (error: Error | null, frame?: string | Buffer) => void
@@ -68,37 +68,15 @@ export class FrameParser {
 
   #read(request: FastifyRequest, done: Done): void {
     const payload = payloadOf(request)
-    const frame = payload instanceof EventRequest ? payload.takeFrame() : undefined
+    const isRead = payload instanceof EventRequest || payload instanceof ReadBody
+    const frame = isRead ? payload.takeFrame() : undefined
     if (frame === undefined) {
-      this.#readStream(payload as Readable, request, done)
+      readBytes(payload as Readable, request, { limit: this.#limit }, done)
     } else if (frame.length * 3 > this.#limit && Buffer.byteLength(frame) > this.#limit) {
       done(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE())
     } else {
       done(null, frame)
     }
-  }
-
-  #readStream(payload: Readable, request: FastifyRequest, done: Done): void {
-    if (Number(request.headers['content-length']) > this.#limit) {
-      done(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE())
-      return
-    }
-    // Stream events come in the connection's async context, not the request's.
-    const finish = AsyncResource.bind((error: Error | null, frame?: Buffer) => {
-      payload.off('data', onData).off('end', onEnd).off('error', onError)
-      done(error, frame)
-    })
-    const chunks: Buffer[] = []
-    let bytes = 0
-    const onData = (chunk: Buffer | string): void => {
-      const piece = Buffer.from(chunk as string)
-      bytes += piece.length
-      if (bytes > this.#limit) finish(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE())
-      else chunks.push(piece)
-    }
-    const onEnd = (): void => finish(null, Buffer.concat(chunks, bytes))
-    const onError = (error: Error): void => finish(Object.assign(error, { statusCode: 400 }))
-    payload.on('data', onData).on('end', onEnd).on('error', onError)
   }
 }
 

@@ -27,10 +27,15 @@ export interface SocketSchema {
   message?: unknown
   /** Of what `message` and `alarm` return. */
   reply?: unknown
+  /** Of frames that topics and pushes bring. Nothing is checked: it describes them for `app.asyncapi` and typed clients. */
+  push?: unknown
+  /** What the socket is, in one line, and in more: for `app.asyncapi`. */
+  summary?: string
+  description?: string
 }
 
-type Validated<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['validator']
-type Serialized<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['serializer']
+export type Validated<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['validator']
+export type Serialized<Provider extends FastifyTypeProvider, Schema> = (Provider & { schema: Schema })['serializer']
 type Answer<T> = T | void | Promise<T | void>
 /** One promise of all: the compiler then compares a wrong answer with `T`, and names the member that is missing. */
 type AnswerOrStream<T> = T | void | Frames<T> | Promise<T | void | Frames<T>>

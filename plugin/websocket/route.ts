@@ -1,6 +1,7 @@
 // The routes that one `app.ws` adds: `POST path` for each event.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { describeSocket } from '../asyncapi/sockets.ts'
 import { isFrames } from '../events/frame-stream.ts'
 import { sessionHeader } from '../events/session.ts'
 import { EffectHeader, EventHeader, EventType } from '../headers.ts'
@@ -35,7 +36,7 @@ export function routeByEvent(app: FastifyInstance): void {
 export function addSocket(app: FastifyInstance, path: string, socket: AnyRoute & { batch: boolean }): FastifyInstance {
   const { schema = {}, open, message, alarm, detach, resume, close, timer, ...rest } = socket
   const { constraints, batch, session, ...options } = rest
-  const { message: body, reply: answer, body: misplaced, response, ...shared } = schema
+  const { message: body, reply: answer, push: _, body: misplaced, response, ...shared } = schema
   if (misplaced !== undefined || response !== undefined) {
     throw new TypeError(`app.ws('${path}'): the schema of a frame is schema.message, of its answer schema.reply`)
   }
@@ -54,6 +55,7 @@ export function addSocket(app: FastifyInstance, path: string, socket: AnyRoute &
   }
   if (timer) add(EventType.timer, answering(timer))
   if (timer && !open && !message && !alarm && !detach && !resume && !close) return app // no socket opens there
+  describeSocket(app, path, { schema, takesMessages: message !== undefined, streams: isGenerator(message) })
   const replies = { ...(answer !== undefined && { response: { '2xx': answer } }) }
   const opening: Record<string, string> = {
     ...(batch && !isGenerator(message) && { [EffectHeader.batch]: '1' }),

@@ -42,7 +42,7 @@ async function commandIn(t: TestContext, copy: string, env: NodeJS.ProcessEnv = 
 test('an edit while 40 sockets keep 40 connections busy: the next event meets the new code', async (t) => {
   const copy = copyOfProject(t)
   writeFileSync(join(copy, 'handler/routes/echo.ts'), SLOW_ECHO)
-  edit(copy, 'handler/app.ts', 'register(websocket)', 'register(websocket, { batch: false })')
+  edit(copy, 'handler/app.ts', 'register(websocket, {', 'register(websocket, { batch: false,')
   const { port, start } = await commandIn(t, copy, { WATCH: 'on' })
   const gateway = start('start')
   await gateway.said(READY)

@@ -33,7 +33,14 @@ app.listen(${port}, '127.0.0.1')`
 })
 
 test('the page names every function, class and effect', () => {
-  const { EffectHeader: _, EventHeader: __, EventType: ___, MediaType: ____, ...exported } = events
+  const {
+    EffectHeader: _,
+    EventHeader: __,
+    EventType: ___,
+    MediaType: ____,
+    SignatureHeader: _____,
+    ...exported
+  } = events
   const methods = Object.getOwnPropertyNames(events.Reply.prototype).filter((name) => name !== 'constructor')
   const effects = ['subscribe', 'unsubscribe', 'publish', 'frame', 'alarm', 'close', 'state', 'user']
   const errorsOfPushes = /^(Gateway|Gone|SlowReader|Unreachable)Error$/

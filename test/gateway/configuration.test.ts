@@ -10,6 +10,8 @@ import { certificates } from '../support/certificates.ts'
 import { freePort } from '../support/free-port.ts'
 import { nginxOf, project } from '../support/gateway.ts'
 
+const SECRET = `whsec_${'A'.repeat(32)}`
+
 /** For each variable of the gateway: values that are refused, and values that are good and not the default. */
 const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   PORT: { bad: ['0', '65536', 'http', '80 '], good: [] },
@@ -65,6 +67,18 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   MESSAGE_TIMEOUT: { bad: ['0', '25h', '5 s'], good: ['5m', '100ms', '24h'] },
   PING_INTERVAL: { bad: ['0', 'often', '60s'], good: ['500ms', '59.9'] },
   IDLE_TIMEOUT: { bad: ['100ms', '-5', '25h'], good: ['30s', '24h'] },
+  HANDLER_SECRET: {
+    bad: [
+      'secret',
+      'whsec_',
+      `whsec_${'A'.repeat(28)}`,
+      `whsec_${'A'.repeat(31)}`,
+      `whsec_${'A'.repeat(92)}`,
+      `whsek_${'A'.repeat(32)}`,
+      `${SECRET} ${SECRET} ${SECRET}`,
+    ],
+    good: [SECRET, `${SECRET}, whsec_${'+/'.repeat(42)}AA==`],
+  },
   HANDLER_TIMEOUT: { bad: ['0', '30sec'], good: ['1500ms', '24h'] },
   HANDLER_WAIT: { bad: ['-1', 'off'], good: ['0', '24h'] },
   MAX_ANSWER_BYTES: { bad: ['0', '1023', '2g'], good: ['1k', '16m', '1g'] },
@@ -101,7 +115,19 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   CLUSTER_WAIT: { bad: ['-1', '61s', 'off'], good: ['0', '500ms', '60s'] },
   CLUSTER_BUFFER: { bad: ['2g', '1.5m', 'off'], good: ['0', '64k', '1g'] },
   HANDSHAKE_HEADERS: {
-    bad: ['a:b', ',', 'host', 'Ce_Type', 'ws-user', 'x-forwarded-for', 'content-length', 'sec-websocket-key', 'proxy'],
+    bad: [
+      'a:b',
+      ',',
+      'host',
+      'Ce_Type',
+      'ws-user',
+      'webhook-id',
+      'framegate-signature',
+      'x-forwarded-for',
+      'content-length',
+      'sec-websocket-key',
+      'proxy',
+    ],
     good: ['x-api-key, X-Tenant', 'off', 'cookie'],
   },
   RECORD_HEADERS: { bad: ['a:b', '"', ','], good: ['off', 'cookie, X-Tenant'] },
@@ -128,7 +154,11 @@ const HANDLER: Record<string, string[]> = {
   HANDLER_LISTEN: ['3000', 'unix:relative.sock', 'a:b'],
   HANDLER_LOG_LEVEL: ['loud', 'WARN'],
   MAX_MESSAGE_BYTES: ['0', '-1', 'huge'],
+  HANDLER_SECRET: ['secret', 'whsec_QUJD', `${SECRET},whsec_`],
 }
+
+/** Not shown in a message. */
+const SECRETS = ['HANDLER_SECRET']
 
 type Row = { name: string; value: string; words: string }
 
@@ -272,7 +302,8 @@ for (const [name, values] of Object.entries(HANDLER)) {
         env: { PATH: process.env.PATH, [name]: value },
       })
       assert.equal(status, 1, `${name}=${value} is refused: ${stdout}${stderr}`)
-      assert.match(stderr, new RegExp(`^handler: ${name}=${value}: expected \\S.+\\n$`))
+      const shown = SECRETS.includes(name) ? '…' : value
+      assert.match(stderr, new RegExp(`^handler: ${name}=${shown}: expected \\S.+\\n$`))
     }
   })
 }

@@ -78,6 +78,7 @@ test('the environment has defaults, and hosts of every kind', () => {
     listen: { host: '0.0.0.0', port: 3000 },
     logLevel: 'warn',
     maxMessageBytes: 1048576,
+    secret: null,
   })
   assert.deepEqual(readConfig({ HANDLER_LISTEN: 'unix:/a b/c.sock' }).listen, { path: '/a b/c.sock' })
   assert.deepEqual(readConfig({ HANDLER_LISTEN: '[::1]:80' }).listen, { host: '::1', port: 80 })

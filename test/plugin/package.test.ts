@@ -15,10 +15,11 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import { Type, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import websocket, { Close, EffectHeader, MediaType, type SocketEvent } from 'framegate'
+import type { Client } from 'framegate/client/typed'
 
 const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
 await app.register(websocket, { batch: true })
-app.ws('/ws/chat/:room', {
+const sockets = app.ws('/ws/chat/:room', {
   schema: {
     params: Type.Object({ room: Type.String() }),
     message: Type.Object({ text: Type.String({ minLength: 1 }) }),
@@ -35,6 +36,13 @@ app.ws('/ws/chat/:room', {
     return { id: request.body.text.length + event.number }
   },
 })
+export function talk(client: Client<typeof sockets>): void {
+  const socket = client.open('/ws/chat/:room', { params: { room: 'lobby' } })
+  socket.onframe = (frame) => console.log('id' in frame ? frame.id.toFixed() : frame.statusCode)
+  socket.send({ text: 'hi' })
+  // @ts-expect-error no such field
+  socket.send({ txt: 'hi' })
+}
 const headers = { 'ce-type': 'framegate.message' }
 const message = await app.inject({ method: 'POST', url: '/ws/chat/lobby', headers, payload: { text: 'hi' } })
 const open = await app.inject({ method: 'POST', url: '/ws/chat/lobby', headers: { 'ce-type': 'framegate.open' } })

@@ -10,10 +10,10 @@ export type App = Awaited<ReturnType<typeof buildApp>>
 
 /** An app with the plugin and nothing else, closed when the test ends. */
 export async function buildApp(t: TestContext, options: FastifyServerOptions & WebsocketOptions = {}) {
-  const { batch, ...server } = options
+  const { batch, secret, ...server } = options
   const app = Fastify(server).withTypeProvider<TypeBoxTypeProvider>()
   t.after(() => app.close())
-  await app.register(websocket, { batch })
+  await app.register(websocket, { batch, ...(secret !== undefined && { secret }) })
   return app
 }
 

@@ -5,12 +5,13 @@ import type { TestContext } from 'node:test'
 import Fastify, { type FastifyInstance } from 'fastify'
 import websocket from '../../plugin/index.ts'
 
-export type AppOptions = { batch?: boolean; routes: (app: FastifyInstance) => void }
+export type AppOptions = { batch?: boolean; secret?: string; routes: (app: FastifyInstance) => void }
 
 /** Listens on a unix socket; `t.after` closes it. */
 export async function startApp(t: TestContext, path: string, options: AppOptions): Promise<FastifyInstance> {
   const app = Fastify({ trustProxy: true, bodyLimit: 64 * 1024 * 1024, forceCloseConnections: true })
-  await app.register(websocket, { batch: options.batch ?? true })
+  const { batch = true, secret } = options
+  await app.register(websocket, { batch, ...(secret && { secret }) })
   options.routes(app)
   rmSync(path, { force: true })
   await app.listen({ path })

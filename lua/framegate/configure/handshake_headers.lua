@@ -6,7 +6,8 @@ local PASSED = require "framegate.protocol.passed_headers"
 local HandshakeHeaders = {}
 
 local EXPECTED = "names of headers, separated by commas, or off; none that belongs to one connection or that the gateway "
-  .. "sets itself: host, connection, forwarded, accept-encoding, content-*, x-forwarded-*, sec-websocket-*, ce-*, ws-*"
+  .. "sets itself: host, connection, forwarded, accept-encoding, content-*, x-forwarded-*, sec-websocket-*, "
+  .. "webhook-*, framegate-*, ce-*, ws-*"
 
 -- Hop-by-hop headers (RFC 9110 section 7.6.1), and those that describe the request of the event.
 local RESERVED = {
@@ -25,7 +26,8 @@ local RESERVED = {
   ["x-real-ip"] = true,
   ["accept-encoding"] = true,
 }
-local RESERVED_PREFIXES = { "^ce%-", "^ws%-", "^content%-", "^x%-forwarded%-", "^sec%-websocket%-" }
+local RESERVED_PREFIXES =
+  { "^ce%-", "^ws%-", "^content%-", "^x%-forwarded%-", "^sec%-websocket%-", "^webhook%-", "^framegate%-" }
 
 -- A handler that reads names as CGI does cannot distinguish `_` and `.` from `-`.
 local function is_reserved(name)

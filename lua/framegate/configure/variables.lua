@@ -2,6 +2,7 @@
 -- configure.lua reads them once, before nginx starts.
 
 local ClusterValues = require "framegate.configure.cluster_values"
+local HandlerSecrets = require "framegate.configure.handler_secrets"
 local HandshakeHeaders = require "framegate.configure.handshake_headers"
 local HistoryRules = require "framegate.configure.history_rules"
 local Values = require "framegate.configure.values"
@@ -44,6 +45,7 @@ Variables.list = {
   { "PING_INTERVAL", Values.duration(0.1, DAY), 25 },
   { "IDLE_TIMEOUT", Values.duration(0.2, DAY), 60 },
   { "HANDSHAKE_HEADERS", HandshakeHeaders.parse, {} },
+  { "HANDLER_SECRET", HandlerSecrets.parse, {} },
   { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
   { "HANDLER_WAIT", Values.duration(0, DAY), 10 },
   { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },
@@ -83,7 +85,7 @@ Variables.list = {
 }
 
 -- Variables whose values never appear in a message.
-local SECRET = { CONTROL_TOKEN = true, REDIS_URL = true }
+local SECRET = { HANDLER_SECRET = true, CONTROL_TOKEN = true, REDIS_URL = true }
 
 local function check_tls(settings, problems)
   local certificate, key = settings.TLS_CERTIFICATE, settings.TLS_CERTIFICATE_KEY

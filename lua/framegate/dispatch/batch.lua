@@ -175,7 +175,9 @@ function Batch.carry(self, events)
   end
   pieces[count] = "]"
   local body = concat(pieces)
-  local response, failure, detail = self:exchange { HEAD, #body, "\r\n\r\n", body }
+  local signer = self.options.signer
+  local signature = signer and signer:batch(body) or ""
+  local response, failure, detail = self:exchange { HEAD, #body, "\r\n", signature, "\r\n", body }
   if not response then
     return fail_all(self, open, failure, detail)
   end

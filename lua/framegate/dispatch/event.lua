@@ -3,9 +3,11 @@
 
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
+local JsonMembers = require "framegate.dispatch.json_members"
 local Percent = require "framegate.protocol.percent"
 
-local concat, find, gsub = table.concat, string.find, string.gsub
+local find = string.find
+local quote, to_members = JsonMembers.quote, JsonMembers.of_lines
 
 ---@class Event
 ---@field kind "open"|"message"|"alarm"|"detach"|"resume"|"close"|"timer"
@@ -53,8 +55,10 @@ end
 local NODE_LENGTH = 4 -- characters of an id that name the node which opened the socket
 local sources = {} -- by node
 
--- The `source` of a socket's events stays the same, whoever sends them. A timer has its own.
-local function source_of(connection)
+--- The `source` of a socket's events: it stays the same, whoever sends them. A timer has its own.
+---@param connection Connection|Timer
+---@return string
+function Event.source(connection)
   if connection.source then
     return connection.source
   end
@@ -156,8 +160,9 @@ end
 --- LuaJIT hashes only a few bytes of a string, and requests differ little. So they would share one bucket of its string
 --- table, and each new one would be compared with all others there.
 ---@param event Event
+---@param signature string? header lines of Signer
 ---@return string[] pieces
-function Event.to_request(event)
+function Event.to_request(event, signature)
   local connection = event.connection
   return {
     "POST ",
@@ -165,7 +170,7 @@ function Event.to_request(event)
     " HTTP/1.1\r\n",
     event.handshake or connection.handshake,
     "accept-encoding: identity\r\nce-specversion: 1.0\r\nce-source: ",
-    source_of(connection),
+    Event.source(connection),
     connection.id and "\r\nce-connectionid: " or "",
     connection.id or "",
     "\r\nce-type: framegate.",
@@ -178,6 +183,7 @@ function Event.to_request(event)
     event.number or "",
     "\r\n",
     rare_lines(event),
+    signature or "",
     event.content_type and "content-type: " or "",
     event.content_type or "",
     event.content_type and "\r\n" or "",
@@ -186,23 +192,6 @@ function Event.to_request(event)
     "\r\n\r\n",
     event.body,
   }
-end
-
-local function to_utf8(character)
-  local code = character:byte()
-  return code < 0xC0 and "\xC2" .. character or "\xC3" .. string.char(code - 0x40)
-end
-
--- Bytes above 127 are read as Latin-1, because Node reads the path and the headers of a request so.
-local function quote(text) return cjson.encode((gsub(text, "[\128-\255]", to_utf8))) end
-
--- Turns header lines into members of a JSON object, each with a comma after it.
-local function to_members(lines)
-  local members = {}
-  for name, value in lines:gmatch("([^:\r\n]+): ([^\r\n]*)\r\n") do
-    members[#members + 1] = quote(name) .. ":" .. quote(value) .. ","
-  end
-  return concat(members)
 end
 
 -- The part of a batch element that is the same for every event of a connection. It is made once per connection.
@@ -214,7 +203,7 @@ local function batch_prefix(connection)
       .. ',"headers":{'
       .. to_members(connection.handshake)
       .. '"accept-encoding":"identity","ce-specversion":"1.0","ce-source":'
-      .. quote(source_of(connection))
+      .. quote(Event.source(connection))
       .. ',"ce-connectionid":"'
       .. connection.id
       .. '",'

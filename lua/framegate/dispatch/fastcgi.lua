@@ -68,10 +68,11 @@ local function is_kept(peer) return peer.pool_size ~= nil and peer.pool_size > 0
 
 --- Encodes an event as a request.
 ---@param event Event
+---@param signer Signer?
 ---@return (fun(peer: Peer): string[])? request gives the pieces for a peer; nil if the parameters are too large
 ---@return "refused"|nil failure
-function FastCgi.request(event)
-  local request = Event.to_request(event)
+function FastCgi.request(event, signer)
+  local request = Event.to_request(event, signer and signer:event(event))
   local body = table.remove(request)
   local params, bytes = event_params(table.concat(request)), MAX_SCRIPT
   for _, param in ipairs(params) do

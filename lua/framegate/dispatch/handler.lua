@@ -23,8 +23,8 @@ Handler.__index = Handler
 
 local PROTOCOLS = { http = Http, https = Http, fastcgi = FastCgi }
 
-local function lane_options(self, protocol, now)
-  local dispatch = self.dispatch
+local function lane_options(self, protocol, options)
+  local dispatch, now = self.dispatch, options.now
   return {
     on_answer = function(event, answer)
       self[answer.failure and "failed" or "answered"] = now()
@@ -46,6 +46,7 @@ local function lane_options(self, protocol, now)
     on_retired = function(lane) dispatch:retire(lane) end,
     peers = self.peers,
     protocol = protocol,
+    signer = options.signer,
   }
 end
 
@@ -58,6 +59,7 @@ end
 ---@field on_failed fun(peers: Peers) called when a connection failed and names should be looked up again
 ---@field on_idle fun() called whenever no event of this handler is in flight and none waits
 ---@field is_leaving fun(): boolean
+---@field signer Signer? signs what is sent
 
 ---@param facts { name: string, urls: string, targets: UpstreamUrl[] } `urls`: for the log
 ---@param options HandlerOptions
@@ -88,7 +90,7 @@ function Handler.new(facts, options)
     urls = facts.urls,
     series = HandlerSeries.claim(facts.name),
   }
-  self.lane_options = lane_options(self, protocol, options.now)
+  self.lane_options = lane_options(self, protocol, options)
   return self
 end
 

@@ -9,8 +9,9 @@ Http.TAKES_BATCHES = true
 
 --- Encodes an event as a request.
 ---@param event Event
+---@param signer Signer?
 ---@return string[] pieces
-function Http.request(event) return Event.to_request(event) end
+function Http.request(event, signer) return Event.to_request(event, signer and signer:event(event)) end
 
 --- Reads status and headers of a response.
 ---@param connection HandlerConnection over which the request was sent

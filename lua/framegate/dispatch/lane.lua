@@ -43,6 +43,7 @@ local REST_SECONDS = 1 -- for the answer of a handler that stopped reading
 ---@field on_retired fun(lane: Lane) the lane has ended
 ---@field peers Peers the addresses of the handler
 ---@field protocol table how to speak with it: http.lua or fastcgi.lua
+---@field signer Signer? signs what is sent
 
 ---@param options LaneOptions
 ---@return Lane
@@ -122,7 +123,7 @@ end
 
 local function carry_one(self, event)
   local on_answer = self.options.on_answer
-  local request, refused = self.options.protocol.request(event)
+  local request, refused = self.options.protocol.request(event, self.options.signer)
   if not request then
     return on_answer(event, Answer.failed(refused))
   end

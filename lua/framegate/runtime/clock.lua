@@ -45,4 +45,8 @@ end
 ---@return string
 function Clock.timestamp() return Clock.format(now()) end
 
+--- The current time, for protocols that count from 1970.
+---@return integer seconds since 1970
+function Clock.unix_time() return floor(now()) end
+
 return Clock

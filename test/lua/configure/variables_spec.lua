@@ -3,6 +3,9 @@ local cjson = require "cjson.safe"
 local Variables = require "framegate.configure.variables"
 local Ports = require "framegate.configure.ports"
 
+local SECRET = "whsec_" .. ("QUJD"):rep(8) -- 24 bytes
+local OTHER_SECRET = "whsec_" .. ("+/"):rep(42) .. "AA==" -- 64 bytes
+
 -- For each variable: a text that is not its default, what it is read as, and a text that is refused.
 local VALUES = {
   PORT = { "9000", 9000, "0" },
@@ -28,6 +31,7 @@ local VALUES = {
   MESSAGE_TIMEOUT = { "5m", 300, "0" },
   PING_INTERVAL = { "500ms", 0.5, "0" },
   IDLE_TIMEOUT = { "1m", 60, "0.1s" },
+  HANDLER_SECRET = { SECRET .. ", " .. OTHER_SECRET, { SECRET, OTHER_SECRET }, "whsec_QUJD" },
   HANDLER_TIMEOUT = { "2.5", 2.5, "0" },
   HANDLER_WAIT = { "0", 0, "-1" },
   MAX_ANSWER_BYTES = { "1k", 1024, "1023" },
@@ -127,6 +131,7 @@ describe("the settings", function()
         MESSAGE_TIMEOUT = 120,
         PING_INTERVAL = 25,
         IDLE_TIMEOUT = 60,
+        HANDLER_SECRET = {},
         HANDLER_TIMEOUT = 30,
         HANDLER_WAIT = 10,
         MAX_ANSWER_BYTES = 16777216,
@@ -200,7 +205,8 @@ describe("the settings", function()
 
     it(name .. " that is wrong is refused by name, with the value and what was expected", function()
       local words = problem(with(name, texts[3]))
-      local shown = (name == "CONTROL_TOKEN" or name == "REDIS_URL") and "…" or texts[3]
+      local is_secret = name == "CONTROL_TOKEN" or name == "HANDLER_SECRET" or name == "REDIS_URL"
+      local shown = is_secret and "…" or texts[3]
       assert.are.equal(name .. "=" .. shown .. ": expected ", words:sub(1, #name + #shown + 12))
       assert.is_true(#words > #name + #shown + 20)
       assert.is_nil(words:find("\n") or words:find("nil") or words:find("%%"))
