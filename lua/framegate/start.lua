@@ -31,6 +31,7 @@ local MODULES = {
   "dispatch.handlers",
   "dispatch.peers",
   "dispatch.resolver",
+  "push.compression",
   "push.flusher",
   "push.origins",
   "push.push",
@@ -60,6 +61,7 @@ function Start.master()
     end
   end
   modules["telemetry.counters"].init()
+  modules["push.compression"].start()
   worker.members = modules["cluster.members"].new {
     dict = ngx.shared.gateway,
     configurations = modules["runtime.master_memory"].number "configurations",
