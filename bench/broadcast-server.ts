@@ -16,6 +16,13 @@ const server = createServer((request, response) => {
   })
 })
 server.keepAliveTimeout = 60_000 // a burst may last longer than the default of 5 s
-const sockets = new WebSocketServer({ server, perMessageDeflate: false })
+// What the gateway agrees on with clients that offer compression, and its level.
+const perMessageDeflate = {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  threshold: 1024,
+  zlibDeflateOptions: { level: 1 },
+}
+const sockets = new WebSocketServer({ server, perMessageDeflate })
 server.listen(0, '127.0.0.1', () => process.send!({ port: (server.address() as AddressInfo).port }))
 process.on('disconnect', () => process.exit())

@@ -3,7 +3,8 @@
 /** 64 bytes of text. */
 export const PAYLOAD = Buffer.from('The quick brown fox jumps over the lazy dog, again and again: 64')
 
-export function handshakeOf(path: string): string {
+/** A handshake with these header lines besides its own. */
+export function handshakeOf(path: string, more: string[] = []): string {
   return [
     `GET ${path} HTTP/1.1`,
     'Host: 127.0.0.1',
@@ -11,6 +12,7 @@ export function handshakeOf(path: string): string {
     'Connection: Upgrade',
     'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
     'Sec-WebSocket-Version: 13',
+    ...more,
     '',
     '',
   ].join('\r\n')

@@ -17,7 +17,7 @@ export type Options = {
 }
 
 export const HELP = `npm run bench -- [options]
-  --only=frames,idle,push,subscribed,cache,signed,streams,cluster   sections to run (all)
+  --only=frames,idle,push,compressed,subscribed,cache,signed,streams,cluster   sections to run (all)
   --sockets=1,64,512   sockets that send at once
   --seconds=3          of one round, after 1 s of warm-up
   --rounds=3           of which the median counts

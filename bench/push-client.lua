@@ -7,12 +7,12 @@ local Client = require "client"
 local Sockets = require "sockets"
 
 local task = Client.task
-local FRAME_BYTES = 2 + #task.payload
 local WARM_UP_MS = 500
 
 local readers = {} -- by fd: bytes so far of the frame in progress
 local publishers = {} -- by fd: the answer so far
 local began, frames_left, answers_left
+local frame_bytes -- of each frame: all have the same payload, and no frame refers to an earlier one
 
 local REQUEST = ("POST %s HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%s"):format(
   task.path,
@@ -20,10 +20,16 @@ local REQUEST = ("POST %s HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/plai
   task.payload
 )
 
-local function take_frames(fd, _, count)
+local function size_of(bytes)
+  local length = bytes[1]
+  return length < 126 and 2 + length or 4 + bytes[2] * 256 + bytes[3]
+end
+
+local function take_frames(fd, bytes, count)
+  frame_bytes = frame_bytes or size_of(bytes)
   local all = readers[fd] + count
-  local frames = math.floor(all / FRAME_BYTES)
-  readers[fd] = all - frames * FRAME_BYTES
+  local frames = math.floor(all / frame_bytes)
+  readers[fd] = all - frames * frame_bytes
   if frames > 0 then
     Client.note(Sockets.now() - began, frames)
     frames_left = frames_left - frames
@@ -81,6 +87,7 @@ local rounds, seconds = run(task.seconds * 1000)
 Client.tell {
   deliveries = rounds * task.burst * task.sockets,
   seconds = seconds,
+  frameBytes = frame_bytes,
   joins = joins,
   p50 = Client.percentile(0.5),
   p95 = Client.percentile(0.95),

@@ -23,8 +23,16 @@ type Pushes = {
   handshake: string
   payload: string
 }
-type Pushed = { deliveries: number; seconds: number; p50: number; p99: number; processorTime: number }
-type Peer = { key: 'framegate' | 'middle'; pid: number; port: number; target: Pushes['target']; path: string }
+type Pushed = {
+  deliveries: number
+  seconds: number
+  /** On the wire, of each frame. */
+  frameBytes: number
+  p50: number
+  p99: number
+  processorTime: number
+}
+export type Peer = { key: 'framegate' | 'middle'; pid: number; port: number; target: Pushes['target']; path: string }
 
 /** Numbers of sockets, and of pushes under way at the same time. */
 const CELLS = [
@@ -35,13 +43,17 @@ const CELLS = [
 ] as const
 const FROM = ['127.0.0.2', '127.0.0.3']
 
+/** What is pushed, and to whom. */
+export type Wave = { sockets: number; burst: number; handshake: string; payload: string }
+
 type Cell = Record<'deliveries' | 'p50' | 'p99' | 'server' | 'client', Row['rounds']>
 
-export async function measurePush(options: Options): Promise<Row[]> {
+/** Runs both peers, and stops them when everything is measured. */
+export async function withPeers(measure: (peers: Peer[]) => Promise<Row[]>): Promise<Row[]> {
   const gateway = await startTopicGateway(NO_PINGS)
   const node = startNode('the Node ws server', join(import.meta.dirname, 'broadcast-server.ts'))
   const { port } = await message<{ port: number }>(node)
-  const peers: Peer[] = [
+  const rows = await measure([
     {
       key: 'framegate',
       pid: gateway.pid,
@@ -50,18 +62,25 @@ export async function measurePush(options: Options): Promise<Row[]> {
       path: '/topics/bench',
     },
     { key: 'middle', pid: node.pid!, port, target: { port }, path: '/' },
-  ]
-  const rows: Row[] = []
-  for (const [sockets, burst] of CELLS) rows.push(...(await measureCell(peers, sockets, burst, options)))
+  ])
   await Promise.all([gateway.stop(), stop(node as ChildProcess)])
   return rows
+}
+
+export async function measurePush(options: Options): Promise<Row[]> {
+  return withPeers(async (peers) => {
+    const rows: Row[] = []
+    for (const [sockets, burst] of CELLS) rows.push(...(await measureCell(peers, sockets, burst, options)))
+    return rows
+  })
 }
 
 async function measureCell(peers: Peer[], sockets: number, burst: number, options: Options): Promise<Row[]> {
   const cell: Cell = { deliveries: {}, p50: {}, p99: {}, server: {}, client: {} }
   for (let round = 0; round < options.rounds; round++) {
     for (const peer of peers) {
-      const { result, server } = await push(peer, sockets, burst, options.seconds)
+      const wave = { sockets, burst, handshake: HANDSHAKE, payload: PAYLOAD.toString() }
+      const { result, server } = await push(peer, wave, options.seconds)
       const values = {
         deliveries: result.deliveries / result.seconds,
         p50: result.p50,
@@ -75,22 +94,15 @@ async function measureCell(peers: Peer[], sockets: number, burst: number, option
   return rowsOf(cell, sockets, burst)
 }
 
-async function push(
-  peer: Peer,
-  sockets: number,
-  burst: number,
-  seconds: number,
-): Promise<{ result: Pushed; server: number }> {
+/** Pushes again and again. `server` is the processor time of the peer, in microseconds. */
+export async function push(peer: Peer, wave: Wave, seconds: number): Promise<{ result: Pushed; server: number }> {
   const task: Pushes = {
+    ...wave,
     ports: [peer.port],
-    sockets,
     seconds,
-    burst,
     target: peer.target,
     path: peer.path,
     from: FROM,
-    handshake: HANDSHAKE,
-    payload: PAYLOAD.toString(),
   }
   const client = startLua('the push client', join(import.meta.dirname, 'push-client.lua'), task)
   await message(client)

@@ -5,6 +5,7 @@
 import { availableParallelism, loadavg } from 'node:os'
 import { measureCache } from './cache.ts'
 import { measureCluster } from './cluster.ts'
+import { measureCompressed } from './compressed.ts'
 import { measureFrames } from './frames.ts'
 import { measureIdle } from './idle.ts'
 import { HELP, type Options, readOptions } from './options.ts'
@@ -20,6 +21,7 @@ const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   frames: measureFrames,
   idle: measureIdle,
   push: measurePush,
+  compressed: measureCompressed,
   subscribed: measureSubscribed,
   cache: measureCache,
   signed: measureSigned,

@@ -8,7 +8,7 @@ import { show, warnOfMissing } from './output.ts'
 import { counted, table } from './table.ts'
 
 const PAGE = 1000
-const HEADINGS = 'ID,USER,ADDRESS,STATE,AGE,IDLE,FRAMES IN,OUT,BYTES IN,OUT,OUTBOX,PATH,TOPICS'.split(',')
+const HEADINGS = 'ID,USER,ADDRESS,STATE,COMPRESSED,AGE,IDLE,FRAMES IN,OUT,BYTES IN,OUT,OUTBOX,PATH,TOPICS'.split(',')
 
 export type LimitOptions = GatewayOptions & { limit?: number }
 
@@ -53,7 +53,8 @@ function stateOf({ session }: ConnectionInfo): string {
 /** Times in seconds, sizes in bytes. Only connections of a cluster have a node. */
 function connectionTable(connections: ConnectionInfo[]): string {
   const rows = connections.map((facts) => [
-    ...[facts.id, facts.user, facts.address, stateOf(facts), facts.age, facts.idle],
+    ...[facts.id, facts.user, facts.address, stateOf(facts), facts.compression && 'yes'],
+    ...[facts.age, facts.idle],
     ...[facts.frames.in, facts.frames.out, facts.bytes.in, facts.bytes.out, facts.outbox],
     ...[facts.path, facts.topics.join(' ')],
   ])
@@ -128,7 +129,7 @@ export const connections = withListOptions(
     .summary('Lists open connections and their traffic.')
     .description(
       'Lists open connections and their traffic. State is whether the client of a session is away, and for how long. ' +
-        'Age, and idle since the client last sent something, are in seconds; the outbox is bytes that wait for the client.',
+        'Compressed are those whose clients have negotiated it. Age, and idle since the client last sent something, are in seconds; the outbox is bytes that wait for the client.',
     )
     .option('--user <name>', 'only connections of this user')
     .option('--topic <topic>', 'only subscribers of this topic')

@@ -32,6 +32,7 @@ local MODULES = {
   "dispatch.peers",
   "dispatch.resolver",
   "dispatch.signer",
+  "push.compression",
   "push.flusher",
   "push.origins",
   "push.push",
@@ -61,6 +62,7 @@ function Start.master()
     end
   end
   modules["telemetry.counters"].init()
+  modules["push.compression"].start()
   worker.members = modules["cluster.members"].new {
     dict = ngx.shared.gateway,
     configurations = modules["runtime.master_memory"].number "configurations",

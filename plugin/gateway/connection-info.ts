@@ -25,6 +25,8 @@ export interface ConnectionInfo {
   path: string
   /** How the client connected, if not with a WebSocket. */
   transport?: 'sse'
+  /** The extension that compresses its messages now; absent for one that has not negotiated it, or whose client is away. */
+  compression?: 'permessage-deflate'
   topics: string[]
   /** The NODE_NAME of the node that holds it; only in a cluster. */
   node?: string

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { ask, pushGateway } from '../push/support.ts'
+import { OFFER } from '../support/deflate.ts'
 import { freePort } from '../support/free-port.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { launchBrowser } from './browser.ts'
@@ -28,8 +29,9 @@ test('a client that is away, and back; its alarm; the timers', async (t) => {
   await rows(page).getByRole('link').click()
   await shows(fact(page, 'Session'), /^client away for \d+ s, kept 2 min; \d+ B not confirmed$/)
   await shows(fact(page, 'Alarm'), /^in (9 min|10 min)/)
-  await client.dial()
+  await client.dial({ headers: OFFER })
   assert.equal(client.first.resumed, true)
+  await shows(fact(page, 'Compression'), 'permessage-deflate')
   await shows(fact(page, 'Session'), 'client here, kept 2 min')
   const { connections } = (await ask(gateway, 'GET', '/connections')).json
   assert.equal(connections.length, 1)

@@ -1,6 +1,6 @@
 /**
  * A conformance suite for WebSocket servers that echo, as a function of a URL: the cases of the Autobahn Testsuite but
- * compression (12 and 13), which this gateway does not offer. Stricter than the original: every failed connection must
+ * compression (12 and 13), which test/gateway/compression.test.ts has. Stricter than the original: every failed connection must
  * say its close code (RFC 6455 section 7.4.1), and what is to be answered is answered before that.
  */
 import { type Case, Peer } from './case.ts'

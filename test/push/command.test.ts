@@ -105,10 +105,13 @@ test('connections, topics and topic: tables and JSON', async (t) => {
 
   const { stdout } = await command(['connections'])
   const lines = stdout.split('\n')
-  assert.match(lines[0]!, /^ID +USER +ADDRESS +STATE +AGE +IDLE +FRAMES IN +OUT +BYTES IN +OUT +OUTBOX +PATH +TOPICS$/)
+  assert.match(
+    lines[0]!,
+    /^ID +USER +ADDRESS +STATE +COMPRESSED +AGE +IDLE +FRAMES IN +OUT +BYTES IN +OUT +OUTBOX +PATH +TOPICS$/,
+  )
   assert.match(
     lines.find((line) => line.startsWith(ann.id))!,
-    /^\S+ +\\u\{1b\}\[31mann +127\.0\.0\.1 +here +\d+ +\d+ +0 +\d+ +0 +\d+ +0 +\/ws\/in\/news +news$/,
+    /^\S+ +\\u\{1b\}\[31mann +127\.0\.0\.1 +here +- +\d+ +\d+ +0 +\d+ +0 +\d+ +0 +\/ws\/in\/news +news$/,
   )
   assert.match((await command(['connections', '--show-query'])).stdout, / \/ws\/in\/news\?user=%1B%5B31mann +news\n/)
   assert.match(lines.find((line) => line.startsWith(others[0]!.id))!, /^\S+ +- /)

@@ -54,7 +54,8 @@ test('a client that is away, and back: everywhere that a socket is shown', async
   assert.ok(sessions.bytes >= 100 && sessions.bytes < 200, `${sessions.bytes} bytes`)
   const { sessions_away, sessions_away_bytes, sessions_detached_total } = await samples(gateway)
   assert.deepEqual([sessions_away, sessions_away_bytes, sessions_detached_total], [1, sessions.bytes, 1])
-  const row = (who: string, state: string): RegExp => new RegExp(`^${who} +\\S+ +127\\.0\\.0\\.1 +${state} +\\d`, 'm')
+  const row = (who: string, state: string): RegExp =>
+    new RegExp(`^${who} +\\S+ +127\\.0\\.0\\.1 +${state} +- +\\d`, 'm')
   const all = (await command(['connections'])).stdout
   assert.match(all, row(id, 'away \\d s'))
   assert.match(all, row(other.id, 'here'))

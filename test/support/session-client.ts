@@ -1,5 +1,6 @@
 /** A client of a session that a test holds in its hand: it counts, shows what came, and comes back when the test wants. */
 import { randomBytes } from 'node:crypto'
+import { messageOf } from './deflate.ts'
 import { frame, type HandshakeOptions, type RawSocket, rawSocket } from './raw-socket.ts'
 
 export type SessionFrame = { session: string | null; for: string; resumed: boolean; received: number; keep: number }
@@ -48,11 +49,12 @@ export class SessionClient {
   /** The next message of the application. Pings are answered unless `isMute`. */
   async next(ms?: number, isMute = false): Promise<string> {
     while (true) {
-      const { opcode, payload } = await this.raw.frame(ms)
+      const received = await this.raw.frame(ms)
+      const { opcode, payload } = received
       if (opcode === 9 && !isMute) this.raw.write(frame(10, payload))
       if (opcode === 8) throw new Error(`closed: ${payload.toString('latin1')}`)
       if (opcode !== 1 && opcode !== 2) continue
-      const text = payload.toString()
+      const text = messageOf(received).toString()
       if (text.startsWith('\0') && !text.startsWith('\0\0')) {
         this.acknowledged = JSON.parse(text.slice(1)).received
         continue

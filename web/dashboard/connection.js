@@ -73,6 +73,7 @@ function factsOf(facts) {
     ['In', `${counted(frames.in, 'frame')}, ${bytes(sizes.in)}`],
     ['Out', `${counted(frames.out, 'frame')}, ${bytes(sizes.out)}`],
     ['Outbox', bytes(outbox)],
+    ...(facts.compression === undefined ? [] : [['Compression', facts.compression]]),
     ...sessionFacts(facts),
     ...(facts.alarm === undefined ? [] : [['Alarm', `in ${duration(facts.alarm)}`]]),
   ]

@@ -41,6 +41,8 @@ Variables.list = {
   { "TRUSTED_PROXIES", Values.list(Values.network), {} },
   { "ALLOWED_ORIGINS", Values.list(Values.origin), {} },
   { "MAX_MESSAGE_BYTES", Values.bytes(1, GIB), 1024 * 1024 },
+  { "COMPRESSION", Values.switch, true },
+  { "COMPRESSION_MIN_BYTES", Values.bytes(0, GIB), 1024 },
   { "MESSAGE_TIMEOUT", Values.duration(0.1, DAY), 120 },
   { "PING_INTERVAL", Values.duration(0.1, DAY), 25 },
   { "IDLE_TIMEOUT", Values.duration(0.2, DAY), 60 },

@@ -2,8 +2,10 @@
 -- The vendored lua-resty-websocket builds the bytes. Only this file and public/upgrade.lua use that library.
 
 local build_frame = require("nginx.websocket.protocol").build_frame
+local ffi = require "ffi"
 local CloseCode = require "framegate.protocol.close_code"
 local Frame = require "framegate.protocol.frame"
+local Zlib = require "framegate.protocol.zlib"
 
 local byte = string.byte
 
@@ -58,6 +60,40 @@ function Encoder.close(code, reason)
   local payload = CloseCode.payload(code, reason)
   return build_frame(true, Frame.CLOSE, #payload, payload, false)
 end
+
+-- The bytes in front of the payload of a frame that this file has made.
+local function header_bytes(frame)
+  local length = byte(frame, 2)
+  return length < 126 and 2 or length == 126 and 4 or 10
+end
+
+--- The bytes of the payload of a frame that this file has made.
+---@param frame string whole
+---@return integer
+function Encoder.payload_bytes(frame) return #frame - header_bytes(frame) end
+
+local const_bytes = ffi.typeof("const uint8_t *")
+local RSV1 = 0x40
+
+--- Compresses a message (RFC 7692 section 7.2.1).
+---@param frame string that holds it, whole, as this file has made it
+---@param window_bits integer as Zlib.deflate takes it
+---@return string? frame nil when it would not be shorter
+function Encoder.compressed(frame, window_bits)
+  local header = header_bytes(frame)
+  local payload = Zlib.deflate(window_bits, ffi.cast(const_bytes, frame) + header, #frame - header)
+  return payload and build_frame(true, RSV1 + byte(frame) - 0x80, #payload, payload, false)
+end
+
+--- The bytes of a frame with a payload of this length.
+---@param length integer bytes
+---@return integer bytes
+function Encoder.frame_bytes(length) return length + (length < 126 and 2 or length < 65536 and 4 or 10) end
+
+--- Whether a frame that this file has made is a control frame.
+---@param frame string
+---@return boolean
+function Encoder.is_control(frame) return byte(frame) >= 0x80 + Frame.CLOSE end
 
 --- Reads a frame that this file has made.
 ---@param frames string whole frames, one behind the other

@@ -12,12 +12,26 @@ local Frame = {}
 Frame.CONTINUATION, Frame.TEXT, Frame.BINARY = 0x0, 0x1, 0x2
 Frame.CLOSE, Frame.PING, Frame.PONG = 0x8, 0x9, 0xA
 
+local RSV1 = 0x40
+
 local KNOWN = { [0x0] = true, [0x1] = true, [0x2] = true, [0x8] = true, [0x9] = true, [0xA] = true }
 
-local function check_first_two(first, second)
-  local opcode = band(first, 0x0F)
-  if band(first, 0x70) ~= 0 then
+-- Only the first frame of a message may be marked as compressed, and only if that was agreed (RFC 7692 section 6).
+local function check_reserved(reserved, opcode, takes_compressed)
+  if not takes_compressed then
     return "a reserved bit is set, and no extension was agreed"
+  elseif reserved ~= RSV1 then
+    return "a reserved bit is set that has no meaning here"
+  elseif opcode ~= Frame.TEXT and opcode ~= Frame.BINARY then
+    return "only the first frame of a message may be marked as compressed"
+  end
+end
+
+local function check_first_two(first, second, takes_compressed)
+  local opcode, reserved = band(first, 0x0F), band(first, 0x70)
+  local violation = reserved ~= 0 and check_reserved(reserved, opcode, takes_compressed)
+  if violation then
+    return violation
   end
   if not KNOWN[opcode] then
     return "opcode " .. opcode .. " is reserved"
@@ -52,7 +66,8 @@ end
 --- Parses the header that begins at `position` of `buffer`. Violations show after its first two bytes.
 ---@param buffer string
 ---@param position integer of the header's first byte
----@param into table gets `fin`, `opcode`, `length` (payload bytes), `mask` (32 bits, least significant byte first)
+---@param into table gets `fin`, `opcode`, `is_compressed`, `length` (payload bytes), `mask` (32 bits, least significant byte
+---  first); has `takes_compressed`: whether messages may be compressed
 ---@return integer? size bytes of the header; nil while bytes are missing
 ---@return string? violation why the connection must fail with 1002 (RFC 6455 section 5.2)
 function Frame.read_header(buffer, position, into)
@@ -60,7 +75,7 @@ function Frame.read_header(buffer, position, into)
   if not second then
     return nil
   end
-  local violation = check_first_two(first, second)
+  local violation = check_first_two(first, second, into.takes_compressed)
   if violation then
     return nil, violation
   end
@@ -80,6 +95,7 @@ function Frame.read_header(buffer, position, into)
   end
   local a, b, c, d = byte(buffer, position + size - 4, position + size - 1)
   into.fin = first >= 0x80
+  into.is_compressed = band(first, RSV1) ~= 0
   into.opcode = band(first, 0x0F)
   into.length = length
   into.mask = bxor(a, lshift(b, 8), lshift(c, 16), lshift(d, 24))

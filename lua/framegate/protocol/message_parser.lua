@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local CloseCode = require "framegate.protocol.close_code"
 local Frame = require "framegate.protocol.frame"
 local Utf8 = require "framegate.protocol.utf8"
+local Zlib = require "framegate.protocol.zlib"
 
 local concat, sub = table.concat, string.sub
 
@@ -29,6 +30,8 @@ function MessageParser.new(max_bytes)
     header = {},
     remaining = 0, -- bytes of payload that are still missing
     kind = nil, -- "text" or "binary" while a message is in progress
+    is_compressed = false, -- that message
+    deflated = nil, -- bytes on the wire of the last message, if it was compressed
     groups = {}, -- joined parts of the message so far
     parts = {}, -- parts after those
     bytes = 0, -- of the message so far
@@ -40,7 +43,9 @@ end
 
 --- Accepts bytes that were read from the socket.
 ---@param chunk string
-function MessageParser:push(chunk)
+---@param takes_compressed boolean? whether its messages may be compressed (RFC 7692)
+function MessageParser:push(chunk, takes_compressed)
+  self.header.takes_compressed = takes_compressed
   if self.position > #self.buffer then
     self.buffer = chunk
   else
@@ -51,6 +56,13 @@ end
 
 --- Whether a message or frame has begun but not ended. If not, the parser may serve another socket.
 function MessageParser:is_unfinished() return self.kind ~= nil or self.in_frame or self.position <= #self.buffer end
+
+local function too_big(self)
+  return "error", "a message may have " .. self.max_bytes .. " bytes at most", CloseCode.TOO_BIG
+end
+
+-- By how many bytes deflate may lengthen a message that it cannot compress (deflateBound in zlib.h, for all settings).
+local function slack(bytes) return bytes / 8 + 128 end
 
 local function begin_frame(self)
   local size, violation = Frame.read_header(self.buffer, self.position, self.header)
@@ -75,9 +87,10 @@ local function begin_frame(self)
       return "error", "the message before has not ended", CloseCode.PROTOCOL_ERROR
     end
     self.kind = opcode == Frame.TEXT and "text" or "binary"
+    self.is_compressed = self.header.is_compressed
   end
-  if self.bytes + length > self.max_bytes then
-    return "error", "a message may have " .. self.max_bytes .. " bytes at most", CloseCode.TOO_BIG
+  if self.bytes + length > self.max_bytes + (self.is_compressed and slack(self.max_bytes) or 0) then
+    return too_big(self)
   end
   self.bytes = self.bytes + length
   return "begun"
@@ -90,7 +103,7 @@ local function take_payload(self, length)
   header.mask = Frame.turn(header.mask, length)
   self.position = self.position + length
   self.remaining = self.remaining - length
-  if self.kind == "text" and header.opcode < Frame.CLOSE then
+  if self.kind == "text" and not self.is_compressed and header.opcode < Frame.CLOSE then
     self.text_state = Utf8.validate(self.text_state, bytes, length)
     if self.text_state == Utf8.INVALID then
       return nil
@@ -105,6 +118,20 @@ local function end_control(self)
     self.ended = self.ended + 1
   end
   return CONTROL[self.header.opcode], self.control
+end
+
+-- Decompresses a message that has arrived completely.
+local function inflate(self, kind, deflated)
+  local payload, err = Zlib.inflate(deflated, self.max_bytes)
+  if err == "too big" then
+    return too_big(self)
+  elseif err then
+    return "error", "a compressed message is deflate data, and whole", CloseCode.INVALID_DATA
+  elseif kind == "text" and not Utf8.is_valid(payload) then
+    return "error", "a text message is UTF-8", CloseCode.INVALID_DATA
+  end
+  self.deflated = #deflated
+  return kind, payload
 end
 
 local function end_data(self)
@@ -126,6 +153,10 @@ local function end_data(self)
   if parts[1] then
     self.parts = {}
   end
+  if self.is_compressed then
+    return inflate(self, kind, payload)
+  end
+  self.deflated = nil
   return kind, payload
 end
 

@@ -112,11 +112,13 @@ local function register(connection, event, effects)
 end
 
 -- Answers the handshake, so that what follows is the socket's.
-local function respond(handshake, answer) return (handshake.is_stream and StreamResponse or Upgrade).perform(answer) end
+local function respond(handshake, answer)
+  return (handshake.is_stream and StreamResponse or Upgrade).perform(answer, handshake.extensions)
+end
 
 local function new_transport(connection, socket, handshake)
   local transport = handshake.is_stream and EventStream.new(connection, socket)
-    or Transport.new(connection, socket, Flusher.address())
+    or Transport.new(connection, socket, Flusher.address()):agree(handshake.compression)
   RequestEnd.own(transport)
   return transport
 end

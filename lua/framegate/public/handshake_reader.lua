@@ -2,6 +2,7 @@
 -- client wants.
 
 local Agreement = require "framegate.socket.agreement"
+local Compression = require "framegate.push.compression"
 local EventStream = require "framegate.protocol.event_stream"
 local Handshake = require "framegate.protocol.handshake"
 local Headers = require "framegate.public.headers"
@@ -16,6 +17,8 @@ local HandshakeReader = {}
 ---@field path string of the handshake, without ws-session
 ---@field lines string header lines that every event carries
 ---@field offered string|string[]|nil Sec-WebSocket-Protocol
+---@field compression Compression? that it has negotiated
+---@field extensions string? Sec-WebSocket-Extensions of the 101
 ---@field location LocationOptions
 ---@field wanted SessionRequest? always there for an event stream
 
@@ -37,6 +40,9 @@ function HandshakeReader.read(headers)
     offered = headers["sec-websocket-protocol"],
     location = location,
   }
+  if not is_stream then
+    handshake.compression, handshake.extensions = Compression.negotiate(headers["sec-websocket-extensions"])
+  end
   local err
   if is_stream then
     handshake.wanted, err = SessionRequest.of_stream(headers["last-event-id"], value)

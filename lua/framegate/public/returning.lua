@@ -68,6 +68,8 @@ local function client_of(handshake)
     path = handshake.path,
     lines = handshake.lines,
     offered = handshake.offered,
+    compression = handshake.compression,
+    extensions = handshake.extensions,
   }
 end
 

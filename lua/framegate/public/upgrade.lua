@@ -14,9 +14,10 @@ end
 
 --- Sends the 101 for this request, which Handshake.check has accepted. Yields until it is sent.
 ---@param answer Answer of the handler: its Set-Cookie and Sec-WebSocket-Protocol are included
+---@param extensions string? Sec-WebSocket-Extensions of the 101
 ---@return table? socket the raw request socket
 ---@return string? err when the client is gone
-function Upgrade.perform(answer)
+function Upgrade.perform(answer, extensions)
   local headers = ngx.req.get_headers(0)
   -- The library copies the subprotocol from the request.
   set_header(headers, "Sec-WebSocket-Protocol", answer.headers["sec-websocket-protocol"])
@@ -27,6 +28,9 @@ function Upgrade.perform(answer)
   set_header(headers, "Sec-WebSocket-Version", "13")
   set_header(headers, "Sec-WebSocket-Key", headers["sec-websocket-key"]:match("%S+"))
   ngx.header["Set-Cookie"] = answer.headers["set-cookie"]
+  if extensions then
+    ngx.header["Sec-WebSocket-Extensions"] = extensions
+  end
   local socket, err = WebSocket:new()
   return socket and socket.sock, err
 end

@@ -2,6 +2,7 @@
 -- An outbox belongs to the connection and outlives a transport. flusher.lua or socket/writer.lua takes the bytes out.
 
 local Config = require "framegate.config"
+local Departure = require "framegate.push.departure"
 local Encoder = require "framegate.protocol.encoder"
 local Latest = require "framegate.push.latest"
 
@@ -15,7 +16,7 @@ local concat, insert = table.concat, table.insert
 ---@field is_closed boolean? whether nothing more is accepted
 ---@field latest Latest? of a socket that gets frames with keys
 ---@field ring Ring? of a session: what leaves is kept there until the client has it
----@field private has_rest boolean? whether the first that waits is the rest of a write; the ring has its messages
+---@field has_rest boolean? whether the first that waits is the rest of a write of a session, or of a transport that compresses
 local Outbox = {}
 Outbox.__index = Outbox
 
@@ -176,35 +177,31 @@ function Outbox:clear()
   self:sent(self.bytes)
 end
 
--- Keeps the messages that leave. A ping asks the client for them when they have become many.
-local function keep(self, waiting, last, bytes)
-  local ring, frames = self.ring, type(waiting) == "string" and { waiting } or waiting
-  for i = self.has_rest and 2 or 1, last do
-    if Encoder.is_message(frames[i]) then
-      ring:add(frames[i])
-    end
+-- Whether the transport compresses.
+local function is_compressed(self) return self.transport and self.transport.compression end
+
+-- The bytes that are sent for the first frames that wait.
+local function leave(self, waiting, last)
+  if not self.ring and not is_compressed(self) then
+    return last == 1 and type(waiting) == "string" and waiting or concat(waiting, "", 1, last)
   end
+  local bytes, growth = Departure.of(self, waiting, last)
   self.has_rest = nil
-  if not ring:is_ping_due() then
-    return bytes
-  end
-  local ping = ring:ping()
-  self.bytes, total = self.bytes + #ping, total + #ping
-  return bytes .. ping
+  self.bytes, total = self.bytes + growth, total + growth
+  return bytes
 end
 
 -- Takes the next part. The rest can still be replaced.
 local function take_part(self)
   local waiting, count = self.waiting, self.count
   local last = Latest.part_of(waiting, count)
-  local bytes = concat(waiting, "", 1, last)
   local rest = {}
   for i = last + 1, count do
     rest[i - last] = waiting[i]
   end
   self.waiting, self.count = count - last == 1 and rest[1] or rest, count - last
   self.latest:move(-last)
-  return self.ring and keep(self, waiting, last, bytes) or bytes
+  return leave(self, waiting, last)
 end
 
 --- Takes everything that waits, oldest first; a part of it when frames have keys. The caller calls `sent` afterwards.
@@ -221,9 +218,8 @@ function Outbox:take()
     self.latest:move(-1)
   end
   local waiting = self.waiting
-  local bytes = count == 1 and waiting or concat(waiting)
   self.waiting, self.count = nil, 0
-  return self.ring and keep(self, waiting, count, bytes) or bytes
+  return leave(self, waiting, count)
 end
 
 ---@param bytes integer that were taken and have left
@@ -235,7 +231,7 @@ end
 ---@param bytes string
 function Outbox:put_back(bytes)
   local count = self.count
-  self.has_rest = self.ring and true
+  self.has_rest = (self.ring or is_compressed(self)) and true or nil
   if count > 0 then
     self.waiting = count == 1 and { bytes, self.waiting } or self.waiting
     if count > 1 then

@@ -36,9 +36,9 @@ end
 local function attach(connection, transport)
   local session = connection.session
   Detached.remove(connection)
+  connection.outbox:set_transport(transport)
   Lifecycle.resumed(connection, Clock.monotonic() - session.detached_at)
   session:set_attached(transport.is_stream)
-  connection.outbox:set_transport(transport)
   Keeper.add(connection)
   notify(connection, "resume")
   connection:advance()

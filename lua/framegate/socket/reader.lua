@@ -3,6 +3,7 @@
 
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
+local Compression = require "framegate.push.compression"
 local Config = require "framegate.config"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Counters = require "framegate.telemetry.counters"
@@ -94,6 +95,12 @@ local function on_message(connection, payload, is_text)
   end
 end
 
+-- Decompressing takes time, as reading the bytes would have.
+local function note_compressed(self, deflated, inflated)
+  Compression.note_received(deflated, inflated)
+  Turn.spend(self, inflated)
+end
+
 local function on_pong(connection, payload)
   local ring = connection.session.ring
   ring:pong(payload)
@@ -110,6 +117,9 @@ local function take_messages(self, messages)
     if kind == "text" or kind == "binary" then
       on_message(connection, payload, kind == "text")
       self:wait_for_room()
+      if messages.deflated then
+        note_compressed(self, messages.deflated, #payload)
+      end
     elseif kind == "ping" then
       connection.outbox:push(Encoder.pong(payload))
       self:wait_for_room()
@@ -174,7 +184,7 @@ local function work(self, chunk)
   local messages = unfinished and unfinished.messages
     or table.remove(spare)
     or MessageParser.new(Config.MAX_MESSAGE_BYTES)
-  messages:push(chunk)
+  messages:push(chunk, self.compression ~= false)
   Turn.spend(self, #chunk)
   if take_messages(self, messages) then
     return true

@@ -33,6 +33,8 @@ local function own() return members:node() .. members:worker() end
 ---@field path string of the handshake, without ws-session
 ---@field lines string header lines of the handshake
 ---@field offered string[]|string|nil its Sec-WebSocket-Protocol
+---@field compression Compression? that its handshake has negotiated
+---@field extensions string? Sec-WebSocket-Extensions of its 101
 
 local function header_of(lines, name) return ("\r\n" .. lines):match("\r\n" .. name .. ": ([^\r]*)") end
 

@@ -37,9 +37,11 @@ local sub = string.sub
 ---@field reading "closing"|"ended"|nil "closing" after the peer's last message, "ended" after its end
 ---@field reader_ended table? semaphore on which the writer waits for the reader's end
 ---@field is_lost boolean? whether nothing more is to be written: the peer left before a close frame, or this is abandoned
+---@field compression Compression|false of the messages of both sides; in the metatable, where it costs a socket no memory
 ---@field is_sent_away boolean? whether it ends when everything is written, and its session goes on without it
 local Transport = setmetatable({}, { __index = semaphore })
 Transport.__index = Transport
+Transport.compression = false
 
 local CHUNK = 65536
 -- ngx_lua keeps a buffer the size of the largest write until the request ends.
@@ -55,6 +57,24 @@ function Transport.new(connection, socket, address)
   local self = setmetatable(semaphore.new(), Transport)
   self.connection, self.socket, self.address = connection, socket, address
   return self
+end
+
+local agreed = {} -- metatables by compression
+
+--- Compresses messages from now on, and accepts compressed ones. Nothing may have been written or read yet.
+---@param compression Compression? as negotiated in the handshake; nil for none
+---@return Transport self
+function Transport:agree(compression)
+  if not compression then
+    return self
+  end
+  local class = agreed[compression]
+  if not class then
+    class = setmetatable({ compression = compression }, { __index = Transport })
+    class.__index = class
+    agreed[compression] = class
+  end
+  return setmetatable(self, class)
 end
 
 --- Limits the time of each following read.
@@ -93,10 +113,9 @@ function Transport:begin(session, client, is_resumed)
     return true
   end
   self:limit_reading(Config.IDLE_TIMEOUT)
-  return self:write(
-    session and session:first_frames(client.key, is_resumed and client.received or 0, is_resumed)
-      or Encoder.frame(Texts.session { key = client.key }, true)
-  )
+  local frames = session and session:first_frames(client.key, is_resumed and client.received or 0, is_resumed)
+    or Encoder.frame(Texts.session { key = client.key }, true)
+  return self:write(self.compression and self.compression:apply_all(frames) or frames)
 end
 
 --- The function of the thread that reads.

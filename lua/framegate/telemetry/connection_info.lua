@@ -1,6 +1,7 @@
 -- Public description of a connection: it contains nothing secret.
 
 local Clock = require "framegate.runtime.clock"
+local PermessageDeflate = require "framegate.protocol.permessage_deflate"
 local SocketLog = require "framegate.telemetry.socket_log"
 
 local ConnectionInfo = {}
@@ -14,6 +15,14 @@ function ConnectionInfo.address(connection) return connection.handshake:match("\
 ---@param connection Connection
 ---@return "sse"|nil
 function ConnectionInfo.transport(connection) return connection.handshake:match("\r\nce%-transport: (%l+)") end
+
+--- The extension with which its messages are compressed now, if its client has negotiated one.
+---@param connection Connection
+---@return string?
+function ConnectionInfo.compression(connection)
+  local transport = connection.outbox.transport
+  return transport and transport.compression and PermessageDeflate.NAME or nil
+end
 
 -- A query may contain tokens, so it is shown only on request.
 local function path_of(connection, has_query)
@@ -49,6 +58,7 @@ function ConnectionInfo.of(connection, has_query)
     address = ConnectionInfo.address(connection),
     path = path_of(connection, has_query),
     transport = ConnectionInfo.transport(connection),
+    compression = ConnectionInfo.compression(connection),
     topics = topics,
     opened = Clock.format(connection.opened),
     age = math.floor(now - connection.opened_at),

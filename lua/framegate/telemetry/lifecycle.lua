@@ -40,7 +40,7 @@ function Lifecycle.opened(connection)
   end
   Counters.opened()
   if SocketLog.is_on() then
-    SocketLog.write("open", members_of(connection))
+    SocketLog.write("open", members_of(connection, { "compression", ConnectionInfo.compression(connection) }))
   end
 end
 
@@ -87,7 +87,8 @@ end
 function Lifecycle.resumed(connection, seconds)
   Counters.count(RESUMED)
   if SocketLog.is_on() then
-    SocketLog.write("resume", members_of(connection, { "away", { ("%.3f"):format(seconds) } }))
+    local away, compression = { ("%.3f"):format(seconds) }, ConnectionInfo.compression(connection)
+    SocketLog.write("resume", members_of(connection, { "away", away }, { "compression", compression }))
   end
 end
 

@@ -84,3 +84,33 @@ describe("frames behind one another", function()
     assert.are.same({ 8, "\3\232done", #frames + 1 }, { Encoder.read(frames, position) })
   end)
 end)
+
+describe("a frame that is compressed", function()
+  local Zlib = require "framegate.protocol.zlib"
+
+  setup(function() assert(Zlib.load "libz.so.1") end)
+
+  for _, bytes in ipairs { 30, 125, 126, 65535, 65536, 300000 } do
+    it("of " .. bytes .. " bytes has its kind, its mark, and its own length", function()
+      for _, is_text in ipairs { true, false } do
+        local payload = ("0123456789"):rep(bytes / 10 + 1):sub(1, bytes)
+        local sent = Encoder.compressed(Encoder.frame(payload, is_text), 15)
+        assert.is_true(#sent < Encoder.frame_bytes(bytes))
+        local opcode, deflated, next_position = Encoder.read(sent, 1)
+        assert.are.equal(0x40 + (is_text and 1 or 2), opcode)
+        assert.are.equal(#sent + 1, next_position)
+        assert.are.equal(payload, Zlib.inflate(deflated, bytes))
+      end
+    end)
+
+    it(
+      "of " .. bytes .. " bytes is as long as was said",
+      function() assert.are.equal(#Encoder.frame(("x"):rep(bytes), true), Encoder.frame_bytes(bytes)) end
+    )
+  end
+
+  it(
+    "is none if that would not be shorter",
+    function() assert.is_nil(Encoder.compressed(Encoder.frame("ab", true), 15)) end
+  )
+end)

@@ -1,6 +1,7 @@
 local Worker = require "support.worker"
 local Attachment = require "framegate.socket.attachment"
 local Config = require "framegate.config"
+local Encoder = require "framegate.protocol.encoder"
 local Loop = require "support.event_loop"
 local Moving = require "framegate.socket.moving"
 
@@ -62,6 +63,28 @@ describe("a session and its transports", function()
     local another = Worker.transport()
     Attachment.resume(connection, another, client(1))
     assert.matches("\137\0011\129\1b\129\1c$", another.first)
+  end)
+
+  it("sends again in the form that the new transport has agreed on, and keeps messages as they are", function()
+    local long = ("a text that is sent again "):rep(20)
+    require("framegate.config").SESSION_BYTES = 10000
+    require("framegate.push.compression").start()
+    local compression = require("framegate.push.compression").negotiate "permessage-deflate"
+    connection.outbox.transport.compression = compression
+    connection:send(long, true)
+    assert.are.equal(0xC1, Worker.written(connection):byte())
+    assert.are.same({ Encoder.frame(long, true) }, connection.session.ring:frames())
+    Attachment.ended(connection, connection.outbox.transport)
+    local plain = Worker.transport()
+    Attachment.resume(connection, plain, client())
+    assert.are.equal(Encoder.frame(long, true), plain.first:sub(-#long - 4))
+    Attachment.ended(connection, plain)
+    connection:send(long, true)
+    local compressed = Worker.transport()
+    compressed.compression = compression
+    Attachment.resume(connection, compressed, client())
+    assert.is_true(#compressed.first < #long)
+    assert.are.equal(compressed.first:sub(-20), Worker.written(connection):sub(-20))
   end)
 
   it("takes away a transport that it still has, and ends its connection", function()

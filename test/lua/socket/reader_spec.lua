@@ -52,6 +52,27 @@ describe("the reader", function()
     assert.are.equal(6, connection.traffic.bytes_in)
   end)
 
+  it("takes compressed messages where that was agreed, and counts both sizes", function()
+    local Compression = require "framegate.push.compression"
+    Compression.start()
+    local mask = "\1\2\3\4"
+    local head = Client.header { opcode = TEXT, length = 7, reserved = 0x40, mask = mask }
+    local hello = head .. Client.masked("\242\72\205\201\201\7\0", mask)
+    read(hello)
+    assert.are.same({}, worker.dispatch.events)
+    assert.are.equal(1002, connection.closing.code)
+    connection = Worker.open(worker)
+    transport = Transport.new(connection, socket_of { hello }):agree((Compression.negotiate "permessage-deflate"))
+    connection.outbox:set_transport(transport)
+    Loop.spawn(function() Reader.run(transport) end)
+    Loop.run(0)
+    assert.are.equal("Hello", worker.dispatch.events[1].body)
+    assert.are.equal(5, connection.traffic.bytes_in)
+    assert.are.equal(1, worker.counted["framegate_compressed_frames_total/in"])
+    assert.are.equal(7, worker.counted["framegate_compression_bytes_total/in/compressed"])
+    assert.are.equal(5, worker.counted["framegate_compression_bytes_total/in/plain"])
+  end)
+
   it("answers pings, and the peer that is gone is lost", function()
     read(Client.frame(PING, "abc"))
     assert.are.equal(Encoder.pong "abc", Worker.written(connection))

@@ -33,6 +33,28 @@ describe("a transport", function()
     assert.is_true(count <= 5, count .. " fields")
   end)
 
+  it("has the same four fields with compression, which those of one agreement share", function()
+    local agreement = {}
+    assert.is_false(transport.compression)
+    assert.are.equal(transport, transport:agree(nil))
+    assert.is_false(transport.compression)
+    local before = {}
+    for name in pairs(transport) do
+      before[name] = true
+    end
+    assert.are.equal(transport, transport:agree(agreement))
+    for name in pairs(transport) do
+      assert.is_true(before[name], name)
+    end
+    assert.are.equal(agreement, transport.compression)
+    local others = { Transport.new({}, socket):agree(agreement), Transport.new({}, socket):agree {} }
+    assert.are.equal(getmetatable(transport), getmetatable(others[1]))
+    assert.are_not.equal(agreement, others[2].compression)
+    assert.is_false(Transport.new({}, socket).compression)
+    assert.is_true(transport:write "still a transport")
+    transport:wake()
+  end)
+
   describe("writes", function()
     it("in pieces of 16 KiB at the most", function()
       assert.is_true(transport:write "short")
@@ -82,6 +104,12 @@ describe("a transport", function()
       transport:begin(session, { key = "k", received = 7 }, true)
       assert.are.same({ "k 0false", "k 7true" }, socket.sent)
     end)
+  end)
+
+  it("begins with frames in the form that was agreed", function()
+    transport:agree { apply_all = function(_, frames) return "<" .. #frames .. ">" end }
+    transport:begin({ first_frames = function() return "abc" end }, { key = "k" }, false)
+    assert.are.same({ "<3>" }, socket.sent)
   end)
 
   it("limits reading in milliseconds, and never to nothing", function()
