@@ -48,6 +48,8 @@ class Wanderer {
   /** Streams that went on after a return. */
   continued = 0
   #last: number | undefined
+  /** Messages of this session. */
+  #sent = 0
   #isOver = false
 
   constructor(port: number) {
@@ -70,18 +72,25 @@ class Wanderer {
   async #dial(): Promise<void> {
     await until('it is there', () => this.client.dial().catch(() => undefined), 20_000)
     if (this.client.first.resumed && this.#last !== undefined) this.continued++
-    if (!this.client.first.resumed) this.#last = undefined
-    if (this.#last === undefined) this.#ask()
+    if (!this.client.first.resumed) {
+      this.#last = undefined
+      this.#sent = 0
+    }
+    // What a worker had not read when it was killed is sent again, as a client of sessions does.
+    if (this.#last === undefined || this.client.first.received < this.#sent) this.#ask(this.client.first.received)
   }
 
-  #ask(): void {
+  #ask(sent = this.#sent): void {
     this.client.send('stream')
+    this.#sent = sent + 1
     this.#last = 0
   }
 
   /** Reads a frame: the next number, or the error of a stream whose worker was killed. A connection may break. */
   async #take(): Promise<void> {
-    const text = await this.client.next(20_000).catch(() => undefined)
+    const text = await this.client.next(10_000).catch((error) => {
+      if (/nothing came/.test(String(error))) this.faults.push(`nothing after ${this.#last}`)
+    })
     if (text === undefined) return
     if (/"statusCode":502/.test(text)) return this.#ask()
     if (Number(text) !== this.#last! + 1) this.faults.push(`${text} after ${this.#last}`)

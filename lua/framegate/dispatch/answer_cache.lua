@@ -23,8 +23,9 @@ local IN_QUESTION = { "ce-user", "ce-state", "ce-type", "content-type", "accept-
 ---  `headers`: HANDSHAKE_HEADERS
 ---@return AnswerCache
 function AnswerCache.new(parts)
-  local self =
-    setmetatable({ dict = parts.dict, most = parts.bytes / LARGEST_PART, is_known = {}, is_fixed = {} }, AnswerCache)
+  local self = setmetatable({ dict = parts.dict, most = parts.bytes / LARGEST_PART }, AnswerCache)
+  self.is_known, self.is_fixed = {}, {}
+  self.targets = setmetatable({}, { __mode = "k" }) -- by connection
   for _, names in ipairs { PASSED, FORWARDED, parts.headers } do
     for _, name in ipairs(names) do
       self.is_known[name] = true
@@ -45,6 +46,18 @@ local function add_values(pieces, lines, names)
   end
 end
 
+-- The values of TARGET, which a connection keeps: only a client that comes back brings other header lines.
+local function target_of(self, connection)
+  local known = self.targets[connection]
+  if not known or known.lines ~= connection.handshake then
+    local pieces = {}
+    add_values(pieces, connection.handshake, TARGET)
+    known = { lines = connection.handshake, text = table.concat(pieces, "\n") }
+    self.targets[connection] = known
+  end
+  return known.text
+end
+
 --- Writes the question that a message asks. No value but the message can contain a line end, and it comes last.
 ---@param connection Connection
 ---@param payload string
@@ -59,7 +72,7 @@ function AnswerCache:question(connection, payload, is_text)
   local pieces = { "q", options.handler or "", connection.path, kind }
   pieces[#pieces + 1] = connection.user and "=" .. Percent.encode(connection.user) or ""
   pieces[#pieces + 1] = connection.state and "=" .. connection.state or ""
-  add_values(pieces, connection.handshake, TARGET)
+  pieces[#pieces + 1] = target_of(self, connection)
   pieces[#pieces + 1] = payload
   return table.concat(pieces, "\n")
 end
