@@ -75,6 +75,11 @@ export class Lists {
     this.#restart()
   }
 
+  /** Asks now for the list that is shown. */
+  refresh() {
+    this.#watch.start()
+  }
+
   /** Whether the list that is shown counts all connections. */
   get countsConnections() {
     return this.#view === 'connections' && this.#listing?.node === ''

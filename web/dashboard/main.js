@@ -39,6 +39,10 @@ const status = new Watch({
 })
 
 function showConnected() {
+  if (lostAt) {
+    lists.refresh()
+    nodes.start()
+  }
   lostAt = undefined
   $('banner').hidden = true
   delete document.body.dataset.lost

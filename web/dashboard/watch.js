@@ -1,9 +1,9 @@
 /**
- * Repeats a request to the gateway while the page is visible. The longer a request takes, the less often it is repeated, to
+ * Repeats a request to the gateway while the page is visible. The longer an answer takes, the less often it is asked for, to
  * spare the gateway.
  */
 
-const SHARE = 20 // A request that took one second is repeated after 20.
+const SHARE = 20 // An answer that took one second is asked for again after 20.
 
 /**
  * @template T
@@ -62,7 +62,7 @@ export class Watch {
         this.#timer = undefined
         this.#turn()
       },
-      Math.max(every, SHARE * (performance.now() - began)),
+      error ? every : Math.max(every, SHARE * (performance.now() - began)),
     )
     if (error) fail?.(error)
     else show(answer)
