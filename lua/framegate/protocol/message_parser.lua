@@ -61,8 +61,8 @@ local function too_big(self)
   return "error", "a message may have " .. self.max_bytes .. " bytes at most", CloseCode.TOO_BIG
 end
 
--- By how many bytes deflate may lengthen a message that it cannot compress (deflateBound in zlib.h, for all settings).
-local function slack(bytes) return bytes / 8 + 128 end
+-- By how many bytes deflate may lengthen a message: deflateBound in zlib.h, and what flushes cost if it comes in fragments.
+local function slack(bytes) return bytes / 4 + 1024 end
 
 local function begin_frame(self)
   local size, violation = Frame.read_header(self.buffer, self.position, self.header)

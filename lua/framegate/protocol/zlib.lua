@@ -23,9 +23,11 @@ ffi.cdef [[
     const char *version, int stream_size);
   int deflateReset(framegate_z_stream *stream);
   int deflate(framegate_z_stream *stream, int flush);
+  int deflateEnd(framegate_z_stream *stream);
   int inflateInit2_(framegate_z_stream *stream, int window_bits, const char *version, int stream_size);
   int inflateReset(framegate_z_stream *stream);
   int inflate(framegate_z_stream *stream, int flush);
+  int inflateEnd(framegate_z_stream *stream);
 ]]
 
 local Zlib = {}
@@ -43,6 +45,7 @@ local AT_BLOCK = 128 -- data_type of an inflater between two blocks, at the end 
 
 local const_bytes = ffi.typeof("const uint8_t *")
 local bytes_t = ffi.typeof("uint8_t[?]")
+local MOST_ENDS = 16
 local KEPT_BYTES = 65536
 local kept = bytes_t(KEPT_BYTES)
 
@@ -102,11 +105,16 @@ local function drain(pieces, max_bytes)
   return result
 end
 
--- Feeds the inflater. A stream may end in the middle, and another one begin behind it (RFC 7692 section 7.2.3.5).
+-- Feeds the inflater. A stream may end in the middle, and another one begin behind it (RFC 7692 section 7.2.3.5): not so many
+-- that they would take long and hold nothing.
 local function feed(pieces, source, max_bytes)
   inflater.next_in, inflater.avail_in = ffi.cast(const_bytes, source), #source
-  local result = drain(pieces, max_bytes)
+  local result, left = drain(pieces, max_bytes), MOST_ENDS + #source / 1024
   while result == STREAM_END and inflater.avail_in > 0 do
+    left = left - 1
+    if left < 0 then
+      return DATA_ERROR
+    end
     library.inflateReset(inflater)
     result = drain(pieces, max_bytes)
   end
@@ -122,6 +130,7 @@ function Zlib.inflate(deflated, max_bytes)
   if deflated == "" then
     return ""
   end
+  inflater = inflater or new_inflater()
   library.inflateReset(inflater)
   local pieces = { bytes = 0 }
   local result = feed(pieces, deflated, max_bytes)
@@ -146,6 +155,15 @@ local function works()
   return Zlib.inflate(deflated, #text) == text and err == "invalid"
 end
 
+-- Frees the streams of the check: the master needs none, and each worker makes its own.
+local function release()
+  library.inflateEnd(inflater)
+  for _, stream in pairs(deflaters) do
+    library.deflateEnd(stream)
+  end
+  inflater, deflaters = nil, {}
+end
+
 --- Loads the library and checks it. Nothing else here may be called unless it succeeds.
 ---@param name string of the library, as dlopen(3) finds it
 ---@return boolean ok
@@ -155,12 +173,10 @@ function Zlib.load(name)
   if not ok then
     return false, found
   end
-  library, deflaters = found, {}
-  local has_functions, is_good = pcall(function()
-    inflater = new_inflater()
-    return works()
-  end)
+  library, inflater, deflaters = found, nil, {}
+  local has_functions, is_good = pcall(works)
   if has_functions and is_good then
+    release()
     return true
   end
   return false, name .. " does not work as zlib.h describes"

@@ -13,12 +13,14 @@ local Zlib = require "framegate.protocol.zlib"
 ---@field private window_bits integer
 ---@field private recent table<string, string> frames as they are sent, by the plain frame
 ---@field private older table<string, string> those of the time before
----@field private bytes integer of the plain frames in `recent`
+---@field private bytes integer that `recent` costs
 local Compression = {}
 Compression.__index = Compression
 
 local LIBRARY = "libz.so.1"
+local LONGEST = 262144 -- bytes of a frame up to which it is compressed: that takes a millisecond, and others wait meanwhile
 local KEPT_BYTES = 1024 * 1024
+local ENTRY_BYTES = 200 -- that an entry of a table costs besides its strings
 
 local RUNS = Counters.place "framegate_compressions_total"
 local FRAMES = Counters.place "framegate_compressed_frames_total"
@@ -62,8 +64,8 @@ end
 
 -- Keeps what a frame became, for its other receivers. Those that are slow may come much later.
 local function keep(self, frame, sent)
-  self.recent[frame], self.bytes = sent, self.bytes + #frame
-  if self.bytes > math.max(KEPT_BYTES, Config.OUTBOX_BYTES) then
+  self.recent[frame], self.bytes = sent, self.bytes + #frame + #sent + ENTRY_BYTES
+  if self.bytes > KEPT_BYTES then
     self.recent, self.older, self.bytes = {}, self.recent, 0
   end
 end
@@ -71,18 +73,19 @@ end
 local function compress(self, frame)
   local sent = self.older[frame]
   if not sent then
-    sent = Encoder.compressed(frame, self.window_bits) or frame
+    local ok, compressed = pcall(Encoder.compressed, frame, self.window_bits) -- it fails without memory
+    sent = ok and compressed or frame
     count(RUNS)
   end
   keep(self, frame, sent)
   return sent
 end
 
---- The form in which a frame is sent: compressed if it is a message of at least COMPRESSION_MIN_BYTES that gets shorter.
+--- The form in which a frame is sent: compressed if it is a message of COMPRESSION_MIN_BYTES to 256 KB that gets shorter.
 ---@param frame string whole, as Encoder makes it
 ---@return string
 function Compression:apply(frame)
-  if #frame < shortest or Encoder.is_control(frame) then
+  if #frame < shortest or #frame > LONGEST or Encoder.is_control(frame) then
     return frame
   end
   local sent = self.recent[frame] or compress(self, frame)

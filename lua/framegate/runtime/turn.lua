@@ -16,7 +16,8 @@ Turn.FRAME_BYTES = 2048
 --- Waits for the next turn.
 function Turn.next() ngx.sleep(NEXT_TURN_SECONDS) end
 
---- Counts a thread's work in this turn, and waits for the next turn once the share is used up.
+--- Counts a thread's work in this turn, and waits for the next turn once the share is used up; for more turns after a piece of
+--- work that is worth several shares.
 --- A turn is at least a millisecond; a thread that does less in it never waits.
 ---@param of any whose turn it is
 ---@param bytes integer
@@ -28,7 +29,9 @@ function Turn.spend(of, bytes)
   spent = spent + bytes
   if spent >= SHARE_BYTES then
     owner = nil
-    Turn.next()
+    for _ = 1, math.floor(spent / SHARE_BYTES) do
+      Turn.next()
+    end
   end
 end
 

@@ -98,7 +98,7 @@ end
 -- Decompressing takes time, as reading the bytes would have.
 local function note_compressed(self, deflated, inflated)
   Compression.note_received(deflated, inflated)
-  Turn.spend(self, inflated)
+  Turn.spend(self, deflated + inflated)
 end
 
 local function on_pong(connection, payload)

@@ -98,9 +98,9 @@ describe("a compressed message", function()
   end)
 
   it("is refused at its header when it is long as it is: 1009", function()
-    local head = Client.header { opcode = TEXT, length = 1200000, reserved = RSV1 }
+    local head = Client.header { opcode = TEXT, length = 1400000, reserved = RSV1 }
     assert.are.same({ { "error", 1009 } }, read(head))
-    assert.are.same({}, read(Client.header { opcode = TEXT, length = 1100000, reserved = RSV1 }))
+    assert.are.same({}, read(Client.header { opcode = TEXT, length = 1300000, reserved = RSV1 }))
   end)
 
   it("that is no deflate data, or is cut off, is 1007", function()

@@ -76,6 +76,11 @@ describe("zlib", function()
     assert.are.equal("", Zlib.inflate("", 5))
   end)
 
+  it("refuses very many streams that hold nothing", function()
+    assert.are.equal("", Zlib.inflate(("\3\0"):rep(16), 10))
+    assert.are.same({ nil, "invalid" }, { Zlib.inflate(("\3\0"):rep(100), 10) })
+  end)
+
   it("stops at the first byte too many", function()
     local text = ("x"):rep(1000)
     assert.are.equal(text, Zlib.inflate(deflate(text), 1000))

@@ -97,20 +97,26 @@ describe("compression", function()
   end)
 
   it("forgets what was sent long ago", function()
-    local first = Encoder.frame(("x"):rep(600 * 1024), false)
+    local first = Encoder.frame(("x"):rep(200 * 1024), false)
     local function apply_others(number)
       for i = 1, number do
-        compression:apply(Encoder.frame((tostring(i)):rep(600 * 1024), false))
+        compression:apply(Encoder.frame(("%05d"):format(i):rep(40 * 1024), false))
       end
     end
     compression:apply(first)
     apply_others(1)
     compression:apply(first)
     assert.are.equal(2, runs())
-    apply_others(5)
-    assert.are.equal(7 - 1, runs())
+    apply_others(20)
+    assert.are.equal(21, runs())
     compression:apply(first)
-    assert.are.equal(7, runs())
+    assert.are.equal(22, runs())
+  end)
+
+  it("leaves a message as it is that would hold up the others for long", function()
+    local frame = Encoder.frame(("x"):rep(256 * 1024), false)
+    assert.are.equal(frame, compression:apply(frame))
+    assert.are.equal(0, runs())
   end)
 
   it("is not there when it is off", function()

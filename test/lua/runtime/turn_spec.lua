@@ -33,4 +33,13 @@ describe("a turn", function()
     assert.are.equal(6, #log)
     assert.is_true(Stub.now > began)
   end)
+
+  it("is one of several to wait for after a piece of work that is worth several shares", function()
+    local log = {}
+    Loop.spawn(steps, "a", 10 * 65536, log)
+    Loop.run(0.0095)
+    assert.are.same({}, log)
+    Loop.run(0.001)
+    assert.are.same({ "a1" }, log)
+  end)
 end)
