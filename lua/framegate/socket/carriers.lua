@@ -13,6 +13,7 @@ local Carriers = {}
 Carriers.__index = Carriers
 
 local WAIT_SECONDS = 5
+local OFFER_SECONDS = 1 -- a session may come to the other node later, too
 local ASK_SECONDS, MOST_ASKS = 0.25, 120 -- between two questions which node has a socket, and how many
 local NAME_LENGTH = 22
 
@@ -97,7 +98,10 @@ end
 function Carriers:is_elsewhere(id, former)
   local holder = not self.nodes:is_alone() and self.holders:current()
   local result = holder and self.bus:call(holder, "find_socket", { id = id })
-  local node = result and result.node
+  if result and not result.node then -- it may have ended there
+    result = self.bus:call(holder, "settle_parcel", { id = id, is_receiver = false })
+  end
+  local node = result and result.node ~= "" and result.node
   return node and node ~= former and node ~= self.members:node() or false
 end
 
@@ -151,7 +155,7 @@ function Carriers:others()
   local state = holder and self.bus:call(holder, "describe_nodes", {})
   local ids = {}
   for _, node in ipairs(state and state.is_ready and state.nodes or {}) do
-    ids[#ids + 1] = node.id ~= self.members:node() and node.id or nil
+    ids[#ids + 1] = node.is_up and node.id ~= self.members:node() and node.id or nil
   end
   return ids
 end
@@ -161,7 +165,9 @@ end
 ---@param args { id: string, holder: string }
 ---@param on_done fun(is_stopping: boolean) when it has taken it, or has not; `is_stopping`: it takes none
 function Carriers:offer(node, args, on_done)
-  self.nodes:send(request_to(self, node, nil, "adopt_session", args), "", function(outcome)
+  local request = request_to(self, node, nil, "adopt_session", args)
+  request.seconds = OFFER_SECONDS
+  self.nodes:send(request, "", function(outcome)
     local is_stopping = false
     for _, result in ipairs(outcome.results) do
       is_stopping = is_stopping or result.is_stopping == true

@@ -62,6 +62,32 @@ local function offer(connection, gathered, kept)
   end
 end
 
+--- The topics of a connection, those whose frames are kept apart: another side does not gather them, but reads from the history
+--- what comes behind the last delivered one.
+---@param connection Connection
+---@return string[] topics
+---@return { topic: string, position: string }[] kept and where it is in them
+function Entry.topics_of(connection)
+  local topics, kept = {}, {}
+  for _, topic in ipairs(connection.topics or {}) do
+    local position = feeds:position_of(connection, topic)
+    if position then
+      kept[#kept + 1] = { topic = topic, position = position }
+    else
+      topics[#topics + 1] = topic
+    end
+  end
+  return topics, kept
+end
+
+--- The kept topics of a connection, and where it is in them.
+---@param connection Connection
+---@return { topic: string, position: string }[]
+function Entry.kept_of(connection)
+  local _, kept = Entry.topics_of(connection)
+  return kept
+end
+
 --- Gives a socket that was entered here what it had on the other side, and then what was gathered. Does not yield.
 ---@param connection Connection
 ---@param facts table as Parcel.unpack gives them

@@ -13,6 +13,7 @@ local Baggage = require "framegate.socket.baggage"
 local Clock = require "framegate.runtime.clock"
 local Deadlines = require "framegate.runtime.deadlines"
 local Echoes = require "framegate.socket.echoes"
+local Entry = require "framegate.socket.entry"
 local Moving = require "framegate.socket.moving"
 local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
@@ -27,13 +28,13 @@ local STREAM_SECONDS = 1 -- for one that streams and cannot go along, which is e
 local CUT_SECONDS = 0.5 -- for the end of that
 local WHOLE_SECONDS = 15 -- for the whole move
 
-local members, registry, origins, feeds, carriers
+local members, registry, origins, carriers
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
 function HandOver.wire(worker)
   members, registry = worker.members, worker.registry
-  origins, feeds, carriers = worker.origins, worker.feeds, worker.carriers
+  origins, carriers = worker.origins, worker.carriers
   worker.bus:watch(HandOver.lost)
 end
 
@@ -59,6 +60,7 @@ local function give_up(item)
 end
 
 local leaving = {} -- the moves that have begun, as items of `deadlines`, by connection
+local last = 0 -- number of the last one
 
 local deadlines
 
@@ -76,38 +78,20 @@ end
 
 deadlines = Deadlines.new("giving up moves of sockets", on_due)
 
--- Frames of kept topics are not gathered: the new side reads from the history what comes behind the last delivered one.
-local function topics_of(connection)
-  local topics, kept = {}, {}
-  for _, topic in ipairs(connection.topics or {}) do
-    local position = feeds:position_of(connection, topic)
-    if position then
-      kept[#kept + 1] = { topic = topic, position = position }
-    else
-      topics[#topics + 1] = topic
-    end
-  end
-  return topics, kept
-end
-
---- The kept topics of a connection, and where it is in them.
----@param connection Connection
----@return { topic: string, position: string }[]
-function HandOver.kept_of(connection)
-  local _, kept = topics_of(connection)
-  return kept
-end
-
 local function facts_of(connection)
-  local topics = topics_of(connection)
-  return { path = connection.path, handshake = connection.handshake, user = connection.user, topics = topics }
+  local topics = Entry.topics_of(connection)
+  local facts = { path = connection.path, handshake = connection.handshake, user = connection.user, topics = topics }
+  facts.move = leaving[connection].number
+  return facts
 end
 
 -- Begins a move. A streamed answer goes along within this node.
 local function begin(connection, to)
   Moving.begin(connection, false)
   connection.moving.takes_stream = Places.split(to) == members:node()
-  local item = { at = Clock.monotonic() + WHOLE_SECONDS, connection = connection, moving = connection.moving, to = to }
+  last = last + 1
+  local item = { number = last, connection = connection, moving = connection.moving, to = to }
+  item.at = Clock.monotonic() + WHOLE_SECONDS
   deadlines:add(item)
   leaving[connection] = item
   Moving.wait(connection, function()
@@ -192,14 +176,16 @@ end
 -- What was delivered where the socket was before may be on its way to this worker, if a link was cut.
 local function pack(connection, relay)
   local delivered, stream = origins:vector(connection.session.behind), relay and relay:facts()
-  return Baggage.pack(connection, { delivered = delivered, kept = HandOver.kept_of(connection), stream = stream })
+  return Baggage.pack(connection, { delivered = delivered, kept = Entry.kept_of(connection), stream = stream })
 end
 
--- Sends the socket, and forgets it once the other side has it. One that has lost a message ends instead.
+-- Sends the socket, and forgets it once the other side has it. One that has lost a message, or was closed, ends instead.
 local function send(connection, to, reply)
   local id, moving, node = connection.id, connection.moving, members:node()
   local is_elsewhere = Places.split(to) ~= node
-  if moving.has_overflowed or not Places.begin_move(id, own(), to) or not Places.move(id, to, is_elsewhere) then
+  local is_over = moving.has_overflowed or moving.has_close
+  if is_over or not Places.begin_move(id, own(), to) or not Places.move(id, to, is_elsewhere) then
+    Places.end_move(id, own(), to)
     cancel(connection)
     return reply { is_gone = true }
   end
@@ -226,13 +212,14 @@ local function send(connection, to, reply)
 end
 
 --- Gives the socket away, once everything is delivered that was published before.
----@param args { id: string, to: string } `to`: names of the node and the worker that get it
+---@param args { id: string, to: string, move: integer } `to`: names of the node and the worker that get it; `move` as `begin`
+--- gave it
 ---@return table|fun(reply: fun(result: table)) result with `ok`
 function HandOver.finish(args)
   local connection = registry:get(args.id)
   local moving = connection and connection.moving
   local item = leaving[connection]
-  if not moving or not item or item.to ~= args.to or moving.is_sent then
+  if not moving or not item or item.to ~= args.to or item.number ~= args.move or moving.is_sent then
     return { is_gone = true }
   end
   return function(reply)

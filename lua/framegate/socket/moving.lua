@@ -9,6 +9,7 @@ local Moving = {}
 ---@field is_fetching boolean? whether the new side gets the socket from Redis now
 ---@field takes_stream boolean? whether a streamed answer goes along
 ---@field is_sent boolean? whether the new side may have the socket
+---@field has_close boolean? whether the socket was closed meanwhile
 ---@field has_overflowed boolean? whether a message was dropped, because more waits for the client than may
 ---@field on_answered fun()? called when the connection may move
 

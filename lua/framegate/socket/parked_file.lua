@@ -3,9 +3,9 @@
 
 local Baggage = require "framegate.socket.baggage"
 local Config = require "framegate.config"
+local Entry = require "framegate.socket.entry"
 local File = require "framegate.runtime.file"
 local Giving = require "framegate.socket.giving"
-local HandOver = require "framegate.socket.hand_over"
 local Log = require "framegate.runtime.log"
 local Parcel = require "framegate.session.parcel"
 
@@ -26,7 +26,7 @@ local function some_of(list, first)
 end
 
 local function append(file, connection)
-  local bytes = Baggage.pack(connection, { kept = HandOver.kept_of(connection), parked_at = ngx.now() })
+  local bytes = Baggage.pack(connection, { kept = Entry.kept_of(connection), parked_at = ngx.now() })
   return file:append(#bytes .. ":" .. bytes)
 end
 

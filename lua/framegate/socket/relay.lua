@@ -138,6 +138,9 @@ function Relay:settle(connection, has_moved)
   end
   connection.stream, self.is_held = nil, false
   pass_on(self)
+  if not self.is_asking then
+    self.stream:resume() -- it may wait for room in the outbox that has left
+  end
 end
 
 --- Ends the stream for the other side: its socket ends, or goes to another node.
@@ -145,9 +148,10 @@ end
 ---@return table result
 function Relay.stop(args)
   local self = relays[args.key]
-  if self then
-    self.stream:stop(args.answer)
+  if not self then
+    return { is_gone = true }
   end
+  self.stream:stop(args.answer)
   return {}
 end
 

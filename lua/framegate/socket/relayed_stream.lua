@@ -56,6 +56,8 @@ local function finish(self, answer)
   dispatch:check_idle()
 end
 
+local function lost() return Answer.of_stream("lost", "the handler's stream broke before its end") end
+
 local function ask_for_more(self)
   local reply = self.reply
   if reply then
@@ -100,14 +102,20 @@ function RelayedStream:resume()
   end
 end
 
-local function ignore() end
-
 --- Ends the stream. Its end comes from the other worker.
 ---@param answer Answer? why, for the client; nil when it needs no reason, because its socket ends
 function RelayedStream:stop(answer)
   if not self.is_stopped then
     self.is_stopped = true
-    bus:ask(self.from, { op = "stop_stream", args = { key = self.key, answer = answer }, payload = "" }, ignore)
+    bus:ask(
+      self.from,
+      { op = "stop_stream", args = { key = self.key, answer = answer }, payload = "" },
+      function(result)
+        if (not result or result.is_gone) and streams[self.key] == self then
+          finish(self, answer or lost())
+        end
+      end
+    )
     ask_for_more(self)
   end
 end
@@ -120,7 +128,7 @@ function RelayedStream.lost(name)
     all[#all + 1] = self.from == name and self or nil
   end
   for _, self in ipairs(all) do
-    finish(self, Answer.of_stream("lost", "the handler's stream broke before its end"))
+    finish(self, lost())
   end
 end
 

@@ -72,11 +72,20 @@ local function next_holder(id, holder, begun)
   return is_known and current or nil
 end
 
+-- What the other side needs to know of a client.
+local function described(client)
+  if client then
+    local key, received = client.key, client.received
+    return { key = key, received = received, path = client.path, lines = client.lines, offered = client.offered }
+  end
+end
+
 -- Begins with the worker that has the socket. It may have moved meanwhile. Returns also that worker.
 local function begin(id, holder, client)
   local begun, is_unsure
+  local args = { id = id, client = described(client), to = own() }
   for _ = 1, MOST_MOVES do
-    begun, is_unsure = carriers:ask(holder, "begin_hand_over", { id = id, client = client, to = own() })
+    begun, is_unsure = carriers:ask(holder, "begin_hand_over", args)
     local next_one = next_holder(id, holder, begun)
     if not next_one then
       break
@@ -99,7 +108,7 @@ local function move(id, first_holder, client)
   local moving = connection.moving
   groups:await()
   carriers:await_sent(holder)
-  carriers:ask(holder, "finish_hand_over", { id = id, to = own() })
+  carriers:ask(holder, "finish_hand_over", { id = id, to = own(), move = begun.move })
   await_fetch(connection)
   if connection.moving == moving then
     abandon(connection, holder)

@@ -56,7 +56,7 @@ function LinkOperations:adopt_session(args)
   if not self.worker.link_holder.link then
     return {}
   elseif self.worker.members:is_leaving() then
-    return { is_stopping = true }
+    return { is_stopping = self.worker.members:is_last_configuration() }
   end
   return function(reply)
     TakeOver.adopt(args.id, args.holder, function() reply {} end)

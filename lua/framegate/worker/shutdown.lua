@@ -64,11 +64,11 @@ local function has_only_sessions() return Passing.count() == 0 and Parking.is_al
 local function bound_stop()
   Giving.start()
   wait(Config.STOP_SECONDS, has_only_sessions)
+  Inbox.drop_messages()
   Parking.release()
   if nodes:is_alone() then
     Parking.keep()
   end
-  Inbox.drop_messages()
   Passing.end_all()
   wait(ANSWER_SECONDS, never)
   Giving.stop()

@@ -177,15 +177,18 @@ describe("the way between two workers that move a socket", function()
       assert.are.equal(is_elsewhere, carriers:is_elsewhere("id", "former"), node)
     end
     assert.are.same({ "holder", "find_socket", { id = "id" } }, calls[1])
+    replies.find_socket, replies.settle_parcel = {}, { node = "farr" }
+    assert.is_true(carriers:is_elsewhere("id", "former"), "it had it, and it has ended there")
     replies.find_socket = nil
     assert.is_false(carriers:is_elsewhere("id", "former"))
     is_alone = true
     assert.is_false(carriers:is_elsewhere("id", "former"))
-    assert.are.equal(5, #calls)
+    assert.are.equal(8, #calls)
   end)
 
   it("finds other nodes that can take sockets", function()
-    local nodes = { { id = "node" }, { id = "farr" }, { id = "away" } }
+    local nodes =
+      { { id = "node", is_up = true }, { id = "farr", is_up = true }, { id = "away", is_up = true }, { id = "dead" } }
     replies.describe_nodes = { is_ready = true, nodes = nodes }
     assert.are.same({ "farr", "away" }, carriers:others())
     replies.describe_nodes = { is_ready = false, nodes = nodes }

@@ -9,7 +9,7 @@ local Places = require "framegate.session.places"
 local TO = "nodeanothe"
 
 describe("giving a socket away", function()
-  local worker, connection, transport, results
+  local worker, connection, transport, results, number
 
   before_each(function()
     worker = Moves.worker()
@@ -26,11 +26,13 @@ describe("giving a socket away", function()
     for name, value in pairs(changes or {}) do
       client[name] = value
     end
-    return HandOver.begin { id = connection.id, client = client, to = TO }
+    local result = HandOver.begin { id = connection.id, client = client, to = TO }
+    number = type(result) == "table" and result.move or number
+    return result
   end
 
   local function finish()
-    local run = HandOver.finish { id = connection.id, to = TO }
+    local run = HandOver.finish { id = connection.id, to = TO, move = number }
     assert.is_function(run)
     run(reply)
   end
@@ -51,7 +53,10 @@ describe("giving a socket away", function()
       worker.registry:name_user(connection, "ann")
       worker.feeds.positions.kept = "e.5"
       local facts = { path = "/ws/echo", handshake = connection.handshake, user = "ann", topics = { "news" } }
-      assert.are.same(facts, begin())
+      local begun = begin()
+      facts.move = begun.move
+      assert.are.same(facts, begun)
+      assert.is_number(begun.move)
       assert.is_true(transport.is_abandoned)
       assert.is_true(connection:is_detached())
       assert.is_table(connection.moving)
@@ -89,10 +94,19 @@ describe("giving a socket away", function()
       begin()
       local first = connection.moving
       local client = Moves.client(connection)
-      assert.are.equal("/ws/echo", HandOver.begin({ id = connection.id, client = client, to = "nodethirdd" }).path)
+      local begun = HandOver.begin { id = connection.id, client = client, to = "nodethirdd" }
+      assert.are.equal("/ws/echo", begun.path)
       assert.are_not.equal(first, connection.moving)
       assert.are.same({ is_gone = true }, HandOver.finish { id = connection.id, to = TO })
-      assert.is_function(HandOver.finish { id = connection.id, to = "nodethirdd" })
+      assert.is_function(HandOver.finish { id = connection.id, to = "nodethirdd", move = begun.move })
+    end)
+
+    it("again for the same worker, and no longer for its first request", function()
+      begin()
+      local first = number
+      assert.are.equal(first + 1, begin().move)
+      assert.are.same({ is_gone = true }, HandOver.finish { id = connection.id, to = TO, move = first })
+      finish()
     end)
 
     it("not again for another client, for a node that stops, or when it was sent", function()
@@ -181,6 +195,17 @@ describe("giving a socket away", function()
     answer_echoes()
     local facts = Parcel.unpack(worker.carriers.sent[1].parcel)
     assert.are.same({ nodeanothe = 9, farfarther = 3, nodethird1 = 2 }, facts.more.delivered)
+  end)
+
+  it("is closed and not sent when its handler closes it meanwhile", function()
+    begin()
+    connection:close(4401, "no", "handler")
+    finish()
+    answer_echoes()
+    assert.are.same({ { is_gone = true } }, results)
+    assert.are.same({}, worker.carriers.sent)
+    assert.are.same({ "ended", 4401 }, { connection.phase, connection.closing.code })
+    assert.is_false(Places.is_moving(connection.id))
   end)
 
   it("waits no longer than 2 s for a worker that stands still, and sends it once", function()

@@ -101,6 +101,13 @@ describe("a streamed answer", function()
       assert.is_false(stream.connection.outbox:is_full())
     end)
 
+    it("goes on when it waited for room that has left with the socket", function()
+      local resumed = 0
+      stream.resume = function() resumed = resumed + 1 end
+      relay:settle(connection, true)
+      assert.are.equal(1, resumed)
+    end)
+
     it("comes back with what was gathered when the socket stays", function()
       stream.connection:send("a", false)
       relay:settle(connection, false)
@@ -120,7 +127,7 @@ describe("a streamed answer", function()
       relay:settle(connection, true)
       Relay.stop { key = "worker/1", answer = END }
       assert.are.equal(END, stream.stopped)
-      assert.are.same({}, Relay.stop { key = "worker/2" })
+      assert.are.same({ is_gone = true }, Relay.stop { key = "worker/2" })
     end)
 
     it("is stopped when the other side does not know it, or was killed", function()
@@ -195,6 +202,13 @@ describe("a streamed answer", function()
       assert.are.same({}, take({ 1 }, "b"))
       take({}, "", END)
       assert.are.equal(END, connection.answer)
+    end)
+
+    it("ends when it is stopped and the other worker does not know it any more", function()
+      stream:stop(END)
+      asked[1].answer { is_gone = true }
+      assert.are.equal(END, connection.answer)
+      assert.are.equal(0, held)
     end)
 
     it("ends with an error when the other worker was killed", function()

@@ -150,7 +150,7 @@ describe("an operation", function()
     local facts =
       operations:begin_hand_over { id = connection.id, client = Moves.client(connection), to = "nodeanothe" }
     assert.are.equal("/ws/echo", facts.path)
-    run("finish_hand_over", { to = "nodeanothe" })
+    run("finish_hand_over", { to = "nodeanothe", move = facts.move })
     worker.bus.asked[1].answer {}
     worker.carriers.sent[1].answer(true)
     assert.are.same({ { ok = true } }, results)
