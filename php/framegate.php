@@ -62,6 +62,7 @@ final class Event
     /**
      * Whether the gateway has signed this request at most five minutes ago: method, path, headers of the event, and body.
      * docs/signed-events.md describes how. If not, answer with Reply::refuse(401, '…') and do nothing else.
+     * It is false, too, if $_GET was made from another query than that of REQUEST_URI, which is signed.
      * @param string $secrets the HANDLER_SECRET of the gateway; during a rotation both secrets, with a comma between them
      */
     public static function isSigned(string $secrets): bool
@@ -78,9 +79,12 @@ final class Event
         if (($_SERVER['CONTENT_TYPE'] ?? '') !== '') {
             $lines[] = "content-type: $_SERVER[CONTENT_TYPE]";
         }
-        $context = implode("\n", ["$_SERVER[REQUEST_METHOD] $_SERVER[REQUEST_URI]", ...$lines]);
+        array_unshift($lines, "$_SERVER[REQUEST_METHOD] $_SERVER[REQUEST_URI]");
+        $context = implode("\n", $lines);
         $body = (string) file_get_contents('php://input');
-        return abs(time() - (int) $time) <= 300
+        return preg_grep('/[\r\n]/', $lines) === [] // FastCGI, unlike HTTP, can carry a value that looks like several lines
+            && ($_SERVER['QUERY_STRING'] ?? '') === (explode('?', $_SERVER['REQUEST_URI'], 2)[1] ?? '')
+            && abs(time() - (int) $time) <= 300
             && self::matches($secrets, $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '', "$id.$time.$body")
             && self::matches($secrets, $_SERVER['HTTP_FRAMEGATE_SIGNATURE'] ?? '', "$id/context.$time.$context");
     }

@@ -63,6 +63,7 @@ function Start.master()
   end
   modules["telemetry.counters"].init()
   modules["push.compression"].start()
+  modules["dispatch.signer"].new(Config.HANDLER_SECRET) -- fails here, and not in each worker, if OpenSSL is missing
   worker.members = modules["cluster.members"].new {
     dict = ngx.shared.gateway,
     configurations = modules["runtime.master_memory"].number "configurations",

@@ -10,6 +10,9 @@ import { turnAway } from './refusal.ts'
 /** How long kept-alive connections may bring requests, and get `connection: close`, before idle ones are closed. */
 const LAST_CALL_MS = 100
 
+const ONE_SECRET =
+  'secret must be the same wherever the app registers framegate: a batch has one signature for events of all its parts'
+
 /**
  * Sits in front of a server's own request listener, below Fastify's hooks: an authentication hook would refuse a batch
  * as a whole, but it can check each of its events. Once the app closes, events that still arrive are answered with
@@ -27,8 +30,12 @@ class RequestGate {
     this.#batchApp = { routing: app.routing, log: app.log, closing: () => this.#closed !== undefined }
   }
 
-  /** Refuses batches that are not signed. */
+  /**
+   * Refuses batches that are not signed.
+   * @throws {TypeError} if another part of the app has another secret: a batch may have events for both
+   */
   require(verifier: Verifier): void {
+    if (this.#batchApp.verifier && !this.#batchApp.verifier.equals(verifier)) throw new TypeError(ONE_SECRET)
     this.#batchApp.verifier = verifier
   }
 

@@ -50,6 +50,15 @@ export class Verifier {
     return 'secret' in options ? new Verifier(options.secret!) : undefined
   }
 
+  /** Whether both take the same secrets, in whatever order. */
+  equals(other: Verifier): boolean {
+    return this.#hasAllOf(other) && other.#hasAllOf(this)
+  }
+
+  #hasAllOf(other: Verifier): boolean {
+    return other.#keys.every((key) => this.#keys.some((own) => own.equals(key)))
+  }
+
   /**
    * Checks method, path, `ce-*`, content type and time: all that can be checked before the body is read.
    * @throws {SignatureError}

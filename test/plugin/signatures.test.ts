@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import Fastify from 'fastify'
-import websocket, { MediaType } from '../../plugin/index.ts'
+import websocket, { MediaType, type Secret } from '../../plugin/index.ts'
 import { OTHER_SECRET, SECRET, type Signed, sign } from '../support/signatures.ts'
 import { buildApp, listen, request } from './support.ts'
 
@@ -90,6 +90,12 @@ test('what was altered is refused with 401, before anything of the app runs', as
   }
 })
 
+test('other headers of an event that travels alone are not covered, as docs/signed-events.md warns', async (t) => {
+  const { send } = await start(t, SECRET)
+  const headers = { ...MESSAGE.headers, host: 'other', cookie: 'a=b', authorization: 'x', 'x-forwarded-for': '1.2.3.4' }
+  assert.equal((await send({ ...MESSAGE, headers }, sign(SECRET, MESSAGE))).status, 200)
+})
+
 test('a body that was altered, removed or added is refused before it is parsed', async (t) => {
   const { send, ran } = await start(t, SECRET)
   const good = sign(SECRET, MESSAGE)
@@ -164,6 +170,41 @@ test('a secret that is missing or none is an error at the start, which does not 
     await assert.rejects(async () => await app.register(websocket, { secret: secret as string }), {
       name: 'TypeError',
       message: 'secret must be the HANDLER_SECRET of the gateway: whsec_ and 24 to 64 bytes in base64',
+    })
+  }
+})
+
+test('parts of an app that register the plugin need the same secret: it is that of batches, too', async (t) => {
+  const app = Fastify()
+  t.after(() => app.close())
+  const part = (secret: Secret, path: string) =>
+    app.register(async (scope) => {
+      await scope.register(websocket, { secret })
+      scope.ws(path, { message: ({ body }) => `part ${body}` })
+    })
+  await part([SECRET, OTHER_SECRET], '/ws/chat/:room')
+  await part(`${OTHER_SECRET}, ${SECRET}`, '/ws/other')
+  const port = await listen(app)
+  const send = (signatures: Record<string, string>) =>
+    request(port, { method: 'POST', path: '/', headers: { ...BATCH.headers, ...signatures } as {} }, BATCH.body)
+  assert.match(String((await send(sign(SECRET, BATCH))).body), /part \\"b\\"/)
+  assert.equal((await send({})).status, 401)
+})
+
+test('another secret in another part of the app is an error at the start, which does not show it', async (t) => {
+  for (const [first, second] of [
+    [SECRET, OTHER_SECRET],
+    [SECRET, [SECRET, OTHER_SECRET]],
+    [[SECRET, OTHER_SECRET], OTHER_SECRET],
+  ] as const) {
+    const app = Fastify()
+    t.after(() => app.close())
+    for (const secret of [first, second])
+      app.register(async (scope) => void (await scope.register(websocket, { secret })))
+    await assert.rejects(async () => await app.ready(), {
+      name: 'TypeError',
+      message:
+        'secret must be the same wherever the app registers framegate: a batch has one signature for events of all its parts',
     })
   }
 })

@@ -38,12 +38,12 @@ local function find_crypto()
       return library
     end
   end
-  error("no OpenSSL is found: " .. table.concat(LIBRARIES, ", "))
+  error("HANDLER_SECRET needs OpenSSL, and none is found: " .. table.concat(LIBRARIES, ", "))
 end
 
 --- Makes a context for messages with one key.
 ---@param key string
----@return Hmac
+---@return Hmac an error if OpenSSL is missing
 function Hmac.new(key)
   crypto = crypto or find_crypto()
   local context = crypto.framegate_hmac_new()
