@@ -10,6 +10,7 @@ import { type ProbeHandler, type Reply, startProbeHandler } from '../support/pro
 import { SessionClient } from '../support/session-client.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
+import { comeBack as dialAgain } from './support.ts'
 
 const SEED = Number(process.env.SEED ?? randomInt(1_000_000))
 
@@ -51,7 +52,7 @@ async function leave({ gateway, clients }: Scene): Promise<void> {
 
 /** All dial; how many have got their sessions back. */
 async function comeBack({ clients }: Scene): Promise<boolean[]> {
-  return Promise.all(clients.map(async (client) => (await client.dial()).first.resumed))
+  return Promise.all(clients.map(async (client) => (await dialAgain(client)).first.resumed))
 }
 
 function parked(gateway: Gateway): string[] {

@@ -15,11 +15,13 @@ local Returning = {}
 ---@field client Return
 ---@field answer Answer with headers for the 101
 
-local carriers
+local members, carriers
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
-function Returning.wire(worker) carriers = worker.carriers end
+function Returning.wire(worker)
+  members, carriers = worker.members, worker.carriers
+end
 
 local UNASKED = { headers = {} } -- in place of an answer
 
@@ -88,6 +90,8 @@ function Returning.find(handshake)
     return refuse(503, "this session moves from one worker of the gateway to another", 1)
   elseif Client.has_left() then
     return Rejection.leave(connection)
+  elseif not connection and members:has_left() then
+    return refuse(503, "this worker of the gateway is going away, another is there", 0)
   elseif not connection then
     return nil, true
   end

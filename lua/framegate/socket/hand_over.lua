@@ -110,9 +110,11 @@ end
 
 --- Stops giving a socket to a worker, unless it was sent: its client has left that worker, and comes back to another one.
 ---@param connection Connection
-function HandOver.recall(connection)
+---@param to string? names of the node and the worker that its client has come to, if that is not this one. A move to there
+--- goes on, because the client comes again to what it brings.
+function HandOver.recall(connection, to)
   local item = leaving[connection]
-  if item then
+  if item and item.to ~= to then
     give_up(item)
   end
 end
@@ -146,7 +148,7 @@ function HandOver.begin(args)
     return holder ~= own() and { moved = holder } or { is_gone = true }
   end
   if args.client and Resumption.has_key(connection, args.client) then
-    HandOver.recall(connection)
+    HandOver.recall(connection, args.to)
   end
   if connection.phase == "opening" or connection.moving or connection.session and connection.session.returning then
     return { is_busy = true }

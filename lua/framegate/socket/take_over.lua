@@ -121,16 +121,26 @@ local function move(id, first_holder, client)
   return connection
 end
 
--- Moves a socket in a thread of its own, because nginx may end the one of the handshake.
+-- Moves a socket in a thread of its own, because nginx may end the one of the handshake. A worker that shuts down lives until
+-- the move is over. One that has nothing left reaches no others any more.
 local function begin_move(id, holder, client, on_done)
+  if members:has_left() then
+    return on_done(nil, "busy")
+  end
+  dispatch:hold(1)
+  local function finish(connection, err)
+    dispatch:hold(-1)
+    on_done(connection, err)
+    dispatch:check_idle()
+  end
   Threads.run(function()
     local ok, connection, err = xpcall(move, debug.traceback, id, holder, client)
     if not ok then
       Log.error(id, "taking a socket over failed: ", connection)
       connection, err = nil, "busy"
     end
-    on_done(connection, err)
-  end, nil, function() on_done(nil, "busy") end)
+    finish(connection, err)
+  end, nil, function() finish(nil, "busy") end)
 end
 
 --- Takes a socket from another worker. Yields.

@@ -121,6 +121,16 @@ describe("giving a socket away", function()
       assert.are.equal(moving, connection.moving)
     end)
 
+    it("once for two clients that have come to the same worker", function()
+      begin()
+      local moving = connection.moving
+      assert.are.same({ is_busy = true }, begin())
+      assert.are.equal(moving, connection.moving)
+      finish()
+      answer_echoes()
+      assert.is_true(moving.is_sent)
+    end)
+
     it("no longer when the time of a stop is over, unless it was sent", function()
       begin()
       HandOver.recall_all()

@@ -130,6 +130,21 @@ describe("taking a socket from another worker", function()
     }, worker.feeds.followed)
   end)
 
+  it("keeps its worker alive until the move is over", function()
+    local held
+    fetch(function()
+      held = worker.dispatch.held
+      return TakeOver.take({ id = id, from = FROM }, parcel)
+    end)
+    assert.are.same({ 1, 0 }, { held, worker.dispatch.held })
+  end)
+
+  it("is tried again when its worker has nothing left, and reaches no others", function()
+    worker.members.has_left = function() return true end
+    assert.are.same({ nil, "busy" }, fetch())
+    assert.are.same({ {}, 0 }, { worker.carriers.asked, worker.dispatch.held })
+  end)
+
   it("gives its client a new socket where that one is gone or refused", function()
     for _, answer in ipairs { { is_gone = true }, false } do
       worker.carriers.answers.begin_hand_over = answer or nil

@@ -163,6 +163,7 @@ function Worker.new(parts)
       worker = function() return "worker" end,
       others = function() return {} end,
       is_alive = function() return true end,
+      has_left = function() return false end,
       former_renewal = function() end,
       renewal_age = function() end,
     },
