@@ -185,8 +185,7 @@ end
 ---@param cause string of framegate_sockets_closed_total
 function Connection:close(code, reason, cause)
   if self.moving then
-    self.moving.has_close = true
-    return Moving.wait(self, function() return self.phase == "ended" or self:close(code, reason, cause) end)
+    return Moving.wait_to_close(self, function() return self.phase == "ended" or self:close(code, reason, cause) end)
   end
   local is_first = self.outbox:push(Encoder.close(code, reason))
   self:begin_closing()

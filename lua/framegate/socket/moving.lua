@@ -35,6 +35,14 @@ function Moving.wait(connection, run)
   waiting[#waiting + 1] = run
 end
 
+--- Calls a function when the move is over, which closes the connection: it does not leave this worker any more.
+---@param connection Connection
+---@param close fun() must not yield
+function Moving.wait_to_close(connection, close)
+  connection.moving.has_close = true
+  Moving.wait(connection, close)
+end
+
 --- Whether a connection may move now: no event is in flight, or its answer streams and goes along.
 ---@param connection Connection that moves
 ---@return boolean

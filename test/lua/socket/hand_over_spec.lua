@@ -101,9 +101,10 @@ describe("giving a socket away", function()
       assert.is_function(HandOver.finish { id = connection.id, to = "nodethirdd", move = begun.move })
     end)
 
-    it("again for the same worker, and no longer for its first request", function()
+    it("again for a worker that its client comes back to, and no longer for its first request", function()
       begin()
       local first = number
+      HandOver.recall(connection)
       assert.are.equal(first + 1, begin().move)
       assert.are.same({ is_gone = true }, HandOver.finish { id = connection.id, to = TO, move = first })
       finish()
