@@ -87,7 +87,9 @@ local function begin(id, holder, client)
   for _ = 1, MOST_MOVES do
     begun, is_unsure = carriers:ask(holder, "begin_hand_over", args)
     local next_one = next_holder(id, holder, begun)
-    if not next_one then
+    if next_one == own() then
+      return { is_busy = true }, holder -- it has come here meanwhile
+    elseif not next_one then
       break
     end
     holder = next_one

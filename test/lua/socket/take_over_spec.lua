@@ -178,6 +178,12 @@ describe("taking a socket from another worker", function()
     assert.are.same({ FROM, "nodethirdd" }, asked)
   end)
 
+  it("is tried again when it has come to this worker meanwhile", function()
+    worker.carriers.answers.begin_hand_over = { moved = "nodeworker" }
+    assert.are.same({ nil, "busy" }, fetch())
+    assert.are.equal(1, #worker.carriers.asked)
+  end)
+
   it("is tried again while it moves between others", function()
     worker.carriers.answers.begin_hand_over = { is_gone = true }
     Places.begin_move(id, FROM, "nodethirdd")
