@@ -13,7 +13,7 @@ async function exchange(url: string): Promise<{ extensions: string; wrong: numbe
   const texts = [
     'hello',
     'κόσμε '.repeat(1000),
-    JSON.stringify(Array.from({ length: 20_000 }, (_, i) => ({ id: i * 7919 }))),
+    JSON.stringify(Array.from({ length: 10_000 }, (_, i) => ({ id: i * 7919 }))),
   ]
   const messages = [...texts, new TextEncoder().encode(texts[2]).buffer]
   const wrong: number[] = []
