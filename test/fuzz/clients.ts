@@ -15,13 +15,14 @@ export class Finding extends Error {}
 /** Reads everything that comes, until the end, and checks it. */
 async function readAll(socket: RawSocket, name: string): Promise<void> {
   const deadline = Date.now() + END_MS
+  const compresses = socket.headers['sec-websocket-extensions'] !== undefined
   let isClosed = false
   while (true) {
     const got = await socket.frame(PATIENCE).catch((error: Error) => error)
     const hasEnded = got instanceof Error && !got.message.startsWith('nothing came')
     if (hasEnded) return
     if (got instanceof Error || Date.now() > deadline) throw new Finding(`${name}: its connection was not ended`)
-    const defect = isClosed ? `opcode ${got.opcode} behind a close frame` : defectOf(got)
+    const defect = isClosed ? `opcode ${got.opcode} behind a close frame` : defectOf(got, compresses)
     if (defect) throw new Finding(`${name}: the gateway sent ${defect}`)
     isClosed = got.opcode === CLOSE
   }

@@ -1,8 +1,10 @@
 /** What chaotic clients send on an open socket, and the check of what any client gets. */
 import { isUtf8 } from 'node:buffer'
+import { messageOf } from '../support/deflate.ts'
 import { type Frame, frame } from '../support/raw-socket.ts'
 import type { Random } from './random.ts'
 
+const RSV1 = 4
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10]
 
 export const MAX_MESSAGE = 65536 // MAX_MESSAGE_BYTES of the gateway under test
@@ -69,11 +71,23 @@ export function someFrames(random: Random): Buffer {
   return random.pick(random.chance(0.1) ? BAD : GOOD)(random)
 }
 
+function contentOf(got: Frame): Buffer | undefined {
+  try {
+    return messageOf(got)
+  } catch {
+    return undefined
+  }
+}
+
 const SENDABLE = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]
 
-/** What is wrong with a frame of the gateway by RFC 6455; undefined when it is right. */
-export function defectOf({ fin, rsv, opcode, payload }: Frame): string | undefined {
-  if (rsv !== 0) return `reserved bits ${rsv}`
+/** What is wrong with a frame of the gateway by RFC 6455; undefined when it is right. `compresses`: RFC 7692 was agreed on. */
+export function defectOf(got: Frame, compresses = false): string | undefined {
+  const { fin, rsv, opcode } = got
+  const isMessage = opcode === TEXT || opcode === BINARY
+  if (rsv !== 0 && !(rsv === RSV1 && compresses && isMessage)) return `reserved bits ${rsv}`
+  const payload = contentOf(got)
+  if (!payload) return 'what is no deflate data'
   if (![CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG].includes(opcode)) return `opcode ${opcode}`
   if (opcode >= CLOSE && (!fin || payload.length > 125)) return `a control frame of ${payload.length} bytes, fin ${fin}`
   if (opcode === TEXT && fin && !isUtf8(payload)) return 'text that is not UTF-8'

@@ -1,6 +1,7 @@
 // The fuzzer's own eyes: what it must notice.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { deflated } from '../support/deflate.ts'
 import type { Frame } from '../support/raw-socket.ts'
 import { type Facts, isQuiet } from './facts.ts'
 import { defectOf } from './frames.ts'
@@ -99,6 +100,10 @@ test('a frame that RFC 6455 forbids is noticed', () => {
   assert.match(defectOf(got(1, Buffer.of(255)))!, /not UTF-8/)
   assert.match(defectOf(got(3, Buffer.alloc(0)))!, /opcode 3/)
   assert.match(defectOf(got(2, Buffer.alloc(0), { rsv: 4 }))!, /reserved/)
+  assert.equal(defectOf(got(2, deflated('x'), { rsv: 4 }), true), undefined)
+  assert.match(defectOf(got(9, Buffer.alloc(0), { rsv: 4 }), true)!, /reserved/)
+  assert.match(defectOf(got(1, deflated(Buffer.of(255)), { rsv: 4 }), true)!, /not UTF-8/)
+  assert.match(defectOf(got(1, Buffer.of(255), { rsv: 4 }), true)!, /no deflate data/)
   assert.match(defectOf(got(9, Buffer.alloc(126)))!, /control frame/)
   assert.match(defectOf(got(8, Buffer.of(3, 238)))!, /close code 1006/)
   assert.match(defectOf(got(8, Buffer.of(3)))!, /close code 0/)
