@@ -86,6 +86,9 @@ export class Scene {
         [one.up, one.answers, one.pushes].every((next) => next > frames),
       )
       await this.#until('all are back', ({ socket }) => socket.state === 'open')
+      // A dial that its client gave up may still take the session once more. The close frame would be lost then.
+      for (const { socket } of this.#actors.values()) socket.send(String(frames + 1))
+      await this.#until('the last answers have come', ({ answers }) => answers > frames + 1)
       for (const { socket } of this.#actors.values()) socket.close(1000)
       await this.#until('all are closed', ({ closes }) => closes > 0)
       for (const actor of this.#actors.values())
