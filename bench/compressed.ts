@@ -4,7 +4,7 @@
  */
 import { handshakeOf } from './client-bytes.ts'
 import type { Options } from './options.ts'
-import { type Peer, push, type Wave, withPeers } from './push.ts'
+import { type Cell, measureCell, withPeers } from './push.ts'
 import type { Row } from './table.ts'
 
 const SOCKETS = 1000
@@ -25,8 +25,6 @@ const FORMS: Array<[string, string[]]> = [
   ['compressed', [OFFER]],
 ]
 
-type Cell = Record<'deliveries' | 'p50' | 'p99' | 'server' | 'bytes', Row['rounds']>
-
 export async function measureCompressed(options: Options): Promise<Row[]> {
   return withPeers(async (peers) => {
     const rows: Row[] = []
@@ -36,24 +34,6 @@ export async function measureCompressed(options: Options): Promise<Row[]> {
     }
     return rows
   })
-}
-
-async function measureCell(peers: Peer[], wave: Wave, options: Options): Promise<Cell> {
-  const cell: Cell = { deliveries: {}, p50: {}, p99: {}, server: {}, bytes: {} }
-  for (let round = 0; round < options.rounds; round++) {
-    for (const peer of peers) {
-      const { result, server } = await push(peer, wave, options.seconds)
-      const values = {
-        deliveries: result.deliveries / result.seconds,
-        p50: result.p50,
-        p99: result.p99,
-        server: server / result.deliveries,
-        bytes: result.frameBytes,
-      }
-      for (const [name, value] of Object.entries(values)) (cell[name as keyof Cell][peer.key] ??= []).push(value)
-    }
-  }
-  return cell
 }
 
 /** Here the column (a) is the Node `ws` server. */

@@ -46,7 +46,8 @@ const FROM = ['127.0.0.2', '127.0.0.3']
 /** What is pushed, and to whom. */
 export type Wave = { sockets: number; burst: number; handshake: string; payload: string }
 
-type Cell = Record<'deliveries' | 'p50' | 'p99' | 'server' | 'client', Row['rounds']>
+/** What the rounds of both peers gave. */
+export type Cell = Record<'deliveries' | 'p50' | 'p99' | 'server' | 'client' | 'bytes', Row['rounds']>
 
 /** Runs both peers, and stops them when everything is measured. */
 export async function withPeers(measure: (peers: Peer[]) => Promise<Row[]>): Promise<Row[]> {
@@ -70,16 +71,19 @@ export async function withPeers(measure: (peers: Peer[]) => Promise<Row[]>): Pro
 export async function measurePush(options: Options): Promise<Row[]> {
   return withPeers(async (peers) => {
     const rows: Row[] = []
-    for (const [sockets, burst] of CELLS) rows.push(...(await measureCell(peers, sockets, burst, options)))
+    for (const [sockets, burst] of CELLS) {
+      const wave = { sockets, burst, handshake: HANDSHAKE, payload: PAYLOAD.toString() }
+      rows.push(...rowsOf(await measureCell(peers, wave, options), sockets, burst))
+    }
     return rows
   })
 }
 
-async function measureCell(peers: Peer[], sockets: number, burst: number, options: Options): Promise<Row[]> {
-  const cell: Cell = { deliveries: {}, p50: {}, p99: {}, server: {}, client: {} }
+/** Pushes to the sockets of both peers in turns, in each round. */
+export async function measureCell(peers: Peer[], wave: Wave, options: Options): Promise<Cell> {
+  const cell: Cell = { deliveries: {}, p50: {}, p99: {}, server: {}, client: {}, bytes: {} }
   for (let round = 0; round < options.rounds; round++) {
     for (const peer of peers) {
-      const wave = { sockets, burst, handshake: HANDSHAKE, payload: PAYLOAD.toString() }
       const { result, server } = await push(peer, wave, options.seconds)
       const values = {
         deliveries: result.deliveries / result.seconds,
@@ -87,15 +91,16 @@ async function measureCell(peers: Peer[], sockets: number, burst: number, option
         p99: result.p99,
         server: server / result.deliveries,
         client: result.processorTime / 1e4 / result.seconds,
+        bytes: result.frameBytes,
       }
       for (const [name, value] of Object.entries(values)) (cell[name as keyof Cell][peer.key] ??= []).push(value)
     }
   }
-  return rowsOf(cell, sockets, burst)
+  return cell
 }
 
 /** Pushes again and again. `server` is the processor time of the peer, in microseconds. */
-export async function push(peer: Peer, wave: Wave, seconds: number): Promise<{ result: Pushed; server: number }> {
+async function push(peer: Peer, wave: Wave, seconds: number): Promise<{ result: Pushed; server: number }> {
   const task: Pushes = {
     ...wave,
     ports: [peer.port],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { Client, open } from '../support/client.ts'
+import { areEchoed, Client, open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startPhp } from '../support/php.ts'
 import { until } from '../support/wait.ts'
@@ -148,11 +148,7 @@ test('events wait for a pool that is down, and for a child of one that is full',
   const gateway = await startGateway(t, { handler: false, env: { HANDLER_URL: php.url(script) } })
   const clients = await Promise.all(Array.from({ length: 40 }, () => open(`${gateway.ws}/ws/a`)))
   for (let round = 0; round < 2; round++) {
-    const answers = await Promise.all(clients.map((client, i) => client.ask(`${round} ${i}`)))
-    assert.deepEqual(
-      answers,
-      clients.map((_, i) => `${round} ${i}`),
-    )
+    await areEchoed(clients, `round ${round}`)
   }
   await php.stop()
   const waiting = clients.map((client, i) => client.ask(`late ${i}`))

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { Client, open } from '../support/client.ts'
+import { areEchoed, Client, open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startPhp } from '../support/php.ts'
 import { until } from '../support/wait.ts'
@@ -76,11 +76,7 @@ test('a full pool: events wait in its queue, the slow ones get 504, and pages of
   assert.equal(await show(), 'page of Ada')
   const clients = await Promise.all(Array.from({ length: 40 }, () => open(`${gateway.ws}/ws/a`)))
   for (let round = 0; round < 2; round++) {
-    const answers = await Promise.all(clients.map((client, i) => client.ask(`${round} ${i}`)))
-    assert.deepEqual(
-      answers,
-      clients.map((_, i) => `${round} ${i}`),
-    )
+    await areEchoed(clients, `round ${round}`)
     assert.equal(await show(), 'page of Ada')
   }
   const [one, two] = clients

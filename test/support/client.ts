@@ -1,4 +1,5 @@
 /** An awaitable WebSocket client around `ws`: `await client.next()` is the next message. */
+import assert from 'node:assert/strict'
 import WebSocket from 'ws'
 
 export type Closed = { code: number; reason: string }
@@ -70,4 +71,10 @@ export async function open(url: string, options?: WebSocket.ClientOptions & { pr
   const client = new Client(url, options)
   await client.opened
   return client
+}
+
+/** Every client sends a text of its own, all at the same time, and gets it back. */
+export async function areEchoed(clients: Client[], text: string): Promise<void> {
+  const sent = clients.map((_, i) => `${text} ${i}`)
+  assert.deepEqual(await Promise.all(clients.map((client, i) => client.ask(sent[i]!))), sent)
 }
