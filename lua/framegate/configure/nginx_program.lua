@@ -27,7 +27,7 @@ end
 function NginxProgram.has_lua(settings, output)
   local answer = output(NginxProgram.command(settings) .. " -V 2>&1")
   if settings.NGINX ~= "" and not answer:find("nginx version: ", 1, true) then
-    local reason = answer ~= "" and answer:match("[^\n]*") or "it says nothing"
+    local reason = answer ~= "" and answer:match("[^\n]*") or "it prints nothing"
     return nil, ("NGINX=%s: expected the program of an nginx (%s)"):format(settings.NGINX, reason)
   end
   for path in answer:gmatch("%-%-add%-module=(%S+)") do

@@ -42,7 +42,7 @@ describe("an nginx", function()
     assert.is_nil(has_lua)
     assert.are.equal("NGINX=/opt/other: expected the program of an nginx (usage: other FILE)", problem)
     assert.are.equal(
-      "NGINX=/opt/other: expected the program of an nginx (it says nothing)",
+      "NGINX=/opt/other: expected the program of an nginx (it prints nothing)",
       select(2, look("/opt/other", ""))
     )
   end)
