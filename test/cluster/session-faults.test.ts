@@ -7,8 +7,8 @@ import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
+import { checkEnds, idsOf } from '../support/ends.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
-import { samples } from '../support/metrics.ts'
 import { type ProbeHandler, type Reply, startProbeHandler } from '../support/probe-handler.ts'
 import { type Redis, startRedis } from '../support/redis.ts'
 import { SessionClient } from '../support/session-client.ts'
@@ -57,33 +57,6 @@ async function start(t: TestContext): Promise<Cluster> {
   return { nodes, redis, handler }
 }
 
-function idsOf(handler: ProbeHandler, type: string): string[] {
-  return handler.events.filter((event) => event.type === type).map(({ headers }) => String(headers['ce-connectionid']))
-}
-
-/** Each socket is open and has had no close event, or is gone and had one. */
-async function checkEnds(living: Gateway[], handler: ProbeHandler, ms: number): Promise<string[]> {
-  const state = await until(
-    `every socket is open, or closed once; seed ${SEED}`,
-    async () => {
-      const { status, json } = await control(living[0]!, 'GET', '/connections?limit=1000')
-      const open: string[] = json.connections.map(({ id }: { id: string }) => id)
-      const closed = idsOf(handler, 'framegate.close')
-      const opened = idsOf(handler, 'framegate.open')
-      const all = [...open, ...closed] // one that ends between the two questions is in both lists
-      const isWhole = all.length === opened.length && new Set(all).size === opened.length
-      return status === 200 && isWhole && { open, closed, opened }
-    },
-    ms,
-  )
-  assert.deepEqual([...state.open, ...state.closed].sort(), state.opened.sort())
-  await until('the count is true', async () => {
-    const counts = await Promise.all(living.map(async (node) => (await samples(node)).sockets!))
-    return counts.reduce((sum, count) => sum + count, 0) === state.open.length
-  })
-  return state.open
-}
-
 type Journey = { publications: Publications; travellers: Traveller[]; running: Promise<void>[]; living: Gateway[] }
 
 /** Travellers among the nodes that live, and a publisher at each. */
@@ -126,7 +99,7 @@ test(`workers of 3 nodes are killed while sockets move: one close event for each
   }
   await arrive(journey)
   t.diagnostic(countOf(journey))
-  const open = await checkEnds(nodes, handler, 45_000)
+  const open = await checkEnds(nodes, handler, SEED)
   for (const traveller of journey.travellers) assert.ok(open.includes(traveller.ids.at(-1)!), `seed ${SEED}`)
 })
 
@@ -140,7 +113,7 @@ test(`a node is killed while sockets move: no living socket gets a close event; 
   await pause(random.int(1000, 3000))
   await arrive(journey)
   t.diagnostic(countOf(journey))
-  const open = await checkEnds(journey.living, handler, 45_000)
+  const open = await checkEnds(journey.living, handler, SEED)
   for (const traveller of journey.travellers) assert.ok(open.includes(traveller.ids.at(-1)!), `seed ${SEED}`)
 })
 

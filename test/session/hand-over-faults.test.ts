@@ -4,8 +4,8 @@ import { randomInt } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
+import { checkEnds, idsOf } from '../support/ends.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
-import { samples } from '../support/metrics.ts'
 import { type ProbeHandler, type Reply, startProbeHandler } from '../support/probe-handler.ts'
 import { control } from '../support/topic-gateway.ts'
 import { Publications, Traveller } from '../support/traveller.ts'
@@ -47,28 +47,6 @@ async function areLinked(gateway: Gateway): Promise<boolean> {
   return json?.workers.length === 4 && json.missing_links === 0
 }
 
-function idsOf(handler: ProbeHandler, type: string): string[] {
-  return handler.events.filter((event) => event.type === type).map(({ headers }) => String(headers['ce-connectionid']))
-}
-
-/** Each socket is open and has had no close event, or is gone and had one. */
-async function checkEnds(gateway: Gateway, handler: ProbeHandler): Promise<string[]> {
-  const opened = idsOf(handler, 'framegate.open').sort()
-  const state = await until(
-    'every socket is open or closed',
-    async () => {
-      const { json } = await control(gateway, 'GET', '/connections?limit=1000')
-      const open: string[] = json.connections.map(({ id }: { id: string }) => id)
-      const closed = idsOf(handler, 'framegate.close')
-      return new Set([...open, ...closed]).size === opened.length && { open, closed }
-    },
-    20_000,
-  )
-  assert.deepEqual([...state.open, ...state.closed].sort(), opened, 'one close event each, and none of a living socket')
-  await until('the count is true', async () => (await samples(gateway)).sockets === state.open.length)
-  return state.open
-}
-
 async function finish({ gateway, handler, publications, travellers }: Scene, running: Promise<void>[]): Promise<void> {
   for (const traveller of travellers) traveller.stop()
   await Promise.all(running)
@@ -76,7 +54,7 @@ async function finish({ gateway, handler, publications, travellers }: Scene, run
   await Promise.all(travellers.map((traveller) => traveller.arrive(TOPICS)))
   const faults = travellers.flatMap(({ faults, gaps }) => [...faults, ...gaps])
   assert.deepEqual(faults, [], `seed ${SEED}`)
-  const open = await checkEnds(gateway, handler)
+  const open = await checkEnds([gateway], handler, SEED)
   for (const traveller of travellers) assert.ok(open.includes(traveller.ids.at(-1)!), `seed ${SEED}: it has its socket`)
 }
 
@@ -99,7 +77,7 @@ test(`${MOVES} returns under publishers that never stop leave nothing behind`, a
   assert.equal(handler.events.length, 4)
   for (const { client } of travellers) client.raw.write(Buffer.from([0x88, 0x80, 0, 0, 0, 0]))
   await until('all have closed', () => idsOf(handler, 'framegate.close').length === 4)
-  assert.deepEqual(await checkEnds(gateway, handler), [])
+  assert.deepEqual(await checkEnds([gateway], handler, SEED), [])
 })
 
 /** Does something to a worker at random moments. */
