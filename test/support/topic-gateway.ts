@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test'
 import { startApp } from './app.ts'
 import { type Client, open } from './client.ts'
 import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
+import { until } from './wait.ts'
 
 export type Counts = { delivered: number; dropped: number }
 
@@ -73,5 +74,20 @@ export async function subscribers(
       )),
     )
   }
+  return all
+}
+
+/** Opens sockets, `count` or more, until each worker has one of them: the kernel decides which worker gets which. */
+export async function subscribersOfAll(
+  gateway: Gateway,
+  count: number,
+  workers: number,
+): Promise<Array<{ client: Client; id: string }>> {
+  const all = await subscribers(gateway, count)
+  const holders = (): number => new Set(all.map(({ id }) => id.slice(0, 10))).size
+  await until(
+    'each worker has a socket',
+    async () => holders() === workers || !all.push(...(await subscribers(gateway, 10))),
+  )
   return all
 }
