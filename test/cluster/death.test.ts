@@ -6,7 +6,7 @@ import path from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { ask, joinMany, type Member } from '../push/support.ts'
 import { startApp } from '../support/app.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { type Gateway, KILLED, startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
 import { type Redis, startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
@@ -51,7 +51,7 @@ async function startCluster(t: TestContext, count: number): Promise<Cluster> {
     Array.from({ length: count }, (_, i) =>
       startGateway(t, {
         handler: false,
-        expect: [/signal 9/],
+        expect: [KILLED],
         env: {
           MAX_CONNECTIONS_PER_IP: 'off',
           REDIS_URL: `unix:${redis.path}`,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
-import { startGateway } from '../support/gateway.ts'
+import { KILLED, startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { startRedis } from '../support/redis.ts'
 import { areUp, untilNodes } from '../support/two-nodes.ts'
@@ -15,7 +15,7 @@ test('another node sends the close event to the handler of the socket', async (t
   const start = (name: string) =>
     startGateway(t, {
       handler: false,
-      expect: [/signal 9/],
+      expect: [KILLED],
       env: {
         REDIS_URL: `redis://127.0.0.1:${redis.port}`,
         NODE_NAME: name,

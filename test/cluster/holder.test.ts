@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import { ask, leave } from '../push/support.ts'
-import { configure, type Gateway } from '../support/gateway.ts'
+import { configure, type Gateway, KILLED } from '../support/gateway.ts'
 import type { Redis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 import { listener, nodesInRedis, reaches, startCluster, startNode, urlOf } from './support.ts'
@@ -43,7 +43,7 @@ function holderOf(gateway: Gateway, redis: Redis): number | undefined {
 }
 
 test('the worker that holds the link is killed in the middle of pushing', async (t) => {
-  const { redis, nodes } = await startCluster(t, 2, { expect: [/exited on signal 9/, /worker process \d+ exited/] })
+  const { redis, nodes } = await startCluster(t, 2, { expect: [KILLED, /worker process \d+ exited/] })
   const traffic = await startTraffic(t, nodes)
   for (const node of nodes) {
     await during(500)

@@ -1,8 +1,10 @@
 // The metrics of the cluster, in scenes whose numbers are known.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ask, join, leave, pushGateway } from '../push/support.ts'
 import { open } from '../support/client.ts'
+import { KILLED } from '../support/gateway.ts'
 import { type Samples, samples } from '../support/metrics.ts'
 import { areUp, holderOf, startTwoNodes, untilNodes } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
@@ -31,7 +33,7 @@ test('without a cluster its gauges are missing, and its counters are 0', async (
 test('two nodes, a push over both, Redis away, and a killed holder', async (t) => {
   const { redis, north, south } = await startTwoNodes(t, {
     env: () => ({ CLUSTER_BUFFER: '0' }),
-    expect: [/exited on signal 9/],
+    expect: [KILLED],
     routes: (app) => app.ws('/ws/publisher', { message: (_request, reply) => void reply.publish('news', 'published') }),
   })
   const publisher = await open(`${north.ws}/ws/publisher`)

@@ -1,8 +1,10 @@
 // GET /nodes and `node` of connections: with two nodes, without a cluster, and while Redis is away.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Gateway as Api } from '../../plugin/gateway/gateway.ts'
 import { ask, controlSocket, join, joinMany, leave, pushGateway } from '../push/support.ts'
+import { KILLED } from '../support/gateway.ts'
 import { areUp, holderOf, nodesOf, startTwoNodes, untilNodes } from '../support/two-nodes.ts'
 
 test('without a cluster there is one node, and no link', async (t) => {
@@ -61,7 +63,7 @@ test('each node lists both, itself first, and connections name theirs', async (t
 })
 
 test('while Redis is away the list says so and why, and the counters outlive the worker with the link', async (t) => {
-  const { redis, north } = await startTwoNodes(t, { expect: [/exited on signal 9/] })
+  const { redis, north } = await startTwoNodes(t, { expect: [KILLED] })
   redis.freeze()
   const frozen = await untilNodes(north, 'the link is down', ({ link }) => !link!.is_up)
   assert.equal(frozen.link!.reason, 'Redis does not answer')

@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
 import { checkEnds, idsOf } from '../support/ends.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { type Gateway, KILLED, startGateway } from '../support/gateway.ts'
 import { type ProbeHandler, type Reply, startProbeHandler } from '../support/probe-handler.ts'
 import { type Redis, startRedis } from '../support/redis.ts'
 import { SessionClient } from '../support/session-client.ts'
@@ -49,9 +49,7 @@ async function start(t: TestContext): Promise<Cluster> {
     STOP_SECONDS: '1',
   }
   const nodes = await Promise.all(
-    [0, 1, 2].map((i) =>
-      startGateway(t, { handler: false, expect: [/signal 9/], env: { ...env, NODE_NAME: `node${i}` } }),
-    ),
+    [0, 1, 2].map((i) => startGateway(t, { handler: false, expect: [KILLED], env: { ...env, NODE_NAME: `node${i}` } })),
   )
   await nodesInRedis(redis, 3)
   return { nodes, redis, handler }

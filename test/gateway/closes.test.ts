@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Gateway } from '../../plugin/gateway/gateway.ts'
 import { ask, controlSocket } from '../push/support.ts'
 import { open } from '../support/client.ts'
-import { type Gateway as RunningGateway, startGateway } from '../support/gateway.ts'
+import { KILLED, type Gateway as RunningGateway, startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { frame, rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
@@ -83,7 +83,7 @@ test('sockets that closed, on all workers, with code, cause and reason, and with
 })
 
 test('a reload keeps the list, and another worker adds the sockets of one that was killed', async (t) => {
-  const gateway = await startGateway(t, { env: { WORKERS: '1' }, expect: [/exited on signal 9/] })
+  const gateway = await startGateway(t, { env: { WORKERS: '1' }, expect: [KILLED] })
   await (await open(`${gateway.ws}/ws/echo`)).close(4001, 'before')
   await reached(gateway, 1)
   await gateway.reload()

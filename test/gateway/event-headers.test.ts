@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startApp } from '../support/app.ts'
 import { open } from '../support/client.ts'
-import { startGateway } from '../support/gateway.ts'
+import { KILLED, startGateway } from '../support/gateway.ts'
 import { echo, startProbeHandler } from '../support/probe-handler.ts'
 import { until } from '../support/wait.ts'
 
 test('ce-user goes with every event once a user is named, until the name is removed', async (t) => {
-  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' }, expect: [/signal 9/] })
+  const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' }, expect: [KILLED] })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
     if (event.type === 'framegate.open') response.setHeader('ws-user', 'zo%C3%AB')
     if (String(event.body) === 'rename') response.setHeader('ws-user', 'a~b')
@@ -53,7 +53,7 @@ test('a route reads it, alone and in a batch', async (t) => {
 test('HANDSHAKE_HEADERS pass, and others do not', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,
-    expect: [/signal 9/],
+    expect: [KILLED],
     env: { WORKERS: '1', HANDSHAKE_HEADERS: 'x-api-key, X-Tenant, x-list', RECORD_HEADERS: 'cookie, x-tenant' },
   })
   const handler = await startProbeHandler(t, gateway.handlerSocket)

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
-import { askSocket, project, startGateway } from '../support/gateway.ts'
+import { askSocket, KILLED, project, startGateway } from '../support/gateway.ts'
 import { echo, type ProbeHandler, startProbeHandler } from '../support/probe-handler.ts'
 import { swallowingPort } from '../support/swallowing-port.ts'
 import { until } from '../support/wait.ts'
@@ -120,7 +120,7 @@ test('a socket’s close event goes to its handler, also when its worker or the 
   const port = await freePort()
   const gateway = await startGateway(t, {
     env: { WORKERS: '1' },
-    expect: [/signal 9|exited on signal/],
+    expect: [KILLED],
     locations: location('/ws/own/', `http://127.0.0.1:${port}`),
   })
   const handler: ProbeHandler = await startProbeHandler(t, port)

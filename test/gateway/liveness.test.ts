@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
-import { project, startGateway } from '../support/gateway.ts'
+import { KILLED, project, startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { frame, rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
@@ -145,7 +145,7 @@ test('a worker that is killed: its sockets still give their close events, and it
   const gateway = await startGateway(t, {
     handler: false,
     env: { MAX_CONNECTIONS_PER_IP: '5', WORKERS: '1' },
-    expect: [/exited on signal 9/],
+    expect: [KILLED],
   })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     response.writeHead(204, event.type === 'framegate.open' ? { 'ws-state': 'kept' } : {}).end()

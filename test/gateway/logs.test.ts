@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { page, rows, section } from '../docs/markdown.ts'
 import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
-import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
+import { type Gateway, type GatewayOptions, KILLED, startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
 import { type ProbeHandler, type SeenEvent, startProbeHandler } from '../support/probe-handler.ts'
 import { frame, rawHandshake, rawSocket } from '../support/raw-socket.ts'
@@ -110,7 +110,7 @@ test('sockets that open, close and are refused: a line each, with who and how', 
 test('ends that the gateway makes have their line too: a killed worker, a stop', async (t) => {
   const gateway = await startGateway(t, {
     env: (run) => ({ SOCKET_LOG: `${run}/sockets.log`, WORKERS: '1' }),
-    expect: [/exited on signal 9/],
+    expect: [KILLED],
   })
   const ends = (): Array<Array<string | number>> =>
     linesOf(`${gateway.run}/sockets.log`)

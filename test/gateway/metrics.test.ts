@@ -5,7 +5,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Client, open } from '../support/client.ts'
-import { type Gateway, project, startGateway } from '../support/gateway.ts'
+import { type Gateway, KILLED, project, startGateway } from '../support/gateway.ts'
 import { counted, metricsText, type Samples, samples, samplesOf } from '../support/metrics.ts'
 import { type ProbeHandler, type SeenEvent, startProbeHandler } from '../support/probe-handler.ts'
 import { frame, rawHandshake, rawSocket } from '../support/raw-socket.ts'
@@ -235,7 +235,7 @@ const dead = (client: Client): boolean => client.socket.readyState === client.so
 test('nothing is lost or counted twice over reloads and killed workers', async (t) => {
   const gateway = await startGateway(t, {
     env: { WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off' },
-    expect: [/exited on signal 9/],
+    expect: [KILLED],
   })
   const all: Client[] = []
   let sent = 0

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { Gateway as Api } from '../../plugin/index.ts'
 import { open } from '../support/client.ts'
+import { KILLED } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
 import { until } from '../support/wait.ts'
 import { historyGateway, kept, publish, take } from './history.ts'
@@ -92,7 +93,7 @@ test('frames over 64 KB pass and are not kept; binary ones come back as base64',
 })
 
 test('history survives a reload and a killed worker, and begins anew after a stop', async (t) => {
-  const gateway = await historyGateway(t, { HISTORY: 'chat:=1000/10m', WORKERS: '2' }, [/exited on signal 9/])
+  const gateway = await historyGateway(t, { HISTORY: 'chat:=1000/10m', WORKERS: '2' }, [KILLED])
   const { position } = await publish(gateway, 'chat:1', 'a')
   const old = await open(`${gateway.ws}/ws/from/chat:1`)
   assert.equal(await old.next(), 'hello')

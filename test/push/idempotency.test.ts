@@ -1,7 +1,7 @@
 // A key is kept for its time, or the request is refused.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startGateway } from '../support/gateway.ts'
+import { KILLED, startGateway } from '../support/gateway.ts'
 import { ask, join, leave, pushGateway } from './support.ts'
 
 test('when there is no room for another key the request is refused, and what was kept still counts', async (t) => {
@@ -52,7 +52,7 @@ test('a repeated batch with large answers reads again, and does nothing twice', 
 })
 
 test('the worker of the first request is killed: a repeat learns it, and nothing is done', async (t) => {
-  const gateway = await startGateway(t, { handler: false, expect: [/exited on signal 9/] })
+  const gateway = await startGateway(t, { handler: false, expect: [KILLED] })
   const batch = () =>
     ask(gateway, 'POST', '/batch', {
       body: '[{"path":"/topics/news","text":"once"}]',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { open } from '../support/client.ts'
-import { children, type Gateway } from '../support/gateway.ts'
+import { children, type Gateway, KILLED } from '../support/gateway.ts'
 import { type Counts, control, subscribers, topicGateway } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 import { join, leave, pushGateway } from './support.ts'
@@ -99,7 +99,7 @@ test('a worker that joins when the old one has begun to leave is linked with it'
 test('a new worker that takes 7 s does not make a reload a stop', (t) => heldReload(t, 7000))
 
 test('the successor of a killed worker is linked with those from before a reload', async (t) => {
-  const gateway = await topicGateway(t, { env: { WORKERS: '1' }, expect: [/exited on signal 9/] })
+  const gateway = await topicGateway(t, { env: { WORKERS: '1' }, expect: [KILLED] })
   const old = await subscribers(gateway, 10)
   const [first] = gateway.workers()
   await gateway.reload()
@@ -148,7 +148,7 @@ test('two workers that are both shutting down reach each other over a third', as
 })
 
 test('two workers of four killed at once, again and again: nothing fails in the others', async (t) => {
-  const gateway = await topicGateway(t, { expect: [/exited on signal 9/, /Broken pipe/, /reset by peer/] })
+  const gateway = await topicGateway(t, { expect: [KILLED, /Broken pipe/, /reset by peer/] })
   for (let i = 0; i < 6; i++) {
     for (const pid of gateway.workers().slice(0, 2)) process.kill(pid, 'SIGKILL')
     await until('four workers are linked', async () => {

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
 import { checkEnds, idsOf } from '../support/ends.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { type Gateway, KILLED, startGateway } from '../support/gateway.ts'
 import { type ProbeHandler, type Reply, startProbeHandler } from '../support/probe-handler.ts'
 import { control } from '../support/topic-gateway.ts'
 import { Publications, Traveller } from '../support/traveller.ts'
@@ -32,7 +32,7 @@ type Scene = { gateway: Gateway; handler: ProbeHandler; publications: Publicatio
 async function begin(t: TestContext, random: Random, count: number): Promise<Scene> {
   const gateway = await startGateway(t, {
     handler: false,
-    expect: [/signal 9/],
+    expect: [KILLED],
     env: { WORKERS: '4', MAX_CONNECTIONS_PER_IP: 'off' },
   })
   const handler = await startProbeHandler(t, gateway.handlerSocket, accept)

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, statSync, truncateSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
-import { children, type Gateway, startGateway } from '../support/gateway.ts'
+import { children, type Gateway, KILLED, startGateway } from '../support/gateway.ts'
 import { type ProbeHandler, type Reply, startProbeHandler } from '../support/probe-handler.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { control } from '../support/topic-gateway.ts'
@@ -25,7 +25,7 @@ async function begin(t: TestContext, count: number, keep = 60, env: Record<strin
   }
   const gateway = await startGateway(t, {
     handler: false,
-    expect: [/signal 9/],
+    expect: [KILLED],
     env: { MAX_CONNECTIONS_PER_IP: 'off', ...env },
   })
   const handler = await startProbeHandler(t, gateway.handlerSocket, accept)

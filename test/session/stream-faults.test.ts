@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { type Gateway, KILLED, startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { frame } from '../support/raw-socket.ts'
@@ -20,7 +20,7 @@ const KILLS = Number(process.env.KILLS ?? 4)
 /** A gateway whose handler streams numbers until the client leaves. */
 async function start(t: TestContext): Promise<{ gateway: Gateway; streams: Set<ServerResponse> }> {
   const env = { WORKERS: '4', MAX_CONNECTIONS_PER_IP: 'off' }
-  const gateway = await startGateway(t, { handler: false, expect: [/signal 9/], env })
+  const gateway = await startGateway(t, { handler: false, expect: [KILLED], env })
   const streams = new Set<ServerResponse>()
   const numbers = new Map<ServerResponse, number>()
   await startProbeHandler(t, gateway.handlerSocket, (event, response) => {

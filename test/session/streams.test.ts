@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { type Gateway, KILLED, startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { frame } from '../support/raw-socket.ts'
@@ -113,7 +113,7 @@ test('a client that leaves another worker aborts the request, and one that does 
 })
 
 test('a worker that is killed while it passes a stream on: an error frame, and the session goes on', async (t) => {
-  const { gateway, client } = await start(t, { WORKERS: '2' }, [/signal 9|exited on signal/])
+  const { gateway, client } = await start(t, { WORKERS: '2' }, [KILLED])
   const reader = await holder(gateway)
   await changeWorkers(gateway, client)
   const { workers } = (await control(gateway, 'GET', '/status')).json

@@ -116,6 +116,12 @@ function startHandler(run: string, env: Record<string, string>): { child: ChildP
   return { child, ready }
 }
 
+/**
+ * What nginx logs of a worker that a test kills. One that held a lock of shared memory at that moment is worth a line
+ * of its own: the master lets go of the lock.
+ */
+export const KILLED = /worker process \d+ exited on signal 9|shared memory zone "\w+" was locked by \d+/
+
 function checkLog(log: string, expected: RegExp[]): void {
   const bad = log
     .split('\n')
