@@ -1,3 +1,4 @@
+// The chat: rooms are topics, and names are the state of a connection.
 import { createHash } from 'node:crypto'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'

@@ -1,12 +1,12 @@
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
-
 /**
  * JSON in, JSON out: {"zone":"Europe/Berlin"} is answered with {"zone":"Europe/Berlin","time":"20/11/2026, 11:00:00"}.
  * `schema.message` describes what a frame must hold, and types `request.body`. A frame that does not fit never gets to the
  * handler; the client is answered with what is wrong with it, and the socket stays open.
  */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+
 export default async function time(instance: FastifyInstance): Promise<void> {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>()
   app.ws('/ws/time', {

@@ -1,3 +1,4 @@
+// The page of the chat, in Chromium.
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { type TestContext, test } from 'node:test'

@@ -1,3 +1,4 @@
+// The page of the console, in Chromium.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'

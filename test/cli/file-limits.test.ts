@@ -1,3 +1,4 @@
+// How many files a process may open, and how many sockets that allows.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Client, open } from '../support/client.ts'

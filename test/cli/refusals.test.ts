@@ -1,3 +1,4 @@
+// What `framegate start` refuses, and the line that says why.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'

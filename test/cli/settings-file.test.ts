@@ -1,3 +1,4 @@
+// The file .env: read as Docker Compose reads it.
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// `framegate start`: what it prints, and how it ends.
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

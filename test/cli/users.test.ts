@@ -1,3 +1,4 @@
+// Which user the workers and the handler run as.
 import assert from 'node:assert/strict'
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// The size of the client, and what it imports.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'

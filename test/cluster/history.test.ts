@@ -1,3 +1,4 @@
+// The history of topics in Redis, read and written through every node.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'

@@ -1,3 +1,4 @@
+// `docker compose up`, with the project's own files.
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// What the set-up does with the services that Debian's packages bring.
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { GenericContainer, type StartedTestContainer } from 'testcontainers'

@@ -1,3 +1,4 @@
+// The variables that docker-compose.yml hands to the gateway.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// Starts containers of a copy of the project, and looks into them.
 import { execFile, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,4 @@
+// The cases of the Autobahn Testsuite, against the gateway and against a server that fails them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startGateway } from '../support/gateway.ts'

@@ -1,3 +1,4 @@
+// Reads pages of the docs: sections, and blocks of code.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// Ports and addresses: where the gateway listens, and what it knows of a client's address.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { certificates } from '../support/certificates.ts'

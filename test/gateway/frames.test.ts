@@ -1,3 +1,4 @@
+// Frames as RFC 6455 wants them, sent and read as bytes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'

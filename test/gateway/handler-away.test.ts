@@ -1,3 +1,4 @@
+// Handlers that are away, break off, or answer with something odd.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'

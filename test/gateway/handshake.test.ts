@@ -1,3 +1,4 @@
+// The handshake: refusals, origins, and the open event.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Client, open } from '../support/client.ts'

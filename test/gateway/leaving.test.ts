@@ -1,3 +1,4 @@
+// Stops, reloads and drains: what sockets and their events get.
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'

@@ -1,3 +1,4 @@
+// How many sockets an address and a worker may have.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'

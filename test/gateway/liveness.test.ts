@@ -1,3 +1,4 @@
+// Pings, pauses and dead clients, and the close event of each socket.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// Memory of the workers: by frames, by idle sockets, and after large messages.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'

@@ -1,3 +1,4 @@
+// The order of messages through batches, lanes and several handlers.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startApp } from '../support/app.ts'

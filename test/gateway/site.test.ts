@@ -1,3 +1,4 @@
+// The site behind the gateway.
 import assert from 'node:assert/strict'
 import { Agent, createServer, get, type IncomingMessage } from 'node:http'
 import { type TestContext, test } from 'node:test'

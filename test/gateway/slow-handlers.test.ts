@@ -1,3 +1,4 @@
+// Events that take long, beside events that do not.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'

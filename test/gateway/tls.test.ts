@@ -1,3 +1,4 @@
+// TLS: sockets, redirects, and renewed certificates.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,3 +1,4 @@
+// The chat's handler, without a gateway.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import test, { type TestContext } from 'node:test'

@@ -1,3 +1,4 @@
+// Routes made with `app.ws`: which handler gets which event.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import cookie from '@fastify/cookie'

@@ -1,3 +1,4 @@
+// The program of the handler: its environment, and where it listens.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

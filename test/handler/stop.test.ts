@@ -1,3 +1,4 @@
+// How a handler stops: what it holds is answered, what arrives is turned away.
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import http from 'node:http'

@@ -1,3 +1,4 @@
+// Batches of events: answered as if each had come alone.
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'

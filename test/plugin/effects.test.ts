@@ -1,3 +1,4 @@
+// Effects of a handler, as headers and as a document.
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import test from 'node:test'

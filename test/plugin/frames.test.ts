@@ -1,3 +1,4 @@
+// Frames in and out of a route, with and without a schema.
 import assert from 'node:assert/strict'
 import { Transform } from 'node:stream'
 import test from 'node:test'

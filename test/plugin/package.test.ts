@@ -1,3 +1,4 @@
+// The npm package as others get it: packed, installed from the registry, compiled and run.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -6,7 +7,6 @@ import path from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { promisify } from 'node:util'
 
-// The npm package as others get it: packed, installed from the registry, compiled and run.
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const TSC = path.join(ROOT, 'node_modules/.bin/tsc')
 

@@ -1,3 +1,4 @@
+// Which requests the plugin takes as batches, and which it leaves to the app.
 import assert from 'node:assert/strict'
 import dns from 'node:dns'
 import test from 'node:test'

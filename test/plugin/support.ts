@@ -1,3 +1,4 @@
+// An app with the plugin, and events for it.
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'

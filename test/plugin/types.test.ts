@@ -1,3 +1,4 @@
+// The plugin's types: what must compile, and what must not.
 import test from 'node:test'
 import Fastify, { type FastifyTypeProvider } from 'fastify'
 import { Type } from 'typebox'

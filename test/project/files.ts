@@ -1,3 +1,4 @@
+// The files of the project, for tests about them.
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 

@@ -83,3 +83,10 @@ test('functions are measured right', () => {
 function countLines(text: string): number {
   return text.split('\n').length - (text.endsWith('\n') ? 1 : 0)
 }
+
+// A spec is named after the module that it tests.
+test('the first line of a file says what it is', () => {
+  const sources = [...SOURCES, ...files('test/**/*.ts')]
+  const silent = sources.filter((file) => !/^(?:\/\/|\/\*\*|--|#|")/.test(read(file)))
+  assert.deepEqual(silent, [])
+})

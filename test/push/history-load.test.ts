@@ -1,3 +1,4 @@
+// The history of topics under many publishers and subscribers.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'

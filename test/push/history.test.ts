@@ -1,3 +1,4 @@
+// The history of topics in shared memory.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'

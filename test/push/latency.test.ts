@@ -1,3 +1,4 @@
+// How soon a push leaves.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'

@@ -1,3 +1,4 @@
+// What subscribed sockets leave behind, and what idle workers use.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'

@@ -1,3 +1,4 @@
+// Pushes between workers: killed ones, ones that stand still, and reloads.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'

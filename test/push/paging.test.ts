@@ -1,3 +1,4 @@
+// Lists of connections, page by page.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Gateway } from '../../plugin/gateway/gateway.ts'

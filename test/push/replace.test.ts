@@ -1,3 +1,4 @@
+// Pushes that replace one another while a reader is slow.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'

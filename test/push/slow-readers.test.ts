@@ -1,3 +1,4 @@
+// Readers that stop reading, among many that do not.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'

@@ -1,3 +1,4 @@
+// A free port for a server of a test.
 import { createServer } from 'node:net'
 
 /** Below the ports that the kernel gives to outgoing connections (ip(7)), so that none of these takes one before it is used. fetch refuses 10080. */
