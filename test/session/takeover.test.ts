@@ -1,7 +1,7 @@
 // A client comes back while its old connection still stands, or breaks in a bad moment.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { type Gateway, KILLED, startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
 import { type ProbeHandler, startProbeHandler } from '../support/probe-handler.ts'
 import { frame, rawHandshake } from '../support/raw-socket.ts'
@@ -106,6 +106,23 @@ test('a first handshake that is cut opens once, however often, and however many 
     await client.dial()
     assert.equal(opens(handler), i + 1)
   }
+})
+
+test('a client whose worker was killed opens one new socket, however often its returns are cut', async (t) => {
+  const { gateway, handler } = await start(t, { WORKERS: '1' }, [KILLED])
+  const client = await new SessionClient(gateway.port, '/ws/a').dial()
+  client.cut()
+  const [worker] = gateway.workers()
+  process.kill(worker!, 'SIGKILL')
+  await handler.seen('close')
+  for (let i = 0; i < 10; i++) {
+    const raw = rawHandshake(gateway.port, client.target)
+    if (i % 2 === 0) assert.equal((await raw.response()).status, 101)
+    raw.socket.destroy()
+  }
+  await client.dial()
+  assert.equal(client.first.resumed, true)
+  assert.equal(opens(handler), 2)
 })
 
 test('a key is free again when the handler refuses the open, or cannot be reached', async (t) => {

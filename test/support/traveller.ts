@@ -83,16 +83,20 @@ export class Traveller {
     this.#isStopped = true
   }
 
-  /** Comes back for the last time, and reads on until it has the last publication of each topic. */
+  /** Comes back for the last time, and reads on until it has the last publication of each topic. It stays connected. */
   async arrive(topics: string[], ms = 20_000): Promise<void> {
     const deadline = Date.now() + ms
-    while (topics.some((topic) => !this.#hasLast(topic))) {
+    const isAway = (): boolean => this.client.raw.socket.destroyed
+    while (isAway() || topics.some((topic) => !this.#hasLast(topic))) {
       if (Date.now() > deadline) {
         const missing = topics.map((topic) => `${topic} ${this.#last[topic]} of ${this.#publications.last[topic]}`)
         this.faults.push(`nothing came any more: ${missing}`)
         return
       }
-      if (this.client.raw.socket.destroyed && !(await this.#dial())) continue
+      if (isAway()) {
+        await this.#dial()
+        continue
+      }
       if (!(await this.#take(1, 2000))) this.client.cut()
     }
   }

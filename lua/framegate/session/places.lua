@@ -9,6 +9,7 @@ local dict = ngx.shared.sessions
 local NODE, HOLDER = 4, 10 -- characters of an id that name the node; node and worker
 local ELSEWHERE_SECONDS = 3600 -- for which this node knows where a socket went; then its record in Redis shows it
 local MOVE_SECONDS = 3600 -- longer than a worker stands still
+local VOID_SECONDS = 60 -- longer than a worker stands between reading a key and removing it
 Places.NOBODY = "------" -- in place of a worker's name: one of them will have the socket soon
 local OPENING = "opening " -- before the id of a socket whose handler has not answered yet
 
@@ -50,6 +51,15 @@ end
 ---@param id string with which it was claimed
 function Places.release_key(key, id)
   if dict:get("k:" .. key) == OPENING .. id then
+    Places.remove_key(key)
+  end
+end
+
+--- Makes the key of a socket unknown that nobody will have again. Does so once: another handshake may claim the key then.
+---@param key string
+---@param id string
+function Places.void_key(key, id)
+  if dict:safe_add("v:" .. key .. id, true, VOID_SECONDS) then
     Places.remove_key(key)
   end
 end

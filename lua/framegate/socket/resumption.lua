@@ -110,11 +110,12 @@ local function is_killed(id)
   return node == members:node() and worker ~= Places.NOBODY and not holders:is_living(worker)
 end
 
--- The socket of a key, and whether it is being opened. The claim of a worker that was killed is void.
+-- The socket of a key, and whether it is being opened. A key is void when the worker that had or opened its socket was killed:
+-- the new socket of that client gets it.
 local function socket_of(key)
   local id, is_opening = Places.of_key(key)
-  if is_opening and is_killed(id) then
-    Places.release_key(key, id)
+  if id and not Places.is_moving(id) and is_killed(id) then
+    Places.void_key(key, id)
     return nil
   end
   return id, is_opening
@@ -198,7 +199,7 @@ function Resumption.describe(key)
   end
   local holder, is_moving = Places.holder(id), Places.is_moving(id)
   local is_here = Places.split(holder) == members:node()
-  local is_lost = is_here and not is_opening and (is_killed(id) or not Record.text_of(id))
+  local is_lost = is_here and not is_opening and not Record.text_of(id)
   if is_lost and not is_moving then
     return {}
   end
