@@ -56,6 +56,7 @@ export class Traveller {
   readonly #random: Random
   #last: Record<string, number> = {}
   #late = new Set<string>()
+  #hasId = false
   #isStopped = false
 
   constructor(path: string, port: number, publications: Publications, random: Random) {
@@ -87,17 +88,14 @@ export class Traveller {
   async arrive(topics: string[], ms = 20_000): Promise<void> {
     const deadline = Date.now() + ms
     const isAway = (): boolean => this.client.raw.socket.destroyed
-    while (isAway() || topics.some((topic) => !this.#hasLast(topic))) {
+    while (isAway() || !this.#hasId || topics.some((topic) => !this.#hasLast(topic))) {
       if (Date.now() > deadline) {
         const missing = topics.map((topic) => `${topic} ${this.#last[topic]} of ${this.#publications.last[topic]}`)
         this.faults.push(`nothing came any more: ${missing}`)
         return
       }
-      if (isAway()) {
-        await this.#dial()
-        continue
-      }
-      if (!(await this.#take(1, 2000))) this.client.cut()
+      if (isAway()) await this.#dial()
+      else if (!(await this.#take(1, 2000))) this.client.cut()
     }
   }
 
@@ -125,6 +123,7 @@ export class Traveller {
     }
     if (this.client.first.resumed) this.returns++
     else {
+      this.#hasId = false
       this.#last = {}
       this.#late = new Set()
     }
@@ -142,7 +141,10 @@ export class Traveller {
 
   #note(text: string): void {
     const [topic, rest] = text.split(' ') as [string, string]
-    if (topic === 'id') return void this.ids.push(rest)
+    if (topic === 'id') {
+      this.#hasId = true
+      return void this.ids.push(rest)
+    }
     if (topic === 'user') return
     const number = Number(rest)
     const last = this.#last[topic]
