@@ -110,3 +110,15 @@ test('the status shows an old worker while it has nothing but a request of the s
     return performance.now() - began > 1000
   })
 })
+
+test('a request of the control API whose body does not come holds up no stop', async (t) => {
+  const gateway = await startGateway(t, { env: { STOP_SECONDS: '1' } })
+  const caller = connect(`${gateway.run}/control/control.sock`).on('error', () => {})
+  t.after(() => caller.destroy())
+  caller.write('POST /topics/news HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n')
+  await new Promise((resolve) => caller.once('data', resolve))
+  const began = performance.now()
+  assert.equal(await gateway.quit(), 0)
+  const took = performance.now() - began
+  assert.ok(took < 20_000, `${Math.round(took)} ms`) // nginx alone would wait for 60 s
+})

@@ -33,6 +33,7 @@ local CLOSED_SECONDS = 1 -- within which the mesh port is closed at a stop
 local CLOSE_SECONDS = 2 -- after that, for the close events
 
 local members, mesh, bus, nodes, groups, link_holder, shared_records, registry, dispatch, flusher
+local stop_ends = math.huge -- by Clock.monotonic
 local retired -- a semaphore, posted when this worker has nothing left to do
 
 -- Waits until a worker of a later configuration has joined. A reload starts such workers, but the first may start late.
@@ -60,8 +61,16 @@ local function never() return false end
 -- Whether nothing is left to wait for: clients that are away come back after the stop.
 local function has_only_sessions() return Passing.count() == 0 and Parking.is_alone() end
 
+-- Breaks off what is left, when the time of a stop is over.
+local function break_off()
+  Log.warn(nil, "the time of the stop is over: what is left is broken off")
+  Record.stop()
+  Process.exit()
+end
+
 -- Whatever the site, a queue or a slow handler still holds, a stop ends.
 local function bound_stop()
+  stop_ends = Clock.monotonic() + Config.STOP_SECONDS + ANSWER_SECONDS + CLOSE_SECONDS
   Giving.start()
   wait(Config.STOP_SECONDS, has_only_sessions)
   Inbox.drop_messages()
@@ -78,9 +87,7 @@ local function bound_stop()
   wait(CLOSE_SECONDS, never)
   Parking.keep() -- those that were sent, and no other node has taken after all
   if not is_empty() then
-    Log.warn(nil, "the time of the stop is over: what is left is broken off")
-    Record.stop()
-    Process.exit()
+    break_off()
   end
 end
 
@@ -144,6 +151,9 @@ local function end_links()
     ngx.sleep(POLL_SECONDS)
   end
   while needs_others() do
+    if Clock.monotonic() > stop_ends then
+      break_off()
+    end
     ngx.sleep(STEP_SECONDS)
   end
   groups:stop()
