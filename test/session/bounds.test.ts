@@ -87,7 +87,7 @@ test('10,000 dials that detach at once stay within MAX_CONNECTIONS_PER_IP, MAX_D
       Array.from({ length: 100 }, async () => {
         const client = new SessionClient(stage.gateway.port, PATH)
         await client.dial().catch((error) => refused.push(Number(/got (\d+)/.exec(String(error))?.[1])))
-        client.raw?.socket.destroy()
+        client.cut()
       }),
     )
     assert.ok((await control(stage.gateway, 'GET', '/connections?limit=1')).json.count <= 50)

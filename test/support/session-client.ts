@@ -64,8 +64,13 @@ export class SessionClient {
     }
   }
 
-  /** Cuts TCP, without a close frame. */
+  /** Cuts TCP, without a close frame, if there is a connection. */
   cut(): void {
-    this.raw.socket.destroy()
+    this.raw?.socket.destroy()
+  }
+
+  /** Whether it has no connection. */
+  get isAway(): boolean {
+    return this.raw?.socket.destroyed ?? true
   }
 }

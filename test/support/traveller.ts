@@ -87,14 +87,13 @@ export class Traveller {
   /** Comes back for the last time, and reads on until it has the last publication of each topic. It stays connected. */
   async arrive(topics: string[], ms = 20_000): Promise<void> {
     const deadline = Date.now() + ms
-    const isAway = (): boolean => this.client.raw.socket.destroyed
-    while (isAway() || !this.#hasId || topics.some((topic) => !this.#hasLast(topic))) {
+    while (this.client.isAway || !this.#hasId || topics.some((topic) => !this.#hasLast(topic))) {
       if (Date.now() > deadline) {
         const missing = topics.map((topic) => `${topic} ${this.#last[topic]} of ${this.#publications.last[topic]}`)
         this.faults.push(`nothing came any more: ${missing}`)
         return
       }
-      if (isAway()) await this.#dial()
+      if (this.client.isAway) await this.#dial()
       else if (!(await this.#take(1, 2000))) this.client.cut()
     }
   }
@@ -117,7 +116,7 @@ export class Traveller {
     try {
       await this.client.dial()
     } catch {
-      this.client.raw?.socket.destroy()
+      this.client.cut()
       await pause(REDIAL_MS)
       return false
     }
