@@ -58,11 +58,14 @@ end
 
 --- Waits until what other workers of this node have sent to a worker of another node is on its way. Yields.
 ---@param holder string names of node and worker
+---@return boolean is_sent false while a worker stands still
 function Carriers:await_sent(holder)
   local link_holder = Places.split(holder) ~= self.members:node() and self.holders:current()
-  if link_holder then
-    self.bus:call(link_holder, "echo_all", {})
+  if not link_holder then
+    return true
   end
+  local result = self.bus:call(link_holder, "echo_all", {})
+  return result ~= nil and result.is_complete == true
 end
 
 -- Runs an operation in the worker that holds the link to Redis.

@@ -6,6 +6,8 @@
 --   3. Here it goes on until everything is delivered that was published before: every worker has answered an echo, and
 --      messages between two workers keep their order. Then it is packed, with the last publication of each worker.
 --   4. The new side drops what was delivered here.
+-- While another worker stands still, the socket stays here: that worker may have sent a publication to the new side, before
+-- that had the socket, and not to this one.
 -- If a worker dies in between, the other one has the socket as it was, or its client gets a new one.
 
 local Attachment = require "framegate.socket.attachment"
@@ -214,8 +216,8 @@ local function send(connection, to, reply)
 end
 
 --- Gives the socket away, once everything is delivered that was published before.
----@param args { id: string, to: string, move: integer } `to`: names of the node and the worker that get it; `move` as `begin`
---- gave it
+---@param args { id: string, to: string, move: integer, is_off: boolean? } `to`: names of the node and the worker that get it;
+--- `move` as `begin` gave it; `is_off`: the other side does not want it now
 ---@return table|fun(reply: fun(result: table)) result with `ok`
 function HandOver.finish(args)
   local connection = registry:get(args.id)
@@ -223,13 +225,19 @@ function HandOver.finish(args)
   local item = leaving[connection]
   if not moving or not item or item.to ~= args.to or item.number ~= args.move or moving.is_sent then
     return { is_gone = true }
+  elseif args.is_off then
+    give_up(item)
+    return { is_gone = true }
   end
   return function(reply)
-    Echoes.await(function()
-      if connection.moving ~= moving then
-        return reply { is_gone = true }
+    Echoes.await(function(is_complete)
+      local is_current = connection.moving == moving
+      if is_current and is_complete then
+        return send(connection, args.to, reply)
+      elseif is_current then
+        cancel(connection)
       end
-      send(connection, args.to, reply)
+      reply { is_gone = true }
     end)
   end
 end

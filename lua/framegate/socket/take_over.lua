@@ -109,8 +109,8 @@ local function move(id, first_holder, client)
   local connection = Entry.enter(id, begun)
   local moving = connection.moving
   groups:await()
-  carriers:await_sent(holder)
-  carriers:ask(holder, "finish_hand_over", { id = id, to = own(), move = begun.move })
+  local is_off = not carriers:await_sent(holder) or nil
+  carriers:ask(holder, "finish_hand_over", { id = id, to = own(), move = begun.move, is_off = is_off })
   await_fetch(connection)
   if connection.moving == moving then
     abandon(connection, holder)

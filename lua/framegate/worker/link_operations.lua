@@ -1,6 +1,7 @@
 -- The operations of the bus that only the worker with the link to Redis can run (operations.lua has the others).
 -- In another worker their result is nil, or states that there is nothing.
 
+local Echoes = require "framegate.socket.echoes"
 local Parcels = require "framegate.cluster.parcels"
 local Slots = require "framegate.cluster.slots"
 local TakeOver = require "framegate.socket.take_over"
@@ -33,10 +34,10 @@ function LinkOperations:settle_parcel(args)
   end)
 end
 
---- Answers when everything that the workers of this node had sent to this one before has arrived.
-function LinkOperations:echo_all()
+--- Answers when everything that the workers of this node had sent to this one before has arrived, or that it has not.
+function LinkOperations.echo_all()
   return function(reply)
-    self.worker.bus:ask_all({ op = "echo", args = {}, payload = "" }, function() reply {} end)
+    Echoes.await(function(is_complete) reply { is_complete = is_complete } end)
   end
 end
 

@@ -65,6 +65,14 @@ describe("taking a socket from another worker", function()
     assert.is_nil(found[1].moving)
   end)
 
+  it("does not ask for it while a worker of this node stands still, which may have sent something there", function()
+    worker.carriers.is_unsent = true
+    fetch(function() return { is_gone = true } end)
+    assert.is_true(worker.carriers.asked[2][3].is_off)
+    assert.are.same({ nil, "busy" }, found)
+    assert.is_nil(worker.registry:get(id))
+  end)
+
   it("delivers what was pushed meanwhile, without what the other side has delivered", function()
     fetch(function()
       push("old", { FROM, 5 })

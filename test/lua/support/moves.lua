@@ -45,7 +45,7 @@ local function new_carriers()
     send = function(self, to, args, parcel, on_result)
       note(self.sent, { to = to, args = args, parcel = parcel, answer = on_result })
     end,
-    await_sent = function() end,
+    await_sent = function(self) return not self.is_unsent end,
     settle = function() end,
     fetch = function(self, args, on_done) note(self.sent, { fetched = args, answer = on_done }) end,
     others = function(self) return self.nodes or {} end,

@@ -196,9 +196,9 @@ describe("an operation", function()
   end)
 
   it("finds a session of this node by its keys", function()
+    worker.holders.is_living = function() return true end
     assert.is_nil(operations:find_session({ key = connection.session.token }).id)
     Record.write(connection)
-    worker.holders.is_living = function() return true end
     assert.are.equal(connection.id, operations:find_session({ key = connection.session.token }).id)
   end)
 
