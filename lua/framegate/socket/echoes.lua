@@ -5,7 +5,7 @@ local Deadlines = require "framegate.runtime.deadlines"
 
 local Echoes = {}
 
-local SECONDS = 2
+local SECONDS = 4 -- shorter than a call of another worker waits
 local DEAD_SECONDS = 10 -- a worker that stands still for longer counts as dead
 
 local bus
@@ -19,7 +19,7 @@ end
 
 local late = Deadlines.new("the end of a wait for echoes", function(item) item.on_late() end)
 
---- Calls a function once when every worker has answered, or after 2 s. Does not yield.
+--- Calls a function once when every worker has answered, or after 4 s. Does not yield.
 ---@param run fun(is_complete: boolean) `is_complete` is false while a worker stands still: what it has sent to others may not
 --- have come here. From 10 s on it counts as dead. Must not yield
 function Echoes.await(run)
