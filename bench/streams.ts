@@ -1,5 +1,5 @@
 /** The section streams: what answers that stream cost the sockets beside them, and how soon their first frame comes. */
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import { handshakeOf, PAYLOAD, textFrame } from './client-bytes.ts'
@@ -67,12 +67,13 @@ async function latency(gateway: TopicGateway, seconds: number): Promise<number> 
 async function firstFrame(gateway: TopicGateway): Promise<number> {
   const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}/ws/first`)
   await once(socket, 'open')
+  const frames = on(socket, 'message')
   const times: number[] = []
   for (let i = 0; i < FIRST_FRAMES; i++) {
     socket.send('x')
-    const [made] = await once(socket, 'message')
-    times.push(Number(process.hrtime.bigint() - BigInt(String(made))) / 1000)
-    await once(socket, 'message')
+    const { value } = await frames.next()
+    times.push(Number(process.hrtime.bigint() - BigInt(String(value![0]))) / 1000)
+    await frames.next()
   }
   socket.terminate()
   times.sort((a, b) => a - b)
