@@ -6,6 +6,7 @@ import { availableParallelism, loadavg } from 'node:os'
 import { measureCache } from './cache.ts'
 import { measureCluster } from './cluster.ts'
 import { measureCompressed } from './compressed.ts'
+import { measureFanout } from './fanout.ts'
 import { measureFrames } from './frames.ts'
 import { measureIdle } from './idle.ts'
 import { measureJson } from './json.ts'
@@ -27,6 +28,7 @@ const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   tls: measureTls,
   idle: measureIdle,
   push: measurePush,
+  fanout: measureFanout,
   compressed: measureCompressed,
   subscribed: measureSubscribed,
   cache: measureCache,
