@@ -16,12 +16,14 @@ export type Options = {
   rounds: number
   /** How many idle sockets are held to measure their memory. */
   idle: number
+  /** How many idle sockets are held beside the few of the section active. */
+  others: number
   json: boolean
   help: boolean
 }
 
 export const HELP = `npm run bench -- [options]
-  --only=frames,push   sections to run, of frames, sizes, json, tls, idle, push, fanout, compressed, subscribed,
+  --only=frames,push   sections to run, of frames, sizes, json, tls, active, idle, push, fanout, compressed, subscribed,
                        cache, signed, streams, cluster (all)
   --sockets=1,64,512   sockets that send at once
   --subscribers=1000,10000   sockets that pushes go to
@@ -29,6 +31,7 @@ export const HELP = `npm run bench -- [options]
   --warm-up=1          seconds before each round
   --rounds=3           of which the median counts
   --idle=5000          sockets that are held for their memory
+  --others=10000       idle sockets beside the few of the section active
   --json               for machines: every row with the figures of its rounds`
 
 /** Reads the command line. Throws a Failure that names what was expected. */
@@ -48,6 +51,7 @@ export function readOptions(args: string[], sections: string[]): Options {
     warmUp: number('warm-up', values['warm-up'], 0.1, 20),
     rounds: number('rounds', values.rounds, 1, 100),
     idle: number('idle', values.idle, 1, 100000),
+    others: number('others', values.others, 1, 15000),
     json: values.json,
     help: values.help,
   }
@@ -67,6 +71,7 @@ function parse(args: string[]) {
         'warm-up': text('1'),
         rounds: text('3'),
         idle: text('5000'),
+        others: text('10000'),
         json: flag,
         help: flag,
       },

@@ -3,6 +3,7 @@
  * `npm run bench -- --help` lists the options.
  */
 import { availableParallelism, loadavg } from 'node:os'
+import { measureActive } from './active.ts'
 import { measureCache } from './cache.ts'
 import { measureCluster } from './cluster.ts'
 import { measureCompressed } from './compressed.ts'
@@ -26,6 +27,7 @@ const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   sizes: measureSizes,
   json: measureJson,
   tls: measureTls,
+  active: measureActive,
   idle: measureIdle,
   push: measurePush,
   fanout: measureFanout,
