@@ -1,6 +1,6 @@
 /**
  * The section push: pushes to all subscribers of a topic as fast as they go, beside a Node `ws` server that sends to all
- * its sockets, beside Nchan, and beside the limit: a process that calls send(2) for each socket and does nothing else.
+ * its sockets, beside Nchan, and beside the limit of one push: a process that only calls send(2) for each socket.
  */
 import { join } from 'node:path'
 import { HANDSHAKE, PAYLOAD } from './client-bytes.ts'

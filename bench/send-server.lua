@@ -1,5 +1,5 @@
 -- A server that sends whatever is posted to it to every WebSocket: one send(2) for each, in a loop, and nothing else.
--- No server can do less for a push, so it is the limit. It does not read what sockets send.
+-- No server can do less for one push, so it is the limit; several pushes may share a write. What sockets send is dropped.
 
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local ffi = require "ffi"
