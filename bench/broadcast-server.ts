@@ -2,11 +2,11 @@
  * A Node `ws` server that sends whatever is posted to it to every socket.
  * It is what people write without a gateway.
  */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
+import { listen } from './node-server.ts'
 
-const server = createServer((request, response) => {
+const server = listen()
+server.on('request', (request, response) => {
   const chunks: Buffer[] = []
   request.on('data', (chunk: Buffer) => chunks.push(chunk))
   request.on('end', () => {
@@ -24,5 +24,3 @@ const perMessageDeflate = {
   zlibDeflateOptions: { level: 1 },
 }
 const sockets = new WebSocketServer({ server, perMessageDeflate })
-server.listen(0, '127.0.0.1', () => process.send!({ port: (server.address() as AddressInfo).port }))
-process.on('disconnect', () => process.exit())

@@ -1,6 +1,6 @@
 /** The section cache: what a message costs that gets a kept answer, beside one that becomes an event. */
 import { NO_PINGS, startTopicGateway } from './gateways.ts'
-import { timeOfMessage } from './message-time.ts'
+import { timeOfMessage } from './load.ts'
 import type { Options } from './options.ts'
 import type { Row } from './table.ts'
 
@@ -14,8 +14,8 @@ export async function measureCache(options: Options): Promise<Row[]> {
   const events: number[] = []
   const kept: number[] = []
   for (let round = 0; round < options.rounds; round++) {
-    events.push(await timeOfMessage(gateway, { path: '/ws/plain', sockets: SOCKETS, seconds: options.seconds }))
-    kept.push(await timeOfMessage(gateway, { path: '/ws/cached', sockets: SOCKETS, seconds: options.seconds }))
+    events.push(await timeOfMessage({ ...gateway, path: '/ws/plain' }, SOCKETS, options))
+    kept.push(await timeOfMessage({ ...gateway, path: '/ws/cached' }, SOCKETS, options))
   }
   await gateway.stop()
   const row = (figure: string, values: number[], more: Partial<Row> = {}): Row => ({

@@ -10,16 +10,16 @@ import { NO_PINGS, startTopicGateway } from './gateways.ts'
 import type { Options } from './options.ts'
 import { processorTime } from './proc.ts'
 import { message, ready, start, startLua, stop, temporary } from './processes.ts'
+import { FROM } from './push.ts'
 import type { Row } from './table.ts'
 
 const SOCKETS = 999
 const RECORDED_SOCKETS = 2000
-const FROM = ['127.0.0.2', '127.0.0.3']
 /** How much longer a push to a socket of another node may take, in µs. */
 const GOAL_MORE = 1000
 /** A record of a socket, in bytes of Redis. */
 const GOAL_RECORD = 1024
-/** Processor time of a node that has nobody for what its neighbours push, in % of a core: one tick of the kernel's clock. */
+/** Processor time of a node that has nobody for what its neighbours push, in % of a core. */
 const GOAL_UNINVOLVED = 1
 
 type Node = Awaited<ReturnType<typeof startTopicGateway>>
@@ -96,12 +96,13 @@ async function sees(node: Node, count: number): Promise<boolean> {
 async function push(
   publisher: Node,
   holders: Node[],
-  { sockets, seconds }: { sockets: number; seconds: number },
+  { sockets, seconds, warmUp }: { sockets: number; seconds: number; warmUp: number },
   around: (run: () => Promise<Pushed>) => Promise<Pushed> = (run) => run(),
 ): Promise<Pushed> {
   const client = startLua('the push client', join(import.meta.dirname, 'push-client.lua'), {
     ports: holders.map(({ port }) => port),
     sockets,
+    warmUp,
     seconds,
     burst: 1,
     target: { socketPath: publisher.controlSocket },
@@ -125,7 +126,7 @@ async function measureNodes(nodes: Node[], options: Options): Promise<Row[]> {
   for (let round = 0; round < options.rounds; round++) {
     const pids = [nodes[0]!.pid, nodes.at(-1)!.pid]
     let spent: number[] = []
-    const result = await push(nodes[0]!, nodes, { sockets: SOCKETS, seconds: options.seconds }, async (run) => {
+    const result = await push(nodes[0]!, nodes, { ...options, sockets: SOCKETS }, async (run) => {
       const before = pids.map(processorTime)
       const value = await run()
       spent = pids.map((pid, i) => processorTime(pid) - before[i]!)
@@ -158,10 +159,10 @@ async function measureOne(nodes: Node[], redis: Redis, options: Options): Promis
   const figures: Figures = {}
   const [publisher, other, uninvolved] = nodes as [Node, Node, Node]
   for (let round = 0; round < options.rounds; round++) {
-    const local = await push(publisher, [publisher], { sockets: 1, seconds: options.seconds })
+    const local = await push(publisher, [publisher], { ...options, sockets: 1 })
     const pids = [publisher.pid, other.pid, redis.child.pid!, uninvolved.pid]
     let spent: number[] = []
-    const remote = await push(publisher, [other], { sockets: 1, seconds: options.seconds }, async (run) => {
+    const remote = await push(publisher, [other], { ...options, sockets: 1 }, async (run) => {
       const before = pids.map(processorTime)
       const value = await run()
       spent = pids.map((pid, i) => processorTime(pid) - before[i]!)
@@ -198,7 +199,7 @@ async function measureOne(nodes: Node[], redis: Redis, options: Options): Promis
 
 async function measureRecords(node: Node, redis: Redis): Promise<Row[]> {
   let bytes = Number.NaN
-  await push(node, [node], { sockets: RECORDED_SOCKETS, seconds: 0.1 }, async (run) => {
+  await push(node, [node], { sockets: RECORDED_SOCKETS, seconds: 0.1, warmUp: 0.1 }, async (run) => {
     const value = await run()
     const { node: id } = await askNode(node, '/status')
     const reply = await askRedis(redis.path, 'MEMORY', 'USAGE', `framegate:records:${id}`, 'SAMPLES', '0')

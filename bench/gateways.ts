@@ -1,4 +1,4 @@
-/** The three gateways between a frame and the handler, each started as people would use it. */
+/** framegate and the servers it is compared with, each started as people would use it. */
 import type { ChildProcess } from 'node:child_process'
 import { execFileSync } from 'node:child_process'
 import {
@@ -15,12 +15,24 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../test/support/free-port.ts'
+import type { Certificate } from './certificate.ts'
 import { Failure, message, ready, start, startNode, stop, temporary } from './processes.ts'
 
 const project = join(import.meta.dirname, '..')
 
-/** Names of the gateways, in the order of the table's columns. */
-export const NAMES = { framegate: 'framegate', middle: '(a) ws + undici', capture: '(b) location.capture' } as const
+/** Who is compared, by the names and in the order of the tables' columns. */
+export const NAMES = {
+  framegate: 'framegate',
+  plain: 'framegate without TLS',
+  unchecked: 'framegate without a schema',
+  pinging: 'framegate with pings',
+  middle: 'ws + undici',
+  capture: 'location.capture',
+  bare: 'bare ws echo',
+  node: 'Node ws',
+  nchan: 'Nchan',
+  loop: 'loop of send(2)',
+} as const
 export type Key = keyof typeof NAMES
 
 export type Gateway = {
@@ -28,31 +40,40 @@ export type Gateway = {
   port: number
   pid: number
   child: ChildProcess
+  /** The process that answers behind it, if any. */
+  handlerPid?: number
 }
 
 export type Bench = {
   gateways: Gateway[]
-  handler: ChildProcess
   stop: () => Promise<void>
 }
 
-/** Starts the shipped handler and all gateways in front of it. */
-export async function startGateways(): Promise<Bench> {
+/** Starts the shipped handler and these gateways in front of it. `env` holds variables of framegate. */
+export async function startGateways(
+  keys: Array<'framegate' | 'middle' | 'capture' | 'bare'>,
+  env: Record<string, string> = {},
+): Promise<Bench> {
   if (!existsSync(join(project, 'lua/vendor/nginx'))) throw new Failure('lua/vendor is empty: run sh setup/setup.sh')
   const run = temporary(mkdtempSync(join(tmpdir(), 'framegate-bench-')))
   const port = await freePort()
-  configure(run, { PORT: String(port), WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off' })
+  configure(run, { PORT: String(port), WORKERS: '2', MAX_CONNECTIONS_PER_IP: 'off', ...env })
   const socket = join(run, 'handler/handler.sock')
   const handler = startNode('the handler', join(project, 'handler/server.ts'), [], { HANDLER_LISTEN: `unix:${socket}` })
   await ready(handler, 'the handler', () => listens({ path: socket }))
-  const gateways = [
-    await startNginx('framegate', 'framegate', run, 'nginx/nginx.conf', port),
-    await startMiddle(socket),
-    await startCapture(run, socket),
-  ]
+  const starters = {
+    framegate: () => startNginx('framegate', run, 'nginx/nginx.conf', port),
+    middle: () => startMiddle(socket),
+    capture: () => startCapture(run, socket),
+    bare: () => startServer('bare', 'echo-server.ts'),
+  }
+  const gateways: Gateway[] = []
+  for (const key of keys) {
+    const gateway = await starters[key]()
+    gateways.push(key === 'bare' ? gateway : { ...gateway, handlerPid: handler.pid! })
+  }
   return {
     gateways,
-    handler,
     stop: async () => {
       for (const gateway of gateways) await stop(gateway.child)
       await stop(handler)
@@ -75,7 +96,14 @@ function configure(run: string, env: Record<string, string>): void {
 /** Keeps pings out of the measurement. */
 export const NO_PINGS = { PING_INTERVAL: '1h', IDLE_TIMEOUT: '2h' }
 
-export type TopicGateway = Gateway & { controlSocket: string; handler: ChildProcess; stop: () => Promise<void> }
+export type TopicGateway = Gateway & {
+  /** Its run directory. */
+  run: string
+  controlSocket: string
+  handlerSocket: string
+  handler: ChildProcess
+  stop: () => Promise<void>
+}
 
 /** Starts framegate with topic-handler.ts. `locations` are nginx locations of its own. */
 export async function startTopicGateway(env: Record<string, string> = {}, locations = ''): Promise<TopicGateway> {
@@ -85,57 +113,64 @@ export async function startTopicGateway(env: Record<string, string> = {}, locati
   rmSync(join(run, 'nginx/locations.d'))
   mkdirSync(join(run, 'nginx/locations.d'))
   writeFileSync(join(run, 'nginx/locations.d/bench.conf'), locations)
-  const socket = join(run, 'handler/handler.sock')
+  const handlerSocket = join(run, 'handler/handler.sock')
   const handler = startNode('the handler', join(import.meta.dirname, 'topic-handler.ts'), [], {
-    HANDLER_LISTEN: `unix:${socket}`,
+    HANDLER_LISTEN: `unix:${handlerSocket}`,
     HANDLER_SECRET: env.HANDLER_SECRET ?? '',
   })
-  await ready(handler, 'the handler', () => listens({ path: socket }))
-  const gateway = await startNginx('framegate', 'framegate', run, 'nginx/nginx.conf', port)
+  await ready(handler, 'the handler', () => listens({ path: handlerSocket }))
+  const gateway = await startNginx('framegate', run, 'nginx/nginx.conf', port)
   const end = async (): Promise<void> => {
     await stop(gateway.child)
     await stop(handler)
   }
-  return { ...gateway, controlSocket: join(run, 'control/control.sock'), handler, stop: end }
+  const controlSocket = join(run, 'control/control.sock')
+  return { ...gateway, run, handlerPid: handler.pid!, controlSocket, handlerSocket, handler, stop: end }
 }
 
-async function startNginx(key: Key, name: string, run: string, conf: string, port: number): Promise<Gateway> {
-  const child = start({
-    name: `nginx of ${name}`,
-    command: 'nginx',
-    args: ['-p', `${run}/`, '-c', conf, '-g', 'daemon off;'],
-  })
-  await ready(child, `nginx of ${name}`, () => listens({ port, host: '127.0.0.1' }))
+/** Starts an nginx in this folder, with this file in it, and waits for its port. */
+export async function startNginx(key: Key, folder: string, conf: string, port: number): Promise<Gateway> {
+  const name = `nginx of ${NAMES[key]}`
+  const child = start({ name, command: 'nginx', args: ['-p', `${folder}/`, '-c', conf, '-g', 'daemon off;'] })
+  await ready(child, name, () => listens({ port, host: '127.0.0.1' }))
   return { key, port, pid: child.pid!, child }
 }
 
-async function startMiddle(socket: string): Promise<Gateway> {
-  const child = startNode('the middle server', join(import.meta.dirname, 'middle-server.ts'), [socket])
+/** Starts a Node server of this folder, which chooses its port. */
+export async function startServer(key: Key, file: string, args: string[] = []): Promise<Gateway> {
+  const child = startNode(NAMES[key], join(import.meta.dirname, file), args)
   const { port } = await message<{ port: number }>(child)
-  return { key: 'middle', port, pid: child.pid!, child }
+  return { key, port, pid: child.pid!, child }
+}
+
+/** Starts `ws` + `undici` in front of the handler on this unix socket. */
+export function startMiddle(socket: string, tls?: Certificate): Promise<Gateway> {
+  return startServer('middle', 'middle-server.ts', [socket, ...(tls ? [tls.certificate, tls.key] : [])])
+}
+
+/** The lines of framegate's main file that load modules, and set user and limits, for other nginx beside it. */
+export function mainLines(run: string): string {
+  return readFileSync(join(run, 'nginx/generated/main.conf'), 'utf8')
+    .split('\n')
+    .filter((line) => /^(load_module|user|worker_rlimit)/.test(line))
+    .join('\n')
 }
 
 /** Starts bench/capture/nginx.conf in its own run directory, with the modules and the user of framegate's nginx. */
 async function startCapture(run: string, socket: string): Promise<Gateway> {
   const folder = join(run, 'capture')
   const port = await freePort()
-  const main = readFileSync(join(run, 'nginx/generated/main.conf'), 'utf8')
   mkdirSync(join(folder, 'temp'), { recursive: true })
   symlinkSync(join(project, 'lua'), join(folder, 'lua'))
   for (const file of ['nginx.conf', 'socket.lua'])
     copyFileSync(join(import.meta.dirname, 'capture', file), join(folder, file))
-  writeFileSync(
-    join(folder, 'main.conf'),
-    main
-      .split('\n')
-      .filter((line) => /^(load_module|user|worker_rlimit)/.test(line))
-      .join('\n'),
-  )
+  writeFileSync(join(folder, 'main.conf'), mainLines(run))
   writeFileSync(join(folder, 'listen.conf'), `listen 127.0.0.1:${port};\n`)
   writeFileSync(join(folder, 'handler.conf'), `server unix:${socket};\n`)
-  return startNginx('capture', 'the classic recipe', folder, 'nginx.conf', port)
+  return startNginx('capture', folder, 'nginx.conf', port)
 }
 
+/** Whether anybody accepts connections at this address. */
 function listens(address: { path: string } | { port: number; host: string }): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(address as { path: string }, () => {

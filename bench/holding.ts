@@ -58,7 +58,7 @@ export async function release(holders: ChildProcess[]): Promise<void> {
 /** Memory after the last close events. A Node server collects its garbage first; nginx keeps the memory it has. */
 export async function settled(gateway: Gateway): Promise<Memory> {
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
-  if (gateway.key === 'middle') {
+  if (gateway.key === 'middle' || gateway.key === 'bare') {
     gateway.child.kill('SIGUSR2')
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
   }

@@ -1,28 +1,29 @@
--- Sockets that send a text frame, and the next one after its answer. frames.ts describes the task.
+-- Sockets that send a text frame, and the next one after its answer. load.ts describes the task.
 -- It is a separate process, so that its processor time is counted separately.
 
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
-local ffi = require "ffi"
 local Client = require "client"
+local Frame = require "frame"
 local Sockets = require "sockets"
 
 local task = Client.task
-local ANSWER_BYTES = 2 + task.payloadBytes
-local TEXT = 0x81
+local FRAME = Frame.of_client(task.payload)
+-- The answer is a text frame with as many bytes.
+local ANSWER = Frame.of_server(task.payload)
+local ANSWER_BYTES, TEXT, LENGTH = #ANSWER, ANSWER:byte(1, 2)
 
-local frame = ffi.string(ffi.new("uint8_t[?]", #task.frame, task.frame), #task.frame)
 local sent, bytes_so_far = {}, {} -- by fd
 local unanswered, is_over = task.sockets, false
 
 local function send(fd, time)
   sent[fd] = time
-  Sockets.send(fd, frame)
+  Sockets.send(fd, FRAME)
 end
 
 -- An answer nearly always comes in one piece. Only otherwise are its bytes counted.
 local function take(fd, bytes, count)
   local before = bytes_so_far[fd]
-  assert(before > 0 or bytes[0] == TEXT and bytes[1] == task.payloadBytes, "not the echo of the frame")
+  assert(before > 0 or bytes[0] == TEXT and bytes[1] == LENGTH, "not the answer to the frame")
   local all = before + count
   assert(all <= ANSWER_BYTES, "more than one answer")
   if all < ANSWER_BYTES then
@@ -47,7 +48,7 @@ local function run(milliseconds)
   return (Sockets.now() - start) / 1000
 end
 
-Client.open(task.sockets, { task.port }, nil, function(fd) bytes_so_far[fd] = 0 end)
+local joins = Client.open(task.sockets, { task.port }, nil, function(fd) bytes_so_far[fd] = 0 end)
 for fd in pairs(bytes_so_far) do
   send(fd, Sockets.now())
 end
@@ -58,6 +59,7 @@ is_over = true
 Client.tell {
   frames = Client.count(),
   seconds = seconds,
+  joins = joins,
   p50 = Client.percentile(0.5),
   p99 = Client.percentile(0.99),
   processorTime = os.clock() * 1e6 - cpu,

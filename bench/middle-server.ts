@@ -1,14 +1,16 @@
 /**
  * A small `ws` server that sends the handler one `undici` request per message, in order for each socket.
- * It is what people use instead of framegate. Usage: middle-server.ts <the handler's unix socket>
+ * It is what people use instead of framegate.
+ * Usage: middle-server.ts <the handler's unix socket> [<certificate> <key>]
  */
 import { randomUUID } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
 import { Pool } from 'undici'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
+import { listen } from './node-server.ts'
 
-const pool = new Pool('http://handler', { socketPath: process.argv[2]!, connections: 64 })
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false })
+const [handler, certificate, key] = process.argv.slice(2)
+const pool = new Pool('http://handler', { socketPath: handler!, connections: 64 })
+const server = new WebSocketServer({ server: listen(certificate, key), perMessageDeflate: false })
 
 server.on('connection', (socket, request) => {
   const connection = {
@@ -53,9 +55,3 @@ async function forward(
   })
   socket.send(await answer.body.text())
 }
-
-server.on('listening', () => process.send!({ port: (server.address() as AddressInfo).port }))
-
-// The section idle measures its memory without garbage.
-process.on('SIGUSR2', () => globalThis.gc?.())
-process.on('disconnect', () => process.exit())

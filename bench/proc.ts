@@ -1,9 +1,6 @@
 /** Processor time and memory of processes, as the kernel reports them (proc(5)). */
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Linux counts in hundredths of a second here, on every architecture. */
-const TICKS_PER_SECOND = 100
-
 /** Ids of a process and all its descendants. */
 export function tree(pid: number): number[] {
   const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
@@ -12,15 +9,21 @@ export function tree(pid: number): number[] {
   return [pid, ...children.flatMap(tree)]
 }
 
-/** Processor time of a process and its descendants so far, in microseconds. */
+/**
+ * Processor time of a process and its descendants so far, in microseconds. The kernel counts nanoseconds for each thread
+ * (schedstat); what threads used that ended is not in it.
+ */
 export function processorTime(pid: number): number {
-  let ticks = 0
-  for (const one of tree(pid)) {
-    const stat = readFileSync(`/proc/${one}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    ticks += Number(fields[11]) + Number(fields[12])
+  const threads = tree(pid).flatMap((one) => readdirSync(`/proc/${one}/task`).map((thread) => `${one}/task/${thread}`))
+  return threads.map(nanoseconds).reduce((sum, time) => sum + time, 0) / 1000
+}
+
+function nanoseconds(thread: string): number {
+  try {
+    return Number(readFileSync(`/proc/${thread}/schedstat`, 'utf8').split(' ')[0])
+  } catch {
+    return 0 // it has just ended
   }
-  return (ticks * 1e6) / TICKS_PER_SECOND
 }
 
 export type Memory = { total: number; shared: number }

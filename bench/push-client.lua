@@ -2,31 +2,22 @@
 -- The time of a publish begins in front of its request and ends when each socket has the frame.
 
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
-local ffi = require "ffi"
 local Client = require "client"
+local Frame = require "frame"
+local Publishing = require "publishing"
 local Sockets = require "sockets"
 
 local task = Client.task
-local WARM_UP_MS = 500
 
 local readers = {} -- by fd: bytes so far of the frame in progress
 local publishers = {} -- by fd: the answer so far
 local began, frames_left, answers_left
 local frame_bytes -- of each frame: all have the same payload, and no frame refers to an earlier one
 
-local REQUEST = ("POST %s HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%s"):format(
-  task.path,
-  #task.payload,
-  task.payload
-)
-
-local function size_of(bytes)
-  local length = bytes[1]
-  return length < 126 and 2 + length or 4 + bytes[2] * 256 + bytes[3]
-end
+local REQUEST = Publishing.request(task)
 
 local function take_frames(fd, bytes, count)
-  frame_bytes = frame_bytes or size_of(bytes)
+  frame_bytes = frame_bytes or Frame.size(bytes)
   local all = readers[fd] + count
   local frames = math.floor(all / frame_bytes)
   readers[fd] = all - frames * frame_bytes
@@ -37,13 +28,8 @@ local function take_frames(fd, bytes, count)
 end
 
 local function take_answer(fd, bytes, count)
-  local answer = publishers[fd] .. ffi.string(bytes, count)
-  local head, body = answer:match "^(.-\r\n)\r\n(.*)$"
-  local length = head and head:lower():match "\r\ncontent%-length: (%d+)\r\n"
-  publishers[fd] = answer
-  if length and #body == tonumber(length) then
-    assert(answer:find "^HTTP/1.1 200 ", "a publish was answered with " .. answer)
-    publishers[fd] = ""
+  publishers[fd] = Publishing.answer(publishers[fd], bytes, count)
+  if publishers[fd] == "" then
     answers_left = answers_left - 1
   end
 end
@@ -73,15 +59,13 @@ local function run(milliseconds)
   return rounds, (Sockets.now() - start) / 1000
 end
 
-local opening = Sockets.now()
-Client.open(task.sockets, task.ports, task.from, function(fd) readers[fd] = 0 end)
-local joins = task.sockets / (Sockets.now() - opening) * 1000
+local joins = Client.open(task.sockets, task.ports, task.from, function(fd) readers[fd] = 0 end)
 for _ = 1, task.burst do
   local fd = Sockets.connect(task.target)
   publishers[fd] = ""
   Sockets.watch(fd)
 end
-run(WARM_UP_MS)
+run(task.warmUp * 1000)
 local cpu = Client.begin()
 local rounds, seconds = run(task.seconds * 1000)
 Client.tell {

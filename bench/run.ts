@@ -1,26 +1,36 @@
 /**
- * `npm run bench`: compares framegate with what people use instead, on this machine, in one run and one table.
+ * `npm run bench`: compares framegate with what people use instead, on this machine, in one run.
  * `npm run bench -- --help` lists the options.
  */
 import { availableParallelism, loadavg } from 'node:os'
+import { measureActive } from './active.ts'
 import { measureCache } from './cache.ts'
 import { measureCluster } from './cluster.ts'
 import { measureCompressed } from './compressed.ts'
+import { measureFanout } from './fanout.ts'
 import { measureFrames } from './frames.ts'
 import { measureIdle } from './idle.ts'
+import { measureJson } from './json.ts'
 import { HELP, type Options, readOptions } from './options.ts'
 import { Failure, stopAll } from './processes.ts'
 import { measurePush } from './push.ts'
 import { measureSigned } from './signed.ts'
+import { measureSizes } from './sizes.ts'
 import { measureStreams } from './streams.ts'
 import { measureSubscribed } from './subscribed.ts'
 import { type Row, toMarkdown } from './table.ts'
+import { measureTls } from './tls.ts'
 
 /** Sections by name. Each measures one thing and returns its rows of the table. */
 const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   frames: measureFrames,
+  sizes: measureSizes,
+  json: measureJson,
+  tls: measureTls,
+  active: measureActive,
   idle: measureIdle,
   push: measurePush,
+  fanout: measureFanout,
   compressed: measureCompressed,
   subscribed: measureSubscribed,
   cache: measureCache,

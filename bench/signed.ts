@@ -1,6 +1,6 @@
 /** The section signed: what HANDLER_SECRET adds to a message, alone and in batches, in the gateway and in the plugin. */
 import { NO_PINGS, startTopicGateway, type TopicGateway } from './gateways.ts'
-import { timeOfMessage } from './message-time.ts'
+import { timeOfMessage } from './load.ts'
 import type { Options } from './options.ts'
 import type { Row } from './table.ts'
 
@@ -14,7 +14,7 @@ export async function measureSigned(options: Options): Promise<Row[]> {
   const rows: Row[] = []
   for (const sockets of SOCKETS) {
     const measure = (gateway: TopicGateway): Promise<number> =>
-      timeOfMessage(gateway, { path: '/ws/plain', sockets, seconds: options.seconds })
+      timeOfMessage({ ...gateway, path: '/ws/plain' }, sockets, options)
     const times: Record<'plain' | 'signed', number[]> = { plain: [], signed: [] }
     for (let round = 0; round < options.rounds; round++) {
       times.plain.push(await measure(plain))

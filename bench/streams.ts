@@ -1,13 +1,10 @@
 /** The section streams: what answers that stream cost the sockets beside them, and how soon their first frame comes. */
-import { once } from 'node:events'
-import { join } from 'node:path'
+import { on, once } from 'node:events'
 import { WebSocket } from 'ws'
-import { handshakeOf, PAYLOAD, textFrame } from './client-bytes.ts'
-import type { Load, Result } from './frames.ts'
 import { NO_PINGS, startTopicGateway, type TopicGateway } from './gateways.ts'
 import { hold, release } from './holding.ts'
+import { measureLoad } from './load.ts'
 import type { Options } from './options.ts'
-import { ended, message, startLua } from './processes.ts'
 import type { Row } from './table.ts'
 
 const SOCKETS = 500
@@ -23,9 +20,9 @@ export async function measureStreams(options: Options): Promise<Row[]> {
   const first: number[] = []
   for (let round = 0; round < options.rounds; round++) {
     first.push(await firstFrame(gateway))
-    alone.push(await latency(gateway, options.seconds))
+    alone.push(await latency(gateway, options))
     const streaming = await hold(gateway, SOCKETS, { path: '/ws/stream', asks: true })
-    beside.push(await latency(gateway, options.seconds))
+    beside.push(await latency(gateway, options))
     await release(streaming)
   }
   await gateway.stop()
@@ -46,33 +43,22 @@ export async function measureStreams(options: Options): Promise<Row[]> {
 }
 
 /** The 99th percentile of round trips of sockets that send in a closed loop, in microseconds. */
-async function latency(gateway: TopicGateway, seconds: number): Promise<number> {
-  const load: Load = {
-    port: gateway.port,
-    sockets: SOCKETS,
-    warmUp: 1,
-    seconds,
-    handshake: handshakeOf('/ws/plain'),
-    frame: [...textFrame()],
-    payloadBytes: PAYLOAD.length,
-  }
-  const client = startLua('the load client', join(import.meta.dirname, 'load-client.lua'), load)
-  await message(client)
-  const result = await message<Result>(client)
-  await ended(client)
-  return result.p99
+async function latency(gateway: TopicGateway, options: Options): Promise<number> {
+  const { p99 } = await measureLoad({ ...gateway, path: '/ws/plain' }, { sockets: SOCKETS }, options)
+  return p99
 }
 
 /** The 99th percentile of the time from the handler's `yield` to the client, in microseconds. */
 async function firstFrame(gateway: TopicGateway): Promise<number> {
   const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}/ws/first`)
   await once(socket, 'open')
+  const frames = on(socket, 'message')
   const times: number[] = []
   for (let i = 0; i < FIRST_FRAMES; i++) {
     socket.send('x')
-    const [made] = await once(socket, 'message')
-    times.push(Number(process.hrtime.bigint() - BigInt(String(made))) / 1000)
-    await once(socket, 'message')
+    const { value } = await frames.next()
+    times.push(Number(process.hrtime.bigint() - BigInt(String(value![0]))) / 1000)
+    await frames.next()
   }
   socket.terminate()
   times.sort((a, b) => a - b)

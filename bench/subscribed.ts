@@ -1,7 +1,6 @@
 /** The section subscribed: memory and processor time of quiet subscribers, and the memory they leave after their end. */
 import { NO_PINGS, startTopicGateway } from './gateways.ts'
 import { checkOpenFiles, FIRST_SOCKETS, hold, release, settled } from './holding.ts'
-import { GOAL_BYTES } from './idle.ts'
 import { type Memory, processorTime } from './proc.ts'
 import { median, type Row } from './table.ts'
 
@@ -11,6 +10,7 @@ const COME_AND_GO = 100_000
 const WAVES = 4
 const QUIET_SOCKETS = 1_000
 const QUIET_SECONDS = 60
+const GOAL_BYTES = 11 * 1024
 
 export async function measureSubscribed(): Promise<Row[]> {
   checkOpenFiles(SOCKETS)

@@ -1,7 +1,7 @@
-/** The table that the bench prints. */
+/** The tables that the bench prints. */
 import { type Key, NAMES } from './gateways.ts'
 
-/** One line of the table. */
+/** One line of a table. */
 export type Row = {
   section: string
   figure: string
@@ -13,13 +13,12 @@ export type Row = {
   atLeast?: Partial<Record<Key, number>> | undefined
   atMost?: Partial<Record<Key, number>> | undefined
   /** Goal: the maximum of framegate's own value. */
-  limit?: number
+  limit?: number | undefined
   /** The figure is not the gateways' own, so a ratio means nothing. */
   noRatio?: boolean
 }
 
-const OTHERS = ['middle', 'capture'] as const
-const LETTERS = { framegate: '', middle: '(a)', capture: '(b)' } as const
+const KEYS = Object.keys(NAMES) as Key[]
 
 export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
@@ -34,17 +33,35 @@ export function ratio(row: Row, other: Key): number | undefined {
   return median(framegate.map((value, round) => value / others[round]!))
 }
 
-/** Formats the whole table. */
+/** Formats the rows: one table for each group of sections that compare the same. */
 export function toMarkdown(rows: Row[]): string {
+  const groups: { keys: Key[]; rows: Row[] }[] = []
+  for (const row of rows) {
+    const keys = keysOf(rows.filter(({ section }) => section === row.section))
+    const last = groups.at(-1)
+    if (last?.keys.join() === keys.join()) last.rows.push(row)
+    else groups.push({ keys, rows: [row] })
+  }
+  return groups.map(({ keys, rows }) => tableOf(keys, rows)).join('\n\n')
+}
+
+/** Whom some rows compare, in the order of the columns. */
+function keysOf(rows: Row[]): Key[] {
+  return KEYS.filter((key) => rows.some(({ rounds }) => rounds[key]))
+}
+
+function tableOf(keys: Key[], rows: Row[]): string {
+  const others = keys.filter((key) => key !== 'framegate')
   const lines = rows.map((row, i) => [
     row.section === rows[i - 1]?.section ? '' : row.section,
     row.figure,
-    ...Object.keys(NAMES).map((key) => value(row, key as Key)),
-    ...OTHERS.map((other) => ratio(row, other)?.toFixed(2) ?? ''),
+    ...keys.map((key) => value(row, key)),
+    ...others.map((other) => ratio(row, other)?.toFixed(2) ?? ''),
     goalOf(row),
   ])
-  const head = ['', 'median of the rounds', ...Object.values(NAMES), 'framegate / (a)', 'framegate / (b)', 'goal']
-  const rule = ['---', '---', ...Object.keys(NAMES).map(() => '---:'), '---:', '---:', '---']
+  const ratios = others.map((other) => `framegate / ${NAMES[other]}`)
+  const head = ['', 'median of the rounds', ...keys.map((key) => NAMES[key]), ...ratios, 'goal']
+  const rule = ['---', '---', ...keys.map(() => '---:'), ...ratios.map(() => '---:'), '---']
   return [head, rule, ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }
 
@@ -54,16 +71,18 @@ function value(row: Row, key: Key): string {
   return median(values).toLocaleString('en', { minimumFractionDigits: row.digits, maximumFractionDigits: row.digits })
 }
 
+/** A goal beside a peer that is not there is neither met nor missed. */
 function goalOf(row: Row): string {
   const goals: string[] = []
   let met = true
-  for (const other of OTHERS) {
+  for (const other of KEYS) {
+    const is = ratio(row, other)
+    if (is === undefined) continue
     const least = row.atLeast?.[other]
     const most = row.atMost?.[other]
-    const is = ratio(row, other)
-    if (least !== undefined) goals.push(`≥ ${least} × ${LETTERS[other]}`)
-    if (most !== undefined) goals.push(`≤ ${most} × ${LETTERS[other]}`)
-    if (is !== undefined && (is < (least ?? -Infinity) || is > (most ?? Infinity))) met = false
+    if (least !== undefined) goals.push(`≥ ${least} × ${NAMES[other]}`)
+    if (most !== undefined) goals.push(`≤ ${most} × ${NAMES[other]}`)
+    if (is < (least ?? -Infinity) || is > (most ?? Infinity)) met = false
   }
   if (row.limit !== undefined) {
     goals.push(`≤ ${row.limit.toLocaleString('en')}`)

@@ -1,6 +1,6 @@
 /**
- * The handler of the sections push and subscribed, where every socket subscribes to one topic, and of the sections cache
- * and signed, where messages come back, and of the section streams.
+ * The handler of sections that need more routes than the shipped one has: a topic for all sockets, messages that come
+ * back as text or JSON, and streams.
  * HANDLER_LISTEN=unix:/path sets where it listens. With HANDLER_SECRET it verifies signatures.
  */
 import { setTimeout as delay } from 'node:timers/promises'
@@ -22,6 +22,22 @@ app.ws('/ws/cached', {
     return request.body
   },
 })
+const Message = {
+  type: 'object',
+  required: ['room', 'text', 'ref', 'to'],
+  additionalProperties: false,
+  properties: {
+    room: { type: 'string', maxLength: 32 },
+    text: { type: 'string', minLength: 1, maxLength: 2000 },
+    ref: { type: 'integer', minimum: 0 },
+    to: { type: 'array', items: { type: 'string' }, maxItems: 10 },
+  },
+}
+app.ws('/ws/schema', {
+  schema: { message: Message, reply: Message },
+  message: (request) => request.body,
+})
+app.ws('/ws/json', { message: (request) => JSON.parse(String(request.body)) })
 /** Ten words a second until the client leaves. */
 app.ws('/ws/stream', {
   async *message(_request, reply) {

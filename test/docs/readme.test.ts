@@ -21,6 +21,7 @@ const PAGES = [
   'docs/architecture.md',
   'docs/operating.md',
   'docs/cluster.md',
+  'docs/bench.md',
   'docs/events.md',
   'docs/upgrading.md',
 ]
