@@ -34,6 +34,8 @@ export type SceneOptions = {
 type Actor = {
   name: string
   socket: ReconnectingSocket
+  /** Whether its client has seen it open: what the handler has answered to open is applied before. */
+  isIn: boolean
   opens: number
   closes: number
   /** The next number of its messages at the handler, of the answers, and of the pushes. */
@@ -79,7 +81,7 @@ export class Scene {
     t.after(() => this.#actors.forEach(({ socket }) => void socket.close()))
     try {
       for (let i = 0; i < this.#options.clients; i += 1) this.#enter(String(i), proxy.port)
-      await this.#until('all are open', ({ opens }) => opens > 0)
+      await this.#until('all are open', ({ isIn }) => isIn)
       await Promise.all([this.#publish(), this.#speak(), meanwhile()])
       proxy.calm()
       await this.#until('all frames have arrived', (one) =>
@@ -110,8 +112,11 @@ export class Scene {
       max: 500,
       timeout: 5000,
     })
-    const actor: Actor = { name, socket, opens: 0, closes: 0, up: 1, answers: 1, pushes: 1 }
+    const actor: Actor = { name, socket, isIn: false, opens: 0, closes: 0, up: 1, answers: 1, pushes: 1 }
     this.#actors.set(name, actor)
+    socket.onopen = () => {
+      actor.isIn = true
+    }
     socket.onlost = ({ unsent }) => this.#problem(actor, `its session is lost, with ${unsent.length} messages`)
     socket.onmessage = ({ data }) => {
       const [what, number] = String(data).split(' ')
