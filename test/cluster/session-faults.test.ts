@@ -74,8 +74,8 @@ async function depart(nodes: Gateway[], random: Random): Promise<Journey> {
 async function arrive({ publications, travellers, running }: Journey): Promise<void> {
   for (const traveller of travellers) traveller.stop()
   await Promise.all(running)
-  await publications.stop()
   await Promise.all(travellers.map((traveller) => traveller.arrive(TOPICS)))
+  await publications.stop()
   const faults = travellers.flatMap((traveller) => traveller.faults)
   assert.deepEqual(faults, [], `seed ${SEED}`)
 }

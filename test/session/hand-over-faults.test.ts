@@ -50,8 +50,8 @@ async function areLinked(gateway: Gateway): Promise<boolean> {
 async function finish({ gateway, handler, publications, travellers }: Scene, running: Promise<void>[]): Promise<void> {
   for (const traveller of travellers) traveller.stop()
   await Promise.all(running)
-  await publications.stop()
   await Promise.all(travellers.map((traveller) => traveller.arrive(TOPICS)))
+  await publications.stop()
   const faults = travellers.flatMap(({ faults, gaps }) => [...faults, ...gaps])
   assert.deepEqual(faults, [], `seed ${SEED}`)
   const open = await checkEnds([gateway], handler, SEED)
