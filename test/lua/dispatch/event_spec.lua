@@ -146,8 +146,10 @@ describe("an event", function()
   end)
 
   it("of closing, whose id holds no number", function()
-    local event =
-      Event.close(connection { traffic = { events = 3 }, state = "s" }, { code = 1001, reason = "going away", seconds = 1.2341 })
+    local event = Event.close(
+      connection { traffic = { events = 3 }, state = "s" },
+      { code = 1001, reason = "going away", seconds = 1.2341 }
+    )
     local _, headers, body = parse(request_of(event))
     assert.are.same(
       with_headers {

@@ -41,7 +41,8 @@ describe("what a socket takes along", function()
   it("is who it is, and what its handler knows of it", function()
     connection:set_handshake "cookie: \255=1\r\nx-forwarded-for: 1.2.3.4\r\n"
     connection:set_state "a%20b"
-    connection.traffic.events, connection.options = 7, Options.of { rate = 5, closes_on_overflow = true, text_mode = "form" }
+    connection.traffic.events, connection.options =
+      7, Options.of { rate = 5, closes_on_overflow = true, text_mode = "form" }
     worker.registry:name_user(connection, "ann")
     worker.registry:subscribe(connection, "news")
     local other, facts = moved()
