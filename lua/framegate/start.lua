@@ -13,6 +13,7 @@ local Start = {}
 
 -- Modules whose `new` or `start` is called below. Together, both lists and the modules they require are all modules.
 local MODULES = {
+  "runtime.direct_io",
   "runtime.gc",
   "runtime.master_memory",
   "runtime.process",
@@ -63,6 +64,7 @@ function Start.master()
   end
   modules["telemetry.counters"].init()
   modules["push.compression"].start()
+  modules["runtime.direct_io"].start()
   modules["dispatch.signer"].new(Config.HANDLER_SECRET) -- fails here, and not in each worker, if OpenSSL is missing
   worker.members = modules["cluster.members"].new {
     dict = ngx.shared.gateway,

@@ -65,6 +65,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   },
   MAX_MESSAGE_BYTES: { bad: ['0', '2g', '1.5m', 'huge'], good: ['65536', '1', '1073741824'] },
   COMPRESSION: { bad: ['yes', '1', 'ON'], good: ['off'] },
+  DIRECT_IO: { bad: ['yes', '1', 'ON'], good: ['off'] },
   COMPRESSION_MIN_BYTES: { bad: ['-1', '2g', '1.5k'], good: ['4k', '0', '1g'] },
   MESSAGE_TIMEOUT: { bad: ['0', '25h', '5 s'], good: ['5m', '100ms', '24h'] },
   PING_INTERVAL: { bad: ['0', 'often', '60s'], good: ['500ms', '59.9'] },

@@ -64,7 +64,7 @@ for (const [what, program, loadsModules] of [
       handler: false,
       env: { NGINX: program, WORKERS: '1' },
       locations: `location = /address {
-        content_by_lua_block { ngx.print(require("framegate.push.flusher").address() ~= nil) }
+        content_by_lua_block { ngx.print(require("framegate.runtime.direct_io").address() ~= nil) }
       }`,
     })
     assert.equal(await (await fetch(`${gateway.url}/address`)).text(), 'true')

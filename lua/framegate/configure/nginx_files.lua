@@ -99,6 +99,12 @@ local function sockets_file(settings)
   }
 end
 
+-- The bytes per read of a socket, which it keeps while it is open (ngx_lua's default is 4k|8k). With DIRECT_IO, longer
+-- messages do not pass through this buffer (runtime/direct_io.lua).
+local function socket_buffer_file(settings)
+  return ("lua_socket_buffer_size %s;\n"):format(settings.DIRECT_IO and "256" or "1k")
+end
+
 -- The time-outs for silence between the gateway and an upstream, in both directions.
 local function silence_file(seconds)
   local out = {}
@@ -192,6 +198,7 @@ function NginxFiles.files(settings, machine)
     ["listen.conf"] = listen_file(settings, machine),
     ["redirect.conf"] = redirect_file(settings),
     ["sockets.conf"] = sockets_file(settings),
+    ["socket_buffer.conf"] = socket_buffer_file(settings),
     ["limit_conn.conf"] = limit > 0 and ("limit_conn sockets_per_address %d;\n"):format(limit) or "",
     ["site.conf"] = pass_file("site", settings.SITE_URL),
     ["handler.conf"] = handler_file(settings),

@@ -43,6 +43,7 @@ Variables.list = {
   { "MAX_MESSAGE_BYTES", Values.bytes(1, GIB), 1024 * 1024 },
   { "COMPRESSION", Values.switch, true },
   { "COMPRESSION_MIN_BYTES", Values.bytes(0, GIB), 1024 },
+  { "DIRECT_IO", Values.switch, true },
   { "MESSAGE_TIMEOUT", Values.duration(0.1, DAY), 120 },
   { "PING_INTERVAL", Values.duration(0.1, DAY), 25 },
   { "IDLE_TIMEOUT", Values.duration(0.2, DAY), 60 },

@@ -72,6 +72,7 @@ function Event.source(connection)
 end
 
 local function new(connection, kind, id)
+  local traffic = connection.traffic
   return {
     kind = kind,
     connection = connection,
@@ -79,7 +80,7 @@ local function new(connection, kind, id)
     time = Clock.timestamp(),
     state = connection.state,
     user = connection.user and Percent.encode(connection.user),
-    number = connection.events,
+    number = traffic and traffic.events,
     body = "",
     is_text = true,
     since = 0,
@@ -88,7 +89,7 @@ local function new(connection, kind, id)
 end
 
 local function numbered(connection, kind)
-  local event = new(connection, kind, connection.id .. "/" .. connection.events)
+  local event = new(connection, kind, connection.id .. "/" .. connection.traffic.events)
   connection:count_event()
   return event
 end

@@ -8,11 +8,11 @@ local Apply = require "framegate.socket.apply"
 local Attachment = require "framegate.socket.attachment"
 local Config = require "framegate.config"
 local Connection = require "framegate.socket.connection"
+local DirectIo = require "framegate.runtime.direct_io"
 local Drain = require "framegate.socket.drain"
 local EventStream = require "framegate.socket.event_stream"
 local Effects = require "framegate.dispatch.effects"
 local Fields = require "framegate.protocol.fields"
-local Flusher = require "framegate.push.flusher"
 local Handshake = require "framegate.protocol.handshake"
 local HandshakeReader = require "framegate.public.handshake_reader"
 local Lifecycle = require "framegate.telemetry.lifecycle"
@@ -118,7 +118,7 @@ end
 
 local function new_transport(connection, socket, handshake)
   local transport = handshake.is_stream and EventStream.new(connection, socket)
-    or Transport.new(connection, socket, Flusher.address()):agree(handshake.compression)
+    or Transport.new(connection, socket, DirectIo.address()):agree(handshake.compression)
   RequestEnd.own(transport)
   return transport
 end

@@ -2,20 +2,11 @@
 -- Waking each socket's thread would be the larger part of a frame's cost. That thread (socket/writer.lua) is woken only for
 -- what the flusher cannot do: TLS, a close frame, a full socket, an outbox with too much waiting.
 --
--- Used only when `connection->send` is `ngx_unix_send`. TLS sockets have another function there and are left to writer.lua.
+-- Used only for transports with an address (runtime/direct_io.lua). TLS sockets have none and are left to writer.lua.
 
-local ffi = require "ffi"
-local Client = require "framegate.runtime.client"
+local DirectIo = require "framegate.runtime.direct_io"
 local Log = require "framegate.runtime.log"
 local semaphore = require "ngx.semaphore"
-
-ffi.cdef [[
-  ssize_t ngx_unix_send(void *connection, const char *data, size_t bytes);
-  intptr_t ngx_tcp_nodelay(void *connection);
-]]
-
-local C, cast = ffi.C, ffi.cast
-local has_functions = pcall(function() return C.ngx_unix_send, C.ngx_tcp_nodelay end)
 
 ---@class Flusher
 ---@field due Outbox[] in which something waits
@@ -32,18 +23,6 @@ function Flusher.new()
   return setmetatable({ due = {}, count = 0, arrival = semaphore.new(), is_stopped = false }, Flusher)
 end
 
---- The address of nginx's connection for the current request, valid until the request ends.
---- It also sets TCP_NODELAY, which ngx_lua sets only for its own writes.
----@return integer? address nil when it cannot be written to from here
-function Flusher.address()
-  local connection = has_functions and Client.connection()
-  if not connection or connection.send ~= cast("void *", C.ngx_unix_send) then
-    return nil
-  end
-  C.ngx_tcp_nodelay(connection)
-  return tonumber(cast("uintptr_t", connection))
-end
-
 -- Above the bound a reader may wait for room, and only the writer's thread reports when there is some.
 local function send(outbox)
   local transport = outbox.transport
@@ -57,7 +36,7 @@ local function send(outbox)
   local data, bytes
   repeat
     data = outbox:take()
-    bytes = tonumber(C.ngx_unix_send(cast("void *", address), data, #data))
+    bytes = DirectIo.send(address, data)
     if bytes == #data then
       outbox:sent(bytes)
       if outbox.count == 0 then
@@ -65,8 +44,7 @@ local function send(outbox)
       end
     end
   until bytes ~= #data
-  -- A partial write, NGX_AGAIN or NGX_ERROR: the thread waits for room, or learns that the peer is gone.
-  bytes = math.max(bytes, 0)
+  -- The thread waits for room, or learns that the peer is gone.
   outbox:sent(bytes)
   outbox:put_back(data:sub(bytes + 1))
   return transport:wake()

@@ -18,8 +18,11 @@ Ring.__index = Ring
 
 local PING_BYTES = 65536 -- after so many bytes the client is asked what it has
 
+-- A ring that has held nothing yet has few fields: many sessions are idle.
+Ring.top, Ring.base, Ring.confirmed, Ring.held, Ring.bytes, Ring.unpinged = 0, 0, 0, 0, 0, 0
+
 ---@return Ring
-function Ring.new() return setmetatable({ top = 0, base = 0, confirmed = 0, held = 0, bytes = 0, unpinged = 0 }, Ring) end
+function Ring.new() return setmetatable({}, Ring) end
 
 local function drop_oldest(self)
   local number = self.base + 1

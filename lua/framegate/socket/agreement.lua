@@ -18,18 +18,18 @@ function Agreement.wire(worker) dispatch = worker.dispatch end
 ---@class LocationOptions
 ---@field rate number? messages a second that an address may send
 ---@field closes_on_overflow boolean
----@field text_mode string content type of text messages, "" for none
+---@field text_mode string? content type of text messages, nil or "" for none
 ---@field is_cached boolean whether equal messages may get an answer that was kept
 ---@field before_open Options of a socket whose handler has not answered yet: who that is
 
 --- Reads what the nginx location of this request sets: `set $ws_overflow close;`, `set $ws_rate 1;`, `set $ws_text form;`,
---- `set $ws_cache on;` and `set $ws_handler "http://a:3000";`.
+--- `set $ws_cache on;` and `set $ws_handler "http://a:3000";`. A variable that no location sets is nil.
 ---@return LocationOptions?
 ---@return string? expected of $ws_handler, in words
 function Agreement.at_location()
   local own_rate, urls = ngx.var.ws_rate, ngx.var.ws_handler
   local handler, expected
-  if urls ~= "" then
+  if urls and urls ~= "" then
     handler, expected = dispatch:find(urls)
   end
   if expected then

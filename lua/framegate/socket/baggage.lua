@@ -59,11 +59,11 @@ function Baggage.pack(connection, more)
     id = connection.id,
     path = connection.path,
     handshake = connection.handshake,
-    opened = connection.opened,
-    open_seconds = Clock.monotonic() - connection.opened_at,
+    opened = connection.traffic.opened,
+    open_seconds = Clock.monotonic() - connection:began_at(),
     away_seconds = Clock.monotonic() - session.detached_at,
     options = options_of(connection.options),
-    events = connection.events,
+    events = connection.traffic.events,
     state = connection.state,
     user = connection.user,
     topics = topics_of(connection),
@@ -113,13 +113,14 @@ end
 ---@param facts table as Parcel.unpack gives them
 ---@param items string[]
 function Baggage.restore(connection, facts, items)
-  local now = Clock.monotonic()
-  connection.opened, connection.opened_at = facts.opened, now - facts.open_seconds
-  connection.handshake = facts.handshake
-  connection.options, connection.events, connection.state = Options.of(facts.options), facts.events, facts.state
+  local traffic = connection.traffic
+  traffic.opened, traffic.opened_at = facts.opened, Clock.monotonic() - facts.open_seconds
+  traffic.events = facts.events
   for name, value in pairs(facts.traffic) do
-    connection.traffic[name] = value
+    traffic[name] = value
   end
+  connection.handshake = facts.handshake
+  connection.options, connection.state = Options.of(facts.options), facts.state
   local frames = {}
   for i = 1, facts.ring do
     frames[i] = items[i]

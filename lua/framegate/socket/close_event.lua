@@ -55,7 +55,7 @@ local holding = Task.new("sending the close events that were held back", send_he
 local function is_sent_by_others(socket)
   local is_inherited = socket.journal and socket.journal.is_in_redis
   local renewed = not is_inherited and members:former_renewal(socket.home or socket.id)
-  return renewed and socket.opened_at <= renewed + RENEWED_SECONDS
+  return renewed and socket:began_at() <= renewed + RENEWED_SECONDS
 end
 
 --- Sends the close event.

@@ -2,7 +2,6 @@
 -- It knows nothing of TCP. transport.lua describes the contract between the two.
 
 local Apply = require "framegate.socket.apply"
-local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
 local CloseEvent = require "framegate.socket.close_event"
 local Ending = require "framegate.socket.ending"
@@ -26,14 +25,11 @@ local Traffic = require "framegate.telemetry.traffic"
 ---@field id string unguessable; begins with the names of node and worker
 ---@field path string path and query of the handshake
 ---@field handshake string header lines of the handshake that every event carries
----@field opened number wall clock, in seconds since 1970; opened_at and ended_at are by Clock.monotonic
----@field opened_at number
 ---@field phase "opening"|"open"|"closing"|"ended" until the 101; until nothing more may be sent; until TCP ends; after that
----@field ended_at number?
+---@field ended_at number? by Clock.monotonic
 ---@field closing Closing? why it ends, as soon as that is known
 ---@field is_refused boolean? whether the handler refused it with a close frame: no close event is owed
 ---@field options Options
----@field events integer events made so far, which is the number of the next one; open is 0
 ---@field is_in_flight boolean? whether an event is with the handler; stays true after the close event
 ---@field stream Stream? the answer to that event, while it streams
 ---@field inbox Inbox? messages that wait for the answer to that event
@@ -64,11 +60,8 @@ function Connection.new(handshake)
     id = handshake.id,
     path = handshake.path,
     handshake = handshake.lines,
-    opened = ngx.now(),
-    opened_at = Clock.monotonic(),
     phase = "opening",
     options = handshake.options or Options.NONE,
-    events = 0,
     traffic = Traffic.new(),
     outbox = Outbox.new(),
   }, Connection)
@@ -105,8 +98,11 @@ end
 ---@return boolean
 function Connection:is_detached() return self.session ~= nil and self.session.detached_at ~= nil end
 
---- Counts an event that carries the number in `events`.
-function Connection:count_event() self.events = self.events + 1 end
+--- When it began, by Clock.monotonic.
+---@return number
+function Connection:began_at() return self.traffic.opened_at end
+--- Counts an event that carries the number in `traffic.events`.
+function Connection:count_event() self.traffic.events = self.traffic.events + 1 end
 ---@param prefix string
 function Connection:set_batch_prefix(prefix) self.batch_prefix = prefix end
 --- Stops batches: its handler no longer accepts them.
@@ -206,10 +202,12 @@ function Connection:advance()
     return Streaming.look(self) or Moving.look(self)
   end
   local item, rest = Inbox.take(self.inbox, self.session ~= nil)
-  self.inbox = rest
+  if rest ~= self.inbox then
+    self.inbox = rest -- a new field takes memory, even if it is nil
+  end
   if not item and self.phase == "ended" and not self.is_refused then
     self.is_in_flight = true
-    CloseEvent.send(self, self.ended_at - self.opened_at)
+    CloseEvent.send(self, self.ended_at - self:began_at())
   elseif item and item.cause then
     self:close(item.code, item.reason, item.cause)
     self:advance()

@@ -80,6 +80,10 @@ function Orphan.add(facts)
   sending:begin()
 end
 
+--- When its socket began, by Clock.monotonic.
+---@return number
+function Orphan:began_at() return self.opened_at end
+
 --- Counts the orphans whose close event is not answered.
 ---@return integer
 function Orphan.count() return waiting:count() + in_flight end

@@ -7,6 +7,7 @@ local Compression = require "framegate.push.compression"
 local Config = require "framegate.config"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Counters = require "framegate.telemetry.counters"
+local DirectIo = require "framegate.runtime.direct_io"
 local Encoder = require "framegate.protocol.encoder"
 local HttpStatus = require "framegate.protocol.http_status"
 local Keeper = require "framegate.socket.keeper"
@@ -40,6 +41,7 @@ local function await_end(self)
     end
     self:limit_reading(left)
     local chunk = self:read()
+    chunk = chunk and DirectIo.complete(chunk)
     Turn.spend(self, chunk and #chunk or 0)
   until not chunk
 end
@@ -204,7 +206,10 @@ local function work(self, chunk)
   return false
 end
 
-local function take(self, chunk, err)
+-- Returns whether reading is over, and whether what arrived together with the handshake is read.
+--
+-- nginx has that in a buffer of its own, from which only ngx_lua reads. It is read when ngx_lua finds less than it can take.
+local function take(self, is_behind, chunk, err)
   if not chunk then
     if err == "timeout" then
       on_timeout(self)
@@ -212,18 +217,21 @@ local function take(self, chunk, err)
     return true
   end
   Traffic.note_read(self.connection.traffic)
+  chunk = is_behind and DirectIo.complete(chunk) or chunk
   local ok, is_over = xpcall(work, traceback, self, chunk)
   if not ok then
     Log.error(self.connection.id, "reading failed: ", is_over)
   end
-  return not ok or is_over
+  return not ok or is_over, is_behind or #chunk < DirectIo.CHUNK_BYTES
 end
 
 --- Reads until the peer's side ends, then wakes the writer. As in the writer, a waiting thread holds few values.
 ---@param self Transport
 function Reader.run(self)
   self:limit_reading(Config.IDLE_TIMEOUT)
-  while not take(self, self:read()) do
+  local is_over, is_behind = false, false
+  while not is_over do
+    is_over, is_behind = take(self, is_behind, self:read())
   end
   return self:end_reading()
 end

@@ -38,7 +38,7 @@ end
 
 -- The journal that has a socket's record, or may have it.
 local function journal_of(socket)
-  return socket.journal or journal and socket.opened_at >= journal_since and journal or nil
+  return socket.journal or journal and socket:began_at() >= journal_since and journal or nil
 end
 
 -- Writes a record where it outlives the gateway. Another such place has a line here and in Record.remove.

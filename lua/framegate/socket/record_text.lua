@@ -24,13 +24,13 @@ end
 
 -- Only the last part, the handshake, may contain line breaks.
 local function text_of(socket, dropped)
-  local seconds = socket.ended_at and socket.ended_at - socket.opened_at
+  local seconds = socket.ended_at and socket.ended_at - socket:began_at()
   local closing = seconds
     and (" %.3f %d %s"):format(seconds, socket.closing.code, Percent.encode(socket.closing.reason))
   local handler, user = socket.options.handler, socket.user
   return ("%.3f %.3f%s%s%s\n%s\n%s\n%s"):format(
-    socket.opened,
-    socket.opened_at,
+    socket.traffic.opened,
+    socket:began_at(),
     handler and " @" .. Percent.encode(handler) or "",
     user and " ~" .. Percent.encode(user) or "",
     closing or "",

@@ -51,7 +51,7 @@ local CONNECT_MS = 1000 -- has no effect: the socket is already connected
 
 ---@param connection Connection
 ---@param socket table raw request socket
----@param address integer? of nginx's connection, as Flusher.address gives it
+---@param address integer? of nginx's connection, as DirectIo.address gives it
 ---@return Transport
 function Transport.new(connection, socket, address)
   local self = setmetatable(semaphore.new(), Transport)

@@ -51,7 +51,7 @@ local function record_close(connection, traffic)
     { "code", closing.code },
     { "reason", closing.reason },
     { "cause", closing.cause },
-    { "duration", { ("%.3f"):format(Clock.monotonic() - connection.opened_at) } },
+    { "duration", { ("%.3f"):format(Clock.monotonic() - connection:began_at()) } },
     { "frames", traffic and traffic_json(traffic.frames_in, traffic.frames_out) },
     { "bytes", traffic and traffic_json(traffic.bytes_in, traffic.bytes_out) }
   )

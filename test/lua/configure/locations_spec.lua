@@ -65,17 +65,17 @@ describe("the settings of a location", function()
     end
   )
 
-  it("have the names that nginx/public.conf gives them", function()
-    local file = assert(io.open "nginx/public.conf")
-    local declared = {}
-    for name in file:read("*a"):gmatch 'set %$(ws_[%w_]+) "";' do
-      declared[name] = true
+  it("have the names that nginx/socket.conf describes", function()
+    local file = assert(io.open "nginx/socket.conf")
+    local described = {}
+    for name in file:read("*a"):gmatch "#   set %$(ws_[%w_]+) " do
+      described[name] = true
     end
     file:close()
     for name in pairs(Locations.settings) do
-      assert.is_true(declared[name], name)
-      declared[name] = nil
+      assert.is_true(described[name], name)
+      described[name] = nil
     end
-    assert.are.same({}, declared)
+    assert.are.same({}, described)
   end)
 end)

@@ -51,6 +51,7 @@ describe("the generated files", function()
         ["listen.conf"] = "listen 8080 so_keepalive=60s:20s:4;\nlisten [::]:8080 so_keepalive=60s:20s:4;\n",
         ["redirect.conf"] = "",
         ["sockets.conf"] = "location ^~ /ws/ {\n    include socket.conf;\n}\n",
+        ["socket_buffer.conf"] = "lua_socket_buffer_size 256;\n",
         ["limit_conn.conf"] = "limit_conn sockets_per_address 100;\n",
         ["site.conf"] = "proxy_pass http://site;\n",
         ["site_timeout.conf"] = silence(300),

@@ -6,7 +6,7 @@ local Event = require "framegate.dispatch.event"
 local TEN_O_CLOCK = 1795168800
 
 local Connection = {
-  count_event = function(self) self.events = self.events + 1 end,
+  count_event = function(self) self.traffic.events = self.traffic.events + 1 end,
   set_batch_prefix = function(self, prefix) self.batch_prefix = prefix end,
 }
 Connection.__index = Connection
@@ -16,7 +16,7 @@ local function connection(changes)
     id = "node-worker-secret",
     path = "/ws/chat/lobby?lang=en",
     handshake = "host: example.com\r\ncookie: a=1; b=2\r\n",
-    events = 0,
+    traffic = { events = 0 },
     options = {},
   }
   for name, value in pairs(changes or {}) do
@@ -91,7 +91,7 @@ describe("an event", function()
   end)
 
   it("of a message: its body is the frame", function()
-    local facts = connection { events = 7, state = "%7B%22a%22:1%7D" }
+    local facts = connection { traffic = { events = 7 }, state = "%7B%22a%22:1%7D" }
     local body = "\0\r\n\r\nany \255 bytes"
     local event = Event.message(facts, body, false)
     local line, headers, sent = parse(request_of(event))
@@ -108,11 +108,11 @@ describe("an event", function()
       },
       headers
     )
-    assert.are.equal(8, facts.events)
+    assert.are.equal(8, facts.traffic.events)
   end)
 
   it("of an alarm", function()
-    local facts = connection { events = 7, state = "s" }
+    local facts = connection { traffic = { events = 7 }, state = "s" }
     local line, headers, body = parse(request_of(Event.own(facts, "alarm")))
     assert.are.equal("POST /ws/chat/lobby?lang=en HTTP/1.1", line)
     assert.are.equal("", body)
@@ -126,7 +126,7 @@ describe("an event", function()
       },
       headers
     )
-    assert.are.equal(8, facts.events)
+    assert.are.equal(8, facts.traffic.events)
   end)
 
   it("of a timer, which has a source and an id of its own, and no connection", function()
@@ -146,8 +146,10 @@ describe("an event", function()
   end)
 
   it("of closing, whose id holds no number", function()
-    local event =
-      Event.close(connection { events = 3, state = "s" }, { code = 1001, reason = "going away", seconds = 1.2341 })
+    local event = Event.close(
+      connection { traffic = { events = 3 }, state = "s" },
+      { code = 1001, reason = "going away", seconds = 1.2341 }
+    )
     local _, headers, body = parse(request_of(event))
     assert.are.same(
       with_headers {
@@ -168,7 +170,7 @@ describe("an event", function()
 
   it("of closing, told by who does not know the number, leaves it out", function()
     local facts = connection()
-    facts.events = nil
+    facts.traffic = nil
     local event = Event.close(facts, { code = 1006, reason = "", seconds = 0 })
     local _, headers = parse(request_of(event))
     assert.is_nil(headers["ce-eventnumber"])

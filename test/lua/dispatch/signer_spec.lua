@@ -13,9 +13,9 @@ local function connection(changes)
     id = "node-worker",
     path = "/ws/chat?a=b.c",
     handshake = "host: example.com\r\ncookie: a=1\r\n",
-    events = 3,
+    traffic = { events = 3 },
     options = {},
-    count_event = function(self) self.events = self.events + 1 end,
+    count_event = function(self) self.traffic.events = self.traffic.events + 1 end,
   }
   for name, value in pairs(changes or {}) do
     facts[name] = value

@@ -41,7 +41,8 @@ describe("what a socket takes along", function()
   it("is who it is, and what its handler knows of it", function()
     connection:set_handshake "cookie: \255=1\r\nx-forwarded-for: 1.2.3.4\r\n"
     connection:set_state "a%20b"
-    connection.events, connection.options = 7, Options.of { rate = 5, closes_on_overflow = true, text_mode = "form" }
+    connection.traffic.events, connection.options =
+      7, Options.of { rate = 5, closes_on_overflow = true, text_mode = "form" }
     worker.registry:name_user(connection, "ann")
     worker.registry:subscribe(connection, "news")
     local other, facts = moved()
@@ -50,21 +51,21 @@ describe("what a socket takes along", function()
       "/ws/echo",
       "cookie: \255=1\r\nx-forwarded-for: 1.2.3.4\r\n",
       "a%20b",
-      connection.events,
+      connection.traffic.events,
       connection.options,
-    }, { other.id, other.path, other.handshake, other.state, other.events, other.options })
+    }, { other.id, other.path, other.handshake, other.state, other.traffic.events, other.options })
     assert.are.same({ "ann", { "news" }, { any = "more" } }, { facts.user, facts.topics, facts.more })
   end)
 
   it("is its age, its traffic and the time that its client was away", function()
     connection.traffic.frames_in, connection.traffic.bytes_out = 3, 4000000000
-    local opened = connection.opened
+    local opened = connection.traffic.opened
     Stub.now = Stub.now + 20
     Attachment.ended(connection, transport)
     Stub.now = Stub.now + 5
     local other = moved(100) -- the clock of another machine
-    assert.are.equal(opened, other.opened)
-    assert.are.equal(25, Stub.now - other.opened_at)
+    assert.are.equal(opened, other.traffic.opened)
+    assert.are.equal(25, Stub.now - other:began_at())
     assert.are.equal(5, Stub.now - other.session.detached_at)
     assert.are.same({ 3, 4000000000 }, { other.traffic.frames_in, other.traffic.bytes_out })
   end)

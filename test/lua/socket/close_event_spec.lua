@@ -19,7 +19,7 @@ describe("a close event", function()
   local function socket(id, opened_at)
     return {
       id = id,
-      opened_at = opened_at or 990,
+      began_at = function() return opened_at or 990 end,
       path = "/ws",
       handshake = "",
       closing = { code = 1000, reason = "" },

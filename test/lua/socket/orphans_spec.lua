@@ -41,8 +41,8 @@ describe("orphans", function()
   local function record(id, changes)
     local facts = {
       id = id,
-      opened = 500.5,
-      opened_at = 990.25,
+      traffic = { opened = 500.5 },
+      began_at = function() return 990.25 end,
       state = "s",
       path = "/ws/chat",
       handshake = "host: a\r\n",

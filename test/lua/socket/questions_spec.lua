@@ -44,7 +44,7 @@ describe("a question", function()
     b:receive("now?", true)
     assert.are.equal(text "42", written(b))
     assert.are.equal(1, #events)
-    assert.are.equal(0, b.events)
+    assert.are.equal(0, b.traffic.events)
     Stub.now = Stub.now + 5
     b:receive("now?", true)
     assert.are.equal("b/0", events[2].id)

@@ -17,8 +17,9 @@ describe("a record", function()
   local function connection(changes)
     local facts = {
       id = "nodeworker-1",
-      opened = 1700000000.1234,
+      traffic = { opened = 1700000000.1234 },
       opened_at = 12.3456,
+      began_at = function(self) return self.opened_at end,
       path = "/ws/a?b",
       handshake = "host: a\r\ncookie: b\r\n",
       options = {},
