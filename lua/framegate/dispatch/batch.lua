@@ -41,17 +41,38 @@ local function body_of(line)
   return line.body == nil and "" or line.body
 end
 
-local function take_answer(self, open, line)
+-- Reads a line. Returns the event of which it is the answer.
+local function read_line(self, open, line)
   local event = type(line) == "table" and open[line.id]
   if not event then
     return
   end
   open[line.id] = nil
   if line.alone == true then
-    return self.options.on_alone(event)
+    self.options.on_alone(event)
+    return nil
   end
   local headers = line.headers == nil and {} or line.headers
-  self.options.on_answer(event, Answer.read { status = line.status, headers = headers, body = body_of(line) })
+  return event, Answer.read { status = line.status, headers = headers, body = body_of(line) }
+end
+
+-- LuaJIT compiles this loop with all that it calls, because there is no other loop in that.
+local function pass_on(on_answer, events, answers)
+  for i = 1, #events do
+    on_answer(events[i], answers[i])
+  end
+end
+
+local function take_answers(self, open, lines)
+  local events, answers, count = new_table(#lines, 0), new_table(#lines, 0), 0
+  for _, line in ipairs(lines) do
+    local event, answer = read_line(self, open, line)
+    if answer then
+      count = count + 1
+      events[count], answers[count] = event, answer
+    end
+  end
+  pass_on(self.options.on_answer, events, answers)
 end
 
 -- Fails the event of a line that is too long. The id is searched only in the beginning of the line.
@@ -128,9 +149,7 @@ local function take_lines(self, open, unfinished, text)
   elseif unfinished.bytes > 0 then
     text = concat(unfinished) .. text
   end
-  for _, line in ipairs(Batch.decode(text)) do
-    take_answer(self, open, line)
-  end
+  take_answers(self, open, Batch.decode(text))
 end
 
 local function none_unfinished()
