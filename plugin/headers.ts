@@ -56,6 +56,7 @@ export const MediaType = {
   effects: 'application/vnd.framegate.effects+json',
   batch: 'application/vnd.framegate.batch+json',
   lines: 'application/x-ndjson',
+  answers: 'application/vnd.framegate.answers',
 } as const
 
 const UNSAFE = /[^\x21\x23\x24\x26-\x7e]+/gu

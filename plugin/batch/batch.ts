@@ -1,9 +1,10 @@
-// A batch of events in one request, and its answer: a line of JSON for each event when it is done.
+// A batch of events in one request. Each event is answered when it is done.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import { statusOf } from '../events/errors.ts'
 import type { Verifier } from '../events/signature.ts'
 import { MediaType } from '../headers.ts'
+import { type AnswerForm, type EventAnswer, formFor } from './answers.ts'
 import { refuse, turnAway } from './refusal.ts'
 import { type BatchEvent, EventRequest } from './request.ts'
 import { EventResponse, type EventSink } from './response.ts'
@@ -25,7 +26,7 @@ export function isBatch(request: IncomingMessage): boolean {
 }
 
 /**
- * Answers a batch: every event runs through the app's routes as if it had come alone. The answer gets a line for it
+ * Answers a batch: every event runs through the app's routes as if it had come alone, and is answered
  * when it is done. A batch that cannot be read is answered with 400 or 413 as a whole, one that is not signed with 401,
  * and one that comes too late with 503; none of its events runs.
  */
@@ -116,7 +117,7 @@ class Batch implements EventSink {
   readonly #events: EventResponse[] = []
   #waiting = 0
   #started = false
-  #lines = ''
+  readonly #answers: AnswerForm
   #finished: EventResponse[] = []
   #flushing = false
 
@@ -124,21 +125,22 @@ class Batch implements EventSink {
     this.#app = app
     this.#request = request
     this.#response = response
+    this.#answers = formFor(request.headers.accept)
   }
 
   run(events: BatchEvent[]): void {
     this.#waiting = events.length
     this.#request.socket.on('timeout', this.#timeout)
     this.#response.on('close', this.#closed)
-    for (const event of events) this.#runEvent(event)
+    events.forEach((event, place) => this.#runEvent(event, place))
     this.#started = true
     if (this.#waiting === 0) this.#flush()
-    else if (this.#lines !== '') this.#flushSoon()
+    else if (this.#finished.length > 0) this.#flushSoon()
   }
 
-  #runEvent(event: BatchEvent): void {
+  #runEvent(event: BatchEvent, place: number): void {
     const request = new EventRequest(event, this.#request.socket)
-    const response = new EventResponse(request, this)
+    const response = new EventResponse(request, place, this)
     this.#events.push(response)
     try {
       this.#app.routing(request as unknown as IncomingMessage, response as unknown as ServerResponse)
@@ -149,8 +151,14 @@ class Batch implements EventSink {
     }
   }
 
-  line(json: string, response: EventResponse): void {
-    this.#lines += `${json}\n`
+  answer(answer: EventAnswer, response: EventResponse): void {
+    this.#answers.add(answer)
+    this.#finished.push(response)
+    this.#settled()
+  }
+
+  alone(response: EventResponse): void {
+    this.#answers.addAlone(response)
     this.#finished.push(response)
     this.#settled()
   }
@@ -172,29 +180,27 @@ class Batch implements EventSink {
 
   readonly #flush = (): void => {
     this.#flushing = false
-    const lines = this.#lines
     const finished = this.#finished
-    this.#lines = ''
     this.#finished = []
     if (!this.#response.destroyed) {
-      if (this.#waiting > 0) this.#write(lines)
-      else this.#end(lines)
+      if (this.#waiting > 0) this.#write(this.#answers.take())
+      else this.#end(this.#answers.take())
     }
     for (const response of finished) response.finish()
   }
 
-  #write(lines: string): void {
-    if (!this.#response.headersSent) this.#response.writeHead(200, { 'content-type': MediaType.lines })
-    if (lines !== '') this.#response.write(lines)
+  #write(answers: Buffer): void {
+    if (!this.#response.headersSent) this.#response.writeHead(200, { 'content-type': this.#answers.type })
+    if (answers.length > 0) this.#response.write(answers)
   }
 
-  #end(lines: string): void {
+  #end(answers: Buffer): void {
     if (this.#response.headersSent) {
-      this.#response.end(lines)
+      this.#response.end(answers)
       return
     }
-    const headers = { 'content-type': MediaType.lines, 'content-length': Buffer.byteLength(lines) }
-    this.#response.writeHead(200, headers).end(lines)
+    const headers = { 'content-type': this.#answers.type, 'content-length': answers.length }
+    this.#response.writeHead(200, headers).end(answers)
   }
 
   readonly #timeout = (): void => {

@@ -1,21 +1,19 @@
 // The response of one event in a batch.
-import { isUtf8 } from 'node:buffer'
 import { type OutgoingHttpHeader, type OutgoingHttpHeaders, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
-import { isText } from '../headers.ts'
+import type { EventAnswer } from './answers.ts'
 import type { EventRequest } from './request.ts'
 
 /** Where the answers of a batch's events go. */
 export interface EventSink {
-  /** Takes the event's line of the answer, without a line break. */
-  line(json: string, response: EventResponse): void
-  /** The event's answer was aborted: it gets no line. */
+  /** Takes the answer to the event. */
+  answer(answer: EventAnswer, response: EventResponse): void
+  /** Nothing was done, and the event must come alone: its answer streams. */
+  alone(response: EventResponse): void
+  /** The event's answer was aborted: it gets none. */
   lost(response: EventResponse): void
 }
-
-/** Headers about the connection to the gateway, not about an event. */
-const HOP_BY_HOP = new Set(['content-length', 'connection', 'keep-alive', 'transfer-encoding', 'date', 'trailer'])
 
 /**
  * What Fastify and its plugins use of an http.ServerResponse. As in EventRequest, the stream state is made when code
@@ -28,6 +26,8 @@ export class EventResponse {
   sendDate = false
   shouldKeepAlive = true
   readonly req: EventRequest
+  /** Its place in the batch, from 0. */
+  readonly place: number
   readonly #sink: EventSink
   readonly #headers: Record<string, OutgoingHttpHeader> = Object.create(null)
   #chunks: Buffer[] | undefined
@@ -35,8 +35,9 @@ export class EventResponse {
   #settled = false
   #streaming = false
 
-  constructor(request: EventRequest, sink: EventSink) {
+  constructor(request: EventRequest, place: number, sink: EventSink) {
     this.req = request
+    this.place = place
     request.response = this
     this.#sink = sink
   }
@@ -52,6 +53,10 @@ export class EventResponse {
   }
   get writableEnded(): boolean {
     return this.#ended
+  }
+  /** The `ce-id` of its event. */
+  get id(): string {
+    return this.req.headers['ce-id'] as string
   }
   get settled(): boolean {
     return this.#settled
@@ -136,7 +141,7 @@ export class EventResponse {
     this.headersSent = true
     this.#ended = true
     this.#settled = true
-    this.#sink.line(`{"id":${JSON.stringify(this.req.headers['ce-id'])},"alone":true}`, this)
+    this.#sink.alone(this)
   }
 
   /** Aborts the answer. As in node:http, the response emits no error. */
@@ -194,30 +199,8 @@ export class EventResponse {
   #settle(body: string | Buffer): void {
     this.headersSent = true
     this.#settled = true
-    const id = JSON.stringify(this.req.headers['ce-id'])
-    this.#sink.line(
-      `{"id":${id},"status":${this.statusCode},"headers":${this.#headersJson()}${this.#bodyJson(body)}}`,
-      this,
-    )
-  }
-
-  #headersJson(): string {
-    let json = ''
-    for (const name in this.#headers) {
-      if (HOP_BY_HOP.has(name)) continue
-      json += `${json === '' ? '' : ','}"${name}":${headerJson(name, this.#headers[name]!)}`
-    }
-    return `{${json}}`
-  }
-
-  #bodyJson(body: string | Buffer): string {
-    if (body.length === 0 || this.statusCode === 204 || this.statusCode === 304) return ''
-    const type = this.#headers['content-type']
-    const text = isText(type) || type === 'application/vnd.framegate.effects+json'
-    if (text && typeof body === 'string') return `,"body":${JSON.stringify(body.toWellFormed())}`
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body
-    if (text && isUtf8(bytes)) return `,"body":${JSON.stringify(bytes.toString())}`
-    return `,"body_base64":"${bytes.toString('base64')}"`
+    const { id, place, statusCode: status } = this
+    this.#sink.answer({ id, place, status, headers: this.#headers, body }, this)
   }
 }
 export interface EventResponse
@@ -228,12 +211,6 @@ function check(name: string, value: OutgoingHttpHeader): void {
   validateHeaderName(name)
   if (Array.isArray(value)) for (const one of value) validateHeaderValue(name, one)
   else validateHeaderValue(name, value as string)
-}
-
-/** A value as the gateway would have read it: one string, or a list of cookies. */
-function headerJson(name: string, value: OutgoingHttpHeader): string {
-  if (name === 'set-cookie') return JSON.stringify([value].flat())
-  return JSON.stringify(Array.isArray(value) ? value.join(', ') : String(value))
 }
 
 function headersSent(verb: string): Error {

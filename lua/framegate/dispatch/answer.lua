@@ -10,11 +10,14 @@
 
 local Border = require "framegate.dispatch.border"
 local Config = require "framegate.config"
+local PlainHeaders = require "framegate.dispatch.plain_headers"
+local Utf8 = require "framegate.protocol.utf8"
 
 ---@class Answer
 ---@field status integer
 ---@field headers table<string, string|string[]>
 ---@field body string
+---@field frame "text"|"binary"|nil the kind of frame that the body is, if it is known that the answer asks for nothing else
 ---@field failure string? why there is no answer from the handler
 ---@field error { status: integer, message: string }? for the client, when there is a failure
 ---@field retry_after number? seconds; only with "closing"
@@ -78,6 +81,11 @@ local function seconds_of(retry_after)
   return time and math.max(0, time - ngx.time())
 end
 
+local function frame_of(answer)
+  local kind = answer.body ~= "" and PlainHeaders.kind(answer.headers)
+  return kind and (kind == "binary" or Utf8.is_valid(answer.body)) and kind or nil
+end
+
 --- Checks what a handler answered, in a response or in a line of a batch.
 --- Gives the answer, or the failure that it amounts to.
 ---@param answer { status: any, headers: any, body: any }
@@ -95,7 +103,11 @@ function Answer.read(answer)
   if answer.status == 431 then
     return Answer.failed("refused")
   end
-  return #answer.body <= Config.MAX_ANSWER_BYTES and answer or Answer.too_large()
+  if #answer.body > Config.MAX_ANSWER_BYTES then
+    return Answer.too_large()
+  end
+  answer.frame = frame_of(answer)
+  return answer
 end
 
 return Answer

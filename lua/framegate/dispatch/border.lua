@@ -1,6 +1,7 @@
 -- Checks status, headers and body of a handler's answer, whether it came as a response or as a line of a batch.
 -- Code after this border can rely on every type and range. effects.lua reads what the answer asks for.
 
+local PlainHeaders = require "framegate.dispatch.plain_headers"
 local Printable = require "framegate.runtime.printable"
 
 local find, lower, match, floor = string.find, string.lower, string.match, math.floor
@@ -89,7 +90,14 @@ function Border.defect_of(answer)
   if type(answer.body) ~= "string" then
     return "its body is not a text"
   end
-  return fix_headers(answer.headers) or coding_defect(answer.headers)
+  if PlainHeaders.kind(answer.headers) then
+    return nil
+  end
+  local defect = fix_headers(answer.headers) or coding_defect(answer.headers)
+  if not defect then
+    PlainHeaders.learn(answer.headers)
+  end
+  return defect
 end
 
 return Border

@@ -13,11 +13,11 @@ local Task = require "framegate.runtime.task"
 local now = Clock.monotonic
 
 ---@class Dispatch
+---@field private gathers_at number? time of the event loop at which events gathered, if no lane has become free since
 local Dispatch = {}
 Dispatch.__index = Dispatch
 
 local PROBE_SECONDS, MAX_WAITING_CLOSES = 0.1, 10000
-
 ---@param options { lanes: LanePool, queue: EventQueue, on_idle: fun(), is_leaving: (fun(): boolean), config: table,
 ---  urls: string, series: table } `on_idle` is called whenever no event is in flight and none waits; `config` has
 ---  HANDLER_WAIT in seconds; `urls` are for the log; `series` as HandlerSeries.claim gives them
@@ -60,6 +60,7 @@ end
 
 local function pump(self)
   local lanes, queue = self.lanes, self.queue
+  self.gathers_at = nil
   if self.is_away then
     return self.pace:begin()
   end
@@ -73,6 +74,7 @@ local function pump(self)
   while queue:has_batch() do
     local lane = not lanes:are_busy() and lanes:take()
     if not lane then
+      self.gathers_at = Clock.loop_time()
       return self.pace:begin()
     end
     send(self, lane, queue:take_batch())
@@ -116,7 +118,9 @@ function Dispatch:submit(event)
     end
   end
   self.queue:add(event)
-  pump(self)
+  if self.gathers_at ~= Clock.loop_time() or self.queue:has_single() then
+    pump(self)
+  end
 end
 
 -- Passes an answer to its socket. An error there must not end the lane, which may hold other answers.
@@ -166,7 +170,7 @@ end
 ---@param answer Answer
 function Dispatch:answered(event, answer)
   local failure = answer.failure
-  event.is_answered = true
+  event.is_answered, self.gathers_at = true, nil
   set_away(self, failure == "unavailable", event)
   if Answer.is_final(answer) then
     if failure then

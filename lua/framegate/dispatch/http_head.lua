@@ -10,8 +10,10 @@ local HttpHead = {}
 
 local MAX_HEAD = 65536 -- bytes of status line and headers
 
--- White space before a colon is removed (RFC 9112 section 5.1).
-local function parse_headers(text)
+--- Reads header lines, each with a line break in front of it. White space before a colon is removed (RFC 9112 section 5.1).
+---@param text string
+---@return table<string, string|string[]> headers names in lower case
+function HttpHead.headers(text)
   local headers = {}
   for name, value in gmatch(text, "\n([^:\r\n]+):[ \t]*([^\r\n]*)") do
     name, value = lower(Fields.trim_value(name)), Fields.trim_value(value)
@@ -130,7 +132,7 @@ function HttpHead.read(self)
   if not head then
     return nil, err, is_garbled
   end
-  self.headers = parse_headers(head)
+  self.headers = HttpHead.headers(head)
   local ok
   ok, err = find_end(self)
   if not ok then
@@ -158,7 +160,7 @@ function HttpHead.read_cgi(self)
   if not head then
     return nil, err, is_garbled
   end
-  self.headers = parse_headers("\n" .. head)
+  self.headers = HttpHead.headers("\n" .. head)
   self.status, self.minor, self.is_until_close = cgi_status(self.headers), 1, true
   self.headers.status = nil
   if not self.status then

@@ -41,9 +41,17 @@ function Clock.format(time)
   return format("%s.%03dZ", prefix, milliseconds - whole * 1000)
 end
 
---- The current time, in the same format.
+local last, last_text
+
+--- The current time, in the same format. It stands still while one turn of nginx's event loop lasts.
 ---@return string
-function Clock.timestamp() return Clock.format(now()) end
+function Clock.timestamp()
+  local time = now()
+  if time ~= last then
+    last, last_text = time, Clock.format(time)
+  end
+  return last_text
+end
 
 --- The current time, for protocols that count from 1970.
 ---@return integer seconds since 1970

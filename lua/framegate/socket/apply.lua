@@ -128,20 +128,31 @@ local function is_waiting_for(run, go_on)
   return is_waiting
 end
 
+local apply_from
+
+-- Closures are made outside of the loop below: LuaJIT compiles no function that makes one.
+local function go_on(run, from)
+  return function() return apply_from(run, from) or run:on_done() end
+end
+
+local function is_following(run, place)
+  return is_waiting_for(
+    function(on_done) follow(run.connection, run.event, run.effects[place], on_done) end,
+    go_on(run, place + 1)
+  )
+end
+
 -- Applies the effects of a run from `first` on, and calls its `on_done` if it had to wait. Returns whether it waits.
-local function apply_from(run, first)
-  local self, event, has_joined = run.connection, run.event, false
-  local function go_on(from)
-    return function() return apply_from(run, from) or run.on_done() end
-  end
+function apply_from(run, first)
+  local has_joined = false
   for i = first, #run.effects do
     local effect = run.effects[i]
     if has_joined and must_wait(effect) then
-      groups:when_known(go_on(i))
+      groups:when_known(go_on(run, i))
       return true
     elseif effect.kind ~= "follow" then
-      apply_one(self, event, effect)
-    elseif is_waiting_for(function(on_done) follow(self, event, effect, on_done) end, go_on(i + 1)) then
+      apply_one(run.connection, run.event, effect)
+    elseif is_following(run, i) then
       return true
     end
     has_joined = has_joined or JOINS[effect.kind]
@@ -176,6 +187,11 @@ local function without_frames(effects)
   return others
 end
 
+local function send_next(run)
+  run.connection.is_in_flight = false
+  run.connection:advance()
+end
+
 --- Applies the answer to a message or an alarm: its frame and effects, or the frame that reports an error.
 ---@param self Connection
 ---@param event Event
@@ -187,6 +203,9 @@ function Apply.answer(self, event, answer)
     return
   end
   local is_error, is_own = answer.status >= 400, IS_OWN[event.kind]
+  if answer.frame and not (is_error and is_own) then
+    return self:send(answer.body, answer.frame == "text")
+  end
   if answer.body == "" and is_error and not is_own and not answer.headers["ws-close"] then
     send_error(self, event, {
       status = answer.status,
@@ -200,12 +219,8 @@ function Apply.answer(self, event, answer)
     report(self, event, err)
     return
   end
-  local function on_done()
-    self.is_in_flight = false
-    self:advance()
-  end
   effects = is_error and is_own and without_frames(effects) or effects
-  return apply_from({ connection = self, event = event, effects = effects, on_done = on_done }, 1)
+  return apply_from({ connection = self, event = event, effects = effects, on_done = send_next }, 1)
 end
 
 --- Applies what an answer publishes, and nothing else: its event has no socket, or none any more.

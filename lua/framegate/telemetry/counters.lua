@@ -40,7 +40,7 @@ local function make_room(family, key)
   for i = 2, #family.bounds + 1 do
     add_series(key .. " " .. i)
   end
-  return { first = first, bounds = family.bounds, sum = add_series(key .. " sum") }
+  return { first = first, bounds = family.bounds, sum = add_series(key .. " sum"), known = {}, count = 0 }
 end
 
 local function lay_out(family)
@@ -81,15 +81,26 @@ function Counters.place(name) return assert(places[name], name) end
 ---@param amount number? 1 by default
 function Counters.count(place, amount) own[place] = own[place] + (amount or 1) end
 
---- Adds one value to a histogram.
----@param histogram table from `place`
----@param value number
-function Counters.observe(histogram, value)
+local MAX_KNOWN = 1024
+
+-- Finds the counter of a value. Most values come again, and LuaJIT compiles what calls this only if it has no loop.
+local function find_place(histogram, value)
   local bounds, i = histogram.bounds, 1
   while bounds[i] and value > bounds[i] do
     i = i + 1
   end
   local place = histogram.first + i - 1
+  if histogram.count < MAX_KNOWN then
+    histogram.known[value], histogram.count = place, histogram.count + 1
+  end
+  return place
+end
+
+--- Adds one value to a histogram.
+---@param histogram table from `place`
+---@param value number
+function Counters.observe(histogram, value)
+  local place = histogram.known[value] or find_place(histogram, value)
   own[place] = own[place] + 1
   own[histogram.sum] = own[histogram.sum] + value
 end

@@ -52,4 +52,43 @@ describe("what a handler answered", function()
     assert.are.equal("malformed", large.failure)
     assert.matches("larger than 10 bytes %(MAX_ANSWER_BYTES%)", large.error.message)
   end)
+
+  local function frame_of(headers, body)
+    read(200, headers, body) -- the first answer of a kind is the one that is checked
+    return read(200, headers, body).frame
+  end
+
+  it("is known to be a frame when it has a content type and nothing else", function()
+    assert.are.equal("text", frame_of({ ["content-type"] = "text/plain" }, "hi"))
+    assert.are.equal("text", frame_of({ ["Content-Type"] = "application/json" }, "{}"))
+    assert.are.equal("binary", frame_of({ ["content-type"] = "image/png" }, "\255"))
+  end)
+
+  it("is not known to be one when it may ask for more, or its body is none", function()
+    assert.is_nil(frame_of({}, "hi"))
+    assert.is_nil(frame_of({ ["content-type"] = "text/plain", ["ws-close"] = "4000" }, "hi"))
+    assert.is_nil(frame_of({ ["content-type"] = "text/plain", etag = "1" }, "hi"))
+    assert.is_nil(frame_of({ ["content-type"] = { "text/plain" } }, "hi"))
+    assert.is_nil(frame_of({ ["content-type"] = "application/vnd.framegate.effects+json" }, "{}"))
+    assert.is_nil(frame_of({ ["content-type"] = "text/plain" }, ""))
+    assert.is_nil(frame_of({ ["content-type"] = "text/plain" }, "\255"))
+  end)
+
+  it("is checked however often its headers came before", function()
+    local headers = { ["content-type"] = "text/plain" }
+    frame_of(headers, "hi")
+    assert.are.equal("malformed", read(2000, headers, "hi").failure)
+    assert.are.equal("malformed", Answer.read({ status = 200, headers = headers, body = false }).failure)
+    assert.are.equal("malformed", read(200, headers, "01234567890").failure)
+    assert.are.equal("refused", read(431, headers, "hi").failure)
+    for _ = 1, 2 do
+      assert.are.equal("malformed", read(200, { ["content-type"] = "text/\1" }, "hi").failure)
+    end
+  end)
+
+  it("is known after any number of content types", function()
+    for i = 1, 250 do
+      assert.are.equal("text", frame_of({ ["content-type"] = "text/" .. i }, "hi"))
+    end
+  end)
 end)

@@ -133,6 +133,28 @@ describe("dispatch", function()
       assert.are.equal(3, #lanes.carried[1])
     end)
 
+    it("an event that comes in the same turn, as soon as a lane is no longer busy", function()
+      lanes.is_busy = true
+      submit("message", { batch = true })
+      lanes.is_busy = false
+      dispatch:answered({ kind = "open", connection = { answered = function() end } }, { status = 200, headers = {} })
+      submit("message", { batch = true })
+      assert.are.equal(2, #lanes.carried[1])
+      lanes.is_busy = true
+      submit("message", { batch = true })
+      lanes.is_busy = false
+      dispatch:free {}
+      submit("message", { batch = true })
+      assert.are.same({ 1, 1 }, { #lanes.carried[2], #lanes.carried[3] })
+    end)
+
+    it("an event that travels alone in the turn in which others gather", function()
+      lanes.is_busy = true
+      submit("message", { batch = true })
+      local event = submit "message"
+      assert.are.same({ { event } }, lanes.carried)
+    end)
+
     it("an event again that its handler has not processed", function()
       local event = submit("message", { batch = true })
       dispatch:again(event)

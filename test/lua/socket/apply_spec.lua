@@ -28,6 +28,11 @@ describe("the answer to a message", function()
     assert.are.equal("", apply { status = 204 })
   end)
 
+  it("is a frame if it is known to ask for nothing else", function()
+    assert.are.equal(Encoder.frame("hi", true), apply { body = "hi", frame = "text" })
+    assert.are.equal(Encoder.frame("bad", false), apply { status = 422, body = "bad", frame = "binary" })
+  end)
+
   it("without a body and with an error is a frame that says so", function()
     local error = error_of(apply { status = 500 })
     assert.are.same(
