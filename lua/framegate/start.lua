@@ -28,6 +28,7 @@ local MODULES = {
   "cluster.nodes",
   "cluster.seen",
   "cluster.shared_records",
+  "control.aws_access",
   "dispatch.answer_cache",
   "dispatch.handlers",
   "dispatch.peers",
@@ -66,6 +67,7 @@ function Start.master()
   modules["push.compression"].start()
   modules["runtime.direct_io"].start()
   modules["dispatch.signer"].new(Config.HANDLER_SECRET) -- fails here, and not in each worker, if OpenSSL is missing
+  modules["control.aws_access"].init(Config)
   worker.members = modules["cluster.members"].new {
     dict = ngx.shared.gateway,
     configurations = modules["runtime.master_memory"].number "configurations",

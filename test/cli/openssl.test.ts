@@ -9,7 +9,7 @@ import { SECRET } from '../support/signatures.ts'
 import { copyOfProject, folder, READY, run } from './framegate.ts'
 
 const REFUSAL =
-  /^framegate: Lua cannot be loaded: lua\/framegate\/runtime\/hmac\.lua:\d+: HANDLER_SECRET needs OpenSSL, and none is found: libcrypto\.so\.3, libcrypto\.so\.1\.1\n$/
+  /^framegate: Lua cannot be loaded: lua\/framegate\/runtime\/hmac\.lua:\d+: signatures need OpenSSL, and none is found: libcrypto\.so\.3, libcrypto\.so\.1\.1\n$/
 
 test('without OpenSSL a secret is refused by reload and start, and the workers stay', async (t) => {
   const copy = copyOfProject(t)

@@ -106,6 +106,8 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   MESSAGE_RATE: { bad: ['fast', '-1', '0.001', '0'], good: ['1', '0.5', 'off'] },
   CONTROL_PORT: { bad: ['65536', 'http', 'localhost:1', '127.0.0.1'], good: ['18081', '127.0.0.1:18081'] },
   CONTROL_TOKEN: { bad: ['short', 'with spaces in between it'], good: ['0123456789abcdef'] },
+  CONTROL_AWS_KEY_ID: { bad: ['a/b', ',', 'a'.repeat(129)], good: ['AKIDEXAMPLE'] },
+  CONTROL_AWS_SECRET: { bad: ['short', ','], good: ['wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'] },
   REDIS_URL: {
     bad: ['redis:6379', 'http://redis', 'redis://h:0', 'redis://h/x', 'unix:redis.sock', 'redis://:secret@'],
     good: ['redis://user:p%40ss@localhost:6380/2', 'redis://[::1]', 'unix:/run/redis.sock?db=1'],
@@ -145,6 +147,16 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
 const BESIDE: Record<string, Record<string, string>> = {
   CONTROL_PORT: { CONTROL_TOKEN: '0123456789abcdef' },
   CONTROL_TOKEN: { CONTROL_PORT: '18081' },
+  CONTROL_AWS_KEY_ID: {
+    CONTROL_AWS_SECRET: '0123456789abcdef',
+    CONTROL_PORT: '18081',
+    CONTROL_TOKEN: '0123456789abcdef',
+  },
+  CONTROL_AWS_SECRET: {
+    CONTROL_AWS_KEY_ID: 'AKIDEXAMPLE',
+    CONTROL_PORT: '18081',
+    CONTROL_TOKEN: '0123456789abcdef',
+  },
   REDIS_CA: { REDIS_URL: 'rediss://localhost' },
   REDIS_SENTINELS: { REDIS_MASTER: 'mymaster' },
   REDIS_MASTER: { REDIS_SENTINELS: 'localhost' },

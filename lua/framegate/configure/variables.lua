@@ -1,6 +1,7 @@
 -- Every variable that the gateway reads, with its default. docs/operating.md lists the same names.
 -- configure.lua reads them once, before nginx starts.
 
+local AwsKeys = require "framegate.configure.aws_keys"
 local ClusterValues = require "framegate.configure.cluster_values"
 local HandlerSecrets = require "framegate.configure.handler_secrets"
 local HandshakeHeaders = require "framegate.configure.handshake_headers"
@@ -71,6 +72,8 @@ Variables.list = {
   { "TIMERS", Timers.parse, {} },
   { "CONTROL_PORT", Values.listen_or_off, "off" },
   { "CONTROL_TOKEN", Values.token, "" },
+  { "CONTROL_AWS_KEY_ID", AwsKeys.ids, {} },
+  { "CONTROL_AWS_SECRET", AwsKeys.secrets, {} },
   { "SOCKET_LOG", Values.log, "off" },
   { "REDIS_URL", RedisUrl.parse, "" },
   { "REDIS_CA", Values.file, "" },
@@ -88,7 +91,7 @@ Variables.list = {
 }
 
 -- Variables whose values never appear in a message.
-local SECRET = { HANDLER_SECRET = true, CONTROL_TOKEN = true, REDIS_URL = true }
+local SECRET = { HANDLER_SECRET = true, CONTROL_TOKEN = true, CONTROL_AWS_SECRET = true, REDIS_URL = true }
 
 local function check_tls(settings, problems)
   local certificate, key = settings.TLS_CERTIFICATE, settings.TLS_CERTIFICATE_KEY
@@ -106,6 +109,7 @@ local function check_together(settings, problems)
   Ports.check(settings, problems)
   RedisUrl.combine(settings, problems)
   Timers.check(settings, problems)
+  AwsKeys.check(settings, problems)
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
   if port and token and port ~= "off" and token == "" then
     problems[#problems + 1] = ("CONTROL_PORT=%s: expected CONTROL_TOKEN beside it"):format(port)

@@ -60,6 +60,18 @@ local VALUES = {
   MESSAGE_RATE = { "0.5", 0.5, "fast" },
   CONTROL_PORT = { "127.0.0.1:9000", "127.0.0.1:9000", "65536", { CONTROL_TOKEN = ("t"):rep(16) } },
   CONTROL_TOKEN = { ("s"):rep(16), ("s"):rep(16), "short", { CONTROL_PORT = "9000" } },
+  CONTROL_AWS_KEY_ID = {
+    "AKIDEXAMPLE",
+    { "AKIDEXAMPLE" },
+    "a/b",
+    { CONTROL_AWS_SECRET = ("s"):rep(16), CONTROL_PORT = "9000", CONTROL_TOKEN = ("t"):rep(16) },
+  },
+  CONTROL_AWS_SECRET = {
+    ("a/+="):rep(10) .. " " .. ("s"):rep(16),
+    { ("a/+="):rep(10), ("s"):rep(16) },
+    "short",
+    { CONTROL_AWS_KEY_ID = "one, two", CONTROL_PORT = "9000", CONTROL_TOKEN = ("t"):rep(16) },
+  },
   TIMERS = {
     "10s /ws/tick,1.5m  /ws/a/digest",
     { { period = 10000, path = "/ws/tick" }, { period = 90000, path = "/ws/a/digest" } },
@@ -160,6 +172,8 @@ describe("the settings", function()
         TIMERS = {},
         CONTROL_PORT = "off",
         CONTROL_TOKEN = "",
+        CONTROL_AWS_KEY_ID = {},
+        CONTROL_AWS_SECRET = {},
         SOCKET_LOG = "off",
         REDIS_URL = "",
         REDIS_CA = "",
@@ -211,7 +225,10 @@ describe("the settings", function()
 
     it(name .. " that is wrong is refused by name, with the value and what was expected", function()
       local words = problem(with(name, texts[3]))
-      local is_secret = name == "CONTROL_TOKEN" or name == "HANDLER_SECRET" or name == "REDIS_URL"
+      local is_secret = name == "CONTROL_TOKEN"
+        or name == "CONTROL_AWS_SECRET"
+        or name == "HANDLER_SECRET"
+        or name == "REDIS_URL"
       local shown = is_secret and "…" or texts[3]
       assert.are.equal(name .. "=" .. shown .. ": expected ", words:sub(1, #name + #shown + 12))
       assert.is_true(#words > #name + #shown + 20)
@@ -273,6 +290,24 @@ describe("settings that must fit together", function()
       problem { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", CONTROL_PORT = "443", CONTROL_TOKEN = ("t"):rep(16) }
     )
     assert.is_table((read { TLS_PORT = "8080" }))
+  end)
+
+  it("each key of AWS has a secret, and there is a port for them", function()
+    local function keys(ids, secrets)
+      return {
+        CONTROL_AWS_KEY_ID = ids,
+        CONTROL_AWS_SECRET = secrets,
+        CONTROL_PORT = "9000",
+        CONTROL_TOKEN = ("t"):rep(16),
+      }
+    end
+    local secret = ("s"):rep(16)
+    assert.is_table((read(keys("a, b", secret .. " " .. secret))))
+    for _, values in ipairs { keys("a", nil), keys(nil, secret), keys("a,b", secret), keys("a", secret .. "," .. secret) } do
+      assert.matches("^CONTROL_AWS_SECRET=…: expected as many", problem(values))
+    end
+    local words = problem { CONTROL_AWS_KEY_ID = "a", CONTROL_AWS_SECRET = secret }
+    assert.are.equal("CONTROL_AWS_KEY_ID=a: expected CONTROL_PORT beside it", words)
   end)
 
   it("handlers have weights, and speak HTTP or FastCGI", function()
