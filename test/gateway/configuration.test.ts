@@ -82,6 +82,16 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
     ],
     good: [SECRET, `${SECRET}, whsec_${'+/'.repeat(42)}AA==`],
   },
+  HANDLER_PROTOCOL: { bad: ['lambda', 'AWS', 'http'], good: ['aws'] },
+  HANDLER_AWS_ROUTES: {
+    bad: ['$other', 'a=', '=b', 'a=b c=d/e', ','],
+    good: ['join, $connect=on-connect', '$default=arn:aws:lambda:eu-central-1:1:function:chat a/b'],
+  },
+  HANDLER_AWS_ROUTE_SELECTION: {
+    bad: ['action', '$request.body', '$request.header.action', '${request.body.a} b', '$request.body.a/b'],
+    good: ['${request.body.a}/${request.body.b}', '$request.body.a.b'],
+  },
+  HANDLER_AWS_ROUTE_RESPONSE: { bad: ['yes', '1'], good: ['off'] },
   HANDLER_TIMEOUT: { bad: ['0', '30sec'], good: ['1500ms', '24h'] },
   HANDLER_WAIT: { bad: ['-1', 'off'], good: ['0', '24h'] },
   MAX_ANSWER_BYTES: { bad: ['0', '1023', '2g'], good: ['1k', '16m', '1g'] },

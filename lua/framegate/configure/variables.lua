@@ -2,7 +2,9 @@
 -- configure.lua reads them once, before nginx starts.
 
 local AwsKeys = require "framegate.configure.aws_keys"
+local AwsRoutes = require "framegate.configure.aws_routes"
 local ClusterValues = require "framegate.configure.cluster_values"
+local Dialect = require "framegate.configure.dialect"
 local HandlerSecrets = require "framegate.configure.handler_secrets"
 local HandshakeHeaders = require "framegate.configure.handshake_headers"
 local HistoryRules = require "framegate.configure.history_rules"
@@ -50,6 +52,10 @@ Variables.list = {
   { "IDLE_TIMEOUT", Values.duration(0.2, DAY), 60 },
   { "HANDSHAKE_HEADERS", HandshakeHeaders.parse, {} },
   { "HANDLER_SECRET", HandlerSecrets.parse, {} },
+  { "HANDLER_PROTOCOL", Dialect.name, "framegate" },
+  { "HANDLER_AWS_ROUTES", AwsRoutes.parse, {} },
+  { "HANDLER_AWS_ROUTE_SELECTION", AwsRoutes.expression, "$request.body.action" },
+  { "HANDLER_AWS_ROUTE_RESPONSE", Values.switch, true },
   { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
   { "HANDLER_WAIT", Values.duration(0, DAY), 10 },
   { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },

@@ -57,4 +57,8 @@ end
 ---@return integer seconds since 1970
 function Clock.unix_time() return floor(now()) end
 
+--- The current time, for protocols that count milliseconds.
+---@return integer milliseconds since 1970
+function Clock.unix_milliseconds() return floor(now() * 1000 + 0.5) end
+
 return Clock

@@ -2,9 +2,9 @@
 
 local Alarms = require "framegate.socket.alarms"
 local Answer = require "framegate.dispatch.answer"
+local Dialects = require "framegate.dispatch.dialects"
 local Effects = require "framegate.dispatch.effects"
 local EventMetrics = require "framegate.telemetry.event_metrics"
-local HttpStatus = require "framegate.protocol.http_status"
 local Log = require "framegate.runtime.log"
 local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
@@ -26,11 +26,10 @@ end
 local IS_OWN = { alarm = true, detach = true, resume = true }
 
 local function send_error(self, event, error)
-  if IS_OWN[event.kind] then
+  if IS_OWN[event.kind] or not Dialects.of(self).HAS_ERROR_FRAMES then
     return
   end
-  error.id = event.id
-  self:send(HttpStatus.error_body(error), true)
+  self:send(Dialects.of(self).error_frame(event, error), true)
 end
 
 local function report(self, event, err)

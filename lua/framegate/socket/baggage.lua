@@ -26,6 +26,7 @@ local function options_of(options)
     closes_on_overflow = options.closes_on_overflow,
     takes_batches = options.takes_batches,
     text_mode = options.text_mode,
+    protocol = options.protocol,
     handler = options.handler,
     is_cached = options.is_cached,
   }
