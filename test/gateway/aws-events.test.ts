@@ -77,7 +77,9 @@ test('messages go to $default, text and binary, and $disconnect gets code and re
   const { requestContext, headers, isBase64Encoded } = await lambda.seen('DISCONNECT')
   assert.deepEqual([requestContext.routeKey, requestContext.connectionId], ['$disconnect', connectionId])
   assert.deepEqual([requestContext.disconnectStatusCode, requestContext.disconnectReason], [4001, 'bye ä'])
-  assert.equal(headers.Host, `127.0.0.1:${gateway.port}`)
+  const host = `127.0.0.1:${gateway.port}`
+  const forwarded = { 'X-Forwarded-For': '127.0.0.1', 'X-Forwarded-Proto': 'http', 'X-Forwarded-Host': host }
+  assert.deepEqual(headers, { Host: host, ...forwarded })
   assert.equal(isBase64Encoded, false)
   assert.equal(lambda.invocations.length, 4)
   assert.ok(lambda.invocations.every(({ name }) => name === 'function'))
@@ -115,8 +117,9 @@ test('a socket of a worker that was killed gets its $disconnect', async (t) => {
   const { connectionId } = (await lambda.seen('CONNECT')).requestContext
   for (const worker of gateway.workers()) process.kill(worker, 'SIGKILL')
   await client.closed
-  const { requestContext } = await lambda.seen('DISCONNECT')
+  const { requestContext, headers } = await lambda.seen('DISCONNECT')
   assert.deepEqual([requestContext.connectionId, requestContext.disconnectStatusCode], [connectionId, 1006])
+  assert.deepEqual([headers['User-Agent'], headers['X-Other']], ['browser/1', undefined])
   assert.deepEqual(requestContext.identity, { sourceIp: '127.0.0.1', userAgent: 'browser/1' })
 })
 

@@ -129,10 +129,11 @@ local function is_success(result) return result.status >= 200 and result.status 
 
 local function first(value) return type(value) == "table" and value[1] or value end
 
-local function open_answer(result)
+local function open_answer(connection, result)
   if not is_success(result) then
     return { status = result.status, headers = result.headers, body = result.body, is_refusal = true, effects = {} }
   end
+  connection:set_handshake(AwsEvent.kept(connection.handshake))
   local headers = result.headers
   return {
     status = result.status,
@@ -201,7 +202,7 @@ function Aws.answer(event, response)
   local result, answer
   result, detail = checked(document)
   if result then
-    answer = event.kind == "open" and open_answer(result) or message_answer(result)
+    answer = event.kind == "open" and open_answer(event.connection, result) or message_answer(result)
     detail = Border.defect_of(answer)
   end
   return detail and fail(event, detail) or answer

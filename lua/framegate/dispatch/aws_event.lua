@@ -34,6 +34,24 @@ local function add_headers(document, handshake)
   document.headers, document.multiValueHeaders = headers, lists
 end
 
+-- Header lines that are needed when `$connect` is over. An open socket keeps no others: a stranger may send many.
+local KEPT = {
+  host = true,
+  ["user-agent"] = true,
+  traceparent = true,
+  ["x-forwarded-for"] = true,
+  ["x-forwarded-proto"] = true,
+  ["x-forwarded-host"] = true,
+  ["ce-transport"] = true,
+}
+
+--- Selects the header lines that an open socket keeps.
+---@param handshake string header lines
+---@return string
+function AwsEvent.kept(handshake)
+  return (handshake:gsub("([^:\r\n]+): [^\r\n]*\r\n", function(name) return not KEPT[name] and "" or nil end))
+end
+
 local function decode(text) return Percent.decode((text:gsub("%+", " "))) end
 
 -- Of a name that comes more than once, the last value counts.
@@ -98,10 +116,11 @@ function AwsEvent.encode(event, route_key)
     add_body(document, event)
     return cjson.encode(document)
   end
-  add_headers(document, event.connection.handshake)
   if event.kind == "open" then
+    add_headers(document, event.connection.handshake)
     add_query(document, event.connection.path)
-  elseif event.kind == "close" then
+  else
+    add_headers(document, AwsEvent.kept(event.connection.handshake))
     context.disconnectStatusCode = event.ended.code
     context.disconnectReason = Percent.decode(event.ended.reason)
   end
