@@ -7,6 +7,7 @@ local Api = require "framegate.control.api"
 local AwsAccess = require "framegate.control.aws_access"
 local AwsError = require "framegate.control.aws_error"
 local Config = require "framegate.config"
+local Problem = require "framegate.control.problem"
 local Random = require "framegate.runtime.random"
 local Request = require "framegate.control.request"
 local Turn = require "framegate.runtime.turn"
@@ -101,6 +102,7 @@ local ACTS = { POST = post, GET = describe, DELETE = delete }
 ---@field headers table<string, string|string[]>
 ---@field is_local boolean whether it came over the unix socket
 ---@field read_body fun(): string
+---@field payload string? its body, when that was read
 
 -- A body is read only if its size is known to be small, because a stranger may send it.
 local function size_problem(headers)
@@ -111,47 +113,54 @@ local function size_problem(headers)
   return type(length) == "string" and is_too_large(tonumber(length)) and too_large() or nil
 end
 
-local function check_token(request)
-  local problem = Access.refusal(request)
-  if not problem then
-    return nil
-  end
-  local detail = cjson.decode(problem.body).detail
-  return AwsError.new(problem.status == 401 and "unauthorized" or "forbidden", detail, problem.headers)
-end
-
-local function run(request)
+-- Checks access and size, then reads the body, which the signature covers.
+local function refusal(request)
   local is_signed = not request.is_local and AwsAccess.is_signed(request.headers)
   local claim, problem
   if is_signed then
     claim, problem = AwsAccess.claim(request.headers)
   else
-    problem = check_token(request)
+    problem = Access.refusal(request)
   end
   problem = problem or size_problem(request.headers)
   if problem then
     return problem
   end
   request.payload = request.read_body()
-  problem = claim and AwsAccess.refusal(claim, request)
+  return claim and AwsAccess.refusal(claim, request) or nil
+end
+
+--- Accepts a request: checks who sends it, and reads its body.
+---@param request AwsRequest gets its `payload`
+---@return table? answer when it is refused
+function AwsConnections.refusal(request)
+  local problem = refusal(request)
   if problem then
-    return problem
+    Turn.next() -- a stranger may send any number of requests together, and others are served in between
   end
+  return problem
+end
+
+--- Does the work of a request that was accepted.
+---@param request AwsRequest
+---@return table answer
+function AwsConnections.act(request)
   local act = ACTS[request.method]
   return act and act(request.id, request.payload)
     or AwsError.new("method", "expected POST, GET or DELETE", { ["Allow"] = "DELETE, GET, POST" })
 end
 
---- Answers one request.
----@param request AwsRequest
+local KINDS = { [401] = "unauthorized", [403] = "forbidden", [503] = "unreachable" }
+
+--- Gives an answer the form that SDKs read.
+---@param answer table of this module, or a problem of the control API
 ---@return { status: integer, body: string, type: string?, headers: table }
-function AwsConnections.answer(request)
-  local answer = run(request)
+function AwsConnections.shape(answer)
+  if answer.type == Problem.TYPE then
+    answer = AwsError.new(KINDS[answer.status], cjson.decode(answer.body).detail, answer.headers)
+  end
   answer.headers = answer.headers or {}
   answer.headers["x-amzn-RequestId"] = Random.name(22)
-  if answer.headers["x-amzn-ErrorType"] then
-    Turn.next() -- a stranger may send any number of requests together, and others are served in between
-  end
   return answer
 end
 

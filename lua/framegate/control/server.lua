@@ -156,14 +156,15 @@ local function run()
   local headers = ngx.req.get_headers(0)
   local aws_id = AwsConnections.id_of(ngx.var.request_uri)
   if aws_id then
-    return respond(work(AwsConnections.answer, {
+    local request = {
       id = aws_id,
       method = ngx.req.get_method(),
       target = ngx.var.request_uri,
       headers = headers,
       is_local = is_local(),
       read_body = read_body,
-    }))
+    }
+    return respond(AwsConnections.shape(AwsConnections.refusal(request) or work(AwsConnections.act, request)))
   end
   local refused = refusal(headers) or defect_of(headers)
   if refused then
