@@ -90,12 +90,12 @@ end
 
 --- Checks the signature of a request.
 ---@param claim Sigv4Claim
----@param request { method: string, target: string, headers: table<string, string|string[]>, payload: string }
+---@param request { method: string, path: string, headers: table<string, string|string[]>, payload: string }
 ---@return table? answer nil if the signature is right
 function AwsAccess.refusal(claim, request)
   local canonical = Sigv4.canonical({
     method = request.method,
-    target = request.target,
+    target = request.path,
     headers = request.headers,
     body_hash = hex(Hmac.sha256(request.payload)),
   }, claim.signed)

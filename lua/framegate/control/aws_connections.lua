@@ -98,7 +98,7 @@ local ACTS = { POST = post, GET = describe, DELETE = delete }
 ---@class AwsRequest
 ---@field id string of the connection
 ---@field method string
----@field target string as it was sent
+---@field path string as it was sent, with the query
 ---@field headers table<string, string|string[]>
 ---@field is_local boolean whether it came over the unix socket
 ---@field read_body fun(): string

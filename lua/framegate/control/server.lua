@@ -159,7 +159,7 @@ local function run()
     local request = {
       id = aws_id,
       method = ngx.req.get_method(),
-      target = ngx.var.request_uri,
+      path = ngx.var.request_uri,
       headers = headers,
       is_local = is_local(),
       read_body = read_body,
