@@ -17,7 +17,7 @@ local gmatch, gsub, concat = string.gmatch, string.gsub, table.concat
 local Batch = {}
 
 local MAX_BEGINNING = 4096 -- bytes of a line that is too long
-local PIECES = 14 -- of an event and the comma after it
+local PIECES = 17 -- of an event and the comma after it
 local OPENING, CLOSING, COMMA, NEWLINE = byte("[],\n", 1, 4)
 
 local HEAD = "POST / HTTP/1.1\r\nhost: framegate\r\naccept-encoding: identity\r\n"
