@@ -1,18 +1,22 @@
 /** OTEL_EXPORTER_OTLP_ENDPOINT: the spans of events and pushes, as a collector gets them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ask } from '../push/support.ts'
+import { type BatchItem, Gateway } from '../../plugin/index.ts'
+import { ask, controlSocket } from '../push/support.ts'
 import { startApp } from '../support/app.ts'
 import { open } from '../support/client.ts'
 import { type Span, startCollector } from '../support/collector.ts'
-import { startGateway } from '../support/gateway.ts'
+import { freePort } from '../support/free-port.ts'
+import { project, startGateway } from '../support/gateway.ts'
 import { type Samples, samples } from '../support/metrics.ts'
+import { startPhp } from '../support/php.ts'
 import { echo, startProbeHandler } from '../support/probe-handler.ts'
 import { until } from '../support/wait.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 const PARENT = 'b7ad6b7169203331'
 const SAMPLED = `00-${TRACE}-${PARENT}-01`
+const TOKEN = '0123456789abcdef'
 const UNSAMPLED = `00-${TRACE}-${PARENT}-00`
 
 const envOf = (collector: { port: number }): Record<string, string> => ({
@@ -156,16 +160,18 @@ test('pushes are spans: with the parent that who pushes names, or the event whos
   const id = (await handler.seen('open')).headers['ce-connectionid']
   const push = (path: string, traceparent?: string) =>
     ask(gateway, 'POST', path, { body: 'frame', headers: traceparent ? { traceparent } : {} })
-  await push('/topics/news', SAMPLED)
+  const api = new Gateway({ url: `unix:${controlSocket(gateway)}` })
+  await api.publish('news', 'frame', { traceparent: SAMPLED })
   await push('/topics/news', UNSAMPLED)
   await push(`/connections/${id}`, SAMPLED)
   await push('/connections/gone', SAMPLED)
   await push('/users/ann')
-  const batch = JSON.stringify([
-    { path: '/broadcast', text: 'a' },
-    { path: '/topics/none', text: 'b' },
-  ])
-  await ask(gateway, 'POST', '/batch', { body: batch, headers: { traceparent: SAMPLED } })
+  const batch: BatchItem[] = [
+    { broadcast: true, data: 'a' },
+    { publish: 'none', data: 'b' },
+  ]
+  await api.batch(batch, { traceparent: [SAMPLED][0] })
+  api.end()
   const spans = await collector.received(9)
 
   const pushes = spans.filter(({ name }) => name.startsWith('push '))
@@ -209,4 +215,30 @@ test('error frames and lines of the log have the id of the trace', async (t) => 
   assert.equal(message!.traceId, traceId)
   assert.equal(message!.attributes['error.type'], 'lost')
   assert.match(message!.status!.message, /^the connection to the handler broke/)
+})
+
+test('over FastCGI an event has its traceparent as a parameter, and framegate.php passes it on with pushes', async (t) => {
+  const collector = await startCollector(t)
+  const php = await startPhp(t)
+  const script = php.script(
+    'traced.php',
+    `<?php
+    require '${project}/php/framegate.php';
+    $event = Framegate\\Event::read();
+    $reply = new Framegate\\Reply();
+    if ($event->type === 'message') {
+        (new Framegate\\Gateway($event->data, '${TOKEN}'))->publish('news', 'x');
+        $reply->send($_SERVER['HTTP_TRACEPARENT']);
+    }
+    $reply->write();`,
+  )
+  const control = `127.0.0.1:${await freePort()}`
+  const env = { ...envOf(collector), HANDLER_URL: php.url(script), CONTROL_PORT: control, CONTROL_TOKEN: TOKEN }
+  const gateway = await startGateway(t, { handler: false, env })
+  const client = await open(`${gateway.ws}/ws/a`, { headers: { traceparent: SAMPLED } })
+  const traceparent = await client.ask(`http://${control}`)
+  const spans = await collector.received(3)
+  const [message] = named(spans, 'framegate.message')
+  assert.equal(traceparentOf(message!), traceparent)
+  assert.equal(named(spans, 'push topic')[0]!.parentSpanId, message!.spanId)
 })

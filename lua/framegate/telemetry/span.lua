@@ -4,7 +4,7 @@ local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
 local Utf8 = require "framegate.protocol.utf8"
 
-local concat, format = table.concat, string.format
+local concat, find, format = table.concat, string.find, string.format
 
 local Span = {}
 
@@ -14,7 +14,10 @@ Span.CLIENT, Span.PRODUCER = 3, 4
 local ERROR = 2 -- StatusCode
 
 -- Texts of strangers need not be UTF-8 (RFC 8259 section 8.1).
-local function quote(text) return Utf8.scrub(cjson.encode(text)) end
+local function quote(text)
+  local json = cjson.encode(text)
+  return find(text, "[\128-\255]") and Utf8.scrub(json) or json
+end
 
 --- Writes attributes.
 ---@param list { [1]: string, [2]: string|integer|nil }[] in this order; those without a value are left out

@@ -1,7 +1,7 @@
 -- The trace context of events (W3C Trace Context): reads that of a handshake, and makes one for each span.
 
 local ffi = require "ffi"
-local Random = require "framegate.runtime.random"
+local FastRandom = require "framegate.runtime.fast_random"
 local Traceparent = require "framegate.protocol.traceparent"
 
 local find, sub = string.find, string.sub
@@ -16,11 +16,12 @@ local TraceContext = {}
 local NAME = "\ntraceparent: "
 local LENGTH = 55
 local TRACE_AT, SPAN_AT, FLAG_AT = 3, 36, 54
-local TRACE_BYTES, SPAN_BYTES = 16, 8
+local TRACE_WORDS, SPAN_WORDS = 4, 2
 local YES, NO = ("10"):byte(1, 2)
 
 local text = ffi.new("char[?]", LENGTH)
 ffi.copy(text, "00-" .. ("0"):rep(32) .. "-" .. ("0"):rep(16) .. "-00", LENGTH)
+local trace_digits, span_digits = ffi.cast("uint16_t *", text + TRACE_AT), ffi.cast("uint16_t *", text + SPAN_AT)
 
 --- Takes traceparent out of the header lines of a handshake.
 ---@param lines string
@@ -54,9 +55,9 @@ function TraceContext.new(trace_id, is_sampled)
   if trace_id then
     ffi.copy(text + TRACE_AT, trace_id, #trace_id)
   else
-    Random.write_hex(text + TRACE_AT, TRACE_BYTES)
+    FastRandom.write_hex(trace_digits, TRACE_WORDS)
   end
-  Random.write_hex(text + SPAN_AT, SPAN_BYTES)
+  FastRandom.write_hex(span_digits, SPAN_WORDS)
   text[FLAG_AT] = is_sampled and YES or NO
   return ffi.string(text, LENGTH)
 end

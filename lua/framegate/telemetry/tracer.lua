@@ -2,7 +2,7 @@
 -- docs/traces.md describes the spans.
 
 local Clock = require "framegate.runtime.clock"
-local Random = require "framegate.runtime.random"
+local FastRandom = require "framegate.runtime.fast_random"
 local SocketLog = require "framegate.telemetry.socket_log"
 local Span = require "framegate.telemetry.span"
 local TraceContext = require "framegate.telemetry.trace_context"
@@ -40,7 +40,7 @@ local function is_sampled(self, parent)
   if parent then
     return parent.is_sampled
   end
-  return self.ratio >= 1 or self.ratio > 0 and Random.share() < self.ratio
+  return self.ratio >= 1 or self.ratio > 0 and FastRandom.share() < self.ratio
 end
 
 --- Gives an event its trace context. Does not yield.
