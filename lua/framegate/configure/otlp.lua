@@ -6,6 +6,7 @@ local Otlp = {}
 
 local MAX_NAME = 255 -- bytes
 local SHARE = "a share from 0 to 1, such as 0.01"
+local NAMED = "a name and no address in https://, by which the certificate is checked"
 local HEADERS = "headers as name=value, separated by commas, with values percent-encoded"
 local NAME = ("text of at most %d bytes on one line"):format(MAX_NAME)
 -- Headers that the gateway itself sets.
@@ -18,6 +19,9 @@ local OWN =
 ---@return string? expected in words
 function Otlp.endpoint(text)
   local target, expected = UpstreamUrl.with_path(text)
+  if target and target.has_tls and not target.tls_name then
+    return nil, NAMED
+  end
   return target and text, expected
 end
 
