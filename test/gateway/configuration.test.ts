@@ -112,7 +112,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
       'http://a:0',
       'http://user:pass@a',
       'http://a/b?c',
-      'http://unix:/a',
+      'https://[::1]',
     ],
     good: ['http://localhost:4318', 'http://[::1]:4318/', 'http://example.com/otlp/v1.2~a%20b/'],
   },
