@@ -1,8 +1,8 @@
 /** A collector of traces: takes spans as OTLP over HTTP with JSON, and notes what came. */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
+import { freePort } from './free-port.ts'
 import { until } from './wait.ts'
 
 export type Span = {
@@ -57,13 +57,10 @@ export async function startCollector(t: TestContext, tls?: { cert: Buffer; key: 
     if (response.statusCode === 200)
       spans.push(...came.map((span) => ({ ...span, attributes: attributesOf(span.attributes) })))
   })
-  let port = 0
+  const port = await freePort()
   const start = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      server.once('error', reject).listen({ port, host: '127.0.0.1' }, () => {
-        port = (server.address() as AddressInfo).port
-        resolve()
-      })
+      server.once('error', reject).listen({ port, host: '127.0.0.1' }, resolve)
     })
   const stop = (): Promise<void> =>
     new Promise((resolve) => {

@@ -32,7 +32,7 @@ local PATH = "/v1/traces"
 local MOST_WAITING = 2048 -- spans
 local A_REQUEST = 512 -- spans
 local PAUSE_SECONDS = 1 -- between two requests, unless there are spans for a whole one
-local ANSWER_SECONDS = 10
+local ANSWER_SECONDS = 30
 local LAST_SECONDS = 1 -- for what is left when the worker ends
 local MOST_SECONDS = 3600 -- for all requests in a row, each of which has limits of its own
 local MOST_ANSWER = 65536 -- bytes
@@ -106,15 +106,7 @@ end
 -- The collector may be away for long: that is logged once, and then that it is back.
 local function note(self, reason)
   if reason and not self.is_away then
-    Log.warn(
-      nil,
-      "spans cannot be sent to ",
-      self.endpoint,
-      ", and are dropped when more than ",
-      MOST_WAITING,
-      " wait: ",
-      reason
-    )
+    Log.warn(nil, "spans cannot be sent to ", self.endpoint, ": ", reason)
   elseif self.is_away and not reason then
     Log.warn(nil, "spans can be sent again to ", self.endpoint)
   end
