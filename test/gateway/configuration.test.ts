@@ -106,6 +106,24 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   MESSAGE_RATE: { bad: ['fast', '-1', '0.001', '0'], good: ['1', '0.5', 'off'] },
   CONTROL_PORT: { bad: ['65536', 'http', 'localhost:1', '127.0.0.1'], good: ['18081', '127.0.0.1:18081'] },
   CONTROL_TOKEN: { bad: ['short', 'with spaces in between it'], good: ['0123456789abcdef'] },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    bad: [
+      'collector:4318',
+      'grpc://collector:4317',
+      'http://a:0',
+      'http://user:pass@a',
+      'http://a/b?c',
+      'https://[::1]',
+    ],
+    good: ['http://localhost:4318', 'http://[::1]:4318/', 'http://example.com/otlp/v1.2~a%20b/'],
+  },
+  OTEL_EXPORTER_OTLP_HEADERS: {
+    bad: ['api-key', 'a b=c', '=x', ',', 'a=%0A', 'Host=a', 'content-type=a'],
+    good: ['api-key=secret', 'Authorization=Basic%20YQ==, x-tenant = a b'],
+  },
+  OTEL_EXPORTER_OTLP_CERTIFICATE: { bad: ['ca.pem', '/a b.pem', '/nowhere/ca.pem'], good: [] },
+  OTEL_SERVICE_NAME: { bad: ['x'.repeat(256), 'a\tb'], good: ['chat', 'die "Küche"/1'] },
+  OTEL_TRACES_SAMPLER_ARG: { bad: ['1.1', '-1', 'some', '1%', '.'], good: ['0.01', '0', '.5', '1', '1.0'] },
   REDIS_URL: {
     bad: ['redis:6379', 'http://redis', 'redis://h:0', 'redis://h/x', 'unix:redis.sock', 'redis://:secret@'],
     good: ['redis://user:p%40ss@localhost:6380/2', 'redis://[::1]', 'unix:/run/redis.sock?db=1'],
@@ -145,6 +163,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
 const BESIDE: Record<string, Record<string, string>> = {
   CONTROL_PORT: { CONTROL_TOKEN: '0123456789abcdef' },
   CONTROL_TOKEN: { CONTROL_PORT: '18081' },
+  OTEL_EXPORTER_OTLP_CERTIFICATE: { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://localhost' },
   REDIS_CA: { REDIS_URL: 'rediss://localhost' },
   REDIS_SENTINELS: { REDIS_MASTER: 'mymaster' },
   REDIS_MASTER: { REDIS_SENTINELS: 'localhost' },
@@ -353,6 +372,7 @@ test('every variable with a value of its own at once: nginx takes it', async (t)
   env.CONTROL_SOCKET = `${run}/control/other.sock`
   env.REDIS_URL = 'rediss://localhost'
   env.REDIS_CA = env.TLS_CERTIFICATE!
+  env.OTEL_EXPORTER_OTLP_CERTIFICATE = env.TLS_CERTIFICATE!
   const { status, stderr } = configure(run, env)
   assert.equal(status, 0, stderr)
   const settings = JSON.parse(readFileSync(`${run}/settings.json`, 'utf8'))

@@ -7,6 +7,7 @@ local HandshakeHeaders = require "framegate.configure.handshake_headers"
 local HistoryRules = require "framegate.configure.history_rules"
 local Values = require "framegate.configure.values"
 local Ports = require "framegate.configure.ports"
+local Otlp = require "framegate.configure.otlp"
 local RedisUrl = require "framegate.configure.redis_url"
 local Timers = require "framegate.configure.timers"
 
@@ -72,6 +73,11 @@ Variables.list = {
   { "CONTROL_PORT", Values.listen_or_off, "off" },
   { "CONTROL_TOKEN", Values.token, "" },
   { "SOCKET_LOG", Values.log, "off" },
+  { "OTEL_EXPORTER_OTLP_ENDPOINT", Otlp.endpoint, "" },
+  { "OTEL_EXPORTER_OTLP_CERTIFICATE", Values.file, "" },
+  { "OTEL_EXPORTER_OTLP_HEADERS", Otlp.headers, {} },
+  { "OTEL_SERVICE_NAME", Otlp.name, "framegate" },
+  { "OTEL_TRACES_SAMPLER_ARG", Otlp.share, 1 },
   { "REDIS_URL", RedisUrl.parse, "" },
   { "REDIS_CA", Values.file, "" },
   { "REDIS_SENTINELS", Values.list(RedisUrl.sentinel), {} },
@@ -88,7 +94,12 @@ Variables.list = {
 }
 
 -- Variables whose values never appear in a message.
-local SECRET = { HANDLER_SECRET = true, CONTROL_TOKEN = true, REDIS_URL = true }
+local SECRET = {
+  HANDLER_SECRET = true,
+  CONTROL_TOKEN = true,
+  OTEL_EXPORTER_OTLP_HEADERS = true,
+  REDIS_URL = true,
+}
 
 local function check_tls(settings, problems)
   local certificate, key = settings.TLS_CERTIFICATE, settings.TLS_CERTIFICATE_KEY
@@ -105,6 +116,7 @@ local function check_together(settings, problems)
   check_tls(settings, problems)
   Ports.check(settings, problems)
   RedisUrl.combine(settings, problems)
+  Otlp.check(settings, problems)
   Timers.check(settings, problems)
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
   if port and token and port ~= "off" and token == "" then

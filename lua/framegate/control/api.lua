@@ -60,7 +60,8 @@ local function to_many(op, request, args)
     return text
   end
   args.except = request.query.except
-  local counts, err = push:to_many(op, args, { payload = payload, is_text = text, key = request.key })
+  local counts, err =
+    push:to_many(op, args, { payload = payload, is_text = text, key = request.key, traceparent = request.traceparent })
   if err == "unreachable" then
     return Problem.unreachable(
       "not every node of the cluster could be reached; a repeat with the same idempotency-key reaches only those that were not",
@@ -77,7 +78,10 @@ local function send(request)
   if not payload then
     return text
   end
-  local result, err = push:send(request.segments[2], { payload = payload, is_text = text, key = request.key })
+  local result, err = push:send(
+    request.segments[2],
+    { payload = payload, is_text = text, key = request.key, traceparent = request.traceparent }
+  )
   if not result then
     return Problem.gone(err)
   end

@@ -59,9 +59,11 @@ end
 ---@field payload string
 ---@field content_type string?
 ---@field key string? of a request that all nodes run once, from its idempotency-key
+---@field traceparent string? of the request
 
 --- Parses a request. Its `path` is as it was sent, with the query.
----@param parts { method: string, path: string, payload: string, content_type: string?, key: string? }
+---@param parts { method: string, path: string, payload: string, content_type: string?, key: string?,
+---  traceparent: string? }
 ---@return ControlRequest? request
 ---@return table? problem
 function Request.read(parts)
@@ -76,6 +78,7 @@ function Request.read(parts)
     payload = parts.payload,
     content_type = parts.content_type,
     key = parts.key,
+    traceparent = parts.traceparent,
   }
 end
 

@@ -62,7 +62,7 @@ end
 -- Resources that Api.handle does not know: batches, and the API's description.
 local OWN = { ["/batch"] = { "POST", Batch.run }, ["/openapi.json"] = { "GET", openapi } }
 
----@param asked { method: string, path: string, payload: string, content_type: string?, key: string? }
+---@param asked { method: string, path: string, payload: string, content_type: string?, key: string?, traceparent: string? }
 ---@param kept table? answers of a batch that is repeated, by position
 local function act(asked, kept)
   local request, problem = Request.read(asked)
@@ -136,12 +136,13 @@ local function run()
   if refused then
     return respond(refused)
   end
-  local content_type = headers["content-type"]
+  local content_type, traceparent = headers["content-type"], headers["traceparent"]
   local asked = {
     method = ngx.req.get_method(),
     path = ngx.var.request_uri,
     payload = read_body(),
     content_type = type(content_type) == "table" and content_type[1] or content_type,
+    traceparent = type(traceparent) == "string" and traceparent or nil,
   }
   if members:has_left() then
     return respond(

@@ -10,7 +10,7 @@ ffi.cdef [[
 
 local Clock = {}
 
-local CLOCK_MONOTONIC = 1
+local CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 local C, spec = ffi.C, ffi.new("framegate_timespec")
 
 --- The time for durations and deadlines (clock_gettime(2), CLOCK_MONOTONIC).
@@ -56,5 +56,12 @@ end
 --- The current time, for protocols that count from 1970.
 ---@return integer seconds since 1970
 function Clock.unix_time() return floor(now()) end
+
+--- The current time, for protocols that need it exactly (clock_gettime(2), CLOCK_REALTIME).
+---@return integer microseconds since 1970
+function Clock.unix_microseconds()
+  C.clock_gettime(CLOCK_REALTIME, spec)
+  return tonumber(spec.seconds) * 1000000 + floor(tonumber(spec.nanoseconds) / 1000)
+end
 
 return Clock

@@ -8,6 +8,7 @@ local HttpStatus = require "framegate.protocol.http_status"
 local Log = require "framegate.runtime.log"
 local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
+local TraceContext = require "framegate.telemetry.trace_context"
 
 local Apply = {}
 
@@ -29,13 +30,13 @@ local function send_error(self, event, error)
   if IS_OWN[event.kind] then
     return
   end
-  error.id = event.id
+  error.id, error.trace_id = event.id, TraceContext.trace_id(event)
   self:send(HttpStatus.error_body(error), true)
 end
 
 local function report(self, event, err)
   EventMetrics.rejected()
-  Log.limited(Log.error, "answer", event.id, "the handler's answer cannot be applied: ", err)
+  Log.limited(Log.error, "answer", TraceContext.label(event), "the handler's answer cannot be applied: ", err)
   send_error(self, event, { status = 502, message = "the handler's answer cannot be applied: " .. err })
 end
 
@@ -96,7 +97,7 @@ local APPLY = {
       Alarms.set(self, effect.seconds)
     end
   end,
-  publish = function(self, effect) push:publish_effect(effect, self.id) end,
+  publish = function(self, effect, event) push:publish_effect(effect, self.id, event) end,
 }
 
 local function apply_one(self, event, effect)
@@ -224,22 +225,22 @@ function Apply.answer(self, event, answer)
 end
 
 --- Applies what an answer publishes, and nothing else: its event has no socket, or none any more.
----@param id string of the socket, or of the event if it never had one
+---@param event Event
 ---@param answer Answer
----@param kind "close"|"timer" of the event
-function Apply.publications(id, answer, kind)
+function Apply.publications(event, answer)
   if answer.failure then
     return
   end
   local effects, err = Effects.read(answer)
   if not effects then
     EventMetrics.rejected()
-    Log.limited(Log.error, "answer", id, "the answer to ", kind, " was not understood: ", err)
+    local label = TraceContext.label(event)
+    Log.limited(Log.error, "answer", label, "the answer to ", event.kind, " was not understood: ", err)
     return
   end
   for _, effect in ipairs(effects) do
     if effect.kind == "publish" then
-      push:publish_effect(effect, id)
+      push:publish_effect(effect, event.connection.id or event.id, event)
     end
   end
 end

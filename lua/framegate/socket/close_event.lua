@@ -84,10 +84,11 @@ function CloseEvent.stop()
 end
 
 --- Applies the answer's effects on other sockets. The record goes when nothing more is owed.
----@param socket Connection|Orphan
+---@param event Event
 ---@param answer Answer
-function CloseEvent.on_answered(socket, answer)
-  Apply.publications(socket.id, answer, "close")
+function CloseEvent.on_answered(event, answer)
+  local socket = event.connection
+  Apply.publications(event, answer)
   if Answer.is_final(answer) then
     Record.remove(socket)
   else

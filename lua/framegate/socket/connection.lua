@@ -234,7 +234,7 @@ function Connection:answered(event, answer)
   if event.kind == "open" then
     return OpenEvent.on_answered(event, answer)
   elseif event.kind == "close" then
-    return CloseEvent.on_answered(self, answer)
+    return CloseEvent.on_answered(event, answer)
   end
   local ok, result = xpcall(apply, debug.traceback, self, event, answer)
   self.is_in_flight, self.stream = ok and result, nil

@@ -66,6 +66,15 @@ local VALUES = {
     "10s",
   },
   SOCKET_LOG = { "/var/log/sockets.log", "/var/log/sockets.log", "sockets.log" },
+  OTEL_EXPORTER_OTLP_ENDPOINT = { "https://h:4318/otlp/", "https://h:4318/otlp/", "h:4318" },
+  OTEL_EXPORTER_OTLP_HEADERS = {
+    "api-key=a%2Cb,x = y z",
+    { { name = "api-key", value = "a,b" }, { name = "x", value = "y z" } },
+    "api-key",
+  },
+  OTEL_EXPORTER_OTLP_CERTIFICATE = { "/ca.pem", "/ca.pem", "ca.pem" },
+  OTEL_SERVICE_NAME = { "chat", "chat", ("x"):rep(256) },
+  OTEL_TRACES_SAMPLER_ARG = { "0.01", 0.01, "1.5" },
   REDIS_URL = { "redis://h/1", { host = "h", port = 6379, db = 1, is_tls = false }, "h:6379" },
   REDIS_CA = { "/ca.pem", "/ca.pem", "ca.pem", { REDIS_URL = "rediss://h" } },
   REDIS_SENTINELS = {
@@ -161,6 +170,11 @@ describe("the settings", function()
         CONTROL_PORT = "off",
         CONTROL_TOKEN = "",
         SOCKET_LOG = "off",
+        OTEL_EXPORTER_OTLP_ENDPOINT = "",
+        OTEL_EXPORTER_OTLP_HEADERS = {},
+        OTEL_EXPORTER_OTLP_CERTIFICATE = "",
+        OTEL_SERVICE_NAME = "framegate",
+        OTEL_TRACES_SAMPLER_ARG = 1,
         REDIS_URL = "",
         REDIS_CA = "",
         REDIS_SENTINELS = {},
@@ -211,7 +225,10 @@ describe("the settings", function()
 
     it(name .. " that is wrong is refused by name, with the value and what was expected", function()
       local words = problem(with(name, texts[3]))
-      local is_secret = name == "CONTROL_TOKEN" or name == "HANDLER_SECRET" or name == "REDIS_URL"
+      local is_secret = name == "CONTROL_TOKEN"
+        or name == "HANDLER_SECRET"
+        or name == "OTEL_EXPORTER_OTLP_HEADERS"
+        or name == "REDIS_URL"
       local shown = is_secret and "…" or texts[3]
       assert.are.equal(name .. "=" .. shown .. ": expected ", words:sub(1, #name + #shown + 12))
       assert.is_true(#words > #name + #shown + 20)
