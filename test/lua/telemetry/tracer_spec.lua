@@ -16,9 +16,9 @@ local function connection(lines)
     id = "node-worker",
     path = "/ws/chat?a=b",
     handshake = lines,
-    events = 0,
+    traffic = { events = 0 },
     options = {},
-    count_event = function(self) self.events = self.events + 1 end,
+    count_event = function(self) self.traffic.events = self.traffic.events + 1 end,
     set_batch_prefix = function(self, prefix) self.batch_prefix = prefix end,
   }
 end
