@@ -220,10 +220,13 @@ local function read_answer(answer)
 end
 
 --- Reads the effects of an answer.
----@param answer { status: integer, headers: table, body: string } header names in lower case
+---@param answer Answer header names in lower case
 ---@return table[]? effects
 ---@return string? err what is wrong with the answer, in words
 function Effects.read(answer)
+  if answer.effects then
+    return answer.effects
+  end
   local effects, err = read_answer(answer)
   return effects and Subscription.put_last(effects), err
 end

@@ -2,8 +2,10 @@
 
 local Alarms = require "framegate.socket.alarms"
 local Answer = require "framegate.dispatch.answer"
+local Dialects = require "framegate.dispatch.dialects"
 local Effects = require "framegate.dispatch.effects"
 local EventMetrics = require "framegate.telemetry.event_metrics"
+local GripEffects = require "framegate.socket.grip_effects"
 local HttpStatus = require "framegate.protocol.http_status"
 local Log = require "framegate.runtime.log"
 local Percent = require "framegate.protocol.percent"
@@ -27,7 +29,7 @@ end
 local IS_OWN = { alarm = true, detach = true, resume = true }
 
 local function send_error(self, event, error)
-  if IS_OWN[event.kind] then
+  if IS_OWN[event.kind] or not Dialects.of(self).HAS_ERROR_FRAMES then
     return
   end
   error.id, error.trace_id = event.id, TraceContext.trace_id(event)
@@ -99,6 +101,10 @@ local APPLY = {
   end,
   publish = function(self, effect, event) push:publish_effect(effect, self.id, event) end,
 }
+
+for kind, apply in pairs(GripEffects) do
+  APPLY[kind] = apply
+end
 
 local function apply_one(self, event, effect)
   local err = APPLY[effect.kind](self, effect, event)
@@ -176,6 +182,8 @@ end
 local function on_failure(self, event, answer)
   if event.kind == "alarm" and not Answer.is_final(answer) and is_registered(self) then
     Alarms.again(self)
+  elseif not Dialects.of(self).HAS_ERROR_FRAMES then
+    self:drop()
   end
   send_error(self, event, answer.error)
 end
