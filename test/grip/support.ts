@@ -1,5 +1,5 @@
 /** Backends as they ran behind Pushpin, and a gateway in front of them. */
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { WebSocketContext } from '@fanoutio/grip'
@@ -45,21 +45,29 @@ export async function startBackend(
       const types = context._inEvents.map(({ type }) => type)
       const facts = { types, headers: request.headers, path: request.url!, isProxied: isProxied === true, context }
       seen.push(facts)
-      answer(context, facts)
+      try {
+        answer(context, facts)
+      } catch {
+        response.statusCode = 500 // so does the library with a client that has vanished
+      }
       response.end()
     })
   })
+  return { url: await listen(t, server), seen, request: finder(seen) }
+}
+
+async function listen(t: TestContext, server: Server): Promise<string> {
   server.listen(0, '127.0.0.1').unref()
   await new Promise((resolve) => server.once('listening', resolve))
   t.after(() => {
     server.close()
     server.closeAllConnections()
   })
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    seen,
-    request: (what, fits) => until(what, () => seen.find(fits), 20_000),
-  }
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+function finder<Item>(items: Item[]): (what: string, fits: (item: Item) => boolean) => Promise<Item> {
+  return (what, fits) => until(what, () => items.find(fits), 20_000)
 }
 
 /** A gateway whose sockets all belong to one backend that speaks GRIP; its control API on a port. */
@@ -82,4 +90,40 @@ export async function startGripGateway(
     },
   })
   return Object.assign(gateway, { control: `http://127.0.0.1:${port}` })
+}
+
+/** A request as bytes. */
+export type Raw = { path: string; headers: Record<string, string | string[] | undefined>; body: string }
+
+export type RawAnswer = { status?: number; headers?: Record<string, string | string[]>; body?: string | Buffer }
+
+export type RawBackend = {
+  url: string
+  requests: Raw[]
+  request: (what: string, fits: (raw: Raw) => boolean) => Promise<Raw>
+}
+
+/** A backend of the test's own: exactly these bytes. Bodies are in latin1. */
+export async function startRawBackend(t: TestContext, answer: (raw: Raw) => RawAnswer): Promise<RawBackend> {
+  const requests: Raw[] = []
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request
+      .on('data', (chunk) => chunks.push(chunk))
+      .on('end', () => {
+        const raw = { path: request.url!, headers: request.headers, body: Buffer.concat(chunks).toString('latin1') }
+        requests.push(raw)
+        const { status = 200, headers = {}, body = '' } = answer(raw)
+        const type = status === 200 ? { 'content-type': 'application/websocket-events' } : {}
+        response
+          .writeHead(status, { ...type, ...headers })
+          .end(typeof body === 'string' ? Buffer.from(body, 'latin1') : body)
+      })
+  })
+  return { url: await listen(t, server), requests, request: finder(requests) }
+}
+
+/** Opens, and answers everything else with what the function gives. */
+export function afterOpen(headers: Record<string, string>, answer: (raw: Raw) => RawAnswer): (raw: Raw) => RawAnswer {
+  return (raw) => (raw.body === 'OPEN\r\n' ? { headers, body: 'OPEN\r\n' } : answer(raw))
 }
