@@ -127,3 +127,22 @@ export async function startRawBackend(t: TestContext, answer: (raw: Raw) => RawA
 export function afterOpen(headers: Record<string, string>, answer: (raw: Raw) => RawAnswer): (raw: Raw) => RawAnswer {
   return (raw) => (raw.body === 'OPEN\r\n' ? { headers, body: 'OPEN\r\n' } : answer(raw))
 }
+
+/** Publishes as a program would without a library. */
+export async function publish(
+  { control }: { control: string },
+  body: unknown,
+  { token = KEY, accept = '*/*', path = '/publish/' } = {},
+): Promise<{ status: number; text: string; type: string | null }> {
+  const response = await fetch(control + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, accept },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+  return { status: response.status, text: await response.text(), type: response.headers.get('content-type') }
+}
+
+/** An event of WebSocket-over-HTTP. */
+export function event(type: string, content: string): string {
+  return `${type} ${Buffer.byteLength(content).toString(16)}\r\n${content}\r\n`
+}
