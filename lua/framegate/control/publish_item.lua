@@ -13,6 +13,7 @@ local PublishItem = {}
 ---@field channel string
 ---@field id string? a repeat within 60 s is not published again
 ---@field previous string? id of the item that comes before it
+---@field has_no_order boolean whether it waits for no other, and no other for it
 ---@field meta table<string, string>? for filters
 ---@field action "send"|"close"|"refresh"|nil nil for an item that no socket gets
 ---@field payload string?
@@ -134,7 +135,7 @@ local function read_ids(item, entry)
   if id ~= nil and type(id) ~= "string" or previous ~= nil and type(previous) ~= "string" then
     return "id and prev-id are texts"
   end
-  item.id, item.previous = id, optional(entry, "no-seq") ~= true and previous or nil
+  item.id, item.previous, item.has_no_order = id, previous, optional(entry, "no-seq") == true
 end
 
 --- Reads an item.

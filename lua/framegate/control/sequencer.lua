@@ -56,7 +56,9 @@ end
 ---@return table? counts nil when it is published later
 ---@return string? err as of Push:to_many
 function Sequencer.run(item, run)
-  if not is_early(item) or (waiting[item.channel] or 0) >= MOST_WAITING then
+  if item.has_no_order then
+    return run()
+  elseif not is_early(item) or (waiting[item.channel] or 0) >= MOST_WAITING then
     return send(item, run)
   end
   change(item.channel, 1)
