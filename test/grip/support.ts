@@ -95,7 +95,13 @@ export async function startGripGateway(
 /** A request as bytes. */
 export type Raw = { path: string; headers: Record<string, string | string[] | undefined>; body: string }
 
-export type RawAnswer = { status?: number; headers?: Record<string, string | string[]>; body?: string | Buffer }
+export type RawAnswer = {
+  status?: number
+  headers?: Record<string, string | string[]>
+  body?: string | Buffer
+  /** Closes the connection in place of an answer. */
+  isLost?: boolean
+}
 
 export type RawBackend = {
   url: string
@@ -113,7 +119,8 @@ export async function startRawBackend(t: TestContext, answer: (raw: Raw) => RawA
       .on('end', () => {
         const raw = { path: request.url!, headers: request.headers, body: Buffer.concat(chunks).toString('latin1') }
         requests.push(raw)
-        const { status = 200, headers = {}, body = '' } = answer(raw)
+        const { status = 200, headers = {}, body = '', isLost } = answer(raw)
+        if (isLost) return void request.socket.destroy()
         const type = status === 200 ? { 'content-type': 'application/websocket-events' } : {}
         response
           .writeHead(status, { ...type, ...headers })
