@@ -20,7 +20,8 @@ local MAX_CONTROL_FRAME = 125 -- bytes of the payload of a ping (RFC 6455 sectio
 ---@field event Event
 ---@field state GripState as the answer changes it
 ---@field effects table[]
----@field has_changed boolean whether the state has changed
+---@field was_polled boolean whether it had a Keep-Alive-Interval
+---@field has_changed boolean? whether the state has changed
 ---@field is_over boolean? whether what follows does not count
 
 local function add(run, effect) run.effects[#run.effects + 1] = effect end
@@ -131,7 +132,7 @@ local function next_request(run)
   elseif state.interval then
     return { kind = "alarm", seconds = state.interval }
   end
-  return run.has_changed and { kind = "alarm", seconds = 0 } or nil
+  return run.was_polled and { kind = "alarm", seconds = 0 } or nil
 end
 
 local function finish(run, rest)
@@ -156,11 +157,12 @@ end
 ---@return table[]? effects
 ---@return string? err what is wrong with the answer, in words
 function GripEffects.of(event, answer)
-  local run = { event = event, state = GripState.read(event.state), effects = {} }
+  local state = GripState.read(event.state)
+  local run = { event = event, state = state, effects = {}, was_polled = state.interval ~= nil }
   if event.kind == "close" then
     return {}
-  elseif run.state.detached == "asked" then
-    run.state.detached, run.has_changed = "done", true
+  elseif state.detached == "asked" then
+    state.detached, run.has_changed = "done", true
     return finish(run, {})
   end
   local is_open = event.kind == "open"
