@@ -8,9 +8,17 @@ local Jwt = require "framegate.runtime.jwt"
 local GripSignature = {}
 
 local LIFE_SECONDS = 3600
+local DEFAULT_KEY = "changeme"
 
 local jwt
 local last, last_time -- the same within one second
+
+--- Checks that there is what signatures need, where GRIP is in use: an error if OpenSSL is missing.
+function GripSignature.check()
+  if Config.HANDLER_PROTOCOL == "grip" or Config.GRIP_KEY ~= DEFAULT_KEY then
+    Jwt.new(Config.GRIP_KEY)
+  end
+end
 
 --- Signs now.
 ---@return string token
