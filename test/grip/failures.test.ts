@@ -75,10 +75,14 @@ test('a session keeps all that its backend has agreed, also in another worker', 
   const workers = gateway.workers()
   await gateway.reload()
   client.cut()
-  await until('the new workers are alone, or the old one waits for the session', async () => {
-    await client.dial()
-    return client.first.resumed && gateway.workers().some((pid) => !workers.includes(pid))
-  })
+  await until(
+    'the new workers are alone, or the old one waits for the session',
+    async () => {
+      await client.dial()
+      return client.first.resumed && gateway.workers().some((pid) => !workers.includes(pid))
+    },
+    20_000,
+  )
   client.send(' and the other')
   const { body, headers } = await backend.request('both halves', ({ body }) => body.includes('other'))
   assert.deepEqual(

@@ -89,6 +89,7 @@ test('publishes', async (t) => {
         ['{', 400, /the body is not valid JSON/],
         ['[]', 400, /the body is \{/],
         [{ items: 'x' }, 400, /the body is/],
+        [' '.repeat(16 * 1024 * 1024 + 1), 413, /at most 16777216 bytes/],
         [{ items: Array(1001).fill(text('x', 'x')) }, 413, /at most 1000 items/],
         [{ items: [text('/ws/wrong', 'no'), 5] }, 400, /item 2: an item is an object/],
         [{ items: [{ formats: {} }] }, 400, /item 1: channel is 1 to 255 bytes/],

@@ -1,6 +1,7 @@
 -- POST /publish: what publishers of GRIP send to Pushpin. Here it reaches the subscribers of all nodes of a cluster.
 
 local cjson = require "cjson.safe"
+local Config = require "framegate.config"
 local Problem = require "framegate.control.problem"
 local PublishItem = require "framegate.control.publish_item"
 local Sequencer = require "framegate.control.sequencer"
@@ -8,6 +9,7 @@ local Sequencer = require "framegate.control.sequencer"
 local Publish = {}
 
 local MAX_ITEMS = 1000
+local MAX_BYTES = 16 * 1024 * 1024 -- or more, for one message of MAX_MESSAGE_BYTES
 
 local push
 
@@ -35,6 +37,10 @@ local function published(accept)
 end
 
 local function read(request)
+  local most = math.max(MAX_BYTES, 2 * Config.MAX_MESSAGE_BYTES)
+  if #request.payload > most then
+    return nil, Problem.new(413, ("a publish has at most %d bytes"):format(most))
+  end
   local document = cjson.decode(request.payload)
   if type(document) ~= "table" then
     return nil, Problem.new(400, "the body is not valid JSON")

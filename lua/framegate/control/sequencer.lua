@@ -9,7 +9,7 @@ local Sequencer = {}
 
 local WAIT_SECONDS, STEP_SECONDS = 5, 0.01
 local KEPT_SECONDS = 60 -- for which the last id of a channel is known
-local MOST_WAITING = 100 -- of a channel, in one worker
+local MOST_WAITING, MOST = 100, 1000 -- of a channel and of all, in one worker
 
 local seen = ngx.shared.seen
 local waiting = {} -- how many items wait, by channel
@@ -58,7 +58,7 @@ end
 function Sequencer.run(item, run)
   if item.has_no_order then
     return run()
-  elseif not is_early(item) or (waiting[item.channel] or 0) >= MOST_WAITING then
+  elseif not is_early(item) or (waiting[item.channel] or 0) >= MOST_WAITING or total >= MOST then
     return send(item, run)
   end
   change(item.channel, 1)

@@ -1,5 +1,6 @@
 -- The headers of WebSocket-over-HTTP: those of the client's handshake, which all pass, and those of the protocol itself.
 
+local Fields = require "framegate.protocol.fields"
 local GripSignature = require "framegate.dispatch.grip_signature"
 local WebSocketEvents = require "framegate.protocol.websocket_events"
 
@@ -38,13 +39,19 @@ local function is_removed(name)
   return REMOVED[plain] == true
 end
 
+-- A handler must not read a name or a value in another way than the gateway.
+local function is_well_formed(name, value)
+  local text = type(value) == "table" and table.concat(value) or value
+  return Fields.is_token(name) and type(text) == "string" and not text:find("[%z\1-\8\10-\31\127]")
+end
+
 --- Names the headers of a handshake that go to the handler.
 ---@param headers table<string, string|string[]>
 ---@return string[] names in lower case
 function GripHeaders.of_handshake(headers)
   local names = {}
-  for name in pairs(headers) do
-    names[#names + 1] = not is_removed(name) and name or nil
+  for name, value in pairs(headers) do
+    names[#names + 1] = not is_removed(name) and is_well_formed(name, value) and name or nil
   end
   table.sort(names)
   return names

@@ -262,6 +262,11 @@ describe("GRIP", function()
       ["connection-id"] = "j",
       ["x-forwarded-for"] = "k",
       ["content-bytes-replayed"] = "l",
+      ["transfer-encoding "] = "m",
+      ["transfer_encoding"] = "n",
+      ["x\r\ny"] = "o",
+      ["x-value"] = "p\r\nq: r",
+      ["x-list"] = { "s", "t\1" },
     }
     assert.are.same({ "accept-language", "cookie", "sec-websocket-key", "x-own" }, names)
   end)
