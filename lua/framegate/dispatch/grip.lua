@@ -16,6 +16,7 @@ local Grip = {}
 
 local TYPE = "application/websocket-events"
 local NOTHING = {}
+local OK = 200
 
 Grip.HAS_ERROR_FRAMES, Grip.IS_POLLED = false, true
 Grip.headers = GripHeaders.of_handshake
@@ -82,8 +83,8 @@ end
 
 -- Whether a response is an answer in this protocol. The type has no parameters.
 local function is_answer(response)
-  local type = response.headers["content-type"]
-  return response.status == 200 and (type == TYPE or _G.type(type) == "table" and type[1] == TYPE)
+  local value = response.headers["content-type"]
+  return response.status == OK and (type(value) == "table" and value[1] or value) == TYPE
 end
 
 -- What becomes of a socket whose handler answers something else: at the beginning, it is the client's answer.
@@ -99,7 +100,7 @@ local function refused(event, response)
   elseif event.kind ~= "close" then
     Log.limited(Log.warn, "grip", event.id, "the handler ended the socket: it answered ", response.status)
   end
-  return { status = 200, headers = {}, body = "", effects = { { kind = "drop" } } }
+  return { status = OK, headers = {}, body = "", effects = { { kind = "drop" } } }
 end
 
 -- What the handler has not accepted of the content that it was offered.
@@ -144,7 +145,7 @@ function Grip.answer(event, response)
   if not effects then
     return Answer.failed("malformed", err)
   end
-  return { status = 200, headers = GripHeaders.of_answer(response.headers), body = "", effects = effects }
+  return { status = OK, headers = GripHeaders.of_answer(response.headers), body = "", effects = effects }
 end
 
 return Grip
