@@ -102,9 +102,7 @@ local APPLY = {
   publish = function(self, effect, event) push:publish_effect(effect, self.id, event) end,
 }
 
-for kind, apply in pairs(GripEffects) do
-  APPLY[kind] = apply
-end
+setmetatable(APPLY, { __index = GripEffects })
 
 local function apply_one(self, event, effect)
   local err = APPLY[effect.kind](self, effect, event)
@@ -188,14 +186,6 @@ local function on_failure(self, event, answer)
   send_error(self, event, answer.error)
 end
 
-local function without_frames(effects)
-  local others = {}
-  for _, effect in ipairs(effects) do
-    others[#others + 1] = effect.kind ~= "send" and effect or nil
-  end
-  return others
-end
-
 local function send_next(run)
   run.connection.is_in_flight = false
   run.connection:advance()
@@ -228,7 +218,7 @@ function Apply.answer(self, event, answer)
     report(self, event, err)
     return
   end
-  effects = is_error and is_own and without_frames(effects) or effects
+  effects = is_error and is_own and Effects.without_frames(effects) or effects
   return apply_from({ connection = self, event = event, effects = effects, on_done = send_next }, 1)
 end
 
