@@ -30,6 +30,7 @@ local MODULES = {
   "cluster.seen",
   "cluster.shared_records",
   "dispatch.answer_cache",
+  "dispatch.grip_signature",
   "dispatch.handlers",
   "dispatch.peers",
   "dispatch.resolver",
@@ -69,6 +70,7 @@ function Start.master()
   modules["push.compression"].start()
   modules["runtime.direct_io"].start()
   modules["dispatch.signer"].new(Config.HANDLER_SECRET) -- fails here, and not in each worker, if OpenSSL is missing
+  modules["dispatch.grip_signature"].check()
   worker.members = modules["cluster.members"].new {
     dict = ngx.shared.gateway,
     configurations = modules["runtime.master_memory"].number "configurations",

@@ -1,6 +1,7 @@
 -- Checks the settings in nginx/locations.d/.
 -- nginx itself would accept any value, and any misspelt name as a new variable.
 
+local Dialect = require "framegate.configure.dialect"
 local Values = require "framegate.configure.values"
 
 local Locations = {}
@@ -26,12 +27,13 @@ Locations.settings = {
   ws_handler = Values.handlers,
   ws_text = text_mode,
   ws_cache = Values.switch,
+  ws_protocol = Dialect.name,
 }
 
 local function expected_of(name, value)
   local read = Locations.settings[name]
   if not read then
-    return "one of $ws_cache, $ws_handler, $ws_overflow, $ws_rate and $ws_text"
+    return "one of $ws_cache, $ws_handler, $ws_overflow, $ws_protocol, $ws_rate and $ws_text"
   end
   local result, expected = read(value)
   return result == nil and expected or nil

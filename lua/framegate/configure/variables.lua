@@ -2,6 +2,7 @@
 -- configure.lua reads them once, before nginx starts.
 
 local ClusterValues = require "framegate.configure.cluster_values"
+local Dialect = require "framegate.configure.dialect"
 local HandlerSecrets = require "framegate.configure.handler_secrets"
 local HandshakeHeaders = require "framegate.configure.handshake_headers"
 local HistoryRules = require "framegate.configure.history_rules"
@@ -50,6 +51,9 @@ Variables.list = {
   { "IDLE_TIMEOUT", Values.duration(0.2, DAY), 60 },
   { "HANDSHAKE_HEADERS", HandshakeHeaders.parse, {} },
   { "HANDLER_SECRET", HandlerSecrets.parse, {} },
+  { "HANDLER_PROTOCOL", Dialect.name, "framegate" },
+  { "GRIP_ISS", Dialect.issuer, "pushpin" },
+  { "GRIP_KEY", Dialect.key, "changeme" },
   { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
   { "HANDLER_WAIT", Values.duration(0, DAY), 10 },
   { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },
@@ -95,6 +99,7 @@ Variables.list = {
 
 -- Variables whose values never appear in a message.
 local SECRET = {
+  GRIP_KEY = true,
   HANDLER_SECRET = true,
   CONTROL_TOKEN = true,
   OTEL_EXPORTER_OTLP_HEADERS = true,

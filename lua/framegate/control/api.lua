@@ -10,6 +10,7 @@ local Messages = require "framegate.control.messages"
 local Metrics = require "framegate.control.metrics"
 local NodeList = require "framegate.control.node_list"
 local Problem = require "framegate.control.problem"
+local Publish = require "framegate.control.publish"
 local Status = require "framegate.control.status"
 local Subscriptions = require "framegate.control.subscriptions"
 local TopicName = require "framegate.protocol.topic_name"
@@ -27,6 +28,7 @@ function Api.wire(worker)
   Messages.wire(worker)
   Metrics.wire(worker)
   NodeList.wire(worker)
+  Publish.wire(worker)
   Status.wire(worker)
   Subscriptions.wire(worker)
 end
@@ -158,6 +160,7 @@ local RESOURCES = {
   { { "topics", "{topic}", "connections", "{id}" }, PUT = Subscriptions.add, DELETE = Subscriptions.remove },
   { { "users", "{user}" }, POST = to_user },
   { { "broadcast" }, POST = broadcast },
+  { { "publish" }, POST = Publish.run },
   { { "nodes" }, GET = list_nodes },
   { { "healthz" }, GET = health },
   { { "status" }, GET = status },

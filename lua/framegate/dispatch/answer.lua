@@ -21,6 +21,8 @@ local Utf8 = require "framegate.protocol.utf8"
 ---@field failure string? why there is no answer from the handler
 ---@field error { status: integer, message: string }? for the client, when there is a failure
 ---@field retry_after number? seconds; only with "closing"
+---@field effects table[]? what it asks for, where a dialect has read that already
+---@field is_refusal boolean? whether it refuses a handshake, whatever its status
 local Answer = {}
 
 local FAILURES = {
@@ -64,6 +66,9 @@ end
 function Answer.is_final(answer)
   return not answer.failure or answer.failure == "refused" or answer.failure == "malformed"
 end
+
+--- The answer to an event that its handler does not get, because its dialect has no word for it.
+Answer.NOTHING = { status = 204, headers = {}, body = "", effects = {} }
 
 --- The failure of an answer whose body has more than MAX_ANSWER_BYTES.
 ---@return Answer

@@ -220,12 +220,26 @@ local function read_answer(answer)
 end
 
 --- Reads the effects of an answer.
----@param answer { status: integer, headers: table, body: string } header names in lower case
+---@param answer Answer header names in lower case
 ---@return table[]? effects
 ---@return string? err what is wrong with the answer, in words
 function Effects.read(answer)
+  if answer.effects then
+    return answer.effects
+  end
   local effects, err = read_answer(answer)
   return effects and Subscription.put_last(effects), err
+end
+
+--- Leaves out the frames that go to the client.
+---@param effects table[]
+---@return table[]
+function Effects.without_frames(effects)
+  local others = {}
+  for _, effect in ipairs(effects) do
+    others[#others + 1] = effect.kind ~= "send" and effect or nil
+  end
+  return others
 end
 
 return Effects

@@ -19,7 +19,7 @@ local quote, to_members = JsonMembers.quote, JsonMembers.of_lines
 ---@field state string? of the connection, percent-encoded
 ---@field user string? of the connection, percent-encoded
 ---@field content_type string? of a message
----@field ended { code: integer, reason: string, duration: integer }? of a close: percent-encoded reason, duration in ms
+---@field ended Ended? of a close (socket/close_event.lua)
 ---@field body string empty for all but messages
 ---@field is_text boolean whether the body is UTF-8
 ---@field since number when it was handed to dispatch, in seconds of the monotonic clock
@@ -131,15 +131,15 @@ function Event.timer(timer, slot)
   return event
 end
 
---- Makes the close event of a socket. Its id contains no event number.
---- So the worker that recovers a killed worker's socket gives the event the same id.
+--- Makes the close event of a socket. Its id has no number, so a worker that recovers a socket gives it the same one.
 ---@param connection Connection
----@param ended { code: integer, reason: string, seconds: number } `seconds`: how long the socket was open
+---@param ended { code: integer, reason: string, seconds: number, cause: string? } `seconds`: how long the socket was open
 ---@return Event
 function Event.close(connection, ended)
   local event = new(connection, "close", connection.id .. "/close")
-  local milliseconds = math.floor(ended.seconds * 1000 + 0.5)
-  event.ended = { code = ended.code, reason = Percent.encode(ended.reason), duration = milliseconds }
+  local duration = math.floor(ended.seconds * 1000 + 0.5)
+  event.ended = { code = ended.code, reason = Percent.encode(ended.reason), duration = duration }
+  event.ended.given_reason = ended.cause == "client" and ended.reason or nil
   return event
 end
 

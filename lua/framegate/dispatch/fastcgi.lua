@@ -1,7 +1,7 @@
 -- How a lane speaks FastCGI with its handler, such as php-fpm. http.lua is the other protocol of handlers.
 -- The event is the same as over HTTP: its headers are parameters named as CGI names them, its body is the standard input.
 
-local Event = require "framegate.dispatch.event"
+local Dialects = require "framegate.dispatch.dialects"
 local HttpResponse = require "framegate.dispatch.http_response"
 local FastCgiRecords = require "framegate.protocol.fastcgi"
 local FastCgiStream = require "framegate.dispatch.fastcgi_stream"
@@ -69,10 +69,13 @@ local function is_kept(peer) return peer.pool_size ~= nil and peer.pool_size > 0
 --- Encodes an event as a request.
 ---@param event Event
 ---@param signer Signer?
----@return (fun(peer: Peer): string[])? request gives the pieces for a peer; nil if the parameters are too large
----@return "refused"|nil failure
+---@return (fun(peer: Peer): string[])? request gives the pieces for a peer; nil if there is nothing to send
+---@return "refused"|nil failure if the parameters are too large
 function FastCgi.request(event, signer)
-  local request = Event.to_request(event, signer and signer:event(event))
+  local request = Dialects.of(event.connection).request(event, signer)
+  if not request then
+    return nil
+  end
   local body = table.remove(request)
   local params, bytes = event_params(table.concat(request)), MAX_SCRIPT
   for _, param in ipairs(params) do

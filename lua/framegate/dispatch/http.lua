@@ -1,6 +1,6 @@
 -- How a lane speaks HTTP/1.1 with its handler. fastcgi.lua is the other protocol of handlers.
 
-local Event = require "framegate.dispatch.event"
+local Dialects = require "framegate.dispatch.dialects"
 local HttpResponse = require "framegate.dispatch.http_response"
 
 local Http = {}
@@ -10,8 +10,8 @@ Http.TAKES_BATCHES = true
 --- Encodes an event as a request.
 ---@param event Event
 ---@param signer Signer?
----@return string[] pieces
-function Http.request(event, signer) return Event.to_request(event, signer and signer:event(event)) end
+---@return string[]? pieces nil when there is nothing to send
+function Http.request(event, signer) return Dialects.of(event.connection).request(event, signer) end
 
 --- Reads status and headers of a response.
 ---@param connection HandlerConnection over which the request was sent

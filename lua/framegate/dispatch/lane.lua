@@ -8,12 +8,12 @@ local Answer = require "framegate.dispatch.answer"
 local Batch = require "framegate.dispatch.batch"
 local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
+local Dialects = require "framegate.dispatch.dialects"
 local Gc = require "framegate.runtime.gc"
 local HandlerConnection = require "framegate.dispatch.handler_connection"
 local HttpResponse = require "framegate.dispatch.http_response"
 local Log = require "framegate.runtime.log"
 local Stream = require "framegate.dispatch.stream"
-local StreamParser = require "framegate.dispatch.stream_parser"
 local Threads = require "framegate.runtime.threads"
 
 local now = Clock.monotonic
@@ -125,13 +125,14 @@ local function carry_one(self, event)
   local on_answer = self.options.on_answer
   local request, refused = self.options.protocol.request(event, self.options.signer)
   if not request then
-    return on_answer(event, Answer.failed(refused))
+    return on_answer(event, refused and Answer.failed(refused) or Answer.NOTHING)
   end
   local response, failure, detail = self:exchange(request)
   if not response then
     return on_answer(event, Answer.failed(failure, detail))
   end
-  local parser = event.kind == "message" and StreamParser.of(response, Config.MAX_ANSWER_BYTES)
+  local dialect = Dialects.of(event.connection)
+  local parser = dialect.stream(event, response)
   if parser then
     return Stream.carry(self, event, response, parser)
   end
@@ -141,7 +142,7 @@ local function carry_one(self, event)
   end
   self:finish(response)
   Gc.note_body(#body)
-  on_answer(event, Answer.read { status = response.status, headers = response.headers, body = body })
+  on_answer(event, dialect.answer(event, { status = response.status, headers = response.headers, body = body }))
 end
 
 local function next_events(self)

@@ -11,6 +11,7 @@ local NAMES = {
   [403] = "Forbidden",
   [404] = "Not Found",
   [405] = "Method Not Allowed",
+  [406] = "Not Acceptable",
   [409] = "Conflict",
   [410] = "Gone",
   [413] = "Content Too Large",

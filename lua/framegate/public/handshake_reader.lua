@@ -3,6 +3,7 @@
 
 local Agreement = require "framegate.socket.agreement"
 local Compression = require "framegate.push.compression"
+local Dialects = require "framegate.dispatch.dialects"
 local EventStream = require "framegate.protocol.event_stream"
 local Handshake = require "framegate.protocol.handshake"
 local Headers = require "framegate.public.headers"
@@ -36,7 +37,7 @@ function HandshakeReader.read(headers)
   local handshake = {
     is_stream = is_stream,
     path = path,
-    lines = Headers.of_handshake(headers, is_stream),
+    lines = Headers.of_handshake(headers, Dialects.named(location.before_open.protocol).headers(headers), is_stream),
     offered = headers["sec-websocket-protocol"],
     location = location,
   }

@@ -1,8 +1,5 @@
 -- Selects headers that pass the gateway: from the handshake to the handler, and from its refusal to the client.
 
-local Config = require "framegate.config"
-local PASSED = require "framegate.protocol.passed_headers"
-
 local Headers = {}
 
 -- Headers that the client does not get: hop-by-hop ones (RFC 9110 section 7.6.1), and those that nginx writes itself.
@@ -29,15 +26,14 @@ end
 
 --- Writes the header lines that every event of a socket carries.
 ---@param headers table<string, string|string[]> of the handshake, which is this request
+---@param names string[] of those that go to its handler
 ---@param is_stream boolean whether the client wants an event stream
 ---@return string lines each with CR LF
-function Headers.of_handshake(headers, is_stream)
+function Headers.of_handshake(headers, names, is_stream)
   local var, lines = ngx.var, {}
   add(lines, "host", var.own_host)
-  for _, names in ipairs { PASSED, Config.HANDSHAKE_HEADERS } do
-    for _, name in ipairs(names) do
-      add(lines, name, headers[name])
-    end
+  for _, name in ipairs(names) do
+    add(lines, name, headers[name])
   end
   add(lines, "x-forwarded-for", var.remote_addr)
   add(lines, "x-forwarded-proto", var.forwarded_proto)

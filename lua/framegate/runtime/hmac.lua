@@ -38,7 +38,7 @@ local function find_crypto()
       return library
     end
   end
-  error("HANDLER_SECRET needs OpenSSL, and none is found: " .. table.concat(LIBRARIES, ", "))
+  error("signatures need OpenSSL, and none is found: " .. table.concat(LIBRARIES, ", "))
 end
 
 --- Makes a context for messages with one key.

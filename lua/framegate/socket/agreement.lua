@@ -1,6 +1,7 @@
 -- What a location and the answer to open agree for a socket: its options, and whether it may outlive its transport.
 
 local Config = require "framegate.config"
+local Dialects = require "framegate.dispatch.dialects"
 local Options = require "framegate.socket.options"
 local Session = require "framegate.session.session"
 
@@ -23,7 +24,8 @@ function Agreement.wire(worker) dispatch = worker.dispatch end
 ---@field before_open Options of a socket whose handler has not answered yet: who that is
 
 --- Reads what the nginx location of this request sets: `set $ws_overflow close;`, `set $ws_rate 1;`, `set $ws_text form;`,
---- `set $ws_cache on;` and `set $ws_handler "http://a:3000";`. A variable that no location sets is nil.
+--- `set $ws_cache on;`, `set $ws_protocol grip;` and `set $ws_handler "http://a:3000";`. A variable that no
+--- location sets is nil.
 ---@return LocationOptions?
 ---@return string? expected of $ws_handler, in words
 function Agreement.at_location()
@@ -41,7 +43,10 @@ function Agreement.at_location()
     closes_on_overflow = ngx.var.ws_overflow == "close",
     text_mode = ngx.var.ws_text,
     is_cached = ngx.var.ws_cache == "on",
-    before_open = Options.of { handler = handler },
+    before_open = Options.of {
+      handler = handler,
+      protocol = Dialects.name(ngx.var.ws_protocol, Config.HANDLER_PROTOCOL),
+    },
   }
 end
 
@@ -51,6 +56,7 @@ local function options_of(location, answer)
     closes_on_overflow = location.closes_on_overflow,
     takes_batches = answer.headers["ws-batch"] == "1",
     text_mode = answer.headers["ws-text"] or location.text_mode,
+    protocol = location.before_open.protocol,
     handler = location.before_open.handler,
     is_cached = location.is_cached,
   }

@@ -2,8 +2,10 @@
 
 local Alarms = require "framegate.socket.alarms"
 local Answer = require "framegate.dispatch.answer"
+local Dialects = require "framegate.dispatch.dialects"
 local Effects = require "framegate.dispatch.effects"
 local EventMetrics = require "framegate.telemetry.event_metrics"
+local GripEffects = require "framegate.socket.grip_effects"
 local HttpStatus = require "framegate.protocol.http_status"
 local Log = require "framegate.runtime.log"
 local Percent = require "framegate.protocol.percent"
@@ -27,7 +29,7 @@ end
 local IS_OWN = { alarm = true, detach = true, resume = true }
 
 local function send_error(self, event, error)
-  if IS_OWN[event.kind] then
+  if IS_OWN[event.kind] or not Dialects.of(self).HAS_ERROR_FRAMES then
     return
   end
   error.id, error.trace_id = event.id, TraceContext.trace_id(event)
@@ -99,6 +101,8 @@ local APPLY = {
   end,
   publish = function(self, effect, event) push:publish_effect(effect, self.id, event) end,
 }
+
+setmetatable(APPLY, { __index = GripEffects })
 
 local function apply_one(self, event, effect)
   local err = APPLY[effect.kind](self, effect, event)
@@ -176,16 +180,10 @@ end
 local function on_failure(self, event, answer)
   if event.kind == "alarm" and not Answer.is_final(answer) and is_registered(self) then
     Alarms.again(self)
+  elseif not Dialects.of(self).HAS_ERROR_FRAMES then
+    self:drop()
   end
   send_error(self, event, answer.error)
-end
-
-local function without_frames(effects)
-  local others = {}
-  for _, effect in ipairs(effects) do
-    others[#others + 1] = effect.kind ~= "send" and effect or nil
-  end
-  return others
 end
 
 local function send_next(run)
@@ -220,7 +218,7 @@ function Apply.answer(self, event, answer)
     report(self, event, err)
     return
   end
-  effects = is_error and is_own and without_frames(effects) or effects
+  effects = is_error and is_own and Effects.without_frames(effects) or effects
   return apply_from({ connection = self, event = event, effects = effects, on_done = send_next }, 1)
 end
 

@@ -9,6 +9,12 @@ local Task = require "framegate.runtime.task"
 
 local CloseEvent = {}
 
+---@class Ended how a socket has ended, as its close event has it
+---@field code integer
+---@field reason string percent-encoded
+---@field given_reason string? that of the client, as it came
+---@field duration integer milliseconds
+
 local UNCERTAIN_SECONDS = 6 -- without a confirmed renewal of the lease, this node may have been buried
 local RENEWED_SECONDS = 4 -- a link that lasted would have renewed the lease once more within this time
 local STEP_SECONDS = 0.25
@@ -30,7 +36,8 @@ end
 
 local function send(socket, seconds)
   local closing = socket.closing
-  dispatch:submit(Event.close(socket, { code = closing.code, reason = closing.reason, seconds = seconds }))
+  local ended = { code = closing.code, reason = closing.reason, cause = closing.cause, seconds = seconds }
+  dispatch:submit(Event.close(socket, ended))
 end
 
 local function send_held()

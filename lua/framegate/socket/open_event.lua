@@ -51,7 +51,9 @@ end
 
 ---@param answer Answer
 ---@return boolean
-function OpenEvent.is_success(answer) return not answer.failure and answer.status >= 200 and answer.status < 300 end
+function OpenEvent.is_success(answer)
+  return not answer.failure and not answer.is_refusal and answer.status >= 200 and answer.status < 300
+end
 
 --- Whether the handler may have accepted the socket although its answer was lost. If so, a close event is owed.
 ---@param answer Answer

@@ -66,7 +66,7 @@ function Orphans.add(id, text, from)
   end
   record.home = from.node ~= id:sub(1, NODE_LENGTH) and from.node or nil
   record.journal = from.journal
-  record.options = Options.of { handler = record.handler }
+  record.options = Options.of { handler = record.handler, protocol = record.protocol }
   Orphan.add(record)
 end
 

@@ -14,12 +14,26 @@ local Percent = require "framegate.protocol.percent"
 ---@field handshake string header lines
 ---@field user string?
 ---@field handler string? the name of its handler; nil for that of HANDLER_URL
+---@field protocol string? as Options have it
 
 local RecordText = {}
 
--- The headers of the handshake that a record holds.
+-- The headers of the handshake that a record holds. `dropped` has an empty text for each name that is left out.
 local function headers_of(socket, dropped)
-  return next(dropped) and socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", dropped) or socket.handshake
+  return dropped and socket.handshake:gsub("([^\r\n:]+):[^\r\n]*\r\n", dropped) or socket.handshake
+end
+
+local OWN = { "host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "ce-transport" }
+
+-- Some dialects pass on all headers of a handshake. Of these, a record holds only those that it has to.
+local function all_but(kept)
+  local has = {}
+  for _, names in ipairs { kept, OWN } do
+    for _, name in ipairs(names) do
+      has[name] = true
+    end
+  end
+  return setmetatable({}, { __index = function(_, name) return not has[name] and "" or nil end })
 end
 
 -- Only the last part, the handshake, may contain line breaks.
@@ -27,10 +41,11 @@ local function text_of(socket, dropped)
   local seconds = socket.ended_at and socket.ended_at - socket:began_at()
   local closing = seconds
     and (" %.3f %d %s"):format(seconds, socket.closing.code, Percent.encode(socket.closing.reason))
-  local handler, user = socket.options.handler, socket.user
-  return ("%.3f %.3f%s%s%s\n%s\n%s\n%s"):format(
+  local handler, user, protocol = socket.options.handler, socket.user, socket.options.protocol
+  return ("%.3f %.3f%s%s%s%s\n%s\n%s\n%s"):format(
     socket.traffic.opened,
     socket:began_at(),
+    protocol and " &" .. protocol or "",
     handler and " @" .. Percent.encode(handler) or "",
     user and " ~" .. Percent.encode(user) or "",
     closing or "",
@@ -54,7 +69,9 @@ function RecordText.writer(kept, passed)
   for _, name in ipairs(kept) do
     dropped[name] = nil
   end
-  return function(socket) return text_of(socket, dropped) end
+  local others = all_but(kept)
+  local of_own = next(dropped) and dropped or nil
+  return function(socket) return text_of(socket, socket.options.protocol and others or of_own) end
 end
 
 -- Takes a field that a record may have, by the sign in front of it. Returns its value, or nil, and what follows.
@@ -73,7 +90,8 @@ function RecordText.read(id, text)
   if not opened then
     return nil
   end
-  local handler, user
+  local protocol, handler, user
+  protocol, ended = take(ended, "&")
   handler, ended = take(ended, "@")
   user, ended = take(ended, "~")
   local seconds, code, reason = ended:match("^ (%S+) (%d+) (%S*)$")
@@ -87,6 +105,7 @@ function RecordText.read(id, text)
     path = path,
     handshake = handshake,
     handler = handler,
+    protocol = protocol,
     user = user,
   }
 end

@@ -35,6 +35,9 @@ local VALUES = {
   PING_INTERVAL = { "500ms", 0.5, "0" },
   IDLE_TIMEOUT = { "1m", 60, "0.1s" },
   HANDLER_SECRET = { SECRET .. ", " .. OTHER_SECRET, { SECRET, OTHER_SECRET }, "whsec_QUJD" },
+  HANDLER_PROTOCOL = { "grip", "grip", "pushpin" },
+  GRIP_ISS = { "my issuer", "my issuer", "a\1b" },
+  GRIP_KEY = { "base64:a2V5", "base64:a2V5", "base64:a" },
   HANDLER_TIMEOUT = { "2.5", 2.5, "0" },
   HANDLER_WAIT = { "0", 0, "-1" },
   MAX_ANSWER_BYTES = { "1k", 1024, "1023" },
@@ -147,6 +150,9 @@ describe("the settings", function()
         PING_INTERVAL = 25,
         IDLE_TIMEOUT = 60,
         HANDLER_SECRET = {},
+        HANDLER_PROTOCOL = "framegate",
+        GRIP_ISS = "pushpin",
+        GRIP_KEY = "changeme",
         HANDLER_TIMEOUT = 30,
         HANDLER_WAIT = 10,
         MAX_ANSWER_BYTES = 16777216,
@@ -226,6 +232,7 @@ describe("the settings", function()
     it(name .. " that is wrong is refused by name, with the value and what was expected", function()
       local words = problem(with(name, texts[3]))
       local is_secret = name == "CONTROL_TOKEN"
+        or name == "GRIP_KEY"
         or name == "HANDLER_SECRET"
         or name == "OTEL_EXPORTER_OTLP_HEADERS"
         or name == "REDIS_URL"

@@ -24,6 +24,7 @@ local function event(changes)
     body = "hello",
     content_type = "text/plain; charset=utf-8",
     connection = {
+      options = {},
       id = "nodeworker",
       path = "/ws/a?b=c",
       handshake = "host: example.com:8443\r\ncookie: d=e\r\nproxy: http://f\r\n"

@@ -61,7 +61,7 @@ describe("a lane", function()
       body = body or "hello",
       is_text = true,
       content_type = "text/plain",
-      connection = { id = "id", path = "/ws/a", handshake = "host: h\r\n" },
+      connection = { id = "id", path = "/ws/a", handshake = "host: h\r\n", options = {} },
     }
   end
 
