@@ -24,7 +24,7 @@ export type Options = {
 
 export const HELP = `npm run bench -- [options]
   --only=frames,push   sections to run, of frames, sizes, json, tls, active, idle, push, fanout, compressed, subscribed,
-                       cache, signed, streams, cluster (all)
+                       cache, signed, traces, streams, cluster (all)
   --sockets=1,64,512   sockets that send at once
   --subscribers=1000,10000   sockets that pushes go to
   --seconds=3          of one round

@@ -20,6 +20,7 @@ import { measureStreams } from './streams.ts'
 import { measureSubscribed } from './subscribed.ts'
 import { type Row, toMarkdown } from './table.ts'
 import { measureTls } from './tls.ts'
+import { measureTraces } from './traces.ts'
 
 /** Sections by name. Each measures one thing and returns its rows of the table. */
 const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
@@ -35,6 +36,7 @@ const SECTIONS: Record<string, (options: Options) => Promise<Row[]>> = {
   subscribed: measureSubscribed,
   cache: measureCache,
   signed: measureSigned,
+  traces: measureTraces,
   streams: measureStreams,
   cluster: measureCluster,
 }

@@ -261,6 +261,10 @@ final class Gateway
         if ($this->token !== '' && !str_starts_with($this->url, 'unix:')) {
             $headers[] = "authorization: Bearer $this->token";
         }
+        $traceparent = $_SERVER['HTTP_TRACEPARENT'] ?? ''; // of the event, if this script answers one
+        if (preg_match('/^[0-9a-f-]+$/D', $traceparent)) {
+            $headers[] = "traceparent: $traceparent";
+        }
         $request = implode("\r\n", $headers) . "\r\n\r\n" . $body;
         $answer = $this->exchange($request);
         if (self::status($answer) === 503) {

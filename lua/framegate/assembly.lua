@@ -67,6 +67,8 @@ Assembly.WIRED = {
 ---@field dispatch Handlers
 ---@field answers AnswerCache
 ---@field site Peers
+---@field tracer Tracer? if there are traces
+---@field spans SpanExporter? if there are traces
 local worker
 local modules -- by name
 
@@ -123,6 +125,27 @@ local function add_nodes()
   worker.shared_records = modules["cluster.shared_records"].new { holders = worker.holders, bus = worker.bus }
 end
 
+local function add_traces()
+  if Config.OTEL_EXPORTER_OTLP_ENDPOINT == "" then
+    return
+  end
+  local spans = modules["dispatch.span_exporter"].new {
+    endpoint = Config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    headers = Config.OTEL_EXPORTER_OTLP_HEADERS,
+    resource = {
+      { "service.name", Config.OTEL_SERVICE_NAME },
+      { "service.instance.id", worker.members:node() },
+      { "host.name", Config.NODE_NAME },
+    },
+    look_up = modules["dispatch.resolver"].look_up,
+  }
+  worker.spans = spans
+  worker.tracer = modules["telemetry.tracer"].new {
+    ratio = Config.OTEL_TRACES_SAMPLER_ARG,
+    export = function(span) spans:add(span) end,
+  }
+end
+
 local function add_push()
   modules["worker.histories"].add(worker)
   worker.origins = modules["push.origins"].new(worker.members:node() .. worker.members:worker())
@@ -132,7 +155,7 @@ local function add_push()
     bus = worker.bus,
     nodes = worker.nodes,
   }
-  worker.push = modules["push.push"].new {
+  local parts = {
     origins = worker.origins,
     holders = worker.holders,
     members = worker.members,
@@ -143,6 +166,8 @@ local function add_push()
     wait = Config.CLUSTER_WAIT,
     keep = KEEP_SECONDS,
   }
+  worker.push = worker.tracer and modules["push.traced_push"].new(parts, worker.tracer)
+    or modules["push.push"].new(parts)
 end
 
 local function add_dispatch()
@@ -159,6 +184,7 @@ local function add_dispatch()
     on_idle = modules["worker.shutdown"].on_idle,
     is_leaving = function() return worker.members:is_leaving() end,
     signer = modules["dispatch.signer"].new(Config.HANDLER_SECRET),
+    tracer = worker.tracer,
   }
   worker.answers = modules["dispatch.answer_cache"].new {
     dict = ngx.shared.cache,
@@ -182,6 +208,7 @@ function Assembly.assemble(of, loaded)
   worker.flusher = modules["push.flusher"].new()
   add_workers()
   add_nodes()
+  add_traces()
   add_push()
   add_dispatch()
   for _, name in ipairs(Assembly.WIRED) do

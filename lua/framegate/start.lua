@@ -19,6 +19,7 @@ local MODULES = {
   "runtime.process",
   "runtime.threads",
   "telemetry.counters",
+  "telemetry.tracer",
   "cluster.bus",
   "cluster.groups",
   "cluster.holders",
@@ -30,15 +31,18 @@ local MODULES = {
   "cluster.shared_records",
   "control.aws_access",
   "dispatch.answer_cache",
+  "dispatch.grip_signature",
   "dispatch.handlers",
   "dispatch.peers",
   "dispatch.resolver",
   "dispatch.signer",
+  "dispatch.span_exporter",
   "push.compression",
   "push.flusher",
   "push.origins",
   "push.push",
   "push.registry",
+  "push.traced_push",
   "public.interim",
   "public.refusal",
   "public.site",
@@ -68,6 +72,7 @@ function Start.master()
   modules["runtime.direct_io"].start()
   modules["dispatch.signer"].new(Config.HANDLER_SECRET) -- fails here, and not in each worker, if OpenSSL is missing
   modules["control.aws_access"].init(Config)
+  modules["dispatch.grip_signature"].check()
   worker.members = modules["cluster.members"].new {
     dict = ngx.shared.gateway,
     configurations = modules["runtime.master_memory"].number "configurations",

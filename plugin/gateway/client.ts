@@ -19,6 +19,7 @@ export interface ControlRequest {
   body?: string | Uint8Array
   type?: string
   idempotencyKey?: string | undefined
+  traceparent?: string | string[] | undefined
   /** Of a list: accepts the part that could be had, and is called with why something is missing. */
   onMissing?: ((reason: string) => void) | undefined
 }
@@ -92,10 +93,11 @@ export class GatewayClient {
     }
   }
 
-  #attempt({ method, path, body, type, idempotencyKey }: ControlRequest): Promise<Answer> {
+  #attempt({ method, path, body, type, idempotencyKey, traceparent }: ControlRequest): Promise<Answer> {
     const headers = { ...this.#headers }
     if (type !== undefined) headers['content-type'] = type
     if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey
+    if (typeof traceparent === 'string') headers.traceparent = traceparent
     return exchange(this.#target, { method, path, headers, body, timeoutMs: this.#timeoutMs, agent: this.#agent })
   }
 }

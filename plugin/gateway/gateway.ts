@@ -52,6 +52,8 @@ export interface PublishOptions extends PushOptions {
 export interface SendOptions {
   /** A request that is repeated with the same key within 60 s gets the first answer, and delivers nothing twice. */
   idempotencyKey?: string | undefined
+  /** To which the span of the push belongs (docs/traces.md): `request.headers.traceparent`. */
+  traceparent?: string | string[] | undefined
 }
 
 export interface PushOptions extends SendOptions {
@@ -105,12 +107,9 @@ export class Gateway {
   }
 
   /** At most 1,000 pushes in one request. The answers are in the order of the items: counts, or an error. */
-  async batch(
-    items: readonly BatchItem[],
-    { idempotencyKey }: SendOptions = {},
-  ): Promise<Array<PublishCounts | GatewayError>> {
+  async batch(items: readonly BatchItem[], options: SendOptions = {}): Promise<Array<PublishCounts | GatewayError>> {
     const body = JSON.stringify(items.map(batchElement))
-    const asked: ControlRequest = { method: 'POST', path: '/batch', body, type: 'application/json', idempotencyKey }
+    const asked: ControlRequest = { ...options, method: 'POST', path: '/batch', body, type: 'application/json' }
     const answers = await this.#client.json<Array<{ status: number; body: PublishCounts & Problem }>>(asked)
     return answers.map(({ status, body }) => (status === 200 ? body : errorOf({ ...body, status })))
   }
@@ -200,12 +199,12 @@ export class Gateway {
   }
 
   async #push(path: string, data: Data, options: PublishOptions): Promise<PublishCounts> {
-    const { except, replace, idempotencyKey } = options
+    const { except, replace, ...rest } = options
     return this.#client.json({
+      ...rest,
       method: 'POST',
       path: withQuery(path, { except, replace }),
       ...contentOf(data),
-      idempotencyKey,
     })
   }
 }

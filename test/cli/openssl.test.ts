@@ -1,4 +1,4 @@
-// HANDLER_SECRET needs OpenSSL: where it is missing, start and reload fail in one line before any worker does.
+// HANDLER_SECRET and GRIP need OpenSSL: where it is missing, start and reload fail in one line before any worker does.
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,7 +33,10 @@ test('without OpenSSL a secret is refused by reload and start, and the workers s
   await (await open(`ws://127.0.0.1:${port}/ws/echo`)).close()
   await client.close()
 
-  const start = command('start', { PORT: String(await freePort()), RUN_DIR: folder(t) })
-  assert.equal(await start.ended, 1)
-  assert.match(start.output(), REFUSAL)
+  for (const line of [`HANDLER_SECRET=${SECRET}`, 'HANDLER_PROTOCOL=grip', 'GRIP_KEY=secret']) {
+    writeFileSync(settings, `${line}\n`)
+    const start = command('start', { PORT: String(await freePort()), RUN_DIR: folder(t) })
+    assert.equal(await start.ended, 1, line)
+    assert.match(start.output(), REFUSAL)
+  }
 })

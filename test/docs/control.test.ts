@@ -22,6 +22,7 @@ const CODE = [
   'control/listing',
   'control/messages',
   'control/problem',
+  'control/publish',
   'control/subscriptions',
   'control/idempotency',
   'push/registry',

@@ -82,7 +82,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
     ],
     good: [SECRET, `${SECRET}, whsec_${'+/'.repeat(42)}AA==`],
   },
-  HANDLER_PROTOCOL: { bad: ['lambda', 'AWS', 'http'], good: ['aws'] },
+  HANDLER_PROTOCOL: { bad: ['lambda', 'pushpin', 'AWS', 'GRIP', 'http'], good: ['aws', 'grip'] },
   HANDLER_AWS_ROUTES: {
     bad: ['$other', 'a=', '=b', 'a=b c=d/e', ','],
     good: ['a/b, $connect=on-connect'],
@@ -92,6 +92,8 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
     good: ['${request.body.a}/${request.body.b}'],
   },
   HANDLER_AWS_ROUTE_RESPONSE: { bad: ['yes', '1'], good: ['off'] },
+  GRIP_ISS: { bad: ['a\tb', 'é'], good: ['fastly:1', 'my issuer'] },
+  GRIP_KEY: { bad: ['a key', 'é', 'base64:', 'base64:abc', 'base64:a c='], good: ['secret', 'base64:a2V5'] },
   HANDLER_TIMEOUT: { bad: ['0', '30sec'], good: ['1500ms', '24h'] },
   HANDLER_WAIT: { bad: ['-1', 'off'], good: ['0', '24h'] },
   MAX_ANSWER_BYTES: { bad: ['0', '1023', '2g'], good: ['1k', '16m', '1g'] },
@@ -118,6 +120,24 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   CONTROL_TOKEN: { bad: ['short', 'with spaces in between it'], good: ['0123456789abcdef'] },
   CONTROL_AWS_KEY_ID: { bad: ['a/b', ',', 'a'.repeat(129)], good: ['AKIDEXAMPLE'] },
   CONTROL_AWS_SECRET: { bad: ['short', ','], good: ['wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'] },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    bad: [
+      'collector:4318',
+      'grpc://collector:4317',
+      'http://a:0',
+      'http://user:pass@a',
+      'http://a/b?c',
+      'https://[::1]',
+    ],
+    good: ['http://localhost:4318', 'http://[::1]:4318/', 'http://example.com/otlp/v1.2~a%20b/'],
+  },
+  OTEL_EXPORTER_OTLP_HEADERS: {
+    bad: ['api-key', 'a b=c', '=x', ',', 'a=%0A', 'Host=a', 'content-type=a'],
+    good: ['api-key=secret', 'Authorization=Basic%20YQ==, x-tenant = a b'],
+  },
+  OTEL_EXPORTER_OTLP_CERTIFICATE: { bad: ['ca.pem', '/a b.pem', '/nowhere/ca.pem'], good: [] },
+  OTEL_SERVICE_NAME: { bad: ['x'.repeat(256), 'a\tb'], good: ['chat', 'die "Küche"/1'] },
+  OTEL_TRACES_SAMPLER_ARG: { bad: ['1.1', '-1', 'some', '1%', '.'], good: ['0.01', '0', '.5', '1', '1.0'] },
   REDIS_URL: {
     bad: ['redis:6379', 'http://redis', 'redis://h:0', 'redis://h/x', 'unix:redis.sock', 'redis://:secret@'],
     good: ['redis://user:p%40ss@localhost:6380/2', 'redis://[::1]', 'unix:/run/redis.sock?db=1'],
@@ -167,6 +187,7 @@ const BESIDE: Record<string, Record<string, string>> = {
     CONTROL_PORT: '18081',
     CONTROL_TOKEN: '0123456789abcdef',
   },
+  OTEL_EXPORTER_OTLP_CERTIFICATE: { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://localhost' },
   REDIS_CA: { REDIS_URL: 'rediss://localhost' },
   REDIS_SENTINELS: { REDIS_MASTER: 'mymaster' },
   REDIS_MASTER: { REDIS_SENTINELS: 'localhost' },
@@ -375,6 +396,7 @@ test('every variable with a value of its own at once: nginx takes it', async (t)
   env.CONTROL_SOCKET = `${run}/control/other.sock`
   env.REDIS_URL = 'rediss://localhost'
   env.REDIS_CA = env.TLS_CERTIFICATE!
+  env.OTEL_EXPORTER_OTLP_CERTIFICATE = env.TLS_CERTIFICATE!
   const { status, stderr } = configure(run, env)
   assert.equal(status, 0, stderr)
   const settings = JSON.parse(readFileSync(`${run}/settings.json`, 'utf8'))

@@ -47,7 +47,9 @@ test('sockets that open, close and are refused: a line each, with who and how', 
   await client.ask('12')
   await client.ask('345')
   await client.close(4001, 'tschüß')
-  await assert.rejects(open(`${gateway.ws}/ws/no?token=s`, { headers }))
+  const trace = '0af7651916cd43dd8448eb211c80319c'
+  const traced = { ...headers, traceparent: `00-${trace}-b7ad6b7169203331-00` }
+  await assert.rejects(open(`${gateway.ws}/ws/no?token=s`, { headers: traced }))
   const shut = await open(`${gateway.ws}/ws/shut`, { headers })
   assert.deepEqual(await shut.closed, { code: 4401, reason: 'sign in' })
   const raw = await rawSocket(gateway.port, '/ws/big')
@@ -76,7 +78,7 @@ test('sockets that open, close and are refused: a line each, with who and how', 
   assert.ok(Math.abs((Date.parse(closed) - Date.parse(opened)) / 1000 - duration) < 0.05)
   assert.deepEqual(
     byPath(lines, '/ws/no').map(({ time, ...line }) => line),
-    [{ event: 'refuse', address: '203.0.113.7', path: '/ws/no', status: 403, cause: 'handler' }],
+    [{ event: 'refuse', address: '203.0.113.7', path: '/ws/no', status: 403, cause: 'handler', trace }],
   )
   assert.deepEqual(
     byPath(lines, '/ws/shut').map(({ event, status, code, reason, cause }) => [event, status, code, reason, cause]),
@@ -102,8 +104,9 @@ test('sockets that open, close and are refused: a line each, with who and how', 
   )
 
   renameSync(file, `${file}.1`)
-  await (await open(`${gateway.ws}/ws/after`)).close()
+  await (await open(`${gateway.ws}/ws/after`, { headers: traced })).close()
   await until('the new file has the new lines', () => byPath(linesOf(file), '/ws/after').length === 2)
+  assert.ok(linesOf(file).every((line) => line.trace === trace))
   assert.equal(linesOf(`${file}.1`).length, 7)
 })
 

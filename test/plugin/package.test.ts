@@ -168,6 +168,16 @@ suite('the package', { timeout: 300_000 }, () => {
     assert.deepEqual(Object.keys(dependencies), ['fastify-plugin'])
   })
 
+  test('has types and code that every resolution of modules finds, and the form that npm publishes', async () => {
+    const tool = (name: string): string => path.join(ROOT, 'node_modules/.bin', name)
+    await run(tool('attw'), ['--profile', 'esm-only', '--quiet', tarball], folder)
+    await run(tool('publint'), ['--strict', tarball], folder)
+    const { publishConfig } = JSON.parse(await run('tar', ['-xOf', tarball, 'package/package.json'], folder))
+    assert.deepEqual(publishConfig, { access: 'public', provenance: true })
+    const offline = ['--registry=http://127.0.0.1:1', '--fetch-retries=0'] // a registry that cannot be reached
+    assert.match(await run('npm', ['publish', '--dry-run', ...offline, tarball], folder), /^\+ framegate@\d/m)
+  })
+
   /** Installs the package with the types of Node, and nothing else, into a project of these files. */
   async function installAlone(name: string, files: Record<string, string>): Promise<string> {
     const project = path.join(folder, name)

@@ -121,10 +121,10 @@ async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
     const told = resolve(document.paths[path][method.toLowerCase()].responses[answer.status])
     assert.ok(told, `${method} ${path} answers ${answer.status}, which is not told: ${answer.body}`)
     const type = answer.headers['content-type']?.split(';')[0]
-    assert.deepEqual(
-      type === undefined ? [] : [type],
-      Object.keys(told.content ?? {}),
-      `${method} ${path} ${answer.status}`,
+    const types = Object.keys(told.content ?? {})
+    assert.ok(
+      type === undefined ? types.length === 0 : types.includes(type),
+      `${method} ${path} ${answer.status}: ${type}`,
     )
     const schema = type && told.content[type].schema
     if (schema) {
@@ -201,6 +201,14 @@ async function checkAnswers(t: TestContext, gateway: Gateway): Promise<void> {
       headers: { 'idempotency-key': 'batch' },
     })
   }
+  for (const [body, accept] of [
+    ['{"items":[{"channel":"news","formats":{"ws-message":{"content":"hello"}}}]}', '*/*'],
+    ['{"items":[]}', 'application/json'],
+    ['{"items":[]}', 'text/html'],
+    ['{"items":1}', ''],
+    [JSON.stringify({ items: Array(1001).fill({}) }), ''],
+  ])
+    await check('/publish', 'POST', { body: body!, headers: { accept: accept! } })
   for (const path of ['/nodes', '/healthz', '/status', '/metrics', '/openapi.json']) await check(path, 'GET')
   await check('/connections/{id}', 'DELETE', { '{id}': id })
   await until('the list of closed sockets has it', async () => (await ask(gateway, 'GET', '/closes')).json.count === 1)

@@ -1,7 +1,8 @@
--- Checks whether nginx can use TLS_CERTIFICATE with TLS_CERTIFICATE_KEY, and the authorities for Redis.
+-- Checks whether nginx can use TLS_CERTIFICATE with TLS_CERTIFICATE_KEY, and the authorities for Redis and collectors.
 -- It runs `nginx -t` before the start, because Lua cannot compare a key with a certificate.
 
 local KeyKind = require "framegate.configure.key_kind"
+local Otlp = require "framegate.configure.otlp"
 local NginxProgram = require "framegate.configure.nginx_program"
 
 local Certificate = {}
@@ -104,27 +105,35 @@ function Certificate.check(settings, run)
     or ask_nginx(settings, run)
 end
 
---- The file with the authorities that a Redis with TLS is checked against.
----@param settings table as Variables.read returns it
----@return string? path nil when the link to Redis has no TLS
-function Certificate.authorities(settings)
-  if settings.REDIS_URL == "" or not settings.REDIS_URL.is_tls then
-    return nil
+-- Which setting needs authorities, and which one names their file; nil if none does. Both may, with the same file.
+local function needing(settings)
+  if settings.REDIS_URL ~= "" and settings.REDIS_URL.is_tls then
+    return "REDIS_URL", "REDIS_CA"
+  elseif Otlp.has_tls(settings) then
+    return "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_CERTIFICATE"
   end
-  return settings.REDIS_CA ~= "" and settings.REDIS_CA or "/etc/ssl/certs/ca-certificates.crt"
 end
 
---- Checks the file with the authorities for Redis, if one is needed.
+--- The file with the authorities by which the certificates of Redis and of the collector of spans are checked.
+---@param settings table as Variables.read returns it
+---@return string? path nil when neither has TLS
+function Certificate.authorities(settings)
+  local needs, name = needing(settings)
+  return needs and (settings[name] ~= "" and settings[name] or "/etc/ssl/certs/ca-certificates.crt")
+end
+
+--- Checks that file, if it is needed.
 ---@param settings table as Variables.read returns it
 ---@return string? problem one line that names the variable
 function Certificate.check_authorities(settings)
+  local needs, name = needing(settings)
   local path = Certificate.authorities(settings)
   if not path then
     return nil
-  elseif settings.REDIS_CA == "" and not io.open(path) then
-    return ("REDIS_URL=…: expected REDIS_CA beside it, or the package ca-certificates (there is no %s)"):format(path)
+  elseif settings[name] == "" and not io.open(path) then
+    return ("%s=…: expected %s beside it, or the package ca-certificates (there is no %s)"):format(needs, name, path)
   end
-  return settings.REDIS_CA ~= "" and check_file(settings, "REDIS_CA", "CERTIFICATE", "certificates in PEM form") or nil
+  return settings[name] ~= "" and check_file(settings, name, "CERTIFICATE", "certificates in PEM form") or nil
 end
 
 return Certificate

@@ -154,8 +154,8 @@ local function handler_timeout_file(settings)
   return lines(out)
 end
 
--- Lua checks certificates only on the link to Redis: its own connections to handlers are not checked.
-local function redis_tls_file(settings)
+-- Lua checks certificates only of Redis and of the collector of spans: its own connections to handlers are not checked.
+local function authorities_file(settings)
   local path = Certificate.authorities(settings)
   return path and lines { ("lua_ssl_trusted_certificate %s;"):format(path), "lua_ssl_verify_depth 5;" } or ""
 end
@@ -209,7 +209,7 @@ function NginxFiles.files(settings, machine)
     ["mesh_listen.conf"] = ("listen 127.0.0.1:%d reuseport;\n"):format(machine.mesh_port),
     ["history.conf"] = history_file(settings),
     ["cache.conf"] = cache_file(settings),
-    ["redis_tls.conf"] = redis_tls_file(settings),
+    ["authorities.conf"] = authorities_file(settings),
     ["site_listen.conf"] = ("listen unix:%s/internal/site.sock;\n"):format(machine.run),
   }
 end

@@ -10,6 +10,7 @@ local HandshakeHeaders = require "framegate.configure.handshake_headers"
 local HistoryRules = require "framegate.configure.history_rules"
 local Values = require "framegate.configure.values"
 local Ports = require "framegate.configure.ports"
+local Otlp = require "framegate.configure.otlp"
 local RedisUrl = require "framegate.configure.redis_url"
 local Timers = require "framegate.configure.timers"
 
@@ -56,6 +57,8 @@ Variables.list = {
   { "HANDLER_AWS_ROUTES", AwsRoutes.parse, {} },
   { "HANDLER_AWS_ROUTE_SELECTION", AwsRoutes.expression, "$request.body.action" },
   { "HANDLER_AWS_ROUTE_RESPONSE", Values.switch, true },
+  { "GRIP_ISS", Dialect.issuer, "pushpin" },
+  { "GRIP_KEY", Dialect.key, "changeme" },
   { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
   { "HANDLER_WAIT", Values.duration(0, DAY), 10 },
   { "MAX_ANSWER_BYTES", Values.bytes(1024, GIB), 16 * 1024 * 1024 },
@@ -81,6 +84,11 @@ Variables.list = {
   { "CONTROL_AWS_KEY_ID", AwsKeys.ids, {} },
   { "CONTROL_AWS_SECRET", AwsKeys.secrets, {} },
   { "SOCKET_LOG", Values.log, "off" },
+  { "OTEL_EXPORTER_OTLP_ENDPOINT", Otlp.endpoint, "" },
+  { "OTEL_EXPORTER_OTLP_CERTIFICATE", Values.file, "" },
+  { "OTEL_EXPORTER_OTLP_HEADERS", Otlp.headers, {} },
+  { "OTEL_SERVICE_NAME", Otlp.name, "framegate" },
+  { "OTEL_TRACES_SAMPLER_ARG", Otlp.share, 1 },
   { "REDIS_URL", RedisUrl.parse, "" },
   { "REDIS_CA", Values.file, "" },
   { "REDIS_SENTINELS", Values.list(RedisUrl.sentinel), {} },
@@ -97,7 +105,14 @@ Variables.list = {
 }
 
 -- Variables whose values never appear in a message.
-local SECRET = { HANDLER_SECRET = true, CONTROL_TOKEN = true, CONTROL_AWS_SECRET = true, REDIS_URL = true }
+local SECRET = {
+  GRIP_KEY = true,
+  HANDLER_SECRET = true,
+  CONTROL_TOKEN = true,
+  CONTROL_AWS_SECRET = true,
+  OTEL_EXPORTER_OTLP_HEADERS = true,
+  REDIS_URL = true,
+}
 
 local function check_tls(settings, problems)
   local certificate, key = settings.TLS_CERTIFICATE, settings.TLS_CERTIFICATE_KEY
@@ -114,6 +129,7 @@ local function check_together(settings, problems)
   check_tls(settings, problems)
   Ports.check(settings, problems)
   RedisUrl.combine(settings, problems)
+  Otlp.check(settings, problems)
   Timers.check(settings, problems)
   AwsKeys.check(settings, problems)
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN

@@ -5,13 +5,16 @@
 -- A browser adds that password to the requests of every page. So a request without a bearer token must not come from a
 -- page of another site. Sec-Fetch-Site shows that (W3C Fetch Metadata), and Origin where there is no TLS.
 
+local Clock = require "framegate.runtime.clock"
 local Config = require "framegate.config"
+local Jwt = require "framegate.runtime.jwt"
 local Origin = require "framegate.protocol.origin"
 local Problem = require "framegate.control.problem"
 local Secret = require "framegate.runtime.secret"
 
 local Access = {}
 
+local NO_KEY = "changeme"
 local SAFE = { GET = true, HEAD = true }
 local DIALOG = 'Basic realm="framegate", charset="UTF-8"'
 
@@ -28,6 +31,19 @@ local function is_bearer(authorization) return is_token(credentials(authorizatio
 local function is_basic(authorization)
   local pair = ngx.decode_base64(credentials(authorization, "basic") or "")
   return is_token(pair and pair:match("^[^:]*:(.*)$"))
+end
+
+-- Publishers of GRIP have a key of their own, which opens nothing else: as a bearer token, or in a JWT that it has signed.
+-- The default key is known to everybody, so it opens nothing.
+local jwt
+
+local function is_publisher(path, authorization)
+  local token = path:find("^/publish/?$") and Config.GRIP_KEY ~= NO_KEY and credentials(authorization, "bearer")
+  if not token then
+    return false
+  end
+  jwt = jwt or Jwt.new(Config.GRIP_KEY)
+  return Secret.is_same(token, Config.GRIP_KEY) or jwt:is_good(token, Clock.unix_time())
 end
 
 -- Only for a page does the browser ask its user for the token. Requests of scripts do not open that dialog.
@@ -65,12 +81,12 @@ end
 
 --- Checks whether a request is allowed.
 --- `headers` come from ngx.req.get_headers. `is_local` is true for the unix socket.
----@param request { method: string, headers: table, is_local: boolean }
+---@param request { method: string, path: string, headers: table, is_local: boolean } `path`: with the query
 ---@return table? problem nil when it is allowed
 function Access.refusal(request)
   local headers = request.headers
   local authorization = type(headers.authorization) == "string" and headers.authorization or ""
-  if not request.is_local and is_bearer(authorization) then
+  if not request.is_local and (is_bearer(authorization) or is_publisher(request.path, authorization)) then
     return nil
   end
   if not request.is_local and not is_basic(authorization) then

@@ -10,6 +10,7 @@ local Messages = require "framegate.control.messages"
 local Metrics = require "framegate.control.metrics"
 local NodeList = require "framegate.control.node_list"
 local Problem = require "framegate.control.problem"
+local Publish = require "framegate.control.publish"
 local Status = require "framegate.control.status"
 local Subscriptions = require "framegate.control.subscriptions"
 local TopicName = require "framegate.protocol.topic_name"
@@ -27,6 +28,7 @@ function Api.wire(worker)
   Messages.wire(worker)
   Metrics.wire(worker)
   NodeList.wire(worker)
+  Publish.wire(worker)
   Status.wire(worker)
   Subscriptions.wire(worker)
 end
@@ -60,7 +62,8 @@ local function to_many(op, request, args)
     return text
   end
   args.except = request.query.except
-  local counts, err = push:to_many(op, args, { payload = payload, is_text = text, key = request.key })
+  local counts, err =
+    push:to_many(op, args, { payload = payload, is_text = text, key = request.key, traceparent = request.traceparent })
   if err == "unreachable" then
     return Problem.unreachable(
       "not every node of the cluster could be reached; a repeat with the same idempotency-key reaches only those that were not",
@@ -77,7 +80,10 @@ local function send(request)
   if not payload then
     return text
   end
-  local result, err = push:send(request.segments[2], { payload = payload, is_text = text, key = request.key })
+  local result, err = push:send(
+    request.segments[2],
+    { payload = payload, is_text = text, key = request.key, traceparent = request.traceparent }
+  )
   if not result then
     return Problem.gone(err)
   end
@@ -154,6 +160,7 @@ local RESOURCES = {
   { { "topics", "{topic}", "connections", "{id}" }, PUT = Subscriptions.add, DELETE = Subscriptions.remove },
   { { "users", "{user}" }, POST = to_user },
   { { "broadcast" }, POST = broadcast },
+  { { "publish" }, POST = Publish.run },
   { { "nodes" }, GET = list_nodes },
   { { "healthz" }, GET = health },
   { { "status" }, GET = status },

@@ -58,11 +58,16 @@ end
 local function is_too_large(bytes) return bytes > MOST_BYTES or bytes > Config.MAX_MESSAGE_BYTES end
 
 -- The SDKs send all messages with one content type, so the bytes decide what a message is.
-local function post(id, payload)
+local function post(id, request)
+  local payload, traceparent = request.payload, request.headers.traceparent
   if is_too_large(#payload) then
     return too_large()
   end
-  local result, err = push:send(id, { payload = payload, is_text = Utf8.is_valid(payload) })
+  local result, err = push:send(id, {
+    payload = payload,
+    is_text = Utf8.is_valid(payload),
+    traceparent = type(traceparent) == "string" and traceparent or nil,
+  })
   if not result then
     return failed(err)
   elseif result.delivered == 0 then
@@ -146,7 +151,7 @@ end
 ---@return table answer
 function AwsConnections.act(request)
   local act = ACTS[request.method]
-  return act and act(request.id, request.payload)
+  return act and act(request.id, request)
     or AwsError.new("method", "expected POST, GET or DELETE", { ["Allow"] = "DELETE, GET, POST" })
 end
 

@@ -11,7 +11,7 @@ local Batch = {}
 local MAX_ELEMENTS = 1000
 
 -- Runs one element: {"method","path","text" or "base64"}.
-local function run_element(entry, key)
+local function run_element(entry, key, traceparent)
   if type(entry) ~= "table" or type(entry.path) ~= "string" or entry.path:sub(1, 1) ~= "/" then
     return Problem.new(400, 'an element of a batch is {"method","path","text" or "base64"}')
   end
@@ -29,6 +29,7 @@ local function run_element(entry, key)
     payload = payload,
     content_type = entry.base64 and "application/octet-stream" or "text/plain",
     key = key,
+    traceparent = traceparent,
   }
   local answer = request and Api.handle(request) or problem
   answer.is_read = Request.is_read(method)
@@ -57,7 +58,7 @@ function Batch.estimate(body)
 end
 
 --- Runs a batch.
----@param request { payload: string, key: string? } `payload`: JSON
+---@param request { payload: string, key: string?, traceparent: string? } `payload`: JSON
 ---@param kept table<integer, table>? answers of elements that ran before, by position
 ---@return table answer with `parts`, the answers of the elements; or a problem with status 400 or 413
 function Batch.run(request, kept)
@@ -71,7 +72,7 @@ function Batch.run(request, kept)
   end
   local parts = {}
   for i, entry in ipairs(entries) do
-    parts[i] = kept and kept[i] or run_element(entry, request.key and request.key .. "/" .. i)
+    parts[i] = kept and kept[i] or run_element(entry, request.key and request.key .. "/" .. i, request.traceparent)
   end
   return { status = 200, body = Json.array(parts, part_json), type = "application/json", parts = parts }
 end

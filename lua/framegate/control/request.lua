@@ -61,10 +61,13 @@ end
 ---@field query table<string, string>
 ---@field payload string
 ---@field content_type string?
+---@field accept string? what types the answer may have
 ---@field key string? of a request that all nodes run once, from its idempotency-key
+---@field traceparent string? of the request
 
 --- Parses a request. Its `path` is as it was sent, with the query.
----@param parts { method: string, path: string, payload: string, content_type: string?, key: string? }
+---@param parts { method: string, path: string, payload: string, content_type: string?, accept: string?,
+---  key: string?, traceparent: string? }
 ---@return ControlRequest? request
 ---@return table? problem
 function Request.read(parts)
@@ -78,7 +81,9 @@ function Request.read(parts)
     query = query,
     payload = parts.payload,
     content_type = parts.content_type,
+    accept = parts.accept,
     key = parts.key,
+    traceparent = parts.traceparent,
   }
 end
 

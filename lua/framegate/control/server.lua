@@ -9,6 +9,7 @@ local Idempotency = require "framegate.control.idempotency"
 local Log = require "framegate.runtime.log"
 local Problem = require "framegate.control.problem"
 local Request = require "framegate.control.request"
+local Sequencer = require "framegate.control.sequencer"
 local Turn = require "framegate.runtime.turn"
 local Utf8 = require "framegate.protocol.utf8"
 
@@ -64,7 +65,8 @@ end
 -- Resources that Api.handle does not know: batches, and the API's description.
 local OWN = { ["/batch"] = { "POST", Batch.run }, ["/openapi.json"] = { "GET", openapi } }
 
----@param asked { method: string, path: string, payload: string, content_type: string?, key: string? }
+---@param asked { method: string, path: string, payload: string, content_type: string?, accept: string?,
+--- key: string?, traceparent: string? }
 ---@param kept table? answers of a batch that is repeated, by position
 local function act(asked, kept)
   local request, problem = Request.read(asked)
@@ -85,6 +87,7 @@ local function refusal(headers)
   local refused = Access.refusal {
     method = ngx.req.get_method(),
     headers = headers,
+    path = ngx.var.request_uri,
     is_local = is_local(),
   }
   if refused then
@@ -121,7 +124,7 @@ end
 
 --- Whether a request is running: it may need the other workers until its end.
 ---@return boolean
-function Server.is_busy() return requests > 0 end
+function Server.is_busy() return requests > 0 or Sequencer.is_busy() end
 
 -- Refuses headers that would otherwise be passed over in silence: without its key, a repeat would deliver twice.
 local function defect_of(headers)
@@ -170,12 +173,14 @@ local function run()
   if refused then
     return respond(refused)
   end
-  local content_type = headers["content-type"]
+  local content_type, traceparent = headers["content-type"], headers["traceparent"]
   local asked = {
     method = ngx.req.get_method(),
     path = ngx.var.request_uri,
     payload = read_body(),
     content_type = type(content_type) == "table" and content_type[1] or content_type,
+    accept = type(headers.accept) == "table" and table.concat(headers.accept, ",") or headers.accept,
+    traceparent = type(traceparent) == "string" and traceparent or nil,
   }
   return respond(work(answer_of, asked, headers["idempotency-key"]))
 end

@@ -9,6 +9,7 @@ local Border = require "framegate.dispatch.border"
 local Config = require "framegate.config"
 local Log = require "framegate.runtime.log"
 local Printable = require "framegate.runtime.printable"
+local TraceContext = require "framegate.telemetry.trace_context"
 local Utf8 = require "framegate.protocol.utf8"
 
 local Aws = {}
@@ -17,7 +18,7 @@ local TYPE, ERROR_BYTES = "application/json", 200
 local OK, BAD_GATEWAY, TIMEOUT = 200, 502, 504
 local ROUTE = { open = AwsRoutes.CONNECT, close = AwsRoutes.DISCONNECT }
 
-Aws.HAS_ERROR_FRAMES = true
+Aws.HAS_ERROR_FRAMES, Aws.IS_POLLED = true, false
 
 -- Those that belong to one connection, and those that the gateway writes.
 local REMOVED = {
@@ -66,6 +67,8 @@ function Aws.request(event, signer)
     path,
     " HTTP/1.1\r\nhost: framegate\r\naccept-encoding: identity\r\ncontent-type: ",
     TYPE,
+    event.traceparent and "\r\ntraceparent: " or "",
+    event.traceparent or "",
     "\r\n",
     signer and signer:document(event, { path = path, content_type = TYPE, body = body }) or "",
     "content-length: ",
@@ -163,7 +166,7 @@ local function fail(event, detail)
   if event.kind ~= "open" then
     return Answer.failed("malformed", detail)
   end
-  Log.limited(Log.warn, "aws", event.id, "the handshake is refused: ", detail)
+  Log.limited(Log.warn, "aws", TraceContext.label(event), "the handshake is refused: ", detail)
   return {
     status = BAD_GATEWAY,
     headers = { ["content-type"] = TYPE },

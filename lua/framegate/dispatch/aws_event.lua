@@ -4,6 +4,7 @@
 local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
 local Percent = require "framegate.protocol.percent"
+local TraceContext = require "framegate.telemetry.trace_context"
 local Utf8 = require "framegate.protocol.utf8"
 
 local AwsEvent = {}
@@ -50,6 +51,12 @@ local KEPT = {
 ---@return string
 function AwsEvent.kept(handshake)
   return (handshake:gsub("([^:\r\n]+): [^\r\n]*\r\n", function(name) return not KEPT[name] and "" or nil end))
+end
+
+-- The header lines of the handshake, with the event's own traceparent in place of that of the handshake.
+local function lines_of(event)
+  local lines, traceparent = TraceContext.handshake_of(event), event.traceparent
+  return traceparent and lines .. "traceparent: " .. traceparent .. "\r\n" or lines
 end
 
 local function decode(text) return Percent.decode((text:gsub("%+", " "))) end
@@ -117,10 +124,10 @@ function AwsEvent.encode(event, route_key)
     return cjson.encode(document)
   end
   if event.kind == "open" then
-    add_headers(document, event.connection.handshake)
+    add_headers(document, lines_of(event))
     add_query(document, event.connection.path)
   else
-    add_headers(document, AwsEvent.kept(event.connection.handshake))
+    add_headers(document, AwsEvent.kept(lines_of(event)))
     context.disconnectStatusCode = event.ended.code
     context.disconnectReason = Percent.decode(event.ended.reason)
   end

@@ -9,8 +9,9 @@ local EventMetrics = require "framegate.telemetry.event_metrics"
 local Log = require "framegate.runtime.log"
 local Patience = require "framegate.dispatch.patience"
 local Task = require "framegate.runtime.task"
+local TraceContext = require "framegate.telemetry.trace_context"
 
-local now = Clock.monotonic
+local now, label = Clock.monotonic, TraceContext.label
 
 ---@class Dispatch
 ---@field private gathers_at number? time of the event loop at which events gathered, if no lane has become free since
@@ -19,8 +20,8 @@ Dispatch.__index = Dispatch
 
 local PROBE_SECONDS, MAX_WAITING_CLOSES = 0.1, 10000
 ---@param options { lanes: LanePool, queue: EventQueue, on_idle: fun(), is_leaving: (fun(): boolean), config: table,
----  urls: string, series: table } `on_idle` is called whenever no event is in flight and none waits; `config` has
----  HANDLER_WAIT in seconds; `urls` are for the log; `series` as HandlerSeries.claim gives them
+---  urls: string, on_ended: fun(event: Event, answer: Answer) } `on_idle` is called whenever no event is in flight and none
+---  waits; `config` has HANDLER_WAIT in seconds; `urls` are for the log; `on_ended` gets each event that has its outcome
 ---@return Dispatch
 function Dispatch.new(options)
   local self = setmetatable({
@@ -30,7 +31,7 @@ function Dispatch.new(options)
     is_leaving = options.is_leaving,
     config = options.config,
     urls = options.urls,
-    series = options.series,
+    on_ended = options.on_ended,
     outstanding = 0, -- events that were submitted and have not ended
     closes = 0, -- close events that are not delivered yet
     is_away = false, -- no handler could be reached at the last attempt
@@ -125,13 +126,13 @@ end
 
 -- Passes an answer to its socket. An error there must not end the lane, which may hold other answers.
 local function deliver(self, event, answer)
-  EventMetrics.ended(event, answer, self.series)
+  self.on_ended(event, answer)
   if event.kind ~= "open" then
     self.outstanding = self.outstanding - 1
   end
   local ok, err = xpcall(event.connection.answered, debug.traceback, event.connection, event, answer)
   if not ok then
-    Log.error(event.id, "applying the answer failed: ", err)
+    Log.error(label(event), "applying the answer failed: ", err)
   end
 end
 
@@ -142,9 +143,9 @@ function Dispatch:give_up(event, answer)
   local message, is_close = answer.error.message, event.kind == "close"
   self.closes = self.closes - (is_close and 1 or 0)
   if is_close and not event.connection.patience then
-    Log.error(event.id, "the close event has no answer: ", message)
+    Log.error(label(event), "the close event has no answer: ", message)
   elseif not is_close then
-    Log.limited(Log.warn, "no answer", event.id, "the ", event.kind, " event has no answer: ", message)
+    Log.limited(Log.warn, "no answer", label(event), "the ", event.kind, " event has no answer: ", message)
   end
   deliver(self, event, answer)
 end
@@ -159,9 +160,9 @@ local function set_away(self, away, event)
   self.is_probing, self.is_away = false, away
   if has_changed and away then
     local urls, wait = self.urls, self.config.HANDLER_WAIT
-    Log.warn(event.id, "no handler can be reached at ", urls, ": events wait up to ", wait, " s")
+    Log.warn(label(event), "no handler can be reached at ", urls, ": events wait up to ", wait, " s")
   elseif has_changed then
-    Log.warn(event.id, "a handler answers again")
+    Log.warn(label(event), "a handler answers again")
   end
 end
 
@@ -174,7 +175,7 @@ function Dispatch:answered(event, answer)
   set_away(self, failure == "unavailable", event)
   if Answer.is_final(answer) then
     if failure then
-      Log.warn(event.id, answer.error.message)
+      Log.warn(label(event), answer.error.message)
     end
     if event.kind == "close" then
       self.closes = self.closes - 1

@@ -231,4 +231,15 @@ function Effects.read(answer)
   return effects and Subscription.put_last(effects), err
 end
 
+--- Leaves out the frames that go to the client.
+---@param effects table[]
+---@return table[]
+function Effects.without_frames(effects)
+  local others = {}
+  for _, effect in ipairs(effects) do
+    others[#others + 1] = effect.kind ~= "send" and effect or nil
+  end
+  return others
+end
+
 return Effects

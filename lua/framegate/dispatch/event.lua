@@ -5,6 +5,7 @@ local cjson = require "cjson.safe"
 local Clock = require "framegate.runtime.clock"
 local JsonMembers = require "framegate.dispatch.json_members"
 local Percent = require "framegate.protocol.percent"
+local TraceContext = require "framegate.telemetry.trace_context"
 
 local find = string.find
 local quote, to_members = JsonMembers.quote, JsonMembers.of_lines
@@ -18,7 +19,7 @@ local quote, to_members = JsonMembers.quote, JsonMembers.of_lines
 ---@field state string? of the connection, percent-encoded
 ---@field user string? of the connection, percent-encoded
 ---@field content_type string? of a message
----@field ended { code: integer, reason: string, duration: integer }? of a close: percent-encoded reason, duration in ms
+---@field ended Ended? of a close (socket/close_event.lua)
 ---@field body string empty for all but messages
 ---@field is_text boolean whether the body is UTF-8
 ---@field since number when it was handed to dispatch, in seconds of the monotonic clock
@@ -26,6 +27,8 @@ local quote, to_members = JsonMembers.quote, JsonMembers.of_lines
 ---@field question Question? that it asks (socket/questions.lua)
 ---@field is_alone boolean? whether it travels alone, because the handler wants to stream its answer
 ---@field handshake string? header lines in place of those of its connection; such an event travels alone
+---@field traceparent string? of its span, in place of that of the handshake, if there are traces
+---@field trace_context TraceContext? of the handshake, beside it
 local Event = {}
 
 local BINARY, JSON = "application/octet-stream", "application/json"
@@ -128,15 +131,15 @@ function Event.timer(timer, slot)
   return event
 end
 
---- Makes the close event of a socket. Its id contains no event number.
---- So the worker that recovers a killed worker's socket gives the event the same id.
+--- Makes the close event of a socket. Its id has no number, so a worker that recovers a socket gives it the same one.
 ---@param connection Connection
----@param ended { code: integer, reason: string, seconds: number } `seconds`: how long the socket was open
+---@param ended { code: integer, reason: string, seconds: number, cause: string? } `seconds`: how long the socket was open
 ---@return Event
 function Event.close(connection, ended)
   local event = new(connection, "close", connection.id .. "/close")
-  local milliseconds = math.floor(ended.seconds * 1000 + 0.5)
-  event.ended = { code = ended.code, reason = Percent.encode(ended.reason), duration = milliseconds }
+  local duration = math.floor(ended.seconds * 1000 + 0.5)
+  event.ended = { code = ended.code, reason = Percent.encode(ended.reason), duration = duration }
+  event.ended.given_reason = ended.cause == "client" and ended.reason or nil
   return event
 end
 
@@ -169,7 +172,10 @@ function Event.to_request(event, signature)
     "POST ",
     connection.path,
     " HTTP/1.1\r\n",
-    event.handshake or connection.handshake,
+    TraceContext.handshake_of(event),
+    event.traceparent and "traceparent: " or "",
+    event.traceparent or "",
+    event.traceparent and "\r\n" or "",
     "accept-encoding: identity\r\nce-specversion: 1.0\r\nce-source: ",
     Event.source(connection),
     connection.id and "\r\nce-connectionid: " or "",
@@ -196,13 +202,14 @@ function Event.to_request(event, signature)
 end
 
 -- The part of a batch element that is the same for every event of a connection. It is made once per connection.
-local function batch_prefix(connection)
+local function batch_prefix(event)
+  local connection = event.connection
   local prefix = connection.batch_prefix
   if not prefix then
     prefix = '{"path":'
       .. quote(connection.path)
       .. ',"headers":{'
-      .. to_members(connection.handshake)
+      .. to_members(TraceContext.handshake_of(event))
       .. '"accept-encoding":"identity","ce-specversion":"1.0","ce-source":'
       .. quote(Event.source(connection))
       .. ',"ce-connectionid":"'
@@ -220,21 +227,24 @@ end
 ---@param count integer how many pieces there are before
 ---@return integer count how many there are afterwards
 function Event.to_json(event, pieces, count)
-  pieces[count + 1] = batch_prefix(event.connection)
-  local rare = rare_lines(event)
+  local rare, traceparent = rare_lines(event), event.traceparent
+  pieces[count + 1] = batch_prefix(event)
   pieces[count + 2] = rare ~= "" and to_members(rare) or ""
   pieces[count + 3] = event.content_type and CONTENT_TYPE_MEMBERS[event.content_type] or ""
-  pieces[count + 4] = event.number and '"ce-eventnumber":"' or ""
-  pieces[count + 5] = event.number or ""
-  pieces[count + 6] = event.number and '",' or ""
-  pieces[count + 7] = TYPE_MEMBERS[event.kind]
-  pieces[count + 8] = event.time
-  pieces[count + 9] = '","ce-id":"'
-  pieces[count + 10] = event.id
-  pieces[count + 11] = event.is_text and '"},"body":' or '"},"body_base64":"'
-  pieces[count + 12] = event.is_text and cjson.encode(event.body) or ngx.encode_base64(event.body)
-  pieces[count + 13] = event.is_text and "}" or '"}'
-  return count + 13
+  pieces[count + 4] = traceparent and '"traceparent":"' or ""
+  pieces[count + 5] = traceparent or ""
+  pieces[count + 6] = traceparent and '",' or ""
+  pieces[count + 7] = event.number and '"ce-eventnumber":"' or ""
+  pieces[count + 8] = event.number or ""
+  pieces[count + 9] = event.number and '",' or ""
+  pieces[count + 10] = TYPE_MEMBERS[event.kind]
+  pieces[count + 11] = event.time
+  pieces[count + 12] = '","ce-id":"'
+  pieces[count + 13] = event.id
+  pieces[count + 14] = event.is_text and '"},"body":' or '"},"body_base64":"'
+  pieces[count + 15] = event.is_text and cjson.encode(event.body) or ngx.encode_base64(event.body)
+  pieces[count + 16] = event.is_text and "}" or '"}'
+  return count + 16
 end
 
 return Event

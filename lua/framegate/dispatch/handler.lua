@@ -3,6 +3,7 @@
 
 local Dispatch = require "framegate.dispatch.dispatch"
 local EventQueue = require "framegate.dispatch.event_queue"
+local EventMetrics = require "framegate.telemetry.event_metrics"
 local HandlerSeries = require "framegate.telemetry.handler_series"
 local Http = require "framegate.dispatch.http"
 local FastCgi = require "framegate.dispatch.fastcgi"
@@ -60,12 +61,13 @@ end
 ---@field on_idle fun() called whenever no event of this handler is in flight and none waits
 ---@field is_leaving fun(): boolean
 ---@field signer Signer? signs what is sent
+---@field tracer Tracer? makes spans of events
 
 ---@param facts { name: string, urls: string, targets: UpstreamUrl[] } `urls`: for the log
 ---@param options HandlerOptions
 ---@return Handler
 function Handler.new(facts, options)
-  local protocol = PROTOCOLS[facts.targets[1].scheme]
+  local protocol, series, tracer = PROTOCOLS[facts.targets[1].scheme], HandlerSeries.claim(facts.name), options.tracer
   local self = setmetatable({ name = facts.name, answered = 0, failed = 0 }, Handler)
   self.peers = Peers.new {
     name = "handler",
@@ -88,7 +90,12 @@ function Handler.new(facts, options)
     is_leaving = options.is_leaving,
     config = options.config,
     urls = facts.urls,
-    series = HandlerSeries.claim(facts.name),
+    on_ended = function(event, answer)
+      EventMetrics.ended(event, answer, series)
+      if tracer then
+        tracer:ended(event, answer)
+      end
+    end,
   }
   self.lane_options = lane_options(self, protocol, options)
   return self

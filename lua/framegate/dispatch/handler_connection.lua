@@ -57,7 +57,7 @@ local function connect(self, peer)
   socket:settimeouts(peers:connect_ms(peer), SEND_MS, SEND_MS)
   local ok, err = connect_patiently(socket, peer)
   if ok and peer.has_tls and socket:getreusedtimes() == 0 then
-    ok, err = socket:sslhandshake(false, peer.tls_name, false)
+    ok, err = socket:sslhandshake(false, peer.tls_name, peer.is_verified == true)
     if not ok then
       socket:close()
     end

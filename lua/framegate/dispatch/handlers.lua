@@ -70,7 +70,13 @@ end
 --- Sends an event to the handler of its socket. Does not yield. A lane calls `event.connection:answered(event, answer)`
 --- once.
 ---@param event Event
-function Handlers:submit(event) handler_of(self, event.connection).dispatch:submit(event) end
+function Handlers:submit(event)
+  local tracer = self.options.tracer
+  if tracer then
+    tracer:begin(event)
+  end
+  handler_of(self, event.connection).dispatch:submit(event)
+end
 
 --- Counts an open event as ended. The caller registers the connection, or refuses it, before anything else runs.
 ---@param connection Connection

@@ -49,7 +49,7 @@ function OwnDialect.answer(_, response) return Answer.read(response) end
 
 --- Writes what a client gets in place of an answer.
 ---@param event Event
----@param error { status: integer, name: string?, message: string }
+---@param error { status: integer, name: string?, message: string, trace_id: string? } gets its `id`
 ---@return string text
 function OwnDialect.error_frame(event, error)
   error.id = event.id

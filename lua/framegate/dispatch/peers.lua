@@ -10,6 +10,7 @@ local Log = require "framegate.runtime.log"
 ---@field port integer?
 ---@field has_tls boolean?
 ---@field tls_name string? as UpstreamUrl
+---@field is_verified boolean? whether its certificate is checked
 ---@field script string? as UpstreamUrl
 ---@field pool_size integer? FastCGI: how many idle connections this worker keeps
 ---@field weight integer
@@ -62,6 +63,7 @@ local function new_peer(target, host)
     port = target.port,
     has_tls = target.has_tls,
     tls_name = target.tls_name,
+    is_verified = target.is_verified,
     script = target.script,
     pool_size = target.script and share_of(target.keep or 0),
     weight = target.weight or 1,

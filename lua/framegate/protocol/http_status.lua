@@ -11,6 +11,7 @@ local NAMES = {
   [403] = "Forbidden",
   [404] = "Not Found",
   [405] = "Method Not Allowed",
+  [406] = "Not Acceptable",
   [409] = "Conflict",
   [410] = "Gone",
   [413] = "Content Too Large",
@@ -31,15 +32,16 @@ local NAMES = {
 function HttpStatus.name(status) return NAMES[status] end
 
 --- Writes the body of an error, which clients get in a frame.
----@param error { status: integer, name: string?, message: string, id: string?, retry_after: number? }
----  `name` defaults to the reason phrase; `id` is that of the event; `retry_after` is in seconds
+---@param error { status: integer, name: string?, message: string, id: string?, trace_id: string?, retry_after: number? }
+---  `name` defaults to the reason phrase; `id` and `trace_id` are those of the event; `retry_after` is in seconds
 ---@return string JSON, its members in this order
 function HttpStatus.error_body(error)
-  return ('{"statusCode":%d,"error":%s,"message":%s%s%s}'):format(
+  return ('{"statusCode":%d,"error":%s,"message":%s%s%s%s}'):format(
     error.status,
     cjson.encode(error.name or NAMES[error.status]),
     Utf8.scrub(cjson.encode(error.message)), -- RFC 8259 section 8.1
     error.id and ',"id":' .. cjson.encode(error.id) or "",
+    error.trace_id and ',"traceId":"' .. error.trace_id .. '"' or "",
     error.retry_after and (',"retryAfter":%.3f'):format(error.retry_after) or ""
   )
 end

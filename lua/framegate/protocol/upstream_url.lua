@@ -9,6 +9,7 @@ local UpstreamUrl = {}
 ---@field host string a name, an address, an IPv6 address in brackets, or unix:/path
 ---@field port integer?
 ---@field has_tls boolean?
+---@field is_verified boolean? whether its certificate is checked
 ---@field tls_name string? the host name for TLS's server name; an address has none (RFC 6066 section 3)
 ---@field script string? FastCGI: the PHP file
 ---@field keep integer? FastCGI: how many idle connections all workers keep
@@ -78,6 +79,19 @@ function UpstreamUrl.http(text)
     has_tls = has_tls,
     tls_name = has_tls and is_name and host or nil,
   }
+end
+
+--- Reads `http://host[:port]` or `https://host[:port]`, with a path behind it.
+---@param text string
+---@return UpstreamUrl? target
+---@return string path_or_expected the path without a slash at its end; or what was expected, in words
+function UpstreamUrl.with_path(text)
+  local base, path = text:match("^(https?://[^/]+)([%w%-%._~/%%]*)$")
+  local target = base and UpstreamUrl.http(base)
+  if not target then
+    return nil, "http://host:port or https://host:port, with or without a path behind it"
+  end
+  return target, (path:gsub("/+$", ""))
 end
 
 -- The part behind the question mark.

@@ -14,9 +14,14 @@ local Push = { ask = Search.ask }
 Push.__index = Push
 
 local REQUESTED = Counters.place "framegate_pushes_total"
-local KINDS = { publish = "topic", send_to_user = "user", broadcast = "broadcast" }
-
-local GROUPS = { publish = "topic", send_to_user = "user" }
+local KINDS = {
+  publish = "topic",
+  close_topic = "topic",
+  refresh_topic = "topic",
+  send_to_user = "user",
+  broadcast = "broadcast",
+}
+local GROUPS = { publish = "topic", close_topic = "topic", refresh_topic = "topic", send_to_user = "user" }
 
 ---@param parts { members: Members, bus: Bus, nodes: Nodes, seen: Seen, history: History, origins: Origins,
 --- holders: Holders, wait: number, keep: number }
@@ -64,8 +69,8 @@ end
 
 -- Stores a frame of a topic that is kept, before any worker delivers it. Returns its position, or null for a frame that the
 -- topic does not keep; nil for a topic that keeps nothing.
-local function keep(self, args, payload)
-  if not args.topic or not self.history:rule_of(args.topic) then
+local function keep(self, op, args, payload)
+  if op ~= "publish" or not self.history:rule_of(args.topic) then
     return nil
   end
   local frame = { payload = payload, is_text = args.is_text, except = args.except, replace = args.replace }
@@ -75,12 +80,12 @@ local function keep(self, args, payload)
 end
 
 -- Whether Redis stores a message to a topic. Then this node gets it from there too.
-local function is_shared(self, args, payload)
-  return args.topic ~= nil and self.history.is_shared == true and self.history:takes(args.topic, payload)
+local function is_shared(self, op, args, payload)
+  return op == "publish" and self.history.is_shared == true and self.history:takes(args.topic, payload)
 end
 
 local function request_to_many(self, op, args, message)
-  local is_kept = is_shared(self, args, message.payload)
+  local is_kept = is_shared(self, op, args, message.payload)
   return {
     id = message.key or self.nodes:new_id(),
     op = op,
@@ -109,14 +114,15 @@ local function here(self, request, message, on_send)
     args = request.args,
     payload = message.payload,
     key = message.key,
-    prepare = function() return keep(self, request.args, message.payload) end,
+    prepare = function() return keep(self, request.op, request.args, message.payload) end,
     on_send = on_send,
   }
 end
 
 --- Sends a message to a topic, a user or all connections.
----@param op "publish"|"send_to_user"|"broadcast"
----@param args { topic: string?, user: string?, except: string?, replace: string? } gets `is_text`, and `place` in a kept topic
+---@param op "publish"|"close_topic"|"refresh_topic"|"send_to_user"|"broadcast"
+---@param args { topic: string?, user: string?, except: string?, replace: string?, meta: table?, code: integer?,
+--- reason: string? } gets `is_text`, and `place` in a kept topic
 ---@param message { payload: string, is_text: boolean, key: string? } `key` as in ConnectionRequest
 ---@return { delivered: integer, dropped: integer, position: string|userdata|nil } counts over all workers and nodes that
 --- answered; `position` in a kept topic, null for a frame that it does not keep
@@ -163,7 +169,7 @@ function Push:publish_effect(effect, id)
   request.seconds = self.keep
   number(self, request)
   if not request.kept then
-    keep(self, args, effect.payload)
+    keep(self, "publish", args, effect.payload)
     self.bus:tell_all("publish", args, effect.payload)
   end
   if not self.nodes:is_alone() then

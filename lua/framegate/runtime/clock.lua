@@ -10,7 +10,7 @@ ffi.cdef [[
 
 local Clock = {}
 
-local CLOCK_MONOTONIC = 1
+local CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 local C, spec = ffi.C, ffi.new("framegate_timespec")
 
 --- The time for durations and deadlines (clock_gettime(2), CLOCK_MONOTONIC).
@@ -57,8 +57,15 @@ end
 ---@return integer seconds since 1970
 function Clock.unix_time() return floor(now()) end
 
---- The current time, for protocols that count milliseconds.
+--- The current time, for protocols that count milliseconds. It stands still while one turn of nginx's event loop lasts.
 ---@return integer milliseconds since 1970
 function Clock.unix_milliseconds() return floor(now() * 1000 + 0.5) end
+
+--- The current time, for protocols that need it exactly (clock_gettime(2), CLOCK_REALTIME).
+---@return integer microseconds since 1970
+function Clock.unix_microseconds()
+  C.clock_gettime(CLOCK_REALTIME, spec)
+  return tonumber(spec.seconds) * 1000000 + floor(tonumber(spec.nanoseconds) / 1000)
+end
 
 return Clock

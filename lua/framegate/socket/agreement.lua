@@ -24,7 +24,8 @@ function Agreement.wire(worker) dispatch = worker.dispatch end
 ---@field before_open Options of a socket whose handler has not answered yet: who that is
 
 --- Reads what the nginx location of this request sets: `set $ws_overflow close;`, `set $ws_rate 1;`, `set $ws_text form;`,
---- `set $ws_cache on;`, `set $ws_protocol aws;` and `set $ws_handler "http://a:3000";`. A variable that no location sets is nil.
+--- `set $ws_cache on;`, `set $ws_protocol grip;` and `set $ws_handler "http://a:3000";`. A variable that no
+--- location sets is nil.
 ---@return LocationOptions?
 ---@return string? expected of $ws_handler, in words
 function Agreement.at_location()

@@ -5,9 +5,11 @@ local Answer = require "framegate.dispatch.answer"
 local Dialects = require "framegate.dispatch.dialects"
 local Effects = require "framegate.dispatch.effects"
 local EventMetrics = require "framegate.telemetry.event_metrics"
+local GripEffects = require "framegate.socket.grip_effects"
 local Log = require "framegate.runtime.log"
 local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
+local TraceContext = require "framegate.telemetry.trace_context"
 
 local Apply = {}
 
@@ -29,12 +31,13 @@ local function send_error(self, event, error)
   if IS_OWN[event.kind] or not Dialects.of(self).HAS_ERROR_FRAMES then
     return
   end
+  error.trace_id = TraceContext.trace_id(event)
   self:send(Dialects.of(self).error_frame(event, error), true)
 end
 
 local function report(self, event, err)
   EventMetrics.rejected()
-  Log.limited(Log.error, "answer", event.id, "the handler's answer cannot be applied: ", err)
+  Log.limited(Log.error, "answer", TraceContext.label(event), "the handler's answer cannot be applied: ", err)
   send_error(self, event, { status = 502, message = "the handler's answer cannot be applied: " .. err })
 end
 
@@ -95,8 +98,10 @@ local APPLY = {
       Alarms.set(self, effect.seconds)
     end
   end,
-  publish = function(self, effect) push:publish_effect(effect, self.id) end,
+  publish = function(self, effect, event) push:publish_effect(effect, self.id, event) end,
 }
+
+setmetatable(APPLY, { __index = GripEffects })
 
 local function apply_one(self, event, effect)
   local err = APPLY[effect.kind](self, effect, event)
@@ -174,16 +179,10 @@ end
 local function on_failure(self, event, answer)
   if event.kind == "alarm" and not Answer.is_final(answer) and is_registered(self) then
     Alarms.again(self)
+  elseif not Dialects.of(self).HAS_ERROR_FRAMES then
+    self:drop()
   end
   send_error(self, event, answer.error)
-end
-
-local function without_frames(effects)
-  local others = {}
-  for _, effect in ipairs(effects) do
-    others[#others + 1] = effect.kind ~= "send" and effect or nil
-  end
-  return others
 end
 
 local function send_next(run)
@@ -218,27 +217,27 @@ function Apply.answer(self, event, answer)
     report(self, event, err)
     return
   end
-  effects = is_error and is_own and without_frames(effects) or effects
+  effects = is_error and is_own and Effects.without_frames(effects) or effects
   return apply_from({ connection = self, event = event, effects = effects, on_done = send_next }, 1)
 end
 
 --- Applies what an answer publishes, and nothing else: its event has no socket, or none any more.
----@param id string of the socket, or of the event if it never had one
+---@param event Event
 ---@param answer Answer
----@param kind "close"|"timer" of the event
-function Apply.publications(id, answer, kind)
+function Apply.publications(event, answer)
   if answer.failure then
     return
   end
   local effects, err = Effects.read(answer)
   if not effects then
     EventMetrics.rejected()
-    Log.limited(Log.error, "answer", id, "the answer to ", kind, " was not understood: ", err)
+    local label = TraceContext.label(event)
+    Log.limited(Log.error, "answer", label, "the answer to ", event.kind, " was not understood: ", err)
     return
   end
   for _, effect in ipairs(effects) do
     if effect.kind == "publish" then
-      push:publish_effect(effect, id)
+      push:publish_effect(effect, event.connection.id or event.id, event)
     end
   end
 end

@@ -3,10 +3,12 @@
 local Alarms = require "framegate.socket.alarms"
 local Clock = require "framegate.runtime.clock"
 local Inbox = require "framegate.socket.inbox"
+local Later = require "framegate.socket.later"
 local Options = require "framegate.socket.options"
 local Parcel = require "framegate.session.parcel"
 local RelayedStream = require "framegate.socket.relayed_stream"
 local Session = require "framegate.session.session"
+local WebSocketEvents = require "framegate.protocol.websocket_events"
 
 local Baggage = {}
 
@@ -48,6 +50,17 @@ local function add(items, list)
   return #list
 end
 
+-- What a handler that speaks GRIP has left with the gateway, so that JSON can represent it.
+local function grip_of(connection)
+  local facts = connection.grip
+  return facts
+    and {
+      later = Later.pack(connection),
+      filters = facts.filters,
+      rest = facts.rest and ngx.encode_base64(WebSocketEvents.encode(facts.rest)),
+    }
+end
+
 --- Packs a connection that has a session and no transport.
 ---@param connection Connection
 ---@param more table more facts for the new side; `stream`: of the answer that streams, as Relay gives them
@@ -75,6 +88,7 @@ function Baggage.pack(connection, more)
     outbox = add(items, waiting),
     keys = keys,
     inbox = messages,
+    grip = grip_of(connection),
     more = more,
   }
   add(items, payloads)
@@ -109,6 +123,14 @@ local function restore_inbox(connection, facts, items)
   end
 end
 
+local function restore_grip(connection, facts)
+  local grip = connection:grip_facts()
+  grip.filters, grip.rest = facts.filters, facts.rest and WebSocketEvents.decode(ngx.decode_base64(facts.rest))
+  if facts.later then
+    Later.unpack(connection, facts.later)
+  end
+end
+
 --- Gives a connection what it had on the other side. Its session has no transport.
 ---@param connection Connection
 ---@param facts table as Parcel.unpack gives them
@@ -129,6 +151,9 @@ function Baggage.restore(connection, facts, items)
   connection:begin_session(Session.restore(facts.id, facts.session, frames))
   restore_outbox(connection, facts, items)
   restore_inbox(connection, facts, items)
+  if facts.grip then
+    restore_grip(connection, facts.grip)
+  end
   if facts.more.stream then
     RelayedStream.begin(connection, facts.more.stream)
   end

@@ -9,6 +9,12 @@ local Task = require "framegate.runtime.task"
 
 local CloseEvent = {}
 
+---@class Ended how a socket has ended, as its close event has it
+---@field code integer
+---@field reason string percent-encoded
+---@field given_reason string? that of the client, as it came
+---@field duration integer milliseconds
+
 local UNCERTAIN_SECONDS = 6 -- without a confirmed renewal of the lease, this node may have been buried
 local RENEWED_SECONDS = 4 -- a link that lasted would have renewed the lease once more within this time
 local STEP_SECONDS = 0.25
@@ -30,7 +36,8 @@ end
 
 local function send(socket, seconds)
   local closing = socket.closing
-  dispatch:submit(Event.close(socket, { code = closing.code, reason = closing.reason, seconds = seconds }))
+  local ended = { code = closing.code, reason = closing.reason, cause = closing.cause, seconds = seconds }
+  dispatch:submit(Event.close(socket, ended))
 end
 
 local function send_held()
@@ -84,10 +91,11 @@ function CloseEvent.stop()
 end
 
 --- Applies the answer's effects on other sockets. The record goes when nothing more is owed.
----@param socket Connection|Orphan
+---@param event Event
 ---@param answer Answer
-function CloseEvent.on_answered(socket, answer)
-  Apply.publications(socket.id, answer, "close")
+function CloseEvent.on_answered(event, answer)
+  local socket = event.connection
+  Apply.publications(event, answer)
   if Answer.is_final(answer) then
     Record.remove(socket)
   else

@@ -2,10 +2,8 @@
 -- It knows nothing of TCP. transport.lua describes the contract between the two.
 
 local Apply = require "framegate.socket.apply"
-local CloseCode = require "framegate.protocol.close_code"
 local CloseEvent = require "framegate.socket.close_event"
 local Ending = require "framegate.socket.ending"
-local Encoder = require "framegate.protocol.encoder"
 local Event = require "framegate.dispatch.event"
 local Gc = require "framegate.runtime.gc"
 local Inbox = require "framegate.socket.inbox"
@@ -41,6 +39,8 @@ local Traffic = require "framegate.telemetry.traffic"
 ---@field home string? id of the node that holds it, when another one opened it
 ---@field session Session? with which it outlives its transports
 ---@field moving MovingState? while it moves to another worker, or comes from one
+---@field grip GripFacts? what its handler has left with the gateway in GRIP
+---@field is_dropped true? whether it ends without a close frame
 ---@field batch_prefix string? start of each of its events in a batch (dispatch/event.lua)
 local Connection = {}
 Connection.__index = Connection
@@ -115,6 +115,13 @@ end
 ---@param state string? percent-encoded
 function Connection:set_state(state) self.state = state end
 
+--- What its handler has left with the gateway in GRIP. It is made when it is needed.
+---@return GripFacts
+function Connection:grip_facts()
+  self.grip = self.grip or {}
+  return self.grip
+end
+
 --- Whether the inbox or the outbox is too full to read more.
 ---@return boolean
 function Connection:is_full() return self.outbox:is_full() or Inbox.is_full(self.inbox) end
@@ -175,24 +182,6 @@ function Connection:begin_closing()
   self.phase = self.phase == "open" and "closing" or self.phase
 end
 
---- Closes with this code once the outbox is sent. An earlier reason for the end is kept.
----@param code integer? nil for an empty close frame
----@param reason string?
----@param cause string of framegate_sockets_closed_total
-function Connection:close(code, reason, cause)
-  if self.moving then
-    return Moving.wait_to_close(self, function() return self.phase == "ended" or self:close(code, reason, cause) end)
-  end
-  local is_first = self.outbox:push(Encoder.close(code, reason))
-  self:begin_closing()
-  if is_first and not self.closing then
-    self:end_with(code or CloseCode.NO_STATUS, reason, cause)
-  end
-  if self:is_detached() and self.phase ~= "ended" then
-    self:finish() -- nobody will send the close frame
-  end
-end
-
 --- Sends the next waiting event, if it may go. After the socket's end, the last one is the close event.
 function Connection:advance()
   local resume = ResumeEvent.due(self)
@@ -234,7 +223,7 @@ function Connection:answered(event, answer)
   if event.kind == "open" then
     return OpenEvent.on_answered(event, answer)
   elseif event.kind == "close" then
-    return CloseEvent.on_answered(self, answer)
+    return CloseEvent.on_answered(event, answer)
   end
   local ok, result = xpcall(apply, debug.traceback, self, event, answer)
   self.is_in_flight, self.stream = ok and result, nil
@@ -243,6 +232,7 @@ function Connection:answered(event, answer)
 end
 
 Connection.send, Connection.offer, Connection.begin_stream = Sending.send, Sending.offer, Streaming.begin
-Connection.request_ended, Connection.finish, Connection.leave = Ending.request_ended, Ending.finish, Ending.leave
+Connection.request_ended, Connection.leave, Connection.finish = Ending.request_ended, Ending.leave, Ending.finish
+Connection.close, Connection.drop = Ending.close, Ending.drop
 
 return Connection

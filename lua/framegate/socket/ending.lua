@@ -5,7 +5,9 @@ local Alarms = require "framegate.socket.alarms"
 local Attachment = require "framegate.socket.attachment"
 local Clock = require "framegate.runtime.clock"
 local CloseCode = require "framegate.protocol.close_code"
+local Encoder = require "framegate.protocol.encoder"
 local Gc = require "framegate.runtime.gc"
+local Later = require "framegate.socket.later"
 local Lifecycle = require "framegate.telemetry.lifecycle"
 local Moving = require "framegate.socket.moving"
 local Places = require "framegate.session.places"
@@ -13,6 +15,7 @@ local Record = require "framegate.socket.record"
 
 local Ending = {}
 
+local DROPPED = { code = CloseCode.ABNORMAL, reason = "the handler ended it", cause = "handler" }
 local LOST = { code = CloseCode.ABNORMAL, reason = "", cause = "lost" }
 local dispatch, registry, members
 
@@ -26,11 +29,46 @@ end
 ---@param self Connection
 function Ending.request_ended(self) return Attachment.ended(self, nil) end
 
+--- Closes with this code once the outbox is sent. An earlier reason for the end is kept.
+---@param self Connection
+---@param code integer? nil for an empty close frame
+---@param reason string?
+---@param cause string of framegate_sockets_closed_total
+function Ending.close(self, code, reason, cause)
+  if self.moving then
+    return Moving.wait_to_close(self, function() return self.phase == "ended" or self:close(code, reason, cause) end)
+  end
+  local is_first = self.outbox:push(Encoder.close(code, reason))
+  self:begin_closing()
+  if is_first and not self.closing then
+    self:end_with(code or CloseCode.NO_STATUS, reason, cause)
+  end
+  if self:is_detached() and self.phase ~= "ended" then
+    self:finish() -- nobody will send the close frame
+  end
+end
+
+--- Ends the socket without a close frame, when what waits is sent.
+---@param self Connection
+function Ending.drop(self)
+  if self.moving then
+    return Moving.wait_to_close(self, function() return self.phase == "ended" or self:drop() end)
+  end
+  self.is_dropped, self.closing = true, self.closing or DROPPED
+  self:begin_closing()
+  if self:is_detached() and self.phase ~= "ended" then
+    self:finish()
+  elseif self.outbox.transport then
+    self.outbox.transport:wake()
+  end
+end
+
 --- Forgets a socket that another worker has now, or a file.
 ---@param self Connection
 ---@param is_kept boolean? whether a file has it instead, until the next start
 function Ending.leave(self, is_kept)
   Alarms.clear(self)
+  Later.clear(self)
   Attachment.leave(self)
   self.outbox:clear()
   self:drop_inbox()
@@ -60,6 +98,7 @@ function Ending.finish(self)
   local was_open = self.phase ~= "opening"
   Gc.note_body(self.outbox.bytes)
   Alarms.clear(self)
+  Later.clear(self)
   Attachment.forget(self)
   self.outbox:clear()
   self.phase, self.ended_at, self.closing = "ended", Clock.monotonic(), self.closing or LOST

@@ -97,11 +97,12 @@ local function ended()
 end
 
 --- Accepts the result of the close event from dispatch.
+---@param event Event
 ---@param answer Answer
-function Orphan:answered(_, answer)
+function Orphan:answered(event, answer)
   if Answer.is_final(answer) then
     pause, resume_at = 0, 0
-    CloseEvent.on_answered(self, answer)
+    CloseEvent.on_answered(event, answer)
   else
     pause = pause > 0 and math.min(2 * pause, LAST_PAUSE) or FIRST_PAUSE
     resume_at = Clock.monotonic() + pause

@@ -5,6 +5,7 @@ local CloseCode = require "framegate.protocol.close_code"
 local Detached = require "framegate.socket.detached"
 local Encoder = require "framegate.protocol.encoder"
 local Keeper = require "framegate.socket.keeper"
+local Later = require "framegate.socket.later"
 local Origins = require "framegate.push.origins"
 local Texts = require "framegate.session.texts"
 local Traffic = require "framegate.telemetry.traffic"
@@ -17,6 +18,9 @@ local function push(self, frame, payload_bytes, key)
     return false
   end
   Traffic.sent(self.traffic, payload_bytes)
+  if self.grip and self.grip.is_kept_alive then
+    Later.note_sent(self)
+  end
   if self:is_detached() then
     Detached.look(self)
   elseif self.session then

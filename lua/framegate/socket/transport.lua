@@ -190,7 +190,7 @@ function Transport:request_ended() Attachment.ended(self.connection, self) end
 --- Waits for the peer's last message or its end.
 ---@param seconds number at most
 function Transport:await_reader(seconds)
-  if not self.reading then
+  if not self.reading and not self.connection.is_dropped then
     self.reader_ended = semaphore.new()
     self.reader_ended:wait(seconds)
   end

@@ -18,9 +18,10 @@ for i = 1, 32 do
   Definitions.HANDLERS[i] = tostring(i)
 end
 Definitions.CACHE_RESULTS = { "hit", "miss", "wait" }
+Definitions.SPANS = { "sent", "dropped", "failed" }
 Definitions.PUSHES = { "connection", "topic", "user", "broadcast" }
 
-local SECONDS = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30 }
+local SECONDS = LabelSets.SECONDS
 local EVENTS_OF_A_REQUEST = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512 }
 
 local singly, product = LabelSets.singly, LabelSets.product
@@ -195,6 +196,14 @@ Definitions.list = {
     "Messages published by answers that did not reach every node of the cluster.",
   },
 
+  {
+    "framegate_spans_total",
+    "counter",
+    "Spans of traces: accepted by the collector, dropped because too many waited, or not accepted.",
+    labels = { "outcome" },
+    sets = singly(Definitions.SPANS),
+  },
+
   { "framegate_history_frames", "gauge", "Frames that HISTORY keeps in this gateway." },
   { "framegate_history_bytes", "gauge", "Memory that these frames take." },
   { "framegate_history_max_bytes", "gauge", "HISTORY_BYTES." },
@@ -206,41 +215,10 @@ Definitions.list = {
     sets = singly(Definitions.REMOVALS),
   },
   { "framegate_history_unkept_total", "counter", "Frames that found no memory." },
-
-  { "framegate_redis_up", "gauge", "Whether the link to Redis is up (1) or down (0)." },
-  { "framegate_redis_reconnects_total", "counter", "Connections to Redis that replaced an earlier one." },
-  { "framegate_redis_subscriptions", "gauge", "Channels that this node is subscribed to." },
-  {
-    "framegate_redis_messages_total",
-    "counter",
-    "Messages of channels that came from Redis, and commands that went to it.",
-    labels = { "direction" },
-    sets = DIRECTIONS,
-  },
-  {
-    "framegate_redis_bytes_total",
-    "counter",
-    "Bytes that came from Redis and went to it.",
-    labels = { "direction" },
-    sets = DIRECTIONS,
-  },
-  { "framegate_redis_waiting_bytes", "gauge", "Bytes of commands that wait to be sent to Redis." },
-  { "framegate_cluster_nodes", "gauge", "Nodes whose lease this node has seen, itself included." },
-  { "framegate_cluster_lease_age_seconds", "gauge", "Time since Redis last confirmed the lease of this node." },
-  { "framegate_cluster_requests_in_flight", "gauge", "Requests to other nodes that are not finished." },
-  { "framegate_cluster_kept_bytes", "gauge", "Messages published by answers that are kept until every node has them." },
-  {
-    "framegate_cluster_push_duration_seconds",
-    "histogram",
-    "Time of a push to many until every node has answered, or was given up.",
-    bounds = SECONDS,
-  },
-  { "framegate_nodes_buried_total", "counter", "Dead nodes that this node has cleaned up after." },
-  {
-    "framegate_close_events_of_dead_nodes_total",
-    "counter",
-    "Close events that this node has delivered for sockets of dead nodes.",
-  },
 }
+
+for _, family in ipairs(require "framegate.telemetry.cluster_definitions") do
+  table.insert(Definitions.list, family)
+end
 
 return Definitions

@@ -1,12 +1,14 @@
--- The label values of the series of a metric.
+-- The label values of the series of a metric, and the bounds of those that count seconds.
 
 local LabelSets = {}
+
+LabelSets.SECONDS = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30 }
 
 -- The codes that each cause may have. Codes that a client or a handler chooses are grouped.
 local CLOSES = {
   { "client", { "1000", "1001", "1005", "3xxx", "4xxx", "other" } },
-  { "handler", { "1000", "1008", "3xxx", "4xxx" } },
-  { "control", { "1000", "3xxx", "4xxx" } },
+  { "handler", { "1000", "1006", "1008", "3xxx", "4xxx", "other" } },
+  { "control", { "1000", "3xxx", "4xxx", "other" } },
   { "lost", { "1006" } },
   { "idle", { "1006" } },
   { "slow_message", { "1008" } },

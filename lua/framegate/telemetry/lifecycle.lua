@@ -5,6 +5,7 @@ local Closes = require "framegate.telemetry.closes"
 local Counters = require "framegate.telemetry.counters"
 local ConnectionInfo = require "framegate.telemetry.connection_info"
 local SocketLog = require "framegate.telemetry.socket_log"
+local Traceparent = require "framegate.protocol.traceparent"
 
 local Lifecycle = {}
 
@@ -32,6 +33,15 @@ local function members_of(connection, ...)
   }
 end
 
+-- Writes a line of SOCKET_LOG, with the trace of the handshake.
+local function log(event, members, traceparent)
+  local trace = Traceparent.read(traceparent)
+  members[#members + 1] = { "trace", trace and trace.trace_id }
+  SocketLog.write(event, members)
+end
+
+local function traceparent_of(connection) return connection.handshake:match("\ntraceparent: ([^\r]*)") end
+
 --- Records a socket whose 101 is sent, unless the handler has refused it.
 ---@param connection Connection
 function Lifecycle.opened(connection)
@@ -40,7 +50,8 @@ function Lifecycle.opened(connection)
   end
   Counters.opened()
   if SocketLog.is_on() then
-    SocketLog.write("open", members_of(connection, { "compression", ConnectionInfo.compression(connection) }))
+    local members = members_of(connection, { "compression", ConnectionInfo.compression(connection) })
+    log("open", members, traceparent_of(connection))
   end
 end
 
@@ -57,7 +68,7 @@ local function record_close(connection, traffic)
   )
   Closes.add(members)
   if SocketLog.is_on() then
-    SocketLog.write("close", members)
+    log("close", members, traceparent_of(connection))
   end
 end
 
@@ -77,7 +88,7 @@ end
 function Lifecycle.detached(connection)
   Counters.count(DETACHED)
   if SocketLog.is_on() then
-    SocketLog.write("detach", members_of(connection))
+    log("detach", members_of(connection), traceparent_of(connection))
   end
 end
 
@@ -88,7 +99,8 @@ function Lifecycle.resumed(connection, seconds)
   Counters.count(RESUMED)
   if SocketLog.is_on() then
     local away, compression = { ("%.3f"):format(seconds) }, ConnectionInfo.compression(connection)
-    SocketLog.write("resume", members_of(connection, { "away", away }, { "compression", compression }))
+    local members = members_of(connection, { "away", away }, { "compression", compression })
+    log("resume", members, traceparent_of(connection))
   end
 end
 
@@ -110,14 +122,14 @@ function Lifecycle.killed(orphan) record_close(orphan) end
 function Lifecycle.refused(cause, status, close)
   Counters.count(REFUSED[cause])
   if SocketLog.is_on() then
-    SocketLog.write("refuse", {
+    log("refuse", {
       { "address", ngx.var.remote_addr },
       { "path", SocketLog.path(ngx.var.request_uri) },
       { "status", status },
       { "code", close and close.code },
       { "reason", close and close.reason },
       { "cause", cause },
-    })
+    }, ngx.var.http_traceparent)
   end
 end
 

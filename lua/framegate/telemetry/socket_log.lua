@@ -10,14 +10,15 @@ local Counters = require "framegate.telemetry.counters"
 local JsonObject = require "framegate.telemetry.json_object"
 local Log = require "framegate.runtime.log"
 
+-- The name of poll(2) is our own: client.lua declares it with another type.
 ffi.cdef [[
 int open(const char *path, int flags, ...);
 long write(int fd, const void *data, size_t length);
 long send(int socket, const void *data, size_t length, int flags);
 int close(int fd);
 char *strerror(int errnum);
-struct framegate_pollfd { int fd; short events; short revents; };
-int poll(struct framegate_pollfd *fds, unsigned long count, int timeout);
+struct framegate_log_pollfd { int fd; short events; short revents; };
+int framegate_log_poll(struct framegate_log_pollfd *fds, unsigned long count, int timeout) __asm__("poll");
 ]]
 
 local SocketLog = {}
@@ -37,7 +38,7 @@ local POLLOUT = 4
 local has_warned = false
 local descriptor, is_socket
 local is_shared -- another user's pipe: writing may block, so it is polled first
-local poll = ffi.new("struct framegate_pollfd")
+local poll = ffi.new("struct framegate_log_pollfd")
 
 -- Opens stdout or stderr again: O_NONBLOCK on the inherited one would also change it for other processes.
 -- A socket, such as systemd's, cannot be opened; there `send` has a flag instead.
@@ -58,7 +59,7 @@ local function put_standard(name, line)
   if is_socket then
     return C.send(descriptor, line, #line, MSG_DONTWAIT_NOSIGNAL) == #line
   end
-  return (not is_shared or C.poll(poll, 1, 0) == 1) and C.write(descriptor, line, #line) == #line
+  return (not is_shared or C.framegate_log_poll(poll, 1, 0) == 1) and C.write(descriptor, line, #line) == #line
 end
 
 local function put(line)

@@ -2,6 +2,7 @@
 
 local Counters = require "framegate.telemetry.counters"
 local Encoder = require "framegate.protocol.encoder"
+local Filters = require "framegate.push.filters"
 local Gc = require "framegate.runtime.gc"
 
 local Delivery = {}
@@ -23,7 +24,8 @@ end
 --- Offers a message to connections.
 ---@param kind string of the counters
 ---@param connections fun(): any, Connection? an iterator
----@param args { is_text: boolean, except: string?, replace: string?, skips: table<Connection, true>? }
+---@param args { is_text: boolean, except: string?, replace: string?, skips: table<Connection, true>?, topic: string?,
+--- meta: table<string, string>? } `meta`: for filters
 ---@param payload string
 ---@return { delivered: integer, dropped: integer }
 function Delivery.to(kind, connections, args, payload)
@@ -32,7 +34,8 @@ function Delivery.to(kind, connections, args, payload)
   message.from, message.topic = args.from, args.topic
   local delivered, dropped = 0, 0
   for _, connection in connections do
-    if connection.id ~= except and not connection.outbox.is_closed and not (skips and skips[connection]) then
+    local is_left_out = connection.id == except or connection.outbox.is_closed or skips and skips[connection]
+    if not is_left_out and (not args.meta or Filters.pass(connection, args.topic, args.meta)) then
       if connection:offer(message) then
         delivered = delivered + 1
       else

@@ -17,6 +17,7 @@ local RelayedStream = require "framegate.socket.relayed_stream"
 local Resumption = require "framegate.socket.resumption"
 local Stats = require "framegate.worker.stats"
 local TakeOver = require "framegate.socket.take_over"
+local TopicOperations = require "framegate.worker.topic_operations"
 
 ---@class Operations
 ---@field private registry Registry
@@ -24,8 +25,10 @@ local TakeOver = require "framegate.socket.take_over"
 local Operations = {}
 Operations.__index = Operations
 
-for name, run in pairs(LinkOperations) do
-  Operations[name] = run
+for _, operations in ipairs { LinkOperations, TopicOperations } do
+  for name, run in pairs(operations) do
+    Operations[name] = run
+  end
 end
 
 local GONE = { gone = true }

@@ -32,7 +32,7 @@ local ANSWER_SECONDS = 2 -- after STOP_SECONDS, for the answers to events in fli
 local CLOSED_SECONDS = 1 -- within which the mesh port is closed at a stop
 local CLOSE_SECONDS = 2 -- after that, for the close events
 
-local members, mesh, bus, nodes, groups, link_holder, shared_records, registry, dispatch, flusher
+local members, mesh, bus, nodes, groups, link_holder, shared_records, registry, dispatch, flusher, spans
 local stop_ends = math.huge -- by Clock.monotonic
 local retired -- a semaphore, posted when this worker has nothing left to do
 
@@ -187,6 +187,9 @@ function Shutdown.on_idle()
   Timers.stop()
   Histories.stop()
   Threads.stop()
+  if spans then
+    spans:stop()
+  end
   ngx.timer.at(0, Log.caught("ending the links", end_links))
 end
 
@@ -196,7 +199,7 @@ function Shutdown.wire(worker)
   members, mesh, bus, registry = worker.members, worker.mesh, worker.bus, worker.registry
   nodes, groups, link_holder = worker.nodes, worker.groups, worker.link_holder
   shared_records = worker.shared_records
-  dispatch, flusher = worker.dispatch, worker.flusher
+  dispatch, flusher, spans = worker.dispatch, worker.flusher, worker.spans
   retired = semaphore.new()
 end
 

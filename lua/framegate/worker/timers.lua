@@ -8,6 +8,7 @@ local Log = require "framegate.runtime.log"
 local Options = require "framegate.socket.options"
 local Slots = require "framegate.cluster.slots"
 local Task = require "framegate.runtime.task"
+local TraceContext = require "framegate.telemetry.trace_context"
 local semaphore = require "ngx.semaphore"
 
 ---@class Timer the part of a connection that its event needs
@@ -42,9 +43,16 @@ end
 ---@param answer Answer
 function Timer:answered(event, answer)
   if not answer.failure and answer.status >= 400 then
-    Log.limited(Log.warn, "timer" .. self.path, event.id, "the handler answered ", answer.status, " to a timer")
+    Log.limited(
+      Log.warn,
+      "timer" .. self.path,
+      TraceContext.label(event),
+      "the handler answered ",
+      answer.status,
+      " to a timer"
+    )
   end
-  Apply.publications(event.id, answer, "timer")
+  Apply.publications(event, answer)
 end
 
 -- Nothing before the start of the gateway is made up.

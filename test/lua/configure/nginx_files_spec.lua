@@ -43,7 +43,7 @@ describe("the generated files", function()
           .. "load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;\n"
           .. "worker_processes auto;\nworker_rlimit_nofile 1048576;\npid /run/framegate/nginx.pid;\n",
         ["lua_path.conf"] = 'lua_package_path "$prefix/lua/?.lua;$prefix/lua/vendor/?.lua;/usr/share/lua/5.1/?.lua;;";\n',
-        ["redis_tls.conf"] = "",
+        ["authorities.conf"] = "",
         ["history.conf"] = "",
         ["cache.conf"] = "lua_shared_dict cache 16384k;\n",
         ["mesh_listen.conf"] = "listen 127.0.0.1:12345 reuseport;\n",
@@ -88,7 +88,7 @@ describe("the generated files", function()
   end)
 
   it("say by which authorities the certificate of Redis is checked", function()
-    local function redis_tls(changes) return files(changes)["redis_tls.conf"] end
+    local function redis_tls(changes) return files(changes)["authorities.conf"] end
     assert.are.equal(
       "lua_ssl_trusted_certificate /ca.pem;\nlua_ssl_verify_depth 5;\n",
       redis_tls { REDIS_URL = "rediss://redis", REDIS_CA = "/ca.pem" }

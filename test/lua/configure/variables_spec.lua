@@ -47,6 +47,8 @@ local VALUES = {
     "$request.header.a",
   },
   HANDLER_AWS_ROUTE_RESPONSE = { "off", false, "no" },
+  GRIP_ISS = { "my issuer", "my issuer", "a\1b" },
+  GRIP_KEY = { "base64:a2V5", "base64:a2V5", "base64:a" },
   HANDLER_TIMEOUT = { "2.5", 2.5, "0" },
   HANDLER_WAIT = { "0", 0, "-1" },
   MAX_ANSWER_BYTES = { "1k", 1024, "1023" },
@@ -90,6 +92,15 @@ local VALUES = {
     "10s",
   },
   SOCKET_LOG = { "/var/log/sockets.log", "/var/log/sockets.log", "sockets.log" },
+  OTEL_EXPORTER_OTLP_ENDPOINT = { "https://h:4318/otlp/", "https://h:4318/otlp/", "h:4318" },
+  OTEL_EXPORTER_OTLP_HEADERS = {
+    "api-key=a%2Cb,x = y z",
+    { { name = "api-key", value = "a,b" }, { name = "x", value = "y z" } },
+    "api-key",
+  },
+  OTEL_EXPORTER_OTLP_CERTIFICATE = { "/ca.pem", "/ca.pem", "ca.pem" },
+  OTEL_SERVICE_NAME = { "chat", "chat", ("x"):rep(256) },
+  OTEL_TRACES_SAMPLER_ARG = { "0.01", 0.01, "1.5" },
   REDIS_URL = { "redis://h/1", { host = "h", port = 6379, db = 1, is_tls = false }, "h:6379" },
   REDIS_CA = { "/ca.pem", "/ca.pem", "ca.pem", { REDIS_URL = "rediss://h" } },
   REDIS_SENTINELS = {
@@ -166,6 +177,8 @@ describe("the settings", function()
         HANDLER_AWS_ROUTES = {},
         HANDLER_AWS_ROUTE_SELECTION = "$request.body.action",
         HANDLER_AWS_ROUTE_RESPONSE = true,
+        GRIP_ISS = "pushpin",
+        GRIP_KEY = "changeme",
         HANDLER_TIMEOUT = 30,
         HANDLER_WAIT = 10,
         MAX_ANSWER_BYTES = 16777216,
@@ -191,6 +204,11 @@ describe("the settings", function()
         CONTROL_AWS_KEY_ID = {},
         CONTROL_AWS_SECRET = {},
         SOCKET_LOG = "off",
+        OTEL_EXPORTER_OTLP_ENDPOINT = "",
+        OTEL_EXPORTER_OTLP_HEADERS = {},
+        OTEL_EXPORTER_OTLP_CERTIFICATE = "",
+        OTEL_SERVICE_NAME = "framegate",
+        OTEL_TRACES_SAMPLER_ARG = 1,
         REDIS_URL = "",
         REDIS_CA = "",
         REDIS_SENTINELS = {},
@@ -243,7 +261,9 @@ describe("the settings", function()
       local words = problem(with(name, texts[3]))
       local is_secret = name == "CONTROL_TOKEN"
         or name == "CONTROL_AWS_SECRET"
+        or name == "GRIP_KEY"
         or name == "HANDLER_SECRET"
+        or name == "OTEL_EXPORTER_OTLP_HEADERS"
         or name == "REDIS_URL"
       local shown = is_secret and "…" or texts[3]
       assert.are.equal(name .. "=" .. shown .. ": expected ", words:sub(1, #name + #shown + 12))

@@ -3,6 +3,7 @@ local Aws = require "framegate.dispatch.aws"
 local AwsRoutes = require "framegate.dispatch.aws_routes"
 local Config = require "framegate.config"
 local Log = require "framegate.runtime.log"
+local TraceContext = require "framegate.telemetry.trace_context"
 local cjson = require "cjson.safe"
 
 Config.HANDLER_AWS_ROUTES, Config.HANDLER_AWS_ROUTE_SELECTION =
@@ -48,6 +49,20 @@ describe("the dialect of AWS", function()
       "ws h 10.0.0.1 1500",
       ("%s %s %s %d"):format(context.stage, context.domainName, context.identity.sourceIp, context.connectedAt)
     )
+  end)
+
+  it("has the traceparent of an event's span, in place of that of the handshake", function()
+    local of_handshake, own = "00-" .. ("a"):rep(32) .. "-" .. ("b"):rep(16) .. "-01", "00-own"
+    local handshake = "host: h\r\ntraceparent: " .. of_handshake .. "\r\nuser-agent: u\r\n"
+    for kind, expected in pairs { open = own, message = false, close = own } do
+      local made = event(kind, { traceparent = own, ended = { code = 1000, reason = "" } })
+      made.connection.handshake, made.trace_context = handshake, TraceContext.of(handshake)
+      local request = table.concat(Aws.request(made))
+      local document = cjson.decode(request:match "\r\n\r\n(.*)$")
+      assert.matches("\r\ntraceparent: 00%-own\r\n", request)
+      assert.are.equal(expected, (document.headers or {}).Traceparent or false)
+      assert.are.equal(expected and "u" or nil, (document.headers or {})["User-Agent"])
+    end
   end)
 
   it("has no word for events of sessions and alarms", function()

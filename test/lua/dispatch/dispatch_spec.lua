@@ -41,7 +41,7 @@ describe("dispatch", function()
   before_each(function()
     Stub.now = 1000
     Threads.reset()
-    for _, name in ipairs { "sent", "retried", "ended" } do
+    for _, name in ipairs { "sent", "retried" } do
       stub(EventMetrics, name)
     end
     for _, name in ipairs { "warn", "error", "limited" } do
@@ -55,12 +55,12 @@ describe("dispatch", function()
       is_leaving = function() return is_leaving end,
       config = { HANDLER_WAIT = 10 },
       urls = "http://handler",
-      series = {},
+      on_ended = function() end,
     }
   end)
 
   after_each(function()
-    for _, name in ipairs { "sent", "retried", "ended" } do
+    for _, name in ipairs { "sent", "retried" } do
       EventMetrics[name]:revert()
     end
     for _, name in ipairs { "warn", "error", "limited" } do

@@ -169,23 +169,24 @@ end)
 
 describe("the answer to a close event", function()
   local worker
+  local event = { kind = "close", id = "id/close", connection = { id = "id" } }
 
   before_each(function() worker = Worker.new() end)
 
   it("publishes, and does nothing else", function()
-    Apply.publications("id", {
+    Apply.publications(event, {
       status = 200,
       headers = DOCUMENT,
       body = '{"effects":[{"send":{"text":"x"}},{"publish":{"topic":"a","text":"left"}},{"subscribe":["b"]}]}',
-    }, "close")
+    })
     assert.are.same({ { "a", "left", "id" } }, worker.push.published)
   end)
 
   it("that failed does nothing, and one that makes no sense is logged", function()
-    Apply.publications("id", { failure = "lost" }, "close")
+    Apply.publications(event, { failure = "lost" })
     assert.are.same({}, worker.lines)
-    Apply.publications("id", { status = 200, headers = DOCUMENT, body = "?" }, "close")
-    assert.matches("^id: the answer to close was not understood: ", worker.lines[1])
+    Apply.publications(event, { status = 200, headers = DOCUMENT, body = "?" })
+    assert.matches("^id/close: the answer to close was not understood: ", worker.lines[1])
     assert.are.same({}, worker.push.published)
   end)
 end)

@@ -7,6 +7,7 @@ local Baggage = require "framegate.socket.baggage"
 local Connection = require "framegate.socket.connection"
 local Encoder = require "framegate.protocol.encoder"
 local Inbox = require "framegate.socket.inbox"
+local Later = require "framegate.socket.later"
 local Options = require "framegate.socket.options"
 local Parcel = require "framegate.session.parcel"
 
@@ -126,6 +127,23 @@ describe("what a socket takes along", function()
     end
     local _, facts = moved()
     assert.are.equal(10000, #facts.topics)
+  end)
+
+  it("is what its handler has left with the gateway in GRIP", function()
+    local facts = connection:grip_facts()
+    facts.rest = { { type = "BINARY", content = ANY } }
+    facts.filters = { meta = { user = "ann" }, topics = { news = { "skip-self" } } }
+    connection.options = Options.of { protocol = "grip" }
+    Later.keep_alive(connection, { message = { kind = "text", payload = "still here" }, seconds = 5 })
+    local other = moved()
+    assert.are.same(
+      { facts.rest, facts.filters, true },
+      { other.grip.rest, other.grip.filters, other.grip.is_kept_alive }
+    )
+    assert.are.equal("grip", other.options.protocol)
+    Later.clear(other)
+    connection, transport = Worker.open_session(worker)
+    assert.is_nil(moved().grip)
   end)
 
   it("is its alarm", function()

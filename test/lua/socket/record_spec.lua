@@ -49,6 +49,18 @@ describe("a record", function()
     assert.are.equal("host: a\r\ncookie: b\r\nx-forwarded-for: d\r\n", read("nodeworker-1").handshake)
   end)
 
+  it("gives back how its handler speaks, and has only listed headers where all go to the handler", function()
+    local handshake = "host: a\r\ncookie: b\r\nx-secret: c\r\nx-forwarded-for: d\r\nce-transport: sse\r\n"
+    Record.write(
+      connection { handshake = handshake, options = { protocol = "grip", handler = "http://a" }, user = "ann" }
+    )
+    local record = read "nodeworker-1"
+    assert.are.same({ "grip", "http://a", "ann" }, { record.protocol, record.handler, record.user })
+    assert.are.equal("host: a\r\ncookie: b\r\nx-forwarded-for: d\r\nce-transport: sse\r\n", record.handshake)
+    Record.write(connection { handshake = handshake })
+    assert.is_nil(read("nodeworker-1").protocol)
+  end)
+
   it("of a socket that has ended gives back how, too", function()
     for _, reason in ipairs { "", "a reason\n%41 – long" } do
       local closing = { code = 4001, reason = reason, cause = "client" }

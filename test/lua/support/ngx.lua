@@ -19,12 +19,14 @@ local function to_bits(number, count)
   return table.concat(bits)
 end
 
-local function encode_base64(text)
+local function encode_base64(text, is_unpadded)
   local bits = text:gsub(".", function(character) return to_bits(character:byte(), 8) end)
-  return bits:gsub("%d%d?%d?%d?%d?%d?", sextet) .. ("="):rep((3 - #text % 3) % 3)
+  return bits:gsub("%d%d?%d?%d?%d?%d?", sextet) .. (is_unpadded and "" or ("="):rep((3 - #text % 3) % 3))
 end
 
+-- nginx needs no padding.
 local function decode_base64(text)
+  text = text .. (text:find("=") and "" or ("="):rep(-#text % 4))
   if #text % 4 ~= 0 or not text:match("^[%w+/]*=?=?$") then
     return nil
   end
