@@ -7,7 +7,7 @@ import { files, read } from './files.ts'
 /** Who reads it, and for what. */
 const WALL_CLOCK: Record<string, string> = {
   'lua/framegate/runtime/clock.lua': 'timestamps',
-  'lua/framegate/socket/connection.lua': 'when a socket was opened, for people',
+  'lua/framegate/telemetry/traffic.lua': 'when a socket was opened, for people',
   'lua/framegate/push/history.lua': 'when a frame was kept, for people',
   'lua/framegate/dispatch/answer.lua': 'Retry-After may be a date',
   'lua/framegate/public/stream_response.lua': 'the header Date',

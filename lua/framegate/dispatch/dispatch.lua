@@ -20,8 +20,7 @@ Dispatch.__index = Dispatch
 
 local PROBE_SECONDS, MAX_WAITING_CLOSES = 0.1, 10000
 ---@param options { lanes: LanePool, queue: EventQueue, on_idle: fun(), is_leaving: (fun(): boolean), config: table,
----  urls: string, on_ended: fun(event: Event, answer: Answer) } `on_idle` is called whenever no event is in flight and none
----  waits; `config` has HANDLER_WAIT in seconds; `urls` are for the log; `on_ended` gets each event that has its outcome
+---  urls: string, on_ended: fun(event: Event, answer: Answer) } `on_idle`: no event is in flight, and none waits; `urls`: for the log
 ---@return Dispatch
 function Dispatch.new(options)
   local self = setmetatable({
