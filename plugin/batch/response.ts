@@ -99,6 +99,7 @@ export class EventResponse {
 
   writeHead(status: number, reason?: string | OutgoingHttpHeaders, headers?: OutgoingHttpHeaders): this {
     if (this.headersSent) throw headersSent('write')
+    if (!isStatus(status)) throw invalidStatus(status)
     const given = typeof reason === 'string' ? headers : reason
     for (const name in given) if (given[name] !== undefined) check(name, given[name])
     for (const name in given) if (given[name] !== undefined) this.#headers[name.toLowerCase()] = given[name]
@@ -199,7 +200,8 @@ export class EventResponse {
   #settle(body: string | Buffer): void {
     this.headersSent = true
     this.#settled = true
-    const { id, place, statusCode: status } = this
+    const { id, place, statusCode } = this
+    const status = isStatus(statusCode) ? statusCode : 500 // node:http would throw, and answer nothing
     this.#sink.answer({ id, place, status, headers: this.#headers, body }, this)
   }
 }
@@ -211,6 +213,14 @@ function check(name: string, value: OutgoingHttpHeader): void {
   validateHeaderName(name)
   if (Array.isArray(value)) for (const one of value) validateHeaderValue(name, one)
   else validateHeaderValue(name, value as string)
+}
+
+function isStatus(status: unknown): boolean {
+  return Number.isInteger(status) && (status as number) >= 100 && (status as number) <= 999
+}
+
+function invalidStatus(status: unknown): Error {
+  return Object.assign(new RangeError(`Invalid status code: ${status}`), { code: 'ERR_HTTP_INVALID_STATUS_CODE' })
 }
 
 function headersSent(verb: string): Error {

@@ -90,3 +90,25 @@ test('an answer comes when its event finishes, and those that were written stay 
   assert.deepEqual(shown(parse((await parts.next()).value as Buffer)), [[0, 200, 'at last']])
   assert.equal((await parts.next()).done, true)
 })
+
+test('a status that is none is 500, and the other events have their answers', async (t) => {
+  const app = await buildApp(t)
+  app.ws('/ws/fast', { message: async (request) => request.body })
+  for (const [i, status] of [0, -1, 2 ** 40, 'x'].entries()) {
+    app.ws(`/ws/odd${i}`, {
+      message: (_request, reply) => {
+        reply.hijack()
+        reply.raw.statusCode = status as number
+        reply.raw.end('odd')
+      },
+    })
+  }
+  const port = await listen(app)
+  const paths = ['/ws/odd0', '/ws/odd1', '/ws/odd2', '/ws/odd3', '/ws/fast']
+  const response = await request(port, asking, JSON.stringify(paths.map((path) => at(path))))
+  const answers = parse(response.body).sort((a, b) => a.place - b.place)
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [500, 500, 500, 500, 200],
+  )
+})

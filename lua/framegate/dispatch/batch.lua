@@ -19,7 +19,7 @@ local PIECES = 17 -- of an event and the comma after it
 local ANSWERS = "application/vnd.framegate.answers"
 local HEAD = "POST / HTTP/1.1\r\nhost: framegate\r\naccept-encoding: identity\r\naccept: "
   .. ANSWERS
-  .. ", application/x-ndjson;q=0.5\r\ncontent-type: application/vnd.framegate.batch+json\r\ncontent-length: "
+  .. ", application/x-ndjson;q=0.5, */*;q=0.1\r\ncontent-type: application/vnd.framegate.batch+json\r\ncontent-length: "
 
 local function fail_all(self, open, failure, detail)
   for _, event in pairs(open) do
@@ -85,6 +85,11 @@ local function take_refusal(self, events, response)
   end
 end
 
+-- Media types are the same in capital letters, and may have parameters (RFC 9110, section 8.3.1).
+local function is_answers(content_type)
+  return content_type == ANSWERS or type(content_type) == "string" and content_type:lower():match "^[^;%s]*" == ANSWERS
+end
+
 --- Sends events in one request, and passes on their answers as they come.
 ---@param self Lane
 ---@param events Event[]
@@ -102,7 +107,7 @@ function Batch.carry(self, events)
     self.connection:close()
     return fail_all(self, events, "malformed", defect)
   end
-  local reader = response.headers["content-type"] == ANSWERS and BatchAnswers or BatchLines
+  local reader = is_answers(response.headers["content-type"]) and BatchAnswers or BatchLines
   return read_answers(self, response, reader.new(self, events))
 end
 

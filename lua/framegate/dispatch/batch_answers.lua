@@ -22,6 +22,7 @@ BatchAnswers.__index = BatchAnswers
 
 local FIXED = 16 -- bytes in front of each answer: its place from 0, status, bytes of header lines, bytes of its body
 local LONGEST_HEAD = 65536
+local NO_HEAD = 0x1000000 -- so many bytes of header lines are no answer
 local ALONE = 0 -- in place of a status
 local MAX_KNOWN = 100
 
@@ -87,8 +88,10 @@ local function read_complete(self, text, found)
     local head_bytes, body_bytes = number_at(bytes, at + 8), number_at(bytes, at + 12)
     local whole = FIXED + head_bytes + body_bytes
     local event, answer
-    if head_bytes > LONGEST_HEAD then
-      return nil, "the headers of an answer are larger than 64 KB"
+    if head_bytes >= NO_HEAD then
+      return nil, "what came is no answer"
+    elseif head_bytes > LONGEST_HEAD then
+      event, answer = close(self, bytes + at), Answer.failed("malformed", "its headers are larger than 64 KB")
     elseif body_bytes > Config.MAX_ANSWER_BYTES then
       event, answer = close(self, bytes + at), Answer.too_large()
     elseif size - at < whole then

@@ -32,6 +32,7 @@ local semaphore = require "ngx.semaphore"
 
 local Accept = {}
 
+local AGAIN_SECONDS = 0.02 -- before a handshake looks again for what another one with its key opens
 local EFFECTS_SECONDS = 10 -- longer than the effects of an answer can wait for Redis
 
 local members, groups
@@ -240,6 +241,7 @@ local function run()
     return open_new(handshake, headers)
   end
   while try_session(handshake, headers) == false do
+    ngx.sleep(AGAIN_SECONDS)
   end
 end
 

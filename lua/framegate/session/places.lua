@@ -9,7 +9,7 @@ local dict = ngx.shared.sessions
 local NODE, HOLDER = 4, 10 -- characters of an id that name the node; node and worker
 local ELSEWHERE_SECONDS = 3600 -- for which this node knows where a socket went; then its record in Redis shows it
 local MOVE_SECONDS = 3600 -- longer than a worker stands still
-local VOID_SECONDS = 60 -- longer than a worker stands between reading a key and removing it
+local VOID_SECONDS = 5 -- longer than a worker needs from reading a key to removing it
 Places.NOBODY = "------" -- in place of a worker's name: one of them will have the socket soon
 local OPENING = "opening " -- before the id of a socket whose handler has not answered yet
 
@@ -59,7 +59,8 @@ end
 ---@param key string
 ---@param id string
 function Places.void_key(key, id)
-  if dict:safe_add("v:" .. key .. id, true, VOID_SECONDS) then
+  local _, err = dict:safe_add("v:" .. key .. id, true, VOID_SECONDS)
+  if err ~= "exists" then
     Places.remove_key(key)
   end
 end

@@ -9,7 +9,7 @@ local SECONDS = 4 -- shorter than a call of another worker waits
 local DEAD_SECONDS = 10 -- a worker that stands still for longer counts as dead
 
 local bus
-local silent_since -- when a wait began that is not over, by Clock.monotonic
+local silent_since, late_at -- when the first of the waits in vain began, and when the last one ended, by Clock.monotonic
 
 --- Gives this module the instances of its worker.
 ---@param worker Worker
@@ -27,13 +27,17 @@ function Echoes.await(run)
   local item = { at = began + SECONDS }
   function item.on_late()
     is_over = true
-    silent_since = silent_since or began
-    run(Clock.monotonic() - silent_since >= DEAD_SECONDS)
+    local now = Clock.monotonic()
+    if not silent_since or now - late_at > DEAD_SECONDS then
+      silent_since = began
+    end
+    late_at = now
+    run(now - silent_since >= DEAD_SECONDS)
   end
   late:add(item)
-  bus:ask_all({ op = "echo", args = {}, payload = "" }, function()
-    silent_since = nil
-    if not is_over then
+  bus:ask_all({ op = "echo", args = {}, payload = "" }, function(_, is_complete)
+    silent_since = not is_complete and silent_since or nil
+    if not is_over and is_complete then
       late:remove(item)
       run(true)
     end

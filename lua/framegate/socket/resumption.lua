@@ -110,11 +110,17 @@ local function is_killed(id)
   return node == members:node() and worker ~= Places.NOBODY and not holders:is_living(worker)
 end
 
--- The socket of a key, and whether it is being opened. A key is void when the worker that had or opened its socket was killed:
--- the new socket of that client gets it.
+-- Whether nobody will have a socket again: the worker that had or opened it was killed, and it did not move meanwhile.
+local function is_gone(id)
+  local holder = Places.holder(id)
+  return is_killed(id) and Places.holder(id) == holder and not Places.move_of(id)
+end
+
+-- The socket of a key, and whether it is being opened. The key of a socket that is gone is void: the new socket of that client
+-- gets it.
 local function socket_of(key)
   local id, is_opening = Places.of_key(key)
-  if id and not Places.is_moving(id) and is_killed(id) then
+  if id and is_gone(id) then
     Places.void_key(key, id)
     return nil
   end
@@ -199,7 +205,7 @@ function Resumption.describe(key)
   end
   local holder, is_moving = Places.holder(id), Places.is_moving(id)
   local is_here = Places.split(holder) == members:node()
-  local is_lost = is_here and not is_opening and not Record.text_of(id)
+  local is_lost = is_here and not is_opening and (is_killed(id) or not Record.text_of(id))
   if is_lost and not is_moving then
     return {}
   end

@@ -31,9 +31,10 @@ local POLL_SECONDS = 0.25 -- between two checks whether the gateway is stopping
 local ANSWER_SECONDS = 2 -- after STOP_SECONDS, for the answers to events in flight
 local CLOSED_SECONDS = 1 -- within which the mesh port is closed at a stop
 local CLOSE_SECONDS = 2 -- after that, for the close events
+local LINK_SECONDS = 1 -- for what other workers still need, at least
 
 local members, mesh, bus, nodes, groups, link_holder, shared_records, registry, dispatch, flusher, spans
-local stop_ends = math.huge -- by Clock.monotonic
+local stop_ends -- by Clock.monotonic
 local retired -- a semaphore, posted when this worker has nothing left to do
 
 -- Waits until a worker of a later configuration has joined. A reload starts such workers, but the first may start late.
@@ -68,9 +69,11 @@ local function break_off()
   Process.exit()
 end
 
+local function end_of_stop() return Clock.monotonic() + Config.STOP_SECONDS + ANSWER_SECONDS + CLOSE_SECONDS end
+
 -- Whatever the site, a queue or a slow handler still holds, a stop ends.
 local function bound_stop()
-  stop_ends = Clock.monotonic() + Config.STOP_SECONDS + ANSWER_SECONDS + CLOSE_SECONDS
+  stop_ends = end_of_stop()
   Giving.start()
   wait(Config.STOP_SECONDS, has_only_sessions)
   Inbox.drop_messages()
@@ -150,8 +153,12 @@ local function end_links()
   while Passing.count() > 0 do
     ngx.sleep(POLL_SECONDS)
   end
+  local ends
   while needs_others() do
-    if Clock.monotonic() > stop_ends then
+    local now = Clock.monotonic()
+    if not ends and members:is_stopping() then
+      ends = math.max(stop_ends or end_of_stop(), now + LINK_SECONDS)
+    elseif ends and now > ends then
       break_off()
     end
     ngx.sleep(STEP_SECONDS)

@@ -107,4 +107,17 @@ describe("the places of sessions", function()
     assert.is_false(Places.is_moving "id")
     assert.are.same({}, ngx.shared.sessions.values)
   end)
+
+  it("makes the key of a lost socket unknown, once, also without room", function()
+    Places.set_key("lost", "nodeworkerx", 60)
+    Places.void_key("lost", "nodeworkerx")
+    assert.is_nil(Places.of_key "lost")
+    Places.set_key("lost", "nodeworkerx", 60)
+    Places.void_key("lost", "nodeworkerx")
+    assert.are.equal("nodeworkerx", Places.of_key "lost")
+    ngx.shared.sessions.capacity = 0
+    Places.void_key("lost", "nodeworkery")
+    ngx.shared.sessions.capacity = math.huge
+    assert.is_nil(Places.of_key "lost")
+  end)
 end)

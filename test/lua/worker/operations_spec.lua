@@ -151,7 +151,7 @@ describe("an operation", function()
       operations:begin_hand_over { id = connection.id, client = Moves.client(connection), to = "nodeanothe" }
     assert.are.equal("/ws/echo", facts.path)
     run("finish_hand_over", { to = "nodeanothe", move = facts.move })
-    worker.bus.asked[1].answer {}
+    worker.bus.asked[1].answer({}, true)
     worker.carriers.sent[1].answer(true)
     assert.are.same({ { ok = true } }, results)
   end)
