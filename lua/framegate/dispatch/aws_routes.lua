@@ -18,11 +18,11 @@ local Routes = {}
 Routes.__index = Routes
 
 --- Makes the routes.
----@param config { HANDLER_AWS_ROUTES: AwsRoute[], HANDLER_AWS_ROUTE_SELECTION: string }
+---@param settings { HANDLER_AWS_ROUTES: AwsRoute[], HANDLER_AWS_ROUTE_SELECTION: string }
 ---@return AwsRoutes
-function AwsRoutes.new(config)
-  local self = setmetatable({ names = {}, has = {}, expression = config.HANDLER_AWS_ROUTE_SELECTION }, Routes)
-  for _, route in ipairs(config.HANDLER_AWS_ROUTES) do
+function AwsRoutes.new(settings)
+  local self = setmetatable({ names = {}, has = {}, expression = settings.HANDLER_AWS_ROUTE_SELECTION }, Routes)
+  for _, route in ipairs(settings.HANDLER_AWS_ROUTES) do
     self.names[route.key] = route.name
     self.has[route.key] = route.key:sub(1, 1) ~= "$" or nil
   end
