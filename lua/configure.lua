@@ -219,7 +219,7 @@ for name, text in pairs(files) do
     "# Written by lua/configure.lua from the environment: changes are lost.\n" .. text
   )
 end
-write(target .. "/settings.json", cjson.encode(settings), true) -- it contains HANDLER_SECRET, CONTROL_TOKEN and the password for Redis
+write(target .. "/settings.json", cjson.encode(settings), true) -- it contains secrets, such as CONTROL_TOKEN
 for _, line in ipairs(settings.notes) do
   print("framegate: " .. line)
 end

@@ -29,6 +29,7 @@ local MODULES = {
   "cluster.nodes",
   "cluster.seen",
   "cluster.shared_records",
+  "control.aws_access",
   "dispatch.answer_cache",
   "dispatch.grip_signature",
   "dispatch.handlers",
@@ -70,6 +71,7 @@ function Start.master()
   modules["push.compression"].start()
   modules["runtime.direct_io"].start()
   modules["dispatch.signer"].new(Config.HANDLER_SECRET) -- fails here, and not in each worker, if OpenSSL is missing
+  modules["control.aws_access"].init(Config)
   modules["dispatch.grip_signature"].check()
   worker.members = modules["cluster.members"].new {
     dict = ngx.shared.gateway,

@@ -82,7 +82,16 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
     ],
     good: [SECRET, `${SECRET}, whsec_${'+/'.repeat(42)}AA==`],
   },
-  HANDLER_PROTOCOL: { bad: ['pushpin', 'GRIP', 'http'], good: ['grip'] },
+  HANDLER_PROTOCOL: { bad: ['lambda', 'pushpin', 'AWS', 'GRIP', 'http'], good: ['aws', 'grip'] },
+  HANDLER_AWS_ROUTES: {
+    bad: ['$other', 'a=', '=b', 'a=b c=d/e', ','],
+    good: ['a/b, $connect=on-connect'],
+  },
+  HANDLER_AWS_ROUTE_SELECTION: {
+    bad: ['action', '$request.body', '$request.header.action', '${request.body.a} b', '$request.body.a/b'],
+    good: ['${request.body.a}/${request.body.b}'],
+  },
+  HANDLER_AWS_ROUTE_RESPONSE: { bad: ['yes', '1'], good: ['off'] },
   GRIP_ISS: { bad: ['a\tb', 'é'], good: ['fastly:1', 'my issuer'] },
   GRIP_KEY: { bad: ['a key', 'é', 'base64:', 'base64:abc', 'base64:a c='], good: ['secret', 'base64:a2V5'] },
   HANDLER_TIMEOUT: { bad: ['0', '30sec'], good: ['1500ms', '24h'] },
@@ -109,6 +118,8 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   MESSAGE_RATE: { bad: ['fast', '-1', '0.001', '0'], good: ['1', '0.5', 'off'] },
   CONTROL_PORT: { bad: ['65536', 'http', 'localhost:1', '127.0.0.1'], good: ['18081', '127.0.0.1:18081'] },
   CONTROL_TOKEN: { bad: ['short', 'with spaces in between it'], good: ['0123456789abcdef'] },
+  CONTROL_AWS_KEY_ID: { bad: ['a/b', ',', 'a'.repeat(129)], good: ['AKIDEXAMPLE'] },
+  CONTROL_AWS_SECRET: { bad: ['short', ','], good: ['wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'] },
   OTEL_EXPORTER_OTLP_ENDPOINT: {
     bad: [
       'collector:4318',
@@ -166,6 +177,16 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
 const BESIDE: Record<string, Record<string, string>> = {
   CONTROL_PORT: { CONTROL_TOKEN: '0123456789abcdef' },
   CONTROL_TOKEN: { CONTROL_PORT: '18081' },
+  CONTROL_AWS_KEY_ID: {
+    CONTROL_AWS_SECRET: '0123456789abcdef',
+    CONTROL_PORT: '18081',
+    CONTROL_TOKEN: '0123456789abcdef',
+  },
+  CONTROL_AWS_SECRET: {
+    CONTROL_AWS_KEY_ID: 'AKIDEXAMPLE',
+    CONTROL_PORT: '18081',
+    CONTROL_TOKEN: '0123456789abcdef',
+  },
   OTEL_EXPORTER_OTLP_CERTIFICATE: { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://localhost' },
   REDIS_CA: { REDIS_URL: 'rediss://localhost' },
   REDIS_SENTINELS: { REDIS_MASTER: 'mymaster' },

@@ -7,8 +7,8 @@ local Dialect = {}
 ---@return string? name
 ---@return string? expected in words
 function Dialect.name(text)
-  if text ~= "framegate" and text ~= "grip" then
-    return nil, "framegate or grip"
+  if text ~= "framegate" and text ~= "aws" and text ~= "grip" then
+    return nil, "framegate, aws or grip"
   end
   return text
 end

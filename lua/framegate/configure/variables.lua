@@ -1,6 +1,8 @@
 -- Every variable that the gateway reads, with its default. docs/operating.md lists the same names.
 -- configure.lua reads them once, before nginx starts.
 
+local AwsKeys = require "framegate.configure.aws_keys"
+local AwsRoutes = require "framegate.configure.aws_routes"
 local ClusterValues = require "framegate.configure.cluster_values"
 local Dialect = require "framegate.configure.dialect"
 local HandlerSecrets = require "framegate.configure.handler_secrets"
@@ -52,6 +54,9 @@ Variables.list = {
   { "HANDSHAKE_HEADERS", HandshakeHeaders.parse, {} },
   { "HANDLER_SECRET", HandlerSecrets.parse, {} },
   { "HANDLER_PROTOCOL", Dialect.name, "framegate" },
+  { "HANDLER_AWS_ROUTES", AwsRoutes.parse, {} },
+  { "HANDLER_AWS_ROUTE_SELECTION", AwsRoutes.expression, "$request.body.action" },
+  { "HANDLER_AWS_ROUTE_RESPONSE", Values.switch, true },
   { "GRIP_ISS", Dialect.issuer, "pushpin" },
   { "GRIP_KEY", Dialect.key, "changeme" },
   { "HANDLER_TIMEOUT", Values.duration(0.1, DAY), 30 },
@@ -76,6 +81,8 @@ Variables.list = {
   { "TIMERS", Timers.parse, {} },
   { "CONTROL_PORT", Values.listen_or_off, "off" },
   { "CONTROL_TOKEN", Values.token, "" },
+  { "CONTROL_AWS_KEY_ID", AwsKeys.ids, {} },
+  { "CONTROL_AWS_SECRET", AwsKeys.secrets, {} },
   { "SOCKET_LOG", Values.log, "off" },
   { "OTEL_EXPORTER_OTLP_ENDPOINT", Otlp.endpoint, "" },
   { "OTEL_EXPORTER_OTLP_CERTIFICATE", Values.file, "" },
@@ -102,6 +109,7 @@ local SECRET = {
   GRIP_KEY = true,
   HANDLER_SECRET = true,
   CONTROL_TOKEN = true,
+  CONTROL_AWS_SECRET = true,
   OTEL_EXPORTER_OTLP_HEADERS = true,
   REDIS_URL = true,
 }
@@ -123,6 +131,7 @@ local function check_together(settings, problems)
   RedisUrl.combine(settings, problems)
   Otlp.check(settings, problems)
   Timers.check(settings, problems)
+  AwsKeys.check(settings, problems)
   local port, token = settings.CONTROL_PORT, settings.CONTROL_TOKEN
   if port and token and port ~= "off" and token == "" then
     problems[#problems + 1] = ("CONTROL_PORT=%s: expected CONTROL_TOKEN beside it"):format(port)

@@ -195,24 +195,36 @@ function Api.not_allowed(methods)
   return Problem.new(405, "this resource takes " .. list, { ["Allow"] = list })
 end
 
+local function resource_of(segments)
+  for _, resource in ipairs(RESOURCES) do
+    if fits(resource[1], segments) then
+      return resource
+    end
+  end
+end
+
+--- Whether a path names a resource.
+---@param segments string[]
+---@return boolean
+function Api.has(segments) return resource_of(segments) ~= nil end
+
 --- Handles one request.
 ---@param request { method: string, segments: string[], query: table, payload: string, content_type: string? }
 ---@return { status: integer, body: string, type: string?, headers: table? }
 function Api.handle(request)
-  for _, resource in ipairs(RESOURCES) do
-    if fits(resource[1], request.segments) then
-      local act = resource[request.method]
-      if act then
-        return act(request)
-      end
-      local methods = {}
-      for method in pairs(resource) do
-        methods[#methods + 1] = type(method) == "string" and method or nil
-      end
-      return Api.not_allowed(methods)
-    end
+  local resource = resource_of(request.segments)
+  if not resource then
+    return Problem.new(404, "no such resource: see /openapi.json")
   end
-  return Problem.new(404, "no such resource: see /openapi.json")
+  local act = resource[request.method]
+  if act then
+    return act(request)
+  end
+  local methods = {}
+  for method in pairs(resource) do
+    methods[#methods + 1] = type(method) == "string" and method or nil
+  end
+  return Api.not_allowed(methods)
 end
 
 return Api

@@ -7,7 +7,10 @@ local Request = {}
 local MAX_PARAMETERS = 100
 local NAME_BYTES = 100 -- of a parameter, in a message
 
-local function segments_of(path)
+--- Splits a path.
+---@param path string as it was sent, with its query
+---@return string[] segments decoded
+function Request.segments(path)
   local segments = {}
   for segment in path:gsub("%?.*$", ""):gmatch("/([^/]*)") do
     segments[#segments + 1] = ngx.unescape_uri((segment:gsub("%+", "%%2B")))
@@ -74,7 +77,7 @@ function Request.read(parts)
   end
   return {
     method = parts.method == "HEAD" and "GET" or parts.method,
-    segments = segments_of(parts.path),
+    segments = Request.segments(parts.path),
     query = query,
     payload = parts.payload,
     content_type = parts.content_type,

@@ -3,6 +3,7 @@
 local Config = require "framegate.config"
 local Api = require "framegate.control.api"
 local Access = require "framegate.control.access"
+local AwsConnections = require "framegate.control.aws_connections"
 local Batch = require "framegate.control.batch"
 local Idempotency = require "framegate.control.idempotency"
 local Log = require "framegate.runtime.log"
@@ -22,6 +23,7 @@ local requests = 0 -- that are running
 function Server.wire(worker)
   members, holders = worker.members, worker.holders
   Api.wire(worker)
+  AwsConnections.wire(worker)
 end
 
 local function read_body()
@@ -78,13 +80,15 @@ local function act(asked, kept)
   return own and own[2](request, kept) or Api.handle(request)
 end
 
+local function is_local() return ngx.var.remote_addr == "unix:" end
+
 -- A stranger may send any number of requests together. Each refusal waits for the next turn, so that others are served, too.
 local function refusal(headers)
   local refused = Access.refusal {
     method = ngx.req.get_method(),
     headers = headers,
     path = ngx.var.request_uri,
-    is_local = ngx.var.remote_addr == "unix:",
+    is_local = is_local(),
   }
   if refused then
     Turn.next()
@@ -133,8 +137,38 @@ local function defect_of(headers)
   end
 end
 
+-- Does the work of a request, which may need the other workers until its end.
+local function work(run_request, ...)
+  if members:has_left() then
+    return Problem.new(
+      503,
+      "this worker of the gateway is going away and has done nothing: ask again",
+      { ["Retry-After"] = "0" }
+    )
+  end
+  requests = requests + 1
+  local ok, answer = xpcall(run_request, debug.traceback, ...)
+  requests = requests - 1
+  if not ok then
+    error(answer, 0)
+  end
+  return answer
+end
+
 local function run()
   local headers = ngx.req.get_headers(0)
+  local aws_id = AwsConnections.id_of(ngx.var.request_uri)
+  if aws_id then
+    local request = {
+      id = aws_id,
+      method = ngx.req.get_method(),
+      path = ngx.var.request_uri,
+      headers = headers,
+      is_local = is_local(),
+      read_body = read_body,
+    }
+    return respond(AwsConnections.shape(AwsConnections.refusal(request) or work(AwsConnections.act, request)))
+  end
   local refused = refusal(headers) or defect_of(headers)
   if refused then
     return respond(refused)
@@ -148,22 +182,7 @@ local function run()
     accept = type(headers.accept) == "table" and table.concat(headers.accept, ",") or headers.accept,
     traceparent = type(traceparent) == "string" and traceparent or nil,
   }
-  if members:has_left() then
-    return respond(
-      Problem.new(
-        503,
-        "this worker of the gateway is going away and has done nothing: ask again",
-        { ["Retry-After"] = "0" }
-      )
-    )
-  end
-  requests = requests + 1
-  local ok, answer = xpcall(answer_of, debug.traceback, asked, headers["idempotency-key"])
-  requests = requests - 1
-  if not ok then
-    error(answer, 0)
-  end
-  return respond(answer)
+  return respond(work(answer_of, asked, headers["idempotency-key"]))
 end
 
 --- Answers one request of the control API.

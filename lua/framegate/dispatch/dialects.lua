@@ -2,6 +2,7 @@
 -- A location chooses one with `set $ws_protocol`, or else HANDLER_PROTOCOL does. How the bytes reach a handler is another
 -- matter: http.lua and fastcgi.lua carry every dialect.
 
+local Aws = require "framegate.dispatch.aws"
 local Grip = require "framegate.dispatch.grip"
 local OwnDialect = require "framegate.dispatch.own_dialect"
 
@@ -15,8 +16,10 @@ local Dialects = {}
 --- the dialect has no word for the event: it then counts as answered
 ---@field stream fun(event: Event, response: HttpResponse): StreamParser? what reads an answer that streams
 ---@field answer fun(event: Event, response: { status: any, headers: any, body: any }): Answer
+---@field error_frame fun(event: Event, error: { status: integer, name: string?, message: string, trace_id: string? }): string
+--- the text that a client gets in place of an answer, if HAS_ERROR_FRAMES
 
-local BY_NAME = { grip = Grip }
+local BY_NAME = { aws = Aws, grip = Grip }
 
 --- The name of a dialect as Options have it.
 ---@param name string? of the location

@@ -3,6 +3,7 @@
 local Answer = require "framegate.dispatch.answer"
 local Config = require "framegate.config"
 local Event = require "framegate.dispatch.event"
+local HttpStatus = require "framegate.protocol.http_status"
 local PASSED = require "framegate.protocol.passed_headers"
 local StreamParser = require "framegate.dispatch.stream_parser"
 
@@ -45,5 +46,14 @@ end
 ---@param response { status: any, headers: any, body: any }
 ---@return Answer
 function OwnDialect.answer(_, response) return Answer.read(response) end
+
+--- Writes what a client gets in place of an answer.
+---@param event Event
+---@param error { status: integer, name: string?, message: string, trace_id: string? } gets its `id`
+---@return string text
+function OwnDialect.error_frame(event, error)
+  error.id = event.id
+  return HttpStatus.error_body(error)
+end
 
 return OwnDialect

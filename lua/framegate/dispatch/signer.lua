@@ -110,6 +110,15 @@ function Signer:event(event)
   return lines(self, id, event.body, context_of(event))
 end
 
+--- Signs an event whose body says everything about it.
+---@param event Event
+---@param request { path: string, content_type: string, body: string }
+---@return string lines of the header
+function Signer:document(event, request)
+  local context = { "", "POST ", request.path, "\ncontent-type: ", request.content_type }
+  return lines(self, event.id, request.body, context)
+end
+
 --- Signs a batch. Its events have no signatures of their own: their paths and headers are in its body.
 ---@param body string
 ---@return string lines of the header

@@ -57,6 +57,10 @@ end
 ---@return integer seconds since 1970
 function Clock.unix_time() return floor(now()) end
 
+--- The current time, for protocols that count milliseconds. It stands still while one turn of nginx's event loop lasts.
+---@return integer milliseconds since 1970
+function Clock.unix_milliseconds() return floor(now() * 1000 + 0.5) end
+
 --- The current time, for protocols that need it exactly (clock_gettime(2), CLOCK_REALTIME).
 ---@return integer microseconds since 1970
 function Clock.unix_microseconds()

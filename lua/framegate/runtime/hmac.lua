@@ -1,5 +1,5 @@
--- HMAC-SHA256 (RFC 2104) by the OpenSSL with which nginx is linked.
--- The key is prepared once. A message is added in pieces, so that no Lua string is made of it.
+-- HMAC-SHA256 (RFC 2104), and SHA-256 alone, by the OpenSSL with which nginx is linked.
+-- The key of a context is prepared once. A message is added in pieces, so that no Lua string is made of it.
 
 local ffi = require "ffi"
 
@@ -10,6 +10,8 @@ ffi.cdef [[
   int framegate_hmac_init(void *context, const char *key, int length, const void *digest, void *engine) __asm__("HMAC_Init_ex");
   int framegate_hmac_update(void *context, const char *data, size_t length) __asm__("HMAC_Update");
   int framegate_hmac_final(void *context, unsigned char *digest, unsigned int *length) __asm__("HMAC_Final");
+  int framegate_digest(const char *data, size_t size, unsigned char *digest, unsigned int *length, const void *type,
+    void *engine) __asm__("EVP_Digest");
 ]]
 
 local DIGEST_BYTES = 32
@@ -63,6 +65,29 @@ function Hmac:add(text) assert(crypto.framegate_hmac_update(self.context, text, 
 ---@return string digest 32 bytes
 function Hmac:finish()
   assert(crypto.framegate_hmac_final(self.context, digest, nil) == 1, "HMAC_Final failed")
+  return ffi.string(digest, DIGEST_BYTES)
+end
+
+local shared -- a context for keys that are used once
+
+--- Makes the digest of one message.
+---@param key string
+---@param text string
+---@return string digest 32 bytes
+function Hmac.digest(key, text)
+  shared = shared or Hmac.new(key)
+  assert(crypto.framegate_hmac_init(shared.context, key, #key, nil, nil) == 1, "HMAC_Init_ex failed")
+  shared:add(text)
+  return shared:finish()
+end
+
+--- Hashes a text with SHA-256, without a key.
+---@param text string
+---@return string hash 32 bytes
+function Hmac.sha256(text)
+  crypto = crypto or find_crypto()
+  local type = crypto.framegate_sha256()
+  assert(crypto.framegate_digest(text, #text, digest, nil, type, nil) == 1, "EVP_Digest failed")
   return ffi.string(digest, DIGEST_BYTES)
 end
 

@@ -6,7 +6,6 @@ local Dialects = require "framegate.dispatch.dialects"
 local Effects = require "framegate.dispatch.effects"
 local EventMetrics = require "framegate.telemetry.event_metrics"
 local GripEffects = require "framegate.socket.grip_effects"
-local HttpStatus = require "framegate.protocol.http_status"
 local Log = require "framegate.runtime.log"
 local Percent = require "framegate.protocol.percent"
 local Record = require "framegate.socket.record"
@@ -32,8 +31,8 @@ local function send_error(self, event, error)
   if IS_OWN[event.kind] or not Dialects.of(self).HAS_ERROR_FRAMES then
     return
   end
-  error.id, error.trace_id = event.id, TraceContext.trace_id(event)
-  self:send(HttpStatus.error_body(error), true)
+  error.trace_id = TraceContext.trace_id(event)
+  self:send(Dialects.of(self).error_frame(event, error), true)
 end
 
 local function report(self, event, err)

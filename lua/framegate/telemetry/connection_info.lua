@@ -11,6 +11,19 @@ local ConnectionInfo = {}
 ---@return string
 function ConnectionInfo.address(connection) return connection.handshake:match("\r\nx%-forwarded%-for: ([^\r]*)") end
 
+--- The client's program, as its handshake names it.
+---@param connection Connection
+---@return string?
+function ConnectionInfo.agent(connection) return connection.handshake:match("\r\nuser%-agent: ([^\r]*)") end
+
+--- When something came from the client last, in RFC 3339 format.
+---@param connection Connection
+---@return string
+function ConnectionInfo.active(connection)
+  local traffic = connection.traffic
+  return Clock.format(traffic.opened + traffic.last_read - traffic.opened_at)
+end
+
 --- How the client connected, if not with a WebSocket.
 ---@param connection Connection
 ---@return "sse"|nil

@@ -9,12 +9,16 @@ local Pages = {}
 --- Describes a connection. In a cluster, this names the node. `alarm` is in seconds from now.
 ---@param worker Worker
 ---@param connection Connection
----@param args { has_query: boolean? } whether its path includes its query
+---@param args { has_query: boolean?, has_visit: boolean? } whether its path includes its query, and whether the client's
+--- program and its last sign of life are included
 ---@return table
 function Pages.facts(worker, connection, args)
   local facts, alarm = ConnectionInfo.of(connection, args.has_query), Alarms.left(connection)
   facts.alarm = alarm and math.ceil(alarm)
   facts.node = not worker.nodes:is_alone() and Config.NODE_NAME or nil
+  if args.has_visit then
+    facts.agent, facts.active = ConnectionInfo.agent(connection), ConnectionInfo.active(connection)
+  end
   return facts
 end
 

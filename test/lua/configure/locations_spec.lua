@@ -19,6 +19,7 @@ describe("the settings of a location", function()
         location /ws/d/ { set $ws_rate $rate_of_this_host; }
         location /ws/e/ { set $ws_handler "http://a:3000 weight=3, http://b:3000"; set $ws_text form; set $ws_cache on; }
         location /ws/g/ { set $ws_protocol grip; } location /ws/h/ { set $ws_protocol framegate; }
+        location /ws/i/ { set $ws_protocol aws; }
         location /ws/f/ { set $ws_handler "fastcgi://unix:/run/php.sock?script=/srv/a.php&keep=2"; }
       ]]
       )
@@ -43,6 +44,7 @@ describe("the settings of a location", function()
       "set $ws_handler fastcgi://a:9000;",
       "set $ws_text xml;",
       "set $ws_cache yes;",
+      "set $ws_protocol lambda;",
       "set $ws_protocol http;",
       "set $ws_ratee 1;",
       "set\n  $ws_rate\n  1/s\n  ;",

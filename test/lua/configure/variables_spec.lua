@@ -35,7 +35,18 @@ local VALUES = {
   PING_INTERVAL = { "500ms", 0.5, "0" },
   IDLE_TIMEOUT = { "1m", 60, "0.1s" },
   HANDLER_SECRET = { SECRET .. ", " .. OTHER_SECRET, { SECRET, OTHER_SECRET }, "whsec_QUJD" },
-  HANDLER_PROTOCOL = { "grip", "grip", "pushpin" },
+  HANDLER_PROTOCOL = { "aws", "aws", "lambda" },
+  HANDLER_AWS_ROUTES = {
+    "join, $connect=On.Connect",
+    { { key = "join" }, { key = "$connect", name = "On.Connect" } },
+    "$other",
+  },
+  HANDLER_AWS_ROUTE_SELECTION = {
+    "${request.body.a}/${request.body.b}",
+    "${request.body.a}/${request.body.b}",
+    "$request.header.a",
+  },
+  HANDLER_AWS_ROUTE_RESPONSE = { "off", false, "no" },
   GRIP_ISS = { "my issuer", "my issuer", "a\1b" },
   GRIP_KEY = { "base64:a2V5", "base64:a2V5", "base64:a" },
   HANDLER_TIMEOUT = { "2.5", 2.5, "0" },
@@ -63,6 +74,18 @@ local VALUES = {
   MESSAGE_RATE = { "0.5", 0.5, "fast" },
   CONTROL_PORT = { "127.0.0.1:9000", "127.0.0.1:9000", "65536", { CONTROL_TOKEN = ("t"):rep(16) } },
   CONTROL_TOKEN = { ("s"):rep(16), ("s"):rep(16), "short", { CONTROL_PORT = "9000" } },
+  CONTROL_AWS_KEY_ID = {
+    "AKIDEXAMPLE",
+    { "AKIDEXAMPLE" },
+    "a/b",
+    { CONTROL_AWS_SECRET = ("s"):rep(16), CONTROL_PORT = "9000", CONTROL_TOKEN = ("t"):rep(16) },
+  },
+  CONTROL_AWS_SECRET = {
+    ("a/+="):rep(10) .. " " .. ("s"):rep(16),
+    { ("a/+="):rep(10), ("s"):rep(16) },
+    "short",
+    { CONTROL_AWS_KEY_ID = "one, two", CONTROL_PORT = "9000", CONTROL_TOKEN = ("t"):rep(16) },
+  },
   TIMERS = {
     "10s /ws/tick,1.5m  /ws/a/digest",
     { { period = 10000, path = "/ws/tick" }, { period = 90000, path = "/ws/a/digest" } },
@@ -151,6 +174,9 @@ describe("the settings", function()
         IDLE_TIMEOUT = 60,
         HANDLER_SECRET = {},
         HANDLER_PROTOCOL = "framegate",
+        HANDLER_AWS_ROUTES = {},
+        HANDLER_AWS_ROUTE_SELECTION = "$request.body.action",
+        HANDLER_AWS_ROUTE_RESPONSE = true,
         GRIP_ISS = "pushpin",
         GRIP_KEY = "changeme",
         HANDLER_TIMEOUT = 30,
@@ -175,6 +201,8 @@ describe("the settings", function()
         TIMERS = {},
         CONTROL_PORT = "off",
         CONTROL_TOKEN = "",
+        CONTROL_AWS_KEY_ID = {},
+        CONTROL_AWS_SECRET = {},
         SOCKET_LOG = "off",
         OTEL_EXPORTER_OTLP_ENDPOINT = "",
         OTEL_EXPORTER_OTLP_HEADERS = {},
@@ -232,6 +260,7 @@ describe("the settings", function()
     it(name .. " that is wrong is refused by name, with the value and what was expected", function()
       local words = problem(with(name, texts[3]))
       local is_secret = name == "CONTROL_TOKEN"
+        or name == "CONTROL_AWS_SECRET"
         or name == "GRIP_KEY"
         or name == "HANDLER_SECRET"
         or name == "OTEL_EXPORTER_OTLP_HEADERS"
@@ -297,6 +326,24 @@ describe("settings that must fit together", function()
       problem { TLS_CERTIFICATE = "/c", TLS_CERTIFICATE_KEY = "/k", CONTROL_PORT = "443", CONTROL_TOKEN = ("t"):rep(16) }
     )
     assert.is_table((read { TLS_PORT = "8080" }))
+  end)
+
+  it("each key of AWS has a secret, and there is a port for them", function()
+    local function keys(ids, secrets)
+      return {
+        CONTROL_AWS_KEY_ID = ids,
+        CONTROL_AWS_SECRET = secrets,
+        CONTROL_PORT = "9000",
+        CONTROL_TOKEN = ("t"):rep(16),
+      }
+    end
+    local secret = ("s"):rep(16)
+    assert.is_table((read(keys("a, b", secret .. " " .. secret))))
+    for _, values in ipairs { keys("a", nil), keys(nil, secret), keys("a,b", secret), keys("a", secret .. "," .. secret) } do
+      assert.matches("^CONTROL_AWS_SECRET=…: expected as many", problem(values))
+    end
+    local words = problem { CONTROL_AWS_KEY_ID = "a", CONTROL_AWS_SECRET = secret }
+    assert.are.equal("CONTROL_AWS_KEY_ID=a: expected CONTROL_PORT beside it", words)
   end)
 
   it("handlers have weights, and speak HTTP or FastCGI", function()
