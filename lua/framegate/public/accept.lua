@@ -32,8 +32,7 @@ local semaphore = require "ngx.semaphore"
 
 local Accept = {}
 
-local AGAIN_SECONDS = 0.02 -- before a handshake looks again for what another one with its key opens
-local EFFECTS_SECONDS = 10 -- longer than the effects of an answer can wait for Redis
+local EFFECTS_SECONDS, AGAIN_SECONDS = 10, 0.02 -- effects wait for Redis for less; between two looks at a key
 
 local members, groups
 
