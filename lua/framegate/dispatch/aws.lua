@@ -104,13 +104,25 @@ local function body_of(result)
   return type(body) == "string" and body or nil, true
 end
 
+-- The value of a header, or its values, as text; nil for null.
+local function text_of(value)
+  if type(value) ~= "table" then
+    return value ~= cjson.null and tostring(value) or nil
+  end
+  local texts = {}
+  for _, one in ipairs(value) do
+    texts[#texts + 1] = one ~= cjson.null and tostring(one) or nil
+  end
+  return texts[1] and texts
+end
+
 -- Headers under names in lower case. Those that are effects in framegate's own dialect are none here.
 local function headers_of(result)
   local headers = {}
   for _, list in ipairs { result.headers or cjson.null, result.multiValueHeaders or cjson.null } do
     for name, value in pairs(type(list) == "table" and list or {}) do
       name = tostring(name):lower()
-      headers[name] = not name:find "^ws%-" and (type(value) == "table" and value or tostring(value)) or nil
+      headers[name] = not name:find "^ws%-" and text_of(value) or nil
     end
   end
   return headers
@@ -161,6 +173,13 @@ function Aws.error_frame(event, error)
   return error_text(event, error.status == TIMEOUT and "Endpoint request timed out" or "Internal server error")
 end
 
+-- What a message can make a function throw is no failure of the handler: a client could cause any number of them.
+local function thrown(event, detail)
+  Log.limited(Log.warn, "aws", TraceContext.label(event), detail)
+  local text = Aws.error_frame(event, { status = BAD_GATEWAY })
+  return { status = OK, headers = {}, body = "", effects = { { kind = "send", payload = text, is_text = true } } }
+end
+
 -- A function that fails at `$connect` refuses the handshake, and hears nothing more of it.
 local function fail(event, detail)
   if event.kind ~= "open" then
@@ -197,7 +216,9 @@ function Aws.answer(event, response)
   end
   local document = cjson.decode(read.body)
   local detail = read.failure and read.error.message or failure_of(read, document)
-  if detail then
+  if detail and event.kind == "message" and response.status == OK and not read.failure then
+    return thrown(event, detail)
+  elseif detail then
     return fail(event, detail)
   elseif event.kind == "close" then
     return NOTHING -- whatever the function returns

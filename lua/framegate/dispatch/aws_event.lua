@@ -35,8 +35,8 @@ local function add_headers(document, handshake)
   document.headers, document.multiValueHeaders = headers, lists
 end
 
--- Header lines that are needed when `$connect` is over. An open socket keeps no others: a stranger may send many.
-local KEPT = {
+-- Header lines that an event behind `$connect` needs.
+local SHOWN = {
   host = true,
   ["user-agent"] = true,
   traceparent = true,
@@ -46,11 +46,22 @@ local KEPT = {
   ["ce-transport"] = true,
 }
 
---- Selects the header lines that an open socket keeps.
+-- A client that comes back to its session must send these as before (socket/resumption.lua).
+local COMPARED = { origin = true, cookie = true, authorization = true }
+
+local function selected(handshake, is_wanted)
+  return (handshake:gsub("([^:\r\n]+): [^\r\n]*\r\n", function(name) return not is_wanted(name) and "" or nil end))
+end
+
+local function shown(handshake)
+  return selected(handshake, function(name) return SHOWN[name] end)
+end
+
+--- Selects the header lines that an open socket keeps. A stranger may send many others.
 ---@param handshake string header lines
 ---@return string
 function AwsEvent.kept(handshake)
-  return (handshake:gsub("([^:\r\n]+): [^\r\n]*\r\n", function(name) return not KEPT[name] and "" or nil end))
+  return selected(handshake, function(name) return SHOWN[name] or COMPARED[name] end)
 end
 
 -- The header lines of the handshake, with the event's own traceparent in place of that of the handshake.
@@ -127,7 +138,7 @@ function AwsEvent.encode(event, route_key)
     add_headers(document, lines_of(event))
     add_query(document, event.connection.path)
   else
-    add_headers(document, AwsEvent.kept(lines_of(event)))
+    add_headers(document, shown(lines_of(event)))
     context.disconnectStatusCode = event.ended.code
     context.disconnectReason = Percent.decode(event.ended.reason)
   end

@@ -33,7 +33,10 @@ end
 local function value_at(message, path)
   local value = message
   for name in path:gmatch "[^.]+" do
-    value = type(value) == "table" and value[name] or nil
+    if type(value) ~= "table" then
+      return ""
+    end
+    value = value[name]
   end
   local kind = type(value)
   return (kind == "string" or kind == "number" or kind == "boolean") and tostring(value) or ""

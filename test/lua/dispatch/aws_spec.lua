@@ -95,9 +95,29 @@ describe("the dialect of AWS", function()
 
   it("knows a failure by AWS' header as well", function()
     local failed = { headers = { ["x-amz-function-error"] = "Unhandled" } }
-    assert.are.equal("malformed", answer("message", { statusCode = 200 }, failed).failure)
+    local frame = answer("message", { statusCode = 200 }, failed)
+    assert.is_nil(frame.failure)
+    assert.matches("Internal server error", frame.effects[1].payload)
     local refused = answer("open", { statusCode = 200 }, failed)
     assert.are.same({ true, 502 }, { refused.is_refusal, refused.status })
+  end)
+
+  it("leaves out headers that are null, as functions in Python return them", function()
+    local null = cjson.null
+    local headers = { ["Sec-WebSocket-Protocol"] = null, ["Set-Cookie"] = null, A = 1, ["ws-close"] = "4000" }
+    local opened = answer("message", { statusCode = 200, headers = headers })
+    assert.is_nil(opened.failure)
+    local refused = answer("open", { statusCode = 401, headers = headers, multiValueHeaders = { B = { "b", null } } })
+    assert.are.same({ a = "1", b = { "b" } }, refused.headers)
+  end)
+
+  it("keeps of a handshake what a client that comes back is compared by, and does not show it", function()
+    local lines = "host: h\r\ncookie: c=1\r\norigin: o\r\nauthorization: a\r\nx-much: y\r\n"
+    local AwsEvent = require "framegate.dispatch.aws_event"
+    assert.are.equal("host: h\r\ncookie: c=1\r\norigin: o\r\nauthorization: a\r\n", AwsEvent.kept(lines))
+    local made = event("close", { ended = { code = 1000, reason = "" } })
+    made.connection.handshake = lines
+    assert.not_matches("c=1", table.concat(Aws.request(made)))
   end)
 
   it("sends text as binary if it is no UTF-8", function()
