@@ -24,6 +24,7 @@ Assembly.WIRED = {
   "socket.entry",
   "socket.giving",
   "socket.hand_over",
+  "socket.later",
   "socket.parking",
   "socket.questions",
   "socket.relay",

@@ -72,9 +72,10 @@ end
 
 local OPERATIONS = { send = "publish", close = "close_topic", refresh = "refresh_topic" }
 
-local function send(item, key)
+local function send(item, key, traceparent)
   local args = { topic = item.channel, meta = item.meta, code = item.code, reason = item.reason }
-  local message = { payload = item.payload or "", is_text = item.is_text ~= false, key = key }
+  local message =
+    { payload = item.payload or "", is_text = item.is_text ~= false, key = key, traceparent = traceparent }
   return push:to_many(OPERATIONS[item.action], args, message)
 end
 
@@ -95,7 +96,10 @@ local function publish_all(items, request)
   local problem
   for place, item in ipairs(items) do
     if item.action then
-      local counts, err = Sequencer.run(item, function() return send(item, key_of(item, request, place)) end)
+      local counts, err = Sequencer.run(
+        item,
+        function() return send(item, key_of(item, request, place), request.traceparent) end
+      )
       problem = err and FAILURES[err](counts) or problem
     end
   end

@@ -4,16 +4,18 @@
 
 local Clock = require "framegate.runtime.clock"
 local Log = require "framegate.runtime.log"
+local Threads = require "framegate.runtime.threads"
 
 local Sequencer = {}
 
 local WAIT_SECONDS, STEP_SECONDS = 5, 0.01
-local KEPT_SECONDS = 60 -- for which the last id of a channel is known
+local KEPT_SECONDS = 60 -- for which the last id of a channel, and the ids of all items, are known
 local MOST_WAITING, MOST = 100, 1000 -- of a channel and of all, in one worker
+local MOST_BYTES = 16 * 1024 * 1024 -- of the payloads of all, in one worker
 
 local seen = ngx.shared.seen
 local waiting = {} -- how many items wait, by channel
-local total = 0
+local total, bytes = 0, 0 -- of all that wait
 
 local function name_of(channel) return "last/" .. channel end
 
@@ -23,34 +25,55 @@ local function is_early(item)
   return last ~= nil and last ~= item.previous
 end
 
+-- Notes that an item was published. Returns false for a repeat.
+local function is_first(item)
+  local name = "sent/" .. ngx.encode_base64(ngx.sha1_bin(item.channel .. "\0" .. item.id))
+  local ok, err = seen:add(name, true, KEPT_SECONDS)
+  return ok or err ~= "exists"
+end
+
 local function send(item, run)
   local counts, err = run()
-  if item.id then
-    seen:set(name_of(item.channel), item.id, KEPT_SECONDS)
-  else
+  if not item.id then
     seen:delete(name_of(item.channel))
+  elseif is_first(item) then
+    seen:set(name_of(item.channel), item.id, KEPT_SECONDS)
   end
   return counts, err
 end
 
-local function change(channel, by)
-  local count = (waiting[channel] or 0) + by
-  waiting[channel], total = count > 0 and count or nil, total + by
+local function size_of(item) return #(item.payload or "") end
+
+local function change(item, by)
+  local count = (waiting[item.channel] or 0) + by
+  waiting[item.channel], total, bytes = count > 0 and count or nil, total + by, bytes + by * size_of(item)
 end
 
-local function send_later(_, item, run)
+local function send_later(_, entry)
+  local item = entry.item
   local deadline = Clock.monotonic() + WAIT_SECONDS
   while is_early(item) and Clock.monotonic() < deadline and not ngx.worker.exiting() do
     ngx.sleep(STEP_SECONDS)
   end
-  local ok, _, err = xpcall(send, debug.traceback, item, run)
-  change(item.channel, -1)
-  if not ok or err then
-    Log.limited(Log.warn, "sequencer", nil, "an item that has waited for its prev-id did not reach all: ", err or "")
+  local ok, result, err = xpcall(send, debug.traceback, item, entry.run)
+  change(item, -1)
+  if not ok then
+    Log.error(nil, "publishing an item that has waited for its prev-id failed: ", result)
+  elseif err then
+    Log.limited(Log.warn, "sequencer", nil, "an item that has waited for its prev-id did not reach all: ", err)
   end
 end
 
---- Publishes an item, now or when the one before it was published.
+local function fail(entry, err)
+  change(entry.item, -1)
+  Log.error(nil, "an item that waits for its prev-id was not published: ", err)
+end
+
+local function has_room(item)
+  return (waiting[item.channel] or 0) < MOST_WAITING and total < MOST and bytes + size_of(item) <= MOST_BYTES
+end
+
+--- Publishes an item, now or when the one before it was published. If too many wait, it is now.
 ---@param item PublishItem
 ---@param run fun(): table, string? publishes it, as Push:to_many
 ---@return table? counts nil when it is published later
@@ -58,16 +81,11 @@ end
 function Sequencer.run(item, run)
   if item.has_no_order then
     return run()
-  elseif not is_early(item) or (waiting[item.channel] or 0) >= MOST_WAITING or total >= MOST then
+  elseif not is_early(item) or not has_room(item) then
     return send(item, run)
   end
-  change(item.channel, 1)
-  local ok, err = ngx.timer.at(0, send_later, item, run)
-  if not ok then
-    change(item.channel, -1)
-    Log.limited(Log.warn, "sequencer", nil, "an item cannot wait for its prev-id: ", err)
-    return send(item, run)
-  end
+  change(item, 1)
+  Threads.run(send_later, { item = item, run = run }, fail)
 end
 
 --- Whether an item waits here.

@@ -12,8 +12,8 @@ local Dialects = {}
 ---@field HAS_ERROR_FRAMES boolean whether a client learns in a frame that its message failed; if not, its socket is dropped
 ---@field IS_POLLED boolean whether an alarm is a request without events, which anybody may cause
 ---@field headers fun(headers: table<string, string|string[]>): string[] names of those of a handshake that its events carry
----@field request fun(event: Event, signer: Signer?): string[]? pieces of a request, the last of which is its body; nil when
---- the dialect has no word for the event: it then counts as answered
+---@field has_word fun(event: Event): boolean whether it can express an event; one that it cannot counts as answered
+---@field request fun(event: Event, signer: Signer?): string[] pieces of a request, the last of which is its body
 ---@field stream fun(event: Event, response: HttpResponse): StreamParser? what reads an answer that streams
 ---@field answer fun(event: Event, response: { status: any, headers: any, body: any }): Answer
 ---@field error_frame fun(event: Event, error: { status: integer, name: string?, message: string, trace_id: string? }): string

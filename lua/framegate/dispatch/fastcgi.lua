@@ -69,13 +69,10 @@ local function is_kept(peer) return peer.pool_size ~= nil and peer.pool_size > 0
 --- Encodes an event as a request.
 ---@param event Event
 ---@param signer Signer?
----@return (fun(peer: Peer): string[])? request gives the pieces for a peer; nil if there is nothing to send
+---@return (fun(peer: Peer): string[])? request gives the pieces for a peer
 ---@return "refused"|nil failure if the parameters are too large
 function FastCgi.request(event, signer)
   local request = Dialects.of(event.connection).request(event, signer)
-  if not request then
-    return nil
-  end
   local body = table.remove(request)
   local params, bytes = event_params(table.concat(request)), MAX_SCRIPT
   for _, param in ipairs(params) do

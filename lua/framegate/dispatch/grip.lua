@@ -10,6 +10,7 @@ local GripEffects = require "framegate.dispatch.grip_effects"
 local GripHeaders = require "framegate.dispatch.grip_headers"
 local GripState = require "framegate.dispatch.grip_state"
 local Log = require "framegate.runtime.log"
+local TraceContext = require "framegate.telemetry.trace_context"
 local WebSocketEvents = require "framegate.protocol.websocket_events"
 
 local Grip = {}
@@ -17,6 +18,7 @@ local Grip = {}
 local TYPE = "application/websocket-events"
 local NOTHING = {}
 local OK = 200
+local EVENT_BYTES = 64 -- that an event besides the first counts, as content that was not accepted
 
 Grip.HAS_ERROR_FRAMES, Grip.IS_POLLED = false, true
 Grip.headers = GripHeaders.of_handshake
@@ -57,22 +59,25 @@ local function events_of(event, state)
   return events
 end
 
---- Writes an event.
+--- Whether the handler gets an event.
 ---@param event Event
----@return string[]? pieces of a request; nil when the handler gets no such event
+---@return boolean
+function Grip.has_word(event) return events_of(event, GripState.read(event.state)) ~= nil end
+
+--- Writes an event that the handler gets.
+---@param event Event
+---@return string[] pieces of a request
 function Grip.request(event)
-  local state, connection = GripState.read(event.state), event.connection
+  local state, traceparent = GripState.read(event.state), event.traceparent
   local events = events_of(event, state)
-  if not events then
-    return nil
-  end
   event.offered = events -- what its answer accepts
   local body = WebSocketEvents.encode(events)
   return {
     "POST ",
-    connection.path,
+    event.connection.path,
     " HTTP/1.1\r\n",
-    event.handshake or connection.handshake,
+    TraceContext.handshake_of(event),
+    traceparent and "traceparent: " .. traceparent .. "\r\n" or "",
     GripHeaders.of_request(event, state),
     "content-length: ",
     #body,
@@ -98,7 +103,13 @@ local function refused(event, response)
       effects = {},
     }
   elseif event.kind ~= "close" then
-    Log.limited(Log.warn, "grip", event.id, "the handler ended the socket: it answered ", response.status)
+    Log.limited(
+      Log.warn,
+      "grip",
+      TraceContext.label(event),
+      "the handler ended the socket: it answered ",
+      response.status
+    )
   end
   return { status = OK, headers = {}, body = "", effects = { { kind = "drop" } } }
 end
@@ -112,13 +123,24 @@ local function rest_of(event, headers)
     return nil, "content-bytes-accepted is more than was offered"
   end
   local rest = close and {} or WebSocketEvents.without(event.offered, accepted)
-  if WebSocketEvents.bytes(rest) > Config.MAX_MESSAGE_BYTES then
+  if WebSocketEvents.bytes(rest) + EVENT_BYTES * (#rest - 1) > Config.MAX_MESSAGE_BYTES then
     return nil, "it must accept something of more than MAX_MESSAGE_BYTES"
   end
   return rest
 end
 
+-- A session that its handler checks needs the event of a client that comes back, for which this protocol has no word.
+local function session_defect(event, headers)
+  local session = event.kind == "open" and headers["ws-session"]
+  local is_checked = type(session) == "string" and session:find("check", 1, true)
+  return is_checked and "ws-session cannot have ;check in GRIP, which has no word for a client that comes back" or nil
+end
+
 local function read(event, response)
+  local defect = session_defect(event, response.headers)
+  if defect then
+    return nil, defect
+  end
   local events, err = WebSocketEvents.decode(response.body)
   if not events then
     return nil, err

@@ -4,6 +4,7 @@
 local cjson = require "cjson.safe"
 local Log = require "framegate.runtime.log"
 local TopicName = require "framegate.protocol.topic_name"
+local TraceContext = require "framegate.telemetry.trace_context"
 local Utf8 = require "framegate.protocol.utf8"
 
 local GripControl = {}
@@ -135,7 +136,13 @@ function GripControl.read(run, text)
   local read = type(fields.type) == "string" and READ[fields.type]
   local err = not read and "its type is unknown, or it is not JSON" or read and read(run, fields)
   if err then
-    Log.limited(Log.warn, "grip control", run.event.id, "a control message of GRIP was passed over: ", err)
+    Log.limited(
+      Log.warn,
+      "grip control",
+      TraceContext.label(run.event),
+      "a control message of GRIP was passed over: ",
+      err
+    )
   end
 end
 

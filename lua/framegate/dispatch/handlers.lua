@@ -1,5 +1,7 @@
 -- All handlers of this worker. Each event goes to the one that the socket's location names, or to that of HANDLER_URL.
 
+local Answer = require "framegate.dispatch.answer"
+local Dialects = require "framegate.dispatch.dialects"
 local Handler = require "framegate.dispatch.handler"
 local UpstreamUrl = require "framegate.protocol.upstream_url"
 
@@ -68,9 +70,12 @@ local function handler_of(self, connection)
 end
 
 --- Sends an event to the handler of its socket. Does not yield. A lane calls `event.connection:answered(event, answer)`
---- once.
+--- once. For an event that the handler's dialect cannot express, this function does so before it returns.
 ---@param event Event
 function Handlers:submit(event)
+  if not Dialects.of(event.connection).has_word(event) then
+    return event.connection:answered(event, Answer.NOTHING)
+  end
   local tracer = self.options.tracer
   if tracer then
     tracer:begin(event)

@@ -10,7 +10,7 @@ Http.TAKES_BATCHES = true
 --- Encodes an event as a request.
 ---@param event Event
 ---@param signer Signer?
----@return string[]? pieces nil when there is nothing to send
+---@return string[] pieces
 function Http.request(event, signer) return Dialects.of(event.connection).request(event, signer) end
 
 --- Reads status and headers of a response.

@@ -125,7 +125,7 @@ local function carry_one(self, event)
   local on_answer = self.options.on_answer
   local request, refused = self.options.protocol.request(event, self.options.signer)
   if not request then
-    return on_answer(event, refused and Answer.failed(refused) or Answer.NOTHING)
+    return on_answer(event, Answer.failed(refused))
   end
   local response, failure, detail = self:exchange(request)
   if not response then

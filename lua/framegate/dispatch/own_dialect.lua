@@ -28,6 +28,9 @@ function OwnDialect.headers()
   return names
 end
 
+--- Whether the handler gets an event: all of them.
+function OwnDialect.has_word() return true end
+
 --- Writes an event.
 ---@param event Event
 ---@param signer Signer?

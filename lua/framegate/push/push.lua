@@ -13,14 +13,16 @@ local Search = require "framegate.push.search"
 local Push = { ask = Search.ask }
 Push.__index = Push
 
-local REQUESTED = Counters.place "framegate_pushes_total"
-local KINDS = {
+--- Kinds of pushes in counters and spans, by their operation.
+Push.KINDS = {
   publish = "topic",
   close_topic = "topic",
   refresh_topic = "topic",
   send_to_user = "user",
   broadcast = "broadcast",
 }
+
+local REQUESTED = Counters.place "framegate_pushes_total"
 local GROUPS = { publish = "topic", close_topic = "topic", refresh_topic = "topic", send_to_user = "user" }
 
 ---@param parts { members: Members, bus: Bus, nodes: Nodes, seen: Seen, history: History, origins: Origins,
@@ -128,7 +130,7 @@ end
 --- answered; `position` in a kept topic, null for a frame that it does not keep
 ---@return string? err "timeout" when a worker did not answer, "unreachable" when a node did not: they may have more sockets
 function Push:to_many(op, args, message)
-  Counters.count(REQUESTED[KINDS[op]])
+  Counters.count(REQUESTED[Push.KINDS[op]])
   args.is_text = message.is_text
   local began = Clock.monotonic()
   local request = request_to_many(self, op, args, message)

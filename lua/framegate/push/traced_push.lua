@@ -7,8 +7,6 @@ local Push = require "framegate.push.push"
 local TracedPush = setmetatable({}, { __index = Push })
 TracedPush.__index = TracedPush
 
-local KINDS = { publish = "topic", send_to_user = "user", broadcast = "broadcast" }
-
 ---@param parts table as Push.new takes them
 ---@param tracer Tracer
 ---@return TracedPush
@@ -36,7 +34,7 @@ end
 
 --- As Push:to_many. `message.traceparent` is that of who asks for it.
 function TracedPush:to_many(op, args, message)
-  local push = { kind = KINDS[op], target = args.topic, bytes = #message.payload }
+  local push = { kind = Push.KINDS[op], target = args.topic, bytes = #message.payload }
   return traced(self, push, message.traceparent, function() return Push.to_many(self, op, args, message) end)
 end
 

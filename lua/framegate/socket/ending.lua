@@ -48,13 +48,14 @@ function Ending.close(self, code, reason, cause)
   end
 end
 
---- Ends the socket without a close frame, when what waits is sent.
+--- Ends the socket without a close frame, when what waits for the client is sent. The handler gets no message that waits.
 ---@param self Connection
 function Ending.drop(self)
   if self.moving then
     return Moving.wait_to_close(self, function() return self.phase == "ended" or self:drop() end)
   end
   self.is_dropped, self.closing = true, self.closing or DROPPED
+  self:drop_inbox()
   self:begin_closing()
   if self:is_detached() and self.phase ~= "ended" then
     self:finish()

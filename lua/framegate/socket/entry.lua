@@ -20,7 +20,7 @@ end
 
 --- Enters a socket. From now on it gathers what is pushed to it. Does not yield.
 ---@param id string
----@param facts { path: string, handshake: string, user: string?, topics: string[] }
+---@param facts { path: string, handshake: string, user: string?, topics: string[], filters: ConnectionFilters? }
 ---@return Connection
 function Entry.enter(id, facts)
   local connection = Connection.new { id = id, path = facts.path, lines = facts.handshake }
@@ -30,6 +30,9 @@ function Entry.enter(id, facts)
     registry:subscribe(connection, topic)
   end
   registry:name_user(connection, facts.user)
+  if facts.filters then
+    connection:grip_facts().filters = facts.filters
+  end
   return connection
 end
 

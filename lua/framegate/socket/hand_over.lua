@@ -81,10 +81,14 @@ end
 deadlines = Deadlines.new("giving up moves of sockets", on_due)
 
 local function facts_of(connection)
-  local topics = Entry.topics_of(connection)
-  local facts = { path = connection.path, handshake = connection.handshake, user = connection.user, topics = topics }
-  facts.move = leaving[connection].number
-  return facts
+  return {
+    path = connection.path,
+    handshake = connection.handshake,
+    user = connection.user,
+    topics = (Entry.topics_of(connection)),
+    filters = connection.grip and connection.grip.filters,
+    move = leaving[connection].number,
+  }
 end
 
 -- Begins a move. A streamed answer goes along within this node.

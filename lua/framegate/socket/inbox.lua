@@ -47,7 +47,8 @@ function Inbox.add_close(inbox, close)
 end
 
 ---@param inbox Inbox? nil when nothing waits
----@param own { kind: "alarm"|"detach"|"resume", alarm: Alarm? } an event that no message of the client causes
+---@param own { kind: "alarm"|"detach"|"resume", alarm: Alarm? } an event that no message of the client causes;
+--- with an alarm, it is dropped when that was replaced
 ---@return Inbox that also holds the event, unless a close already waits
 function Inbox.add_own(inbox, own)
   inbox = inbox or new()
@@ -55,6 +56,19 @@ function Inbox.add_own(inbox, own)
     inbox:push(own)
   end
   return inbox
+end
+
+--- Whether an event of the gateway's own waits that nothing takes away.
+---@param inbox Inbox? nil when nothing waits
+---@param kind "alarm"|"detach"|"resume"
+---@return boolean
+function Inbox.has_lasting(inbox, kind)
+  for i = inbox and inbox.first or 1, inbox and inbox.last or 0 do
+    if inbox[i].kind == kind and not inbox[i].alarm then
+      return true
+    end
+  end
+  return false
 end
 
 -- Takes out the oldest item.

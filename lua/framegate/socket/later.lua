@@ -18,6 +18,11 @@ local Later = {}
 local SHORTEST_SECONDS = 0.01 -- between two keep-alives
 
 local keep_alives, delayed = {}, {} -- by connection
+local registry
+
+--- Gives this module the instances of its worker.
+---@param worker Worker
+function Later.wire(worker) registry = worker.registry end
 
 local function send(connection, message)
   if message.kind == "ping" or message.kind == "pong" then
@@ -27,14 +32,36 @@ local function send(connection, message)
   end
 end
 
-local function is_open(connection) return connection.phase == "open" or connection.phase == "opening" end
+-- Whether messages may still be sent to a socket, now or when it has its transport.
+local function is_open(connection)
+  local phase = connection.phase
+  return (phase == "open" or phase == "opening") and not connection.outbox.is_closed
+end
+
+-- A socket that was refused or has ended has nothing to send.
+local function takes_messages(connection) return registry:get(connection.id) ~= nil and is_open(connection) end
 
 local keeping
 
+local function forget_keep_alive(connection)
+  keep_alives[connection] = nil
+  connection:grip_facts().is_kept_alive = nil
+end
+
+-- A client that is away, or reads too slowly, needs none.
+local function may_keep_alive(connection, message)
+  return not connection:is_detached() and connection.outbox:accepts(message.payload)
+end
+
 local function on_keep_alive(item)
-  local due = item.is_interval and 0 or item.sent_at + item.seconds
-  if due <= item.at and is_open(item.connection) then
-    send(item.connection, item.message)
+  local connection, due = item.connection, item.is_interval and 0 or item.sent_at + item.seconds
+  if not is_open(connection) then
+    return forget_keep_alive(connection)
+  end
+  if due <= item.at then
+    if may_keep_alive(connection, item.message) then
+      send(connection, item.message)
+    end
     due = item.at + item.seconds
   end
   item.at = math.max(due, Clock.monotonic())
@@ -67,18 +94,17 @@ end
 local function stop_keep_alive(connection)
   local item = keep_alives[connection]
   if item then
-    keep_alives[connection] = nil
-    connection:grip_facts().is_kept_alive = nil
+    forget_keep_alive(connection)
     keeping:remove(item)
   end
 end
 
---- Sets what is sent to a silent socket. It replaces what was set before.
+--- Sets what is sent to a silent socket. It replaces what was set before. One that is not registered, or closes, gets nothing.
 ---@param connection Connection
 ---@param facts { message: table?, seconds: number, is_interval: boolean? } without a message, nothing is sent any more
 function Later.keep_alive(connection, facts)
   stop_keep_alive(connection)
-  if not facts.message or facts.seconds <= 0 then
+  if not facts.message or facts.seconds <= 0 or not takes_messages(connection) then
     return
   end
   local item = item_of(connection, facts)
@@ -102,12 +128,12 @@ function Later.flush(connection)
   end
 end
 
---- Sends a message after a time. One that waits already is sent now.
+--- Sends a message after a time. One that waits already is sent now. A socket that is not registered, or closes, gets nothing.
 ---@param connection Connection
 ---@param facts { message: table?, seconds: number }
 function Later.delay(connection, facts)
   Later.flush(connection)
-  if facts.message then
+  if facts.message and takes_messages(connection) then
     local item = item_of(connection, facts)
     delayed[connection] = item
     delaying:add(item)

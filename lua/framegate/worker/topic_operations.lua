@@ -3,6 +3,7 @@
 local Alarms = require "framegate.socket.alarms"
 local Delivery = require "framegate.worker.delivery"
 local Dialects = require "framegate.dispatch.dialects"
+local Inbox = require "framegate.socket.inbox"
 
 local TopicOperations = {}
 
@@ -33,13 +34,24 @@ function TopicOperations:close_topic(args)
   end)
 end
 
+-- Sets an alarm. While an event is in flight, its answer may replace that; so there an event waits that no answer takes away.
+local function refresh(connection)
+  if not connection.is_in_flight then
+    return Alarms.set(connection, SOON)
+  end
+  local is_open = connection.phase == "open" or connection.phase == "opening"
+  if is_open and not Inbox.has_lasting(connection.inbox, "alarm") then
+    connection:enqueue(Inbox.add_own(connection.inbox, { kind = "alarm" }))
+  end
+end
+
 --- Lets the handlers of the subscribers of a topic be asked without a message of the client, where their dialect has that.
 function TopicOperations:refresh_topic(args)
   self.worker.origins:note(args.from)
   return each(self, args.topic, function(connection)
     local is_polled = Dialects.of(connection).IS_POLLED
     if is_polled then
-      Alarms.set(connection, SOON)
+      refresh(connection)
     end
     return is_polled
   end)

@@ -41,7 +41,7 @@ describe("GRIP", function()
 
   local function body_of(asked)
     local pieces = Grip.request(asked)
-    return pieces and pieces[#pieces]
+    return pieces[#pieces]
   end
 
   local function answered(asked, body, headers, status)
@@ -104,7 +104,7 @@ describe("GRIP", function()
       assert.are.equal(body, body_of(event("close", { ended = ended })))
     end
     for _, kind in ipairs { "detach", "resume" } do
-      assert.is_nil(Grip.request(event(kind)))
+      assert.is_false(Grip.has_word(event(kind)))
     end
   end)
 
@@ -113,7 +113,45 @@ describe("GRIP", function()
     local text = table.concat(Grip.request(event("message", { body = "hi" })))
     assert.matches("^POST /ws/a HTTP/1.1\r\nhost: h\r\naccept: application/websocket%-events\r\n", text)
     assert.matches("\r\nconnection%-id: id\r\ngrip%-sig: [%w_-]+%.[%w_-]+%.[%w_-]+\r\n", text)
+    assert.is_nil(text:find("traceparent", 1, true))
     assert.matches("\r\nmeta%-b: 1\r\nmeta%-user: ann\r\ncontent%-length: 12\r\n\r\nTEXT 2\r\nhi\r\n$", text)
+  end)
+
+  it("writes the traceparent of its span in place of that of the handshake", function()
+    local of_span, of_client =
+      "00-" .. ("a"):rep(32) .. "-b7ad6b7169203331-01", "00-" .. ("b"):rep(32) .. "-b7ad6b7169203331-01"
+    connection.handshake = "host: h\r\ntraceparent: " .. of_client .. "\r\n"
+    local traced = { traceparent = of_span, trace_context = { lines = "host: h\r\n" } }
+    local text = table.concat(Grip.request(event("message", traced)))
+    assert.matches("\r\nhost: h\r\ntraceparent: " .. of_span .. "\r\naccept: ", text, 1, true)
+    assert.is_nil(text:find(of_client, 1, true))
+    answered(event("message", traced), "", {}, 500)
+    assert.stub(Log.warn).was.called_with("id/1 trace " .. ("a"):rep(32), match._, match._)
+  end)
+
+  it("refuses a session that its handler wants to check", function()
+    for _, value in ipairs { "60;check", "60 ; check" } do
+      local answer = answered(event "open", "OPEN\r\n", { ["ws-session"] = value })
+      assert.are.equal("malformed", answer.failure)
+      assert.matches("ws-session cannot have ;check in GRIP", answer.error.message, 1, true)
+    end
+    for _, value in ipairs { "60", "60;notify" } do
+      assert.is_nil(answered(event "open", "OPEN\r\n", { ["ws-session"] = value }).failure)
+    end
+  end)
+
+  it("bounds how many events the handler leaves", function()
+    local function leave(count)
+      connection.grip = { rest = {} }
+      for i = 1, count do
+        connection.grip.rest[i] = { type = "TEXT", content = "x" }
+      end
+      local asked = event "alarm"
+      body_of(asked)
+      return answered(asked, "", { ["content-bytes-accepted"] = "0" }).failure
+    end
+    assert.is_nil(leave(2))
+    assert.are.equal("malformed", leave(3))
   end)
 
   it("strips prefixes, and reads control messages, once the extension is agreed", function()
@@ -196,8 +234,9 @@ describe("GRIP", function()
 
   it("detaches with one CLOSE, and has no words after it", function()
     open(nil, control { type = "detach" })
-    assert.is_nil(body_of(event("message", { body = "hi" })))
+    assert.is_false(Grip.has_word(event("message", { body = "hi" })))
     local last = event "alarm"
+    assert.is_true(Grip.has_word(last))
     assert.are.equal("CLOSE\r\n", body_of(last))
     assert.are.equal(
       "CLOSE\r\n",
@@ -206,7 +245,7 @@ describe("GRIP", function()
     )
     effects(last)
     for _, kind in ipairs { "alarm", "message", "close" } do
-      assert.is_nil(Grip.request(event(kind, { ended = { code = 1000, reason = "" } })))
+      assert.is_false(Grip.has_word(event(kind, { ended = { code = 1000, reason = "" } })))
     end
   end)
 

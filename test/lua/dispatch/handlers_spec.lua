@@ -96,6 +96,20 @@ describe("handlers", function()
     assert.are.same({ 204, 204 }, answers)
   end)
 
+  it("that are away hold up no event that their dialect cannot express, which is no answer of theirs", function()
+    Cosocket.play { { connect = "connection refused" } }
+    local function grip(kind)
+      local connection = { options = { protocol = "grip" }, id = "id", path = "/ws/a", handshake = "host: h\r\n" }
+      connection.answered = function(_, _, answer) answers[#answers + 1] = answer.failure or answer.status end
+      return { kind = kind, id = "id/2", body = "", is_text = true, attempts = 0, connection = connection }
+    end
+    submit()
+    handlers:submit(grip "resume")
+    assert.are.same({ 204 }, answers)
+    assert.are.equal(1, handlers:states()[1].for_lane)
+    assert.stub(Log.warn).was.called(1) -- that no handler can be reached
+  end)
+
   it("that are away hold up no others, and are idle together", function()
     Cosocket.play { { connect = "connection refused" }, { reads = { OK } }, { reads = { OK } } }
     submit(handlers:find "http://10.0.0.4")

@@ -42,6 +42,21 @@ describe("a connection", function()
       assert.are.equal(3, connection.traffic.bytes_out)
     end)
 
+    it("also those that have their answer before they are sent, and the close event once", function()
+      for _, payload in ipairs { "one", "two", "three" } do
+        connection:receive(payload, true)
+      end
+      worker.dispatch.submit = function(_, event)
+        events[#events + 1] = event
+        answer(event)
+      end
+      answer(events[1])
+      assert.are.same({ "one", "two", "three" }, { events[1].body, events[2].body, events[3].body })
+      connection:receive("four", true)
+      connection:finish()
+      assert.are.same({ "message", "close", nil }, { events[4].kind, events[5].kind, events[6] })
+    end)
+
     it("not before the outbox has room for the answer", function()
       connection:receive("one", true)
       connection:receive("two", true)
@@ -148,6 +163,16 @@ describe("a connection", function()
       answer(events[1], { body = "1", headers = { ["content-type"] = "text/plain" } })
       assert.are.equal(1, #events)
       assert.are.equal(text "1" .. Encoder.close(1001, "the gateway stops"), written(connection))
+    end)
+
+    it("without a close frame and without the messages that wait, when it is dropped", function()
+      connection:receive("one", true)
+      connection:receive("two", true)
+      connection:drop()
+      answer(events[1])
+      connection:finish()
+      assert.are.same({ 2, "close" }, { #events, events[2].kind })
+      assert.are.equal(1006, events[2].ended.code)
     end)
 
     it("for the reason that was set before, whatever frame it sends", function()

@@ -52,7 +52,9 @@ describe("giving a socket away", function()
       worker.registry:subscribe(connection, "kept")
       worker.registry:name_user(connection, "ann")
       worker.feeds.positions.kept = "e.5"
+      connection:grip_facts().filters = { meta = { user = "ann" }, topics = { news = { "skip-self" } } }
       local facts = { path = "/ws/echo", handshake = connection.handshake, user = "ann", topics = { "news" } }
+      facts.filters = connection.grip.filters
       local begun = begin()
       facts.move = begun.move
       assert.are.same(facts, begun)

@@ -1,5 +1,7 @@
 local Worker = require "support.worker"
 local Loop = require "support.event_loop"
+local Attachment = require "framegate.socket.attachment"
+local Connection = require "framegate.socket.connection"
 local Encoder = require "framegate.protocol.encoder"
 local Later = require "framegate.socket.later"
 
@@ -64,6 +66,40 @@ describe("messages that the gateway sends later", function()
     connection:finish()
     Loop.run(100)
     assert.is_nil(Later.pack(connection))
+  end)
+
+  it("are none for a socket that is not registered", function()
+    local refused = Connection.new { id = "refused", path = "/", lines = "" }
+    Later.keep_alive(refused, { message = text "tick", seconds = 10 })
+    Later.delay(refused, { message = text "late", seconds = 10 })
+    assert.is_nil(Later.pack(refused))
+    assert.is_nil(refused.grip)
+    Loop.run(20)
+    assert.are.equal("", written(refused))
+  end)
+
+  it("are forgotten when the socket closes", function()
+    Later.keep_alive(connection, { message = text "tick", seconds = 10, is_interval = true })
+    connection:close(4000, "bye", "handler")
+    Later.delay(connection, { message = text "late", seconds = 10 })
+    Loop.run(10)
+    assert.is_nil(Later.pack(connection))
+    assert.is_nil(connection.grip.is_kept_alive)
+  end)
+
+  it("are no keep-alives while the client is away, or does not read", function()
+    local worker = Worker.new()
+    local session, transport = Worker.open_session(worker)
+    Later.keep_alive(session, { message = text "tick", seconds = 10, is_interval = true })
+    session:send(("x"):rep(200), true)
+    Loop.run(15)
+    assert.are.equal(frames(("x"):rep(200)), written(session))
+    Attachment.ended(session, transport)
+    assert.is_true(session:is_detached())
+    Loop.run(10)
+    assert.are.equal("", written(session))
+    assert.are.equal(10, Later.pack(session).keep_alive.seconds)
+    session:finish()
   end)
 
   it("are one delayed message: another one sends it, and so does a flush", function()

@@ -131,6 +131,7 @@ local WIRED = {
   "socket.close_event",
   "socket.connection",
   "socket.detached",
+  "socket.later",
   "socket.open_event",
   "socket.questions",
   "socket.record",

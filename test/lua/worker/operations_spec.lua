@@ -3,9 +3,11 @@ local Loop = require "support.event_loop"
 local Worker = require "support.worker"
 local Config = require "framegate.config"
 local Encoder = require "framegate.protocol.encoder"
+local Entry = require "framegate.socket.entry"
 local HandOver = require "framegate.socket.hand_over"
 local Moving = require "framegate.socket.moving"
 local Operations = require "framegate.worker.operations"
+local Options = require "framegate.socket.options"
 local Places = require "framegate.session.places"
 local Record = require "framegate.socket.record"
 
@@ -139,6 +141,46 @@ describe("an operation", function()
       connection:leave()
       assert.are.equal(0, operations:publish({ topic = "news", is_text = true }, "a").delivered)
     end)
+
+    it("filters frames of a socket also on the side where it arrives", function()
+      connection:finish()
+      local filters = { meta = { user = "ann" }, topics = { news = { "skip-self" } } }
+      local coming =
+        Entry.enter("nodeanothecoming", { path = "/", handshake = "", topics = { "news" }, filters = filters })
+      local function publish(sender)
+        return operations:publish({ topic = "news", is_text = true, meta = { sender = sender } }, sender).delivered
+      end
+      assert.are.same({ 0, 1 }, { publish "ann", publish "ben" })
+      assert.are.equal(1, #coming.moving.buffer)
+      Moving.finish(coming)
+    end)
+
+    it(
+      "that asks for a request without events has it, also behind an event in flight whose answer sets an alarm",
+      function()
+        local events = worker.dispatch.events
+        worker.registry:subscribe(connection, "news")
+        connection.options = Options.of { protocol = "grip" }
+        connection:receive("one", true)
+        for _ = 1, 2 do
+          assert.are.equal(1, operations:refresh_topic({ topic = "news" }).delivered)
+        end
+        Loop.run(1)
+        assert.are.equal(1, #events)
+        local function answer(event)
+          local effects = { { kind = "alarm", seconds = 20 } }
+          connection:answered(event, { status = 200, headers = {}, body = "", effects = effects })
+        end
+        answer(events[1])
+        assert.are.same({ 2, "alarm" }, { #events, events[2].kind })
+        answer(events[2])
+        Loop.run(19)
+        assert.are.equal(2, #events)
+        operations:refresh_topic { topic = "news" }
+        Loop.run(0.1)
+        assert.are.same({ 3, "alarm" }, { #events, events[3].kind })
+      end
+    )
 
     it("that gives a frame a place leaves it to the feed", function()
       worker.feeds.arrive = function(_, args, payload) return { args.place, payload } end

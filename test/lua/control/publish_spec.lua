@@ -1,0 +1,46 @@
+require "support.ngx"
+local cjson = require "cjson.safe"
+local Config = require "framegate.config"
+local Dictionary = require "support.dictionary"
+
+describe("POST /publish", function()
+  local Publish, pushed
+
+  before_each(function()
+    rawset(ngx.shared, "seen", Dictionary.new())
+    rawset(Config, "MAX_MESSAGE_BYTES", 1000)
+    for _, name in ipairs { "sequencer", "publish" } do
+      package.loaded["framegate.control." .. name] = nil
+    end
+    Publish = require "framegate.control.publish"
+    pushed = {}
+    local function to_many(_, op, args, message)
+      pushed[#pushed + 1] = { op = op, topic = args.topic, message = message }
+      return { delivered = 1, dropped = 0 }
+    end
+    Publish.wire { push = { to_many = to_many } }
+  end)
+
+  after_each(function() rawset(Config, "MAX_MESSAGE_BYTES", nil) end)
+
+  it("pushes each item with the key and the traceparent of the request", function()
+    local items = {
+      { channel = "a", formats = { ["ws-message"] = { content = "hi" } } },
+      { channel = "b", formats = { ["ws-message"] = { action = "refresh" } } },
+    }
+    local answer = Publish.run { payload = cjson.encode { items = items }, key = "key", traceparent = "parent" }
+    assert.are.equal(200, answer.status)
+    assert.are.same({
+      {
+        op = "publish",
+        topic = "a",
+        message = { payload = "hi", is_text = true, key = "key/1", traceparent = "parent" },
+      },
+      {
+        op = "refresh_topic",
+        topic = "b",
+        message = { payload = "", is_text = true, key = "key/2", traceparent = "parent" },
+      },
+    }, pushed)
+  end)
+end)
