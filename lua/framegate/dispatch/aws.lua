@@ -51,16 +51,18 @@ end
 
 local routes
 
---- Writes an event.
+--- Whether API Gateway knows an event.
 ---@param event Event
+---@return boolean
+function Aws.has_word(event) return ROUTE[event.kind] ~= nil or event.kind == "message" end
+
+--- Writes an event.
+---@param event Event that has a word
 ---@param signer Signer?
----@return string[]? pieces of a request; nil for an event that API Gateway does not know
+---@return string[] pieces of a request
 function Aws.request(event, signer)
   routes = routes or AwsRoutes.new(Config)
-  local key = ROUTE[event.kind] or event.kind == "message" and routes:of_message(event.body, event.is_text)
-  if not key then
-    return nil
-  end
+  local key = ROUTE[event.kind] or routes:of_message(event.body, event.is_text)
   local path, body = routes:path(key), AwsEvent.encode(event, key)
   return {
     "POST ",
