@@ -7,7 +7,7 @@ import { type Gateway, mainLines, startNginx } from './gateways.ts'
 const MODULE = 'ngx_nchan_module.so'
 let wasReported = false
 
-/** Starts it beside the framegate in `run`. Without the module it resolves to undefined, and the first time it says so. */
+/** Starts it beside the framegate in `run`. Without the module it resolves to undefined, and prints a line about it the first time. */
 export async function startNchan(run: string): Promise<Gateway | undefined> {
   const lines = mainLines(run)
   const module = join(dirname(/^load_module (.+);/m.exec(lines)?.[1] ?? ''), MODULE)

@@ -1,4 +1,4 @@
-// What `framegate start` refuses, and the line that says why.
+// What `framegate start` refuses, and the line with the reason.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,4 +1,4 @@
-// The location and the publish of docs/from-pushpin.md do what the page says.
+// The location and the publish of docs/from-pushpin.md work as on the page.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { afterOpen, event, KEY, startGripGateway, startRawBackend } from '../grip/support.ts'

@@ -151,12 +151,12 @@ test('pushes are spans: with the parent that who pushes names, or the event whos
     if (event.type === 'framegate.open') response.setHeader('ws-subscribe', 'news').setHeader('ws-user', 'ann')
     if (String(event.body) !== 'tell') return echo(event, response, request)
     response.writeHead(200, { 'content-type': 'application/vnd.framegate.effects+json' })
-    response.end('{"effects":[{"publish":{"topic":"news","text":"told"}}]}')
+    response.end('{"effects":[{"publish":{"topic":"news","text":"passed on"}}]}')
   })
   const client = await open(`${gateway.ws}/ws/echo`, { headers: { traceparent: UNSAMPLED } })
   const other = await open(`${gateway.ws}/ws/echo`)
-  assert.equal(await other.ask('tell'), 'told')
-  assert.equal(await client.next(), 'told')
+  assert.equal(await other.ask('tell'), 'passed on')
+  assert.equal(await client.next(), 'passed on')
   const id = (await handler.seen('open')).headers['ce-connectionid']
   const push = (path: string, traceparent?: string) =>
     ask(gateway, 'POST', path, { body: 'frame', headers: traceparent ? { traceparent } : {} })

@@ -85,7 +85,7 @@ function countLines(text: string): number {
 }
 
 // A spec is named after the module that it tests.
-test('the first line of a file says what it is', () => {
+test('the first line of a file describes it', () => {
   const sources = [...SOURCES, ...files('test/**/*.ts')]
   const silent = sources.filter((file) => !/^(?:\/\/|\/\*\*|--|#|")/.test(read(file)))
   assert.deepEqual(silent, [])

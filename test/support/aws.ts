@@ -32,7 +32,7 @@ export async function awsGateway(t: TestContext, env: Record<string, string> = {
   return { gateway: await pushGateway(t, { ...awsEnv(port), ...env }), port }
 }
 
-/** The SDK, with the three operations of @connections as functions. It tries once, unless `config` says otherwise. */
+/** The SDK, with the three operations of @connections as functions. It tries once, unless `config` has other settings. */
 export class Sdk {
   readonly client: ApiGatewayManagementApiClient
 

@@ -2,6 +2,7 @@
 
 local ClusterValues = require "framegate.configure.cluster_values"
 local PASSED = require "framegate.protocol.passed_headers"
+local ReservedHeaders = require "framegate.protocol.reserved_headers"
 
 local HandshakeHeaders = {}
 
@@ -9,36 +10,7 @@ local EXPECTED = "names of headers, separated by commas, or off; none that belon
   .. "sets itself: host, connection, forwarded, accept-encoding, content-*, x-forwarded-*, sec-websocket-*, "
   .. "webhook-*, framegate-*, ce-*, ws-*"
 
--- Hop-by-hop headers (RFC 9110 section 7.6.1), and those that describe the request of the event.
-local RESERVED = {
-  host = true,
-  connection = true,
-  ["keep-alive"] = true,
-  te = true,
-  trailer = true,
-  ["transfer-encoding"] = true,
-  upgrade = true,
-  expect = true,
-  proxy = true, -- httpoxy.org
-  ["proxy-connection"] = true,
-  ["proxy-authorization"] = true,
-  forwarded = true,
-  ["x-real-ip"] = true,
-  ["accept-encoding"] = true,
-}
-local RESERVED_PREFIXES =
-  { "^ce%-", "^ws%-", "^content%-", "^x%-forwarded%-", "^sec%-websocket%-", "^webhook%-", "^framegate%-" }
-
--- A handler that reads names as CGI does cannot distinguish `_` and `.` from `-`.
-local function is_reserved(name)
-  name = name:gsub("[_.]", "-")
-  for _, prefix in ipairs(RESERVED_PREFIXES) do
-    if name:find(prefix) then
-      return true
-    end
-  end
-  return RESERVED[name] == true
-end
+local is_reserved = ReservedHeaders.with({ "x-real-ip" }, { "^ws%-", "^sec%-websocket%-" })
 
 --- Reads a list of header names; `off` is an empty one. Those that pass anyway are left out, and so are repeats.
 ---@param text string

@@ -9,6 +9,7 @@ local Border = require "framegate.dispatch.border"
 local Config = require "framegate.config"
 local Log = require "framegate.runtime.log"
 local Printable = require "framegate.runtime.printable"
+local ReservedHeaders = require "framegate.protocol.reserved_headers"
 local TraceContext = require "framegate.telemetry.trace_context"
 local Utf8 = require "framegate.protocol.utf8"
 
@@ -20,30 +21,16 @@ local ROUTE = { open = AwsRoutes.CONNECT, close = AwsRoutes.DISCONNECT }
 
 Aws.HAS_ERROR_FRAMES, Aws.IS_POLLED = true, false
 
--- Those that belong to one connection, and those that the gateway writes.
-local REMOVED = {
-  host = true,
-  connection = true,
-  ["keep-alive"] = true,
-  te = true,
-  trailer = true,
-  ["transfer-encoding"] = true,
-  upgrade = true,
-  expect = true,
-  ["proxy-connection"] = true,
-  ["proxy-authorization"] = true,
-  ["accept-encoding"] = true,
-  ["ce-transport"] = true,
-}
+local is_removed = ReservedHeaders.with({}, {})
 
---- Names the headers of a handshake that `$connect` gets: all but those of the connection.
+--- Names the headers of a handshake that `$connect` gets: all but those of the connection, and those that the
+--- gateway writes.
 ---@param headers table<string, string|string[]>
 ---@return string[] names in lower case
 function Aws.headers(headers)
   local names = {}
   for name in pairs(headers) do
-    local is_removed = REMOVED[name] or name:find "^content%-" or name:find "^x%-forwarded%-"
-    names[#names + 1] = not is_removed and name or nil
+    names[#names + 1] = not is_removed(name) and name or nil
   end
   table.sort(names)
   return names

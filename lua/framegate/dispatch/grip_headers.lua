@@ -2,42 +2,16 @@
 
 local Fields = require "framegate.protocol.fields"
 local GripSignature = require "framegate.dispatch.grip_signature"
+local ReservedHeaders = require "framegate.protocol.reserved_headers"
 local WebSocketEvents = require "framegate.protocol.websocket_events"
 
 local GripHeaders = {}
 
--- Those that belong to one connection or one request, and those that the gateway writes.
-local REMOVED = {
-  host = true,
-  connection = true,
-  ["keep-alive"] = true,
-  te = true,
-  trailer = true,
-  ["transfer-encoding"] = true,
-  upgrade = true,
-  expect = true,
-  proxy = true, -- httpoxy.org
-  ["proxy-connection"] = true,
-  ["proxy-authorization"] = true,
-  forwarded = true,
-  accept = true,
-  ["accept-encoding"] = true,
-  ["connection-id"] = true,
-  ["sec-websocket-extensions"] = true,
-}
 -- A client must not pretend to be the gateway.
-local REMOVED_PREFIXES =
-  { "^meta%-", "^grip%-", "^content%-", "^x%-forwarded%-", "^ce%-", "^webhook%-", "^framegate%-" }
-
-local function is_removed(name)
-  local plain = name:gsub("[_.]", "-") -- for handlers that read names as CGI does
-  for _, prefix in ipairs(REMOVED_PREFIXES) do
-    if plain:find(prefix) then
-      return true
-    end
-  end
-  return REMOVED[plain] == true
-end
+local is_removed = ReservedHeaders.with(
+  { "accept", "connection-id", "sec-websocket-extensions" },
+  { "^meta%-", "^grip%-" }
+)
 
 -- A handler must not read a name or a value in another way than the gateway.
 local function is_well_formed(name, value)

@@ -110,7 +110,7 @@ function Signer:event(event)
   return lines(self, id, event.body, context_of(event))
 end
 
---- Signs an event whose body says everything about it.
+--- Signs an event whose body holds everything about it.
 ---@param event Event
 ---@param request { path: string, content_type: string, body: string }
 ---@return string lines of the header

@@ -110,7 +110,7 @@ function Connection:stop_batches() self.options = Options.without_batches(self.o
 --- Sets the header lines of the handshake with which its client has come back.
 ---@param lines string
 function Connection:set_handshake(lines)
-  self.handshake, self.batch_prefix = lines, nil
+  self.handshake, self.batch_prefix, self.trace_context = lines, nil, nil
 end
 ---@param state string? percent-encoded
 function Connection:set_state(state) self.state = state end

@@ -108,7 +108,7 @@ describe("GRIP", function()
     end
   end)
 
-  it("writes a request that says who it is", function()
+  it("writes a request with its id and signature", function()
     connection.state = Percent.encode '{"meta":{"user":"ann","b":"1"}}'
     local text = table.concat(Grip.request(event("message", { body = "hi" })))
     assert.matches("^POST /ws/a HTTP/1.1\r\nhost: h\r\naccept: application/websocket%-events\r\n", text)

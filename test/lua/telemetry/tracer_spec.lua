@@ -109,7 +109,7 @@ describe("a tracer", function()
     assert.is_true(#spans > 350 and #spans < 650, #spans)
   end)
 
-  it("tells how long an event took, and why it has failed", function()
+  it("notes how long an event took, and why it has failed", function()
     local event = begun(Event.message(connection(handshake()), "hello", true))
     event.since, event.attempts, Stub.now = 10, 3, 12.5
     tracer:ended(event, { failure = "lost", status = 502, error = { message = 'a "\255"' }, body = "", headers = {} })
