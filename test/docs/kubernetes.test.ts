@@ -1,18 +1,15 @@
-// deploy/kubernetes has the form that Kubernetes wants, and its parts fit together and to the gateway. No cluster is needed:
-// the compiler checks every field against the types of the API, which reject fields that do not exist.
+// deploy/kubernetes has the form that Kubernetes wants, and its parts fit together and to the gateway. No cluster is needed.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { symlinkSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { folder } from '../cli/framegate.ts'
-import { files, project, read } from '../project/files.ts'
+import { files, read } from '../project/files.ts'
 import { configure } from '../support/gateway.ts'
+import { compile } from './kubernetes-types.ts'
 import { page, rows, section } from './markdown.ts'
 
 const FOLDER = 'deploy/kubernetes'
-const TSC = join(project, 'node_modules/.bin/tsc')
 const kustomization = parse(read(`${FOLDER}/kustomization.yaml`))
 const objects: any[] = kustomization.resources.flatMap((file: string) => documents(`${FOLDER}/${file}`))
 
@@ -27,19 +24,6 @@ function only(kind: string, name = 'framegate'): any {
   const found = objects.filter((object) => object.kind === kind && object.metadata.name === name)
   assert.equal(found.length, 1, `${kind} ${name}`)
   return found[0]
-}
-
-/** What the compiler says of objects as their types. */
-function compile(t: Parameters<typeof folder>[0], all: any[]): string {
-  const own = folder(t)
-  symlinkSync(join(project, 'node_modules'), join(own, 'node_modules'))
-  const lines = all.flatMap(({ apiVersion, kind, ...rest }, i) => [
-    `import type { I${kind} as Type${i} } from 'kubernetes-models/${apiVersion}'`,
-    `export const object${i}: Type${i} = ${JSON.stringify({ apiVersion, kind, ...rest }, null, 2)}`,
-  ])
-  writeFileSync(join(own, 'objects.ts'), `${lines.join('\n')}\n`)
-  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--skipLibCheck', '--ignoreConfig']
-  return spawnSync(TSC, [...options, join(own, 'objects.ts')], { cwd: own, encoding: 'utf8' }).stdout
 }
 
 const { spec } = only('Deployment')
