@@ -9,6 +9,9 @@ EventQueue.__index = EventQueue
 local BATCH_EVENTS = 512
 local BATCH_BYTES = 1024 * 1024
 
+-- Larger bodies come alone: to put them into JSON, and to read them from there, would cost more than a request.
+local BATCHABLE_BYTES = 16 * 1024
+
 ---@param options { now: (fun(): number), takes_batches: boolean } `now`: a monotonic clock, in seconds;
 ---  `takes_batches`: whether the handler's protocol knows them
 ---@return EventQueue
@@ -27,6 +30,7 @@ local function queue_of(self, event)
     and event.connection.options.takes_batches
     and not event.handshake
     and not event.is_alone
+    and #event.body <= BATCHABLE_BYTES
   return is_batchable and self.batchables or self.singles
 end
 
