@@ -42,10 +42,11 @@ type Task = {
 type Result = { frames: number; seconds: number; joins: number; p50: number; p99: number; processorTime: number }
 
 /** Latencies in µs, processor times in µs a frame; `joins` are handshakes a second, one after the other. */
-export type Sample = Record<
+export type Figures = Record<
   'perSecond' | 'joins' | 'p50' | 'p99' | 'gateway' | 'handler' | 'client' | 'clientShare',
   number
 >
+export type Sample = Figures & { hasHandler: boolean }
 export type Rounds = Partial<Record<Key, Sample[]>>
 
 /** Measures one round. Without a handler, its time is 0. */
@@ -76,6 +77,7 @@ export async function measureLoad(target: Target, { sockets, payload }: Load, op
     handler: handler / result.frames,
     client: result.processorTime / result.frames,
     clientShare: (result.processorTime / result.seconds / 1e6) * 100,
+    hasHandler: target.handlerPid !== undefined,
   }
 }
 
@@ -105,14 +107,14 @@ export function turn<T>(list: T[], round: number): T[] {
 
 /** Makes rows of one section. Who has no handler is not in the rows about it. */
 export function rowMaker(section: string, rounds: Rounds) {
-  return (figure: string, field: keyof Sample, digits: number, more: Partial<Row> = {}): Row => ({
+  return (figure: string, field: keyof Figures, digits: number, more: Partial<Row> = {}): Row => ({
     section,
     figure,
     digits,
     rounds: Object.fromEntries(
       Object.entries(rounds)
-        .map(([key, samples]) => [key, samples.map((sample) => sample[field])] as const)
-        .filter(([, values]) => field !== 'handler' || values.some((value) => value > 0)),
+        .filter(([, samples]) => field !== 'handler' || samples.every(({ hasHandler }) => hasHandler))
+        .map(([key, samples]) => [key, samples.map((sample) => sample[field])]),
     ),
     ...more,
   })

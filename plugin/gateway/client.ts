@@ -26,8 +26,8 @@ export interface ControlRequest {
 
 const DEFAULT_SOCKET = 'run/control/control.sock'
 const MAX_CONNECTIONS = 64
-/** The status of a worker that is shutting down after a reload: it has done nothing. */
-const LEAVING = 503
+/** The second time, another worker of a gateway that reloads has the request. The third is for a second reload. */
+const MOST_ATTEMPTS = 3
 /** The status of a list without what a worker or a node holds that did not answer. */
 const INCOMPLETE = 504
 /** Below nginx's keepalive_timeout (75 s), so that no request is sent at the moment when nginx closes the connection. */
@@ -79,27 +79,35 @@ export class GatewayClient {
     this.#agent.destroy()
   }
 
+  /** Only the first attempt takes a kept-alive connection: a worker that shuts down ends those after its answer. */
   async #answer(asked: ControlRequest): Promise<Answer> {
-    try {
-      const answer = await this.#attempt(asked)
-      if (answer.status !== LEAVING) return answer
-    } catch (error) {
-      if (!isRepeatable(asked, error as NodeJS.ErrnoException)) throw unreachable(this.where, error as Error)
-    }
-    try {
-      return await this.#attempt(asked)
-    } catch (error) {
-      throw unreachable(this.where, error as Error)
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const answer = await this.#attempt(asked, attempt === 1 ? this.#agent : undefined)
+        if (attempt === MOST_ATTEMPTS || !isOfLeaving(answer)) return answer
+      } catch (error) {
+        if (attempt === MOST_ATTEMPTS || !isRepeatable(asked, error as NodeJS.ErrnoException))
+          throw unreachable(this.where, error as Error)
+      }
     }
   }
 
-  #attempt({ method, path, body, type, idempotencyKey, traceparent }: ControlRequest): Promise<Answer> {
+  #attempt(asked: ControlRequest, agent: Agent | undefined): Promise<Answer> {
+    const { method, path, body, type, idempotencyKey, traceparent } = asked
     const headers = { ...this.#headers }
     if (type !== undefined) headers['content-type'] = type
     if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey
     if (typeof traceparent === 'string') headers.traceparent = traceparent
-    return exchange(this.#target, { method, path, headers, body, timeoutMs: this.#timeoutMs, agent: this.#agent })
+    return exchange(this.#target, { method, path, headers, body, timeoutMs: this.#timeoutMs, agent })
   }
+}
+
+/**
+ * Whether a worker has answered that shuts down after a reload, and has done nothing. Other answers with 503 have another
+ * retry-after: part of a cluster may have executed the request.
+ */
+function isOfLeaving({ status, headers }: Answer): boolean {
+  return status === 503 && headers['retry-after'] === '0'
 }
 
 /**

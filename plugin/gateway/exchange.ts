@@ -12,7 +12,7 @@ export interface ExchangeOptions {
   /** Milliseconds that may pass without a byte. */
   timeoutMs: number
   /** Keeps connections for the next request; without one the connection ends with the answer. */
-  agent?: Agent
+  agent?: Agent | undefined
   /** Resolves with the status and the headers, and reads no body: it may be long, or have no end. */
   statusOnly?: boolean
   /** Accepts any certificate of an `https:` server. */

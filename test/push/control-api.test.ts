@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { freePort } from '../support/free-port.ts'
 import { until } from '../support/wait.ts'
-import { type Answer, ask, join, joinMany, leave, pushGateway } from './support.ts'
+import { type Answer, ask, join, joinAll, joinMany, leave, pushGateway } from './support.ts'
 
 function assertProblem({ status, headers, json }: Answer, expected: number, detail: RegExp): void {
   assert.equal(status, expected)
@@ -59,7 +59,7 @@ test('facts of a connection, and of one that is gone', async (t) => {
   const { client, id } = await join(gateway, 'news?user=J%C3%BCrgen')
   const { status, json } = await ask(gateway, 'GET', `/connections/${id}`)
   assert.equal(status, 200)
-  assert.ok(Math.abs(Date.now() - Date.parse(json.opened)) < 10_000)
+  assert.ok(Math.abs(Date.now() - Date.parse(json.opened)) < 60_000)
   const { opened, age, idle, ...facts } = json
   assert.deepEqual(facts, {
     id,
@@ -112,9 +112,8 @@ test('DELETE closes a connection with code and reason', async (t) => {
 
 test('a topic, a user and everybody on four workers; except leaves one out', async (t) => {
   const gateway = await pushGateway(t, { WORKERS: '4' })
-  const ann = await joinMany(gateway, 'news?user=ann', 20)
+  const ann = await joinAll(gateway, 'news?user=ann', 20, 4)
   const bob = await joinMany(gateway, 'other?user=bob', 10)
-  assert.ok(new Set([...ann, ...bob].map(({ id }) => id.slice(0, 10))).size > 1, 'more than one worker has sockets')
   const cases: Array<[string, typeof ann]> = [
     ['/topics/news', ann],
     ['/users/bob', bob],
@@ -257,9 +256,15 @@ test('a reader that is too slow: 429, dropped, and its outbox is told', async (t
   )
   assertProblem(refused, 429, /outbox is full/)
   assert.equal(refused.headers['retry-after'], '1')
-  assert.deepEqual((await ask(gateway, 'POST', '/topics/news', { body })).json, { delivered: 1, dropped: 1 })
-  assert.equal(await quick.client.next(), body)
-  assert.ok((await ask(gateway, 'GET', `/connections/${slow.id}`)).json.outbox > 0)
+  // The kernel may have found room meanwhile. Then that outbox is empty, and takes one more.
+  const counts = await until('a topic finds it full', async () => {
+    const { json } = await ask(gateway, 'POST', '/topics/news', { body })
+    assert.equal(await quick.client.next(), body)
+    return json.dropped > 0 && json
+  })
+  assert.deepEqual(counts, { delivered: 1, dropped: 1 })
+  const outbox = async (): Promise<number> => (await ask(gateway, 'GET', `/connections/${slow.id}`)).json.outbox
+  assert.ok(await until('what waits is shown', outbox))
   leave(slow, quick)
 })
 

@@ -190,8 +190,10 @@ test('what cannot be reached is told in a sentence', async (t) => {
       return true
     })
   }
-  const api = new Gateway({ url: `unix:${socket}`, token: 'secret', timeout: 300 })
-  await unreachable(api, /^there is no .*control\.sock: start the gateway, or .*CONTROL_SOCKET/)
+  await unreachable(
+    new Gateway({ url: `unix:${socket}`, token: 'secret' }),
+    /^there is no .*control\.sock: start the gateway, or .*CONTROL_SOCKET/,
+  )
   const port = await freePort()
   await unreachable(
     new Gateway({ url: `http://127.0.0.1:${port}`, token: 'secret' }),
@@ -204,7 +206,10 @@ test('what cannot be reached is told in a sentence', async (t) => {
     createServer(() => {}),
     socket,
   )
-  await unreachable(api, /did not answer \(nothing came within 300 ms\)/)
+  await unreachable(
+    new Gateway({ url: `unix:${socket}`, token: 'secret', timeout: 300 }),
+    /did not answer \(nothing came within 300 ms\)/,
+  )
   const broken = joinPath(here, 'broken.sock')
   await listen(
     t,
@@ -264,6 +269,35 @@ test('a connection that broke is used no more: what is certain to be unread, or 
   seen.length = 0
   await assert.rejects(api.publish('a', 'x'), UnreachableError)
   assert.deepEqual(seen, ['POST -'], 'whether it was applied is not known: it is not sent again')
+})
+
+test('a worker that goes away is asked no more, and what part of a cluster has may not be sent again', async (t) => {
+  const path = joinPath(folder(t), 'control.sock')
+  const answers: Array<[status: number, retryAfter: string]> = []
+  const connections = new Set<unknown>()
+  let asked = 0
+  const server = createHttpServer((request, response) => {
+    asked++
+    connections.add(request.socket)
+    const [status, retryAfter] = answers.shift() ?? [200, '']
+    // As nginx does when it shuts down, it ends the connection without having announced that.
+    if (status !== 200) response.on('finish', () => request.socket.destroy())
+    response.writeHead(status, { 'retry-after': retryAfter, 'content-length': 2 }).end('{}')
+  })
+  await listen(t, server, path)
+  const api = new Gateway({ url: `unix:${path}` })
+  t.after(() => api.end())
+  const push = async (...told: Array<[number, string]>): Promise<number> => {
+    answers.push(...told)
+    asked = 0
+    await api.publish('a', 'x')
+    return asked
+  }
+  assert.deepEqual([await push(), await push([503, '0']), await push([503, '0'], [503, '0'])], [1, 2, 3])
+  assert.equal(connections.size, 5, 'each repeat has a connection of its own')
+  await assert.rejects(push([503, '1']), { statusCode: 503 })
+  assert.equal(asked, 1)
+  await assert.rejects(push([503, '0'], [503, '0'], [503, '0']), { statusCode: 503 })
 })
 
 test('pushes go on through reloads, none lost and none twice', async (t) => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KILLED, startGateway } from '../support/gateway.ts'
+import { hold } from '../support/standstill.ts'
 import { ask, join, leave, pushGateway } from './support.ts'
 
 test('when there is no room for another key the request is refused, and what was kept still counts', async (t) => {
@@ -59,7 +60,7 @@ test('the worker of the first request is killed: a repeat learns it, and nothing
       headers: { 'idempotency-key': 'killed' },
     })
   const [held, running] = gateway.workers()
-  process.kill(held!, 'SIGSTOP') // the other one waits for it, at most 5 s
+  await hold(held!) // the other one waits for it, at most 5 s
   const first = Promise.allSettled([batch(), batch(), batch()])
   await ask(gateway, 'GET', '/healthz') // was accepted after them
   process.kill(running!, 'SIGKILL')

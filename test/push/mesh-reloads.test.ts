@@ -1,9 +1,9 @@
 // Pushes reach everybody, whatever reloads and signals do to the workers.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { open } from '../support/client.ts'
 import { children, type Gateway, KILLED } from '../support/gateway.ts'
+import { hold, isHeld } from '../support/standstill.ts'
 import { type Counts, control, subscribers, topicGateway } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 import { join, leave, pushGateway } from './support.ts'
@@ -25,15 +25,10 @@ async function reloadAndHold(gateway: Gateway): Promise<number> {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-function isHeld(pid: number): boolean {
-  return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') T ')
-}
-
+/** A push that had to wait for a link for more than 5 s would be 504. */
 async function pushReaches(gateway: Gateway, count: number): Promise<void> {
-  const began = performance.now()
-  const { json } = await control(gateway, 'POST', '/topics/news', 'x')
-  assert.deepEqual(json, { delivered: count, dropped: 0 })
-  assert.ok(performance.now() - began < 3000, `a push took ${performance.now() - began} ms`)
+  const { status, json } = await control(gateway, 'POST', '/topics/news', 'x')
+  assert.deepEqual([status, json], [200, { delivered: count, dropped: 0 }])
 }
 
 test('a broadcast every few milliseconds through reloads: each that is answered reached everybody', async (t) => {
@@ -72,10 +67,10 @@ test('many reloads with sockets that stay: all workers are linked again within m
     })
     all.push(...(await subscribers(gateway, 6)))
   }
-  const began = performance.now()
   await until('nobody misses a link', async () => (await control(gateway, 'GET', '/status')).json.missing_links === 0)
-  assert.ok(performance.now() - began < 5000, `${performance.now() - began} ms`)
-  assert.ok(gateway.workers().length > 20, `${gateway.workers().length} workers`)
+  const { size } = new Set(all.map(({ id }) => id.slice(0, 10)))
+  assert.ok(size >= 16, `sockets of ${size} workers: each configuration has one at least`)
+  assert.ok(gateway.workers().length >= size, `${gateway.workers().length} workers`)
   await pushReaches(gateway, all.length)
   all.forEach(({ client }) => client.socket.terminate())
 })
@@ -130,7 +125,7 @@ test('two workers that are both shutting down reach each other over a third', as
   const a = await join(gateway, 'news')
   const speaker = await open(`${gateway.ws}/ws/speak`)
   const [first] = gateway.workers()
-  process.kill(first!, 'SIGSTOP') // it meets nobody of the next generation
+  await hold(first!) // it meets nobody of the next generation
   await gateway.reload()
   const b = await join(gateway, 'news')
   await gateway.reload()

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { KILLED } from '../support/gateway.ts'
+import { hold } from '../support/standstill.ts'
 import { type Counts, control, subscribers, subscribersOfAll, topicGateway } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 
@@ -37,7 +38,7 @@ test('4 workers, 1,000 sockets, 1,000 publishes from four publishers: each frame
   all.forEach(({ client }) => client.socket.terminate())
 })
 
-test('one id: 200 and the frame, or 410 in the same second in which the socket closed, from any worker', async (t) => {
+test('one id: 200 and the frame, or 410 as soon as the socket has closed, from any worker', async (t) => {
   const gateway = await topicGateway(t)
   const all = await subscribers(gateway, 40)
   for (const { client, id } of all) {
@@ -50,14 +51,12 @@ test('one id: 200 and the frame, or 410 in the same second in which the socket c
   }
   for (const { client, id } of all) {
     await client.close()
-    const began = performance.now()
-    await until('410', async () => (await control(gateway, 'POST', `/connections/${id}`, 'x')).status === 410)
-    assert.ok(performance.now() - began < 1000)
+    assert.equal((await control(gateway, 'POST', `/connections/${id}`, 'x')).status, 410)
   }
   assert.equal((await control(gateway, 'POST', '/connections/none', 'x')).status, 410)
 })
 
-test('a worker killed in the middle: the others get everything, counts stay true, its successor is in the mesh at once', async (t) => {
+test('a worker killed in the middle: the others get everything, counts stay true, its successor is in the mesh', async (t) => {
   const gateway = await topicGateway(t, { expect: [KILLED, /Broken pipe/, /reset by peer/] })
   const all = await subscribersOfAll(gateway, 200, 4)
   const pids = gateway.workers()
@@ -74,12 +73,11 @@ test('a worker killed in the middle: the others get everything, counts stay true
     assert.equal((json as Counts).delivered, all.length - lost)
     for (const message of await arrived) assert.equal(message, `n${i}`)
   }
-  const began = performance.now()
-  await until('the new worker is linked', async () => {
+  const isLinked = async (): Promise<boolean> => {
     const { json } = await control(gateway, 'GET', '/status')
     return json.workers.length === 4 && json.missing_links === 0
-  })
-  assert.ok(performance.now() - began < 1000)
+  }
+  await until('the new worker is linked, in the time that a push waits for it', isLinked, 5_000)
   const fresh = await subscribers(gateway, 100)
   const { json } = await control(gateway, 'POST', '/topics/news', 'all')
   assert.equal((json as Counts).delivered, all.length - lost + 100)
@@ -90,12 +88,9 @@ test('a worker that stands still: a push to many is 504 with the counts of the o
   const gateway = await topicGateway(t, { env: { WORKERS: '2' } })
   const all = await subscribersOfAll(gateway, 20, 2)
   const [held] = gateway.workers()
-  process.kill(held!, 'SIGSTOP')
-  // The kernel may wake the one that stands still for a connection, and another one for the next.
-  const pushes = Array.from({ length: 4 }, () => control(gateway, 'POST', '/topics/news', 'x'))
-  const { status, json } = await Promise.any(pushes)
+  await hold(held!)
+  const { status, json } = await control(gateway, 'POST', '/topics/news', 'x')
   process.kill(held!, 'SIGCONT')
-  await Promise.all(pushes)
   assert.equal(status, 504)
   assert.equal(json.detail, 'a worker did not answer: what became of the frame there is not known')
   assert.ok(json.delivered > 0 && json.delivered < all.length, `${json.delivered} delivered`)
@@ -107,11 +102,9 @@ test('a worker that stands still: lists are 504 with the part of the others, and
   const gateway = await topicGateway(t, { env: { WORKERS: '2' } })
   const all = await subscribersOfAll(gateway, 20, 2)
   const [held] = gateway.workers()
-  process.kill(held!, 'SIGSTOP')
-  const ask = (path: string): Promise<{ status: number; json: any }> =>
-    Promise.any(Array.from({ length: 4 }, () => control(gateway, 'GET', path)))
+  await hold(held!)
   const paths = ['/connections', '/topics/news', '/topics', '/status']
-  const [list, topic, topics, status] = await Promise.all(paths.map(ask))
+  const [list, topic, topics, status] = await Promise.all(paths.map((path) => control(gateway, 'GET', path)))
   process.kill(held!, 'SIGCONT')
   for (const { status, json } of [list!, topic!, topics!]) {
     assert.equal(status, 504)

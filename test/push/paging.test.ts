@@ -2,43 +2,46 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Gateway } from '../../plugin/gateway/gateway.ts'
-import { ask, controlSocket, joinMany, leave, pushGateway } from './support.ts'
+import { ask, controlSocket, joinAll, joinMany, leave, pushGateway } from './support.ts'
 
 for (const workers of [2, 4]) {
   test(`connections of ${workers} workers, page by page: each once, in the order of ids`, async (t) => {
     const gateway = await pushGateway(t, { WORKERS: String(workers) })
-    const news = await joinMany(gateway, 'news', 230)
+    const news = await joinAll(gateway, 'news', 230, workers)
     const other = await joinMany(gateway, 'other', 20)
     const ids = [...news, ...other].map(({ id }) => id).sort()
-    assert.equal(new Set(ids.map((id) => id.slice(0, 10))).size, workers)
+    const count = ids.length
 
-    for (const limit of [1, 7, 50, 249, 250, 1000, undefined]) {
+    for (const limit of [1, 7, 50, count - 1, count, 1000, undefined]) {
       const found: string[] = []
       let cursor: string | undefined
       let pages = 0
       do {
         const query = [limit && `limit=${limit}`, cursor && `cursor=${cursor}`].filter(Boolean).join('&')
         const { status, json } = await ask(gateway, 'GET', `/connections?${query}`)
-        assert.deepEqual([status, json.count], [200, 250])
+        assert.deepEqual([status, json.count], [200, count])
         found.push(...json.connections.map(({ id }: { id: string }) => id))
         cursor = json.cursor
         pages++
       } while (cursor !== undefined)
       assert.deepEqual(found, ids, `limit ${limit}`)
-      assert.equal(pages, Math.ceil(250 / (limit ?? 100)), 'no empty page')
+      assert.equal(pages, Math.ceil(count / (limit ?? 100)), 'no empty page')
     }
 
     assert.deepEqual((await ask(gateway, 'GET', '/topics')).json, {
       topics: [
-        { topic: 'news', count: 230 },
+        { topic: 'news', count: news.length },
         { topic: 'other', count: 20 },
       ],
     })
     const api = new Gateway({ url: `unix:${controlSocket(gateway)}` })
     const members = news.map(({ id }) => id).sort()
-    for (const limit of [7, 30, 229, 230, 1000]) {
+    for (const limit of [7, 30, news.length - 1, news.length, 1000]) {
       const page = await api.topic('news', { limit })
-      assert.deepEqual([page.topic, page.count, page.connections.length], ['news', 230, Math.min(limit, 230)])
+      assert.deepEqual(
+        [page.topic, page.count, page.connections.length],
+        ['news', news.length, Math.min(limit, news.length)],
+      )
       const found: string[] = []
       for await (const { id, topics } of api.everyConnection({ topic: 'news', limit })) {
         assert.deepEqual(topics, ['news'])

@@ -13,7 +13,8 @@ function anonymous(pid: number): number {
 }
 
 test('100 readers that stopped among 1,000: the others get everything, the workers hold no more than the bound', async (t) => {
-  const gateway = await topicGateway(t, { env: { OUTBOX_BYTES: '256k' } })
+  // A reader that stopped answers no ping either, and must stay.
+  const gateway = await topicGateway(t, { env: { OUTBOX_BYTES: '256k', IDLE_TIMEOUT: '10m' } })
   const quick = await subscribers(gateway, 900, 'news')
   const slow = await subscribers(gateway, 100, 'flood')
   for (const { id } of slow) assert.equal((await control(gateway, 'PUT', `/topics/news/connections/${id}`)).status, 204)
@@ -40,21 +41,28 @@ test('100 readers that stopped among 1,000: the others get everything, the worke
   t.diagnostic(`the workers grew by ${Math.round(grown / KIB / KIB)} MiB while ${taken} frames of 64 KiB were taken`)
   assert.ok(grown < 100 * 256 * KIB + 32 * KIB * KIB, `grown by ${grown} bytes`)
   const began = performance.now()
+  let refused = 0
   for (let i = 0; i < 20; i++) {
     const arrived = Promise.all(quick.map(({ client }) => client.next()))
     const news = `news ${i} `.padEnd(2 * KIB)
     const { json } = await control(gateway, 'POST', '/topics/news', news)
-    assert.deepEqual(json, { delivered: 900, dropped: 100 })
+    // The kernel may still find room for some: it probes a closed window, and packs what waits (tcp_collapse).
+    refused += (json as Counts).dropped
+    assert.ok(json.delivered >= 900 && json.delivered + json.dropped === 1000, JSON.stringify(json))
     for (const message of await arrived) assert.equal(message, news)
   }
   t.diagnostic(`20 pushes to the other 900 took ${Math.round(performance.now() - began)} ms`)
-  const one = await control(gateway, 'POST', `/connections/${slow[0]!.id}`, flood)
-  assert.equal(one.status, 429)
+  assert.ok(refused > 1900, `of 2,000 frames for readers that stopped ${refused} were refused`)
+  await until(
+    'one that stopped refuses a frame of its own',
+    async () => (await control(gateway, 'POST', `/connections/${slow[0]!.id}`, flood)).status === 429,
+  )
   slow.forEach(({ client }) => client.socket.resume())
   for (const { client } of slow) assert.equal(await client.next(), flood, 'what was taken arrives')
   await until(
-    'they are welcome again',
+    'they have read what was written in as long, and are welcome again',
     async () => (await control(gateway, 'POST', '/topics/flood', 'end')).json.delivered === 100,
+    60_000,
   )
   ;[...quick, ...slow].forEach(({ client }) => client.socket.terminate())
 })
@@ -90,7 +98,7 @@ test('answers are never dropped: a client that sends and does not read is not re
 })
 
 test('a write that fails half-way is the last: nothing follows half a frame', async (t) => {
-  const gateway = await topicGateway(t, { env: { OUTBOX_BYTES: '64k', PING_INTERVAL: '500ms', IDLE_TIMEOUT: '1s' } })
+  const gateway = await topicGateway(t, { env: { OUTBOX_BYTES: '64k', PING_INTERVAL: '500ms', IDLE_TIMEOUT: '4s' } })
   const message = frame(1, 'y'.repeat(1000 * KIB)) // more than the bound: nothing waits behind the one that is written
   const raw = await rawSocket(gateway.port, '/ws/topic/half')
   const id = (await raw.frame()).payload.toString()
@@ -104,14 +112,15 @@ test('a write that fails half-way is the last: nothing follows half a frame', as
     'its outbox stays full',
     async () => {
       full = (await outbox()) > 1000 * KIB ? full + 1 : 0
-      return full === 5
+      return full === 20
     },
     30_000,
   )
-  await until('writing has failed', async () => (await outbox()) === 0, 30_000)
+  const push = async (): Promise<number> => (await control(gateway, 'POST', `/connections/${id}`, 'z')).status
+  await until('writing has failed: its outbox is empty, and takes a push', async () => (await push()) === 200, 30_000)
   raw.socket.resume()
   await until('there is room again', () => came.length > 0)
-  assert.equal((await control(gateway, 'POST', `/connections/${id}`, 'z')).status, 200)
+  await push()
   await raw.end()
   const bytes = Buffer.concat(came)
   assert.ok(bytes.length > 1000 * KIB)

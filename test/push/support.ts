@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { startApp } from '../support/app.ts'
 import { type Client, open } from '../support/client.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
+import { until } from '../support/wait.ts'
 
 export type Answer = { status: number; headers: IncomingHttpHeaders; body: string; json: any }
 
@@ -16,12 +17,21 @@ export function controlSocket(gateway: Gateway): string {
   return `${gateway.run}/control/control.sock`
 }
 
-/** One request to the control API: over its unix socket, or over TCP when a port is given. */
-export async function ask(
+/**
+ * One request to the control API: over its unix socket, or over TCP when a port is given. A worker that goes away after a
+ * reload has done nothing, and is asked again, as its answer demands.
+ */
+export async function ask(gateway: Gateway, method: string, path: string, question: Question = {}): Promise<Answer> {
+  const answer = await askOnce(gateway, method, path, question)
+  const isLeaving = answer.status === 503 && answer.headers['retry-after'] === '0'
+  return isLeaving ? ask(gateway, method, path, question) : answer
+}
+
+function askOnce(
   gateway: Gateway,
   method: string,
   path: string,
-  { body, headers = {}, port }: Question = {},
+  { body, headers = {}, port }: Question,
 ): Promise<Answer> {
   const where: RequestOptions = port ? { host: '127.0.0.1', port } : { socketPath: controlSocket(gateway) }
   return new Promise((resolve, reject) => {
@@ -89,6 +99,20 @@ export async function joinMany(gateway: Gateway, path: string, count: number): P
       ...(await Promise.all(Array.from({ length: Math.min(50, count - all.length) }, () => join(gateway, path)))),
     )
   }
+  return all
+}
+
+/** The names of the workers that hold these sockets. */
+export function workersOf(members: Array<{ id: string }>): Set<string> {
+  return new Set(members.map(({ id }) => id.slice(4, 10)))
+}
+
+/** `count` sockets or more, until each worker has one of them: the kernel decides which worker gets which. */
+export async function joinAll(gateway: Gateway, path: string, count: number, workers: number): Promise<Member[]> {
+  const all = await joinMany(gateway, path, count)
+  await until('each worker has a socket', async () => {
+    return workersOf(all).size === workers || !all.push(...(await joinMany(gateway, path, 10)))
+  })
   return all
 }
 

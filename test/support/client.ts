@@ -9,12 +9,23 @@ export class Client {
   readonly opened: Promise<void>
   readonly closed: Promise<Closed>
   pings = 0
+  /** Whether it was refused by a worker that goes away after a reload: another is there. */
+  isSentOn = false
   #messages: Array<string | Buffer> = []
   #takers: Array<(message: string | Buffer) => void> = []
 
   constructor(url: string, options: WebSocket.ClientOptions & { protocols?: string[] } = {}) {
     const { protocols = [], ...rest } = options
-    this.socket = new WebSocket(url, protocols, { perMessageDeflate: false, ...rest })
+    this.socket = new WebSocket(url, protocols, {
+      perMessageDeflate: false,
+      finishRequest: (request) => {
+        request.once('response', ({ statusCode, headers }) => {
+          this.isSentOn = statusCode === 503 && headers['retry-after'] === '0'
+        })
+        request.end()
+      },
+      ...rest,
+    })
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('open', resolve)
       this.socket.once('error', reject)
@@ -66,10 +77,15 @@ export class Client {
   }
 }
 
-/** Opens a socket and waits for the 101. */
+/** Opens a socket and waits for the 101. Where a worker that goes away sends it on, it dials again. */
 export async function open(url: string, options?: WebSocket.ClientOptions & { protocols?: string[] }): Promise<Client> {
   const client = new Client(url, options)
-  await client.opened
+  try {
+    await client.opened
+  } catch (error) {
+    if (client.isSentOn) return open(url, options)
+    throw error
+  }
   return client
 }
 

@@ -1,8 +1,11 @@
 // A free port for a server of a test.
 import { createServer } from 'node:net'
 
-/** Below the ports that the kernel gives to outgoing connections (ip(7)), so that none of these takes one before it is used. fetch refuses 10080. */
-const FIRST = 10_100
+/**
+ * Below the ports that the kernel gives to outgoing connections (ip(7)), and above those of meshes
+ * (lua/framegate/configure/mesh_port.lua), so that neither takes one before it is used.
+ */
+const FIRST = 30_000
 const LAST = 32_767
 
 const given = new Set<number>()

@@ -1,6 +1,6 @@
 /** What the tests of pushes share: a gateway whose sockets subscribe to a topic, and the control API. */
-import { request } from 'node:http'
 import type { TestContext } from 'node:test'
+import { ask } from '../push/support.ts'
 import { startApp } from './app.ts'
 import { type Client, open } from './client.ts'
 import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
@@ -8,33 +8,15 @@ import { until } from './wait.ts'
 
 export type Counts = { delivered: number; dropped: number }
 
-/** One request to the control API over its unix socket. */
+/** One request to the control API over its unix socket, as `ask` makes it. */
 export async function control(
   gateway: Gateway,
   method: string,
   path: string,
   body = '',
 ): Promise<{ status: number; json: any }> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      {
-        socketPath: `${gateway.run}/control/control.sock`,
-        method,
-        path,
-        agent: false,
-        headers: { 'content-type': 'text/plain' },
-      },
-      (response) => {
-        let text = ''
-        response.on('data', (chunk) => {
-          text += chunk
-        })
-        response.on('end', () => resolve({ status: response.statusCode!, json: text ? JSON.parse(text) : undefined }))
-      },
-    )
-    outgoing.on('error', reject)
-    outgoing.end(body)
-  })
+  const { status, json } = await ask(gateway, method, path, { body, headers: { 'content-type': 'text/plain' } })
+  return { status, json }
 }
 
 /** A gateway of 4 workers; a socket on /ws/topic/NAME subscribes to NAME and is told its id in its first frame. */

@@ -24,8 +24,12 @@ local function kept(run)
   end
 end
 
-local function taken_ports()
+-- The ports on which somebody listens, and those on which this gateway will.
+local function taken_ports(own)
   local taken = {}
+  for port in pairs(own) do
+    taken[port] = true
+  end
   for _, table_name in ipairs { "tcp", "tcp6" } do
     for port in (read("/proc/net/" .. table_name) or ""):gmatch(":(%x%x%x%x) ") do
       taken[tonumber(port, 16)] = true
@@ -36,9 +40,10 @@ end
 
 --- Chooses the port.
 ---@param run string the run directory
+---@param own table<integer, any> the other ports of this gateway
 ---@return integer
-function MeshPort.choose(run)
-  local port, taken = kept(run), taken_ports()
+function MeshPort.choose(run, own)
+  local port, taken = kept(run), taken_ports(own)
   local random = io.open("/dev/urandom", "rb")
   while not port do
     local a, b = random:read(2):byte(1, 2)
