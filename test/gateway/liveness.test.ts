@@ -160,13 +160,17 @@ test('a worker that is killed: its sockets still give their close events, and it
   const opens = handler.events.map((event) => event.headers['ce-connectionid'])
   process.kill(gateway.workers()[0]!, 'SIGKILL')
   await Promise.all(clients.map((client) => client.closed))
-  const again = await until('five sockets again', async () => {
-    const tries = await Promise.allSettled(Array.from({ length: 5 }, () => open(`${gateway.ws}/ws/b`)))
-    const got = tries.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-    if (got.length === 5) return got
-    await Promise.all(got.map((each) => each.close()))
-    return undefined
-  }, 30_000) // a worker looks for killed ones every 10 s
+  const again = await until(
+    'five sockets again',
+    async () => {
+      const tries = await Promise.allSettled(Array.from({ length: 5 }, () => open(`${gateway.ws}/ws/b`)))
+      const got = tries.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+      if (got.length === 5) return got
+      await Promise.all(got.map((each) => each.close()))
+      return undefined
+    },
+    30_000,
+  ) // a worker looks for killed ones every 10 s
   await until(
     'five close events',
     () => handler.events.filter((e) => e.type === 'framegate.close' && e.url === '/ws/a').length === 5,

@@ -255,10 +255,14 @@ test('nothing is lost or counted twice over reloads and killed workers', async (
   }
   const check = async (killed: number, workers: number): Promise<void> => {
     const gone = all.filter(dead).length
-    const seen = await until('close events are answered', async () => {
-      const now = await samples(gateway)
-      return now['event_duration_seconds_count{type="close"}'] === gone && now
-    }, 30_000) // a worker looks for killed ones every 10 s
+    const seen = await until(
+      'close events are answered',
+      async () => {
+        const now = await samples(gateway)
+        return now['event_duration_seconds_count{type="close"}'] === gone && now
+      },
+      30_000,
+    ) // a worker looks for killed ones every 10 s
     const events = all.length + sent + gone
     assert.deepEqual(counted(seen), {
       sockets_opened_total: all.length,

@@ -36,7 +36,10 @@ export function isOncePerSecond(ticks: Tick[], stoodMs = 0): void {
   const longest = 1000 + 1000 * Math.floor((stoodMs + 2 * PACE_MS) / 1000)
   for (const [i, due] of dues.slice(1).entries()) {
     const gap = due - dues[i]!
-    assert.ok(gap >= 1000 && gap <= longest, `${gap} ms between two of ${dues.join(' ')}; it stood still for ${stoodMs} ms`)
+    assert.ok(
+      gap >= 1000 && gap <= longest,
+      `${gap} ms between two of ${dues.join(' ')}; it stood still for ${stoodMs} ms`,
+    )
   }
   for (const { id, due } of ticks) assert.ok(due % 1000 === 0, id)
 }
