@@ -7,6 +7,15 @@ import { askSocket, type Gateway, startGateway } from '../support/gateway.ts'
 import { echo, type ProbeHandler, startProbeHandler } from '../support/probe-handler.ts'
 import { until } from '../support/wait.ts'
 
+/**
+ * What npm start and Docker allow a stop. The gateway's own bound is 5 s after STOP_SECONDS. The messages of `queue` take
+ * 30 s.
+ */
+const STOP_MS = 10_000
+const ANSWER_MS = 500
+/** More messages than can be answered in that time. */
+const FEW = STOP_MS / ANSWER_MS + 5
+
 test('a stop: every socket gets 1001, every close event reaches the handler, the port is free', async (t) => {
   const gateway = await startGateway(t, { handler: false, env: { MAX_CONNECTIONS_PER_IP: 'off' } })
   const handler = await startProbeHandler(t, gateway.handlerSocket)
@@ -16,7 +25,7 @@ test('a stop: every socket gets 1001, every close event reaches the handler, the
   }
   const began = performance.now()
   await gateway.quit()
-  assert.ok(performance.now() - began < 10_000, 'within the time that npm start and Docker give it')
+  assert.ok(performance.now() - began < STOP_MS, 'within the time that npm start and Docker give it')
   const closes = await Promise.all(clients.map((client) => client.closed))
   assert.deepEqual([...new Set(closes.map(({ code }) => code))], [1001])
   const events = handler.events.filter((event) => event.type === 'framegate.close')
@@ -33,7 +42,7 @@ async function queue(t: TestContext, env: Record<string, string>): Promise<Queue
   const gateway = await startGateway(t, { handler: false, env })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     if (event.type !== 'framegate.message') return void response.writeHead(204).end()
-    setTimeout(() => echo(event, response, response.req), 300)
+    setTimeout(() => echo(event, response, response.req), ANSWER_MS)
   })
   const client = await open(`${gateway.ws}/ws/echo`)
   for (let i = 0; i < 60; i++) client.socket.send(String(i))
@@ -48,10 +57,10 @@ test('a stop closes a socket after the answer to its event in flight, whatever w
   const { gateway, handler, client, messages } = await queue(t, {})
   const began = performance.now()
   await gateway.quit()
-  assert.ok(performance.now() - began < 4000, `${Math.round(performance.now() - began)} ms`)
+  assert.ok(performance.now() - began < STOP_MS, `${Math.round(performance.now() - began)} ms`)
   assert.equal((await client.closed).code, 1001)
   assert.equal((await handler.seen('close')).headers['ce-closecode'], '1001')
-  assert.ok(messages() < 10, `${messages()} of 60 messages, one in 300 ms`)
+  assert.ok(messages() < FEW, `${messages()} of 60 messages`)
   for (let i = 0; i < messages(); i++) assert.equal(await client.next(), String(i))
 })
 
@@ -60,9 +69,9 @@ test('a stop ends also when a client that has gone left many messages, and its c
   client.socket.terminate()
   const began = performance.now()
   await gateway.quit()
-  assert.ok(performance.now() - began < 4000, `${Math.round(performance.now() - began)} ms`)
+  assert.ok(performance.now() - began < STOP_MS, `${Math.round(performance.now() - began)} ms`)
   assert.equal((await handler.seen('close')).headers['ce-closecode'], '1006')
-  assert.ok(messages() < 15, `${messages()} of 60 messages`)
+  assert.ok(messages() < FEW, `${messages()} of 60 messages`)
 })
 
 test('a stop ends when the handler does not answer; its socket gets 1001 before', async (t) => {
@@ -76,7 +85,8 @@ test('a stop ends when the handler does not answer; its socket gets 1001 before'
   const began = performance.now()
   await gateway.quit()
   assert.equal((await client.closed).code, 1001)
-  assert.ok(performance.now() - began < 8000, `${Math.round(performance.now() - began)} ms`)
+  const took = performance.now() - began
+  assert.ok(took < 20_000, `${Math.round(took)} ms: less than HANDLER_TIMEOUT`)
 })
 
 test('a gateway in which nothing has moved for a while ends as soon', async (t) => {
@@ -87,7 +97,7 @@ test('a gateway in which nothing has moved for a while ends as soon', async (t) 
   await gateway.quit()
   assert.equal((await client.closed).code, 1001)
   const took = performance.now() - began
-  assert.ok(took < 3000, `${Math.round(took)} ms, 1 s of which closes the sockets`)
+  assert.ok(took < 5000, `${Math.round(took)} ms: it has slept for 5 s`)
 })
 
 test('a reload leaves sockets alone, and sends on what they say', async (t) => {
@@ -141,7 +151,8 @@ test('a handshake that an old worker gets after it has left is sent to another',
 })
 
 test('DRAIN_SECONDS: after a reload old sockets are closed with 1012, spread, each after its event in flight', async (t) => {
-  const gateway = await startGateway(t, { handler: false, env: { DRAIN_SECONDS: '1s' } })
+  // For longer than a machine stands still: the client would see all closed at once.
+  const gateway = await startGateway(t, { handler: false, env: { DRAIN_SECONDS: '3s' } })
   const waiting: Array<() => void> = []
   await startProbeHandler(t, gateway.handlerSocket, (event, response) => {
     if (event.type !== 'framegate.message') return void response.writeHead(204).end()
@@ -171,6 +182,6 @@ test('DRAIN_SECONDS: messages that wait behind the event in flight do not keep a
   assert.equal((await client.closed).code, 1012)
   assert.equal((await handler.seen('close')).headers['ce-closecode'], '1012')
   await until('the old worker has ended', () => gateway.workers().length === 1, 20_000)
-  assert.ok(messages() < 15, `${messages()} of 60 messages`)
+  assert.ok(messages() < FEW, `${messages()} of 60 messages`)
   for (let i = 0; i < messages(); i++) assert.equal(await client.next(), String(i))
 })

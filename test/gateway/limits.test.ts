@@ -17,10 +17,12 @@ test('MAX_CONNECTIONS_PER_IP: the sixth gets 429 while five are open, and is wel
     assert.match(headers['content-type']!, /^application\/json/)
     assert.equal(JSON.parse(await sixth.body()).statusCode, 429)
   }
-  const lines = gateway
-    .log()
-    .split('\n')
-    .filter((line) => line.includes('MAX_CONNECTIONS_PER_IP'))
+  const named = (): string[] =>
+    gateway
+      .log()
+      .split('\n')
+      .filter((line) => line.includes('MAX_CONNECTIONS_PER_IP'))
+  const lines = await until('the log names it', () => named().length > 0 && named())
   assert.match(lines[0]!, /127\.0\.0\.1 .*MAX_CONNECTIONS_PER_IP.*TRUSTED_PROXIES/)
   assert.ok(lines.length <= 2, 'an address is named once by each worker')
   const other = await open(`${gateway.ws}/ws/echo`, { localAddress: '127.0.1.7' })

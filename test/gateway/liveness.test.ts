@@ -9,25 +9,27 @@ import { startProbeHandler } from '../support/probe-handler.ts'
 import { frame, rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
 
-const timing = { PING_INTERVAL: '300ms', IDLE_TIMEOUT: '1s', MESSAGE_TIMEOUT: '1500ms' }
+// A machine may stand still for a second, and meanwhile no client answers a ping. MESSAGE_TIMEOUT ends before IDLE_TIMEOUT.
+const timing = { PING_INTERVAL: '300ms', IDLE_TIMEOUT: '3s', MESSAGE_TIMEOUT: '2500ms' }
 
 test('a quiet client is pinged, lives while it answers, and is closed when it falls silent', async (t) => {
   const gateway = await startGateway(t, { handler: false, env: timing })
   const handler = await startProbeHandler(t, gateway.handlerSocket)
   const lively = await open(`${gateway.ws}/ws/lively`)
-  const silent = await rawSocket(gateway.port, '/ws/silent')
   const began = performance.now()
-  const ping = await silent.frame()
-  assert.equal(ping.opcode, 9)
-  assert.ok(performance.now() - began >= 250, 'not before PING_INTERVAL')
-  const { code } = await silent.closeFrame()
-  assert.equal(code, 1001)
+  const silent = await rawSocket(gateway.port, '/ws/silent')
+  let pings = 0
+  let came = await silent.frame()
+  assert.ok(performance.now() - began >= 290, 'not before PING_INTERVAL')
+  for (; came.opcode === 9; came = await silent.frame()) pings += 1
+  assert.deepEqual([came.opcode, came.payload.readUInt16BE(0)], [8, 1001])
   await silent.end()
   const silence = performance.now() - began
-  assert.ok(silence > 900 && silence < 2500, `closed after IDLE_TIMEOUT: ${silence} ms`)
+  assert.ok(silence > 2900, `closed after IDLE_TIMEOUT: ${silence} ms`)
+  assert.ok(pings >= 1 && pings < 20, `${pings} pings: IDLE_TIMEOUT has room for 10`)
   const close = await handler.seen('close', (event) => event.url === '/ws/silent')
   assert.equal(close.headers['ce-closecode'], '1006')
-  await until('several pings', () => lively.pings >= 5)
+  await until('more pings than IDLE_TIMEOUT has room for', () => lively.pings > 10)
   assert.equal(await lively.ask('still here'), 'still here')
   await lively.close()
 })
@@ -40,8 +42,9 @@ test('a frame may pause for longer than PING_INTERVAL, and not for longer than M
   slow.write(bytes.subarray(0, 9))
   assert.equal((await slow.frame()).opcode, 9, 'a ping comes in the middle')
   slow.write(bytes.subarray(9))
-  const rest = [await slow.frame(), await slow.frame()]
-  assert.ok(rest.some((each) => each.payload.toString() === 'in two halves'))
+  let rest = await slow.frame()
+  while (rest.opcode === 9) rest = await slow.frame()
+  assert.equal(rest.payload.toString(), 'in two halves')
   const dripping = await rawSocket(gateway.port, '/ws/drip')
   const began = performance.now()
   const timer = setInterval(() => dripping.write('x'), 100)
@@ -49,8 +52,8 @@ test('a frame may pause for longer than PING_INTERVAL, and not for longer than M
   const { code, reason } = await dripping.closeFrame()
   clearInterval(timer)
   assert.equal(code, 1008)
-  assert.match(reason, /a message must end within 1\.5 s/)
-  assert.ok(performance.now() - began >= 1400)
+  assert.match(reason, /a message must end within 2\.5 s/)
+  assert.ok(performance.now() - began >= 2400)
   slow.socket.destroy()
 })
 
@@ -82,7 +85,7 @@ test('a client whose process is killed leaves no socket behind and gives its clo
   await until('20 messages', () => handler.events.filter((event) => event.type === 'framegate.message').length === 20)
   child.kill('SIGKILL')
   await until('20 close events', () => handler.events.filter((event) => event.type === 'framegate.close').length === 20)
-  assert.equal(socketsInCloseWait(gateway.port), 0)
+  await until('no socket waits for its close', () => socketsInCloseWait(gateway.port) === 0)
   for (const event of handler.events.filter((one) => one.type === 'framegate.close')) {
     assert.equal(event.headers['ce-closecode'], '1006')
   }
@@ -94,6 +97,7 @@ test('one close event for every open: code, reason, duration, after the answer t
     if (event.type === 'framegate.message') await new Promise((resolve) => setTimeout(resolve, 300))
     response.writeHead(204).end()
   })
+  const began = performance.now()
   const client = await open(`${gateway.ws}/ws/a`)
   client.socket.send('one')
   client.socket.send('two')
@@ -107,7 +111,8 @@ test('one close event for every open: code, reason, duration, after the answer t
   assert.equal(decodeURIComponent(String(close.headers['ce-closereason'])), 'grün & "gut"')
   assert.equal(close.headers['ce-closereason'], 'gr%C3%BCn%20&%20%22gut%22')
   const duration = Number(close.headers['ce-duration'])
-  assert.ok(duration >= 550 && duration < 5000, `${duration} ms`)
+  const took = close.at - began
+  assert.ok(duration >= 550 && duration <= took + 1, `${duration} of ${took} ms`)
   const gap = close.at - handler.events[2]!.at
   assert.ok(gap >= 280, 'the close event waits for the answer to the last message')
 })
@@ -155,16 +160,21 @@ test('a worker that is killed: its sockets still give their close events, and it
   const opens = handler.events.map((event) => event.headers['ce-connectionid'])
   process.kill(gateway.workers()[0]!, 'SIGKILL')
   await Promise.all(clients.map((client) => client.closed))
-  const again = await until('five sockets again', async () => {
-    const tries = await Promise.allSettled(Array.from({ length: 5 }, () => open(`${gateway.ws}/ws/b`)))
-    const got = tries.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-    if (got.length === 5) return got
-    await Promise.all(got.map((each) => each.close()))
-    return undefined
-  })
+  const again = await until(
+    'five sockets again',
+    async () => {
+      const tries = await Promise.allSettled(Array.from({ length: 5 }, () => open(`${gateway.ws}/ws/b`)))
+      const got = tries.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+      if (got.length === 5) return got
+      await Promise.all(got.map((each) => each.close()))
+      return undefined
+    },
+    30_000,
+  ) // a worker looks for killed ones every 10 s
   await until(
     'five close events',
     () => handler.events.filter((e) => e.type === 'framegate.close' && e.url === '/ws/a').length === 5,
+    30_000, // a worker looks for killed ones every 10 s
   )
   const closes = handler.events.filter((event) => event.type === 'framegate.close' && event.url === '/ws/a')
   assert.deepEqual(closes.map((event) => event.headers['ce-connectionid']).sort(), opens.sort())

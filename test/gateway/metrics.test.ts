@@ -11,6 +11,7 @@ import { type ProbeHandler, type SeenEvent, startProbeHandler } from '../support
 import { frame, rawHandshake, rawSocket } from '../support/raw-socket.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
+import { haveLeft } from '../support/workers.ts'
 
 const TEXT = { 'content-type': 'text/plain' }
 
@@ -148,9 +149,9 @@ async function messages(scene: Scene, client: Client): Promise<void> {
 test('a scene with known numbers: every counter is exact', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,
-    env: { HANDLER_TIMEOUT: '700ms', MAX_MESSAGE_BYTES: '100k', MAX_CONNECTIONS_PER_IP: 'off' },
+    env: { HANDLER_TIMEOUT: '2s', MAX_MESSAGE_BYTES: '100k', MAX_CONNECTIONS_PER_IP: 'off' },
     locations:
-      'location = /ws/guest { include socket.conf; limit_conn sockets_per_address 1; }\nlocation = /ws/limited { set $ws_rate 1; include socket.conf; }',
+      'location = /ws/guest { include socket.conf; limit_conn sockets_per_address 1; }\nlocation = /ws/limited { set $ws_rate 0.01; include socket.conf; }',
     expect: [/cannot be applied/],
   })
   const handler = await scripted(t, gateway)
@@ -254,10 +255,14 @@ test('nothing is lost or counted twice over reloads and killed workers', async (
   }
   const check = async (killed: number, workers: number): Promise<void> => {
     const gone = all.filter(dead).length
-    const seen = await until('close events are answered', async () => {
-      const now = await samples(gateway)
-      return now['event_duration_seconds_count{type="close"}'] === gone && now
-    })
+    const seen = await until(
+      'close events are answered',
+      async () => {
+        const now = await samples(gateway)
+        return now['event_duration_seconds_count{type="close"}'] === gone && now
+      },
+      30_000,
+    ) // a worker looks for killed ones every 10 s
     const events = all.length + sent + gone
     assert.deepEqual(counted(seen), {
       sockets_opened_total: all.length,
@@ -302,7 +307,11 @@ test('nothing is lost or counted twice over reloads and killed workers', async (
     async () =>
       gateway.workers().length === 3 && !gateway.workers().some((pid) => victims.includes(pid)) && all.some(dead),
   )
-  await until('the gateway has noticed', async () => (await samples(gateway)).workers_killed_total === 2)
+  await until('the gateway has noticed', async () => (await samples(gateway)).workers_killed_total === 2, 30_000)
+  await until(
+    'the clients have noticed',
+    async () => (await samples(gateway)).sockets === all.filter((client) => !dead(client)).length,
+  )
   await openOnAll()
   await askAll()
   await check(2, 3)
@@ -315,10 +324,10 @@ test('times that run out, readers that are too slow, a handler that is away, and
     env: {
       WORKERS: '1',
       PING_INTERVAL: '1s',
-      IDLE_TIMEOUT: '2s',
+      IDLE_TIMEOUT: '4s',
       MESSAGE_TIMEOUT: '500ms',
       OUTBOX_BYTES: '64k',
-      HANDLER_WAIT: '200ms',
+      HANDLER_WAIT: '1s',
       DRAIN_SECONDS: '100ms',
     },
     locations: 'location = /ws/strict { set $ws_overflow close; include socket.conf; }',
@@ -326,10 +335,10 @@ test('times that run out, readers that are too slow, a handler that is away, and
   const handler = await scripted(t, gateway)
   const isUp = async (): Promise<boolean | null> => (await control(gateway, 'GET', '/status')).json.handler.is_up
   assert.equal(await isUp(), null)
+  const idle = await rawSocket(gateway.port, '/ws/idle')
   const slow = await rawSocket(gateway.port, '/ws/slow')
   slow.write(frame(1, 'half of it').subarray(0, 8))
   assert.equal((await slow.closeFrame()).code, 1008)
-  const idle = await rawSocket(gateway.port, '/ws/idle')
   assert.equal((await idle.closeFrame()).code, 1001)
   const client = await open(`${gateway.ws}/ws/client`)
   const strict = await open(`${gateway.ws}/ws/strict`)
@@ -385,6 +394,7 @@ async function pushUntilFull(
 
 test('a reload that brings other counters keeps those of the same name, also what old workers go on counting', async (t) => {
   const gateway = await startGateway(t)
+  const old = gateway.workers()
   const before = await open(`${gateway.ws}/ws/echo`)
   await before.ask('hello')
   rmSync(`${gateway.run}/lua`)
@@ -396,8 +406,8 @@ test('a reload that brings other counters keeps those of the same name, also wha
     readFileSync(file, 'utf8').replace(first, `  { "framegate_new_total", "counter", "New." },\n${first}`),
   )
   await gateway.reload()
+  await until('only new workers answer', () => haveLeft(gateway, old))
   const client = await open(`${gateway.ws}/ws/echo`)
-  await until('the new workers answer', async () => 'new_total' in (await samples(gateway)))
   await Promise.all([before.ask('hello'), client.ask('hello')])
   const now = await samples(gateway)
   assert.deepEqual(

@@ -149,15 +149,16 @@ test('SITE_TIMEOUT and SITE_STREAM_TIMEOUT: how long the site may be silent', as
   const { gateway } = await startBoth(
     t,
     (request, socket) => {
+      if (request.includes('/never')) return
       if (!request.includes('/late')) return void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegin')
       setTimeout(() => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlate'), 2_000)
     },
     { env: { SITE_TIMEOUT: '1s', SITE_STREAM_TIMEOUT: '1h' }, expect: [/SITE_TIMEOUT/] },
   )
   const stream = say(gateway.port, get('/events', 'Accept: text/event-stream'))
-  const late = await exchange(gateway.port, get('/late'))
-  assert.match(late, /^HTTP\/1\.1 504 /)
-  assert.match(gateway.log(), /the site gave no answer to GET \/late: 504 \(\S+\): it took too long \(SITE_TIMEOUT\)/)
+  const never = await exchange(gateway.port, get('/never'))
+  assert.match(never, /^HTTP\/1\.1 504 /)
+  assert.match(gateway.log(), /the site gave no answer to GET \/never: 504 \(\S+\): it took too long \(SITE_TIMEOUT\)/)
   assert.match(await exchange(gateway.port, get('/late', 'Accept: text/event-stream')), /late$/)
   await until('a page that stops in the middle ends', async () =>
     (await exchange(gateway.port, get('/stops'))).endsWith('begin'),

@@ -26,7 +26,10 @@ const HANDSHAKE =
   'GET /ws/a HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://b\r\n\r\n'
 
-/** The longest time that a socket waits for an answer during a flood of requests, in milliseconds. */
+/**
+ * The longest time that a socket waits for an answer during a flood of requests, in milliseconds, without the two longest
+ * of all: what holds it up holds up each answer, and a machine that stands still holds up one.
+ */
 async function slowest(
   gateway: Gateway,
   request: string,
@@ -38,13 +41,13 @@ async function slowest(
   })
   try {
     await new Promise((resolve) => child.stdout.once('data', resolve))
-    let longest = 0
-    for (let i = 0; i < 20; i++) {
+    const times: number[] = []
+    for (let i = 0; i < 22; i++) {
       const began = performance.now()
       await client.ask(`still here ${i}`)
-      longest = Math.max(longest, performance.now() - began)
+      times.push(performance.now() - began)
     }
-    return longest
+    return times.sort((a, b) => b - a)[2]!
   } finally {
     child.kill('SIGKILL')
     await client.close()

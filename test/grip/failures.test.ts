@@ -1,11 +1,13 @@
 /** GRIP when something fails: a backend that is away or breaks off, a worker that is killed; and sessions, and both dialects at once. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { comeBack } from '../session/support.ts'
 import { Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
-import { startGateway } from '../support/gateway.ts'
+import { KILLED, startGateway } from '../support/gateway.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { until } from '../support/wait.ts'
+import { haveLeft } from '../support/workers.ts'
 import { afterOpen, event, publish, type Raw, startGripGateway, startRawBackend } from './support.ts'
 
 const GRIP = { 'sec-websocket-extensions': 'grip' }
@@ -35,7 +37,7 @@ test('a socket of a killed worker is a DISCONNECT with its meta values, and only
   )
   const gateway = await startGripGateway(t, backend.url, {
     env: { WORKERS: '1' },
-    expect: [/exited on signal 9/],
+    expect: [KILLED],
   })
   const client = await open(`${gateway.ws}/ws/a?b=c`, { headers: { cookie: 'a=b', 'x-secret': 'for the living' } })
   process.kill(gateway.workers()[0]!, 'SIGKILL')
@@ -72,17 +74,12 @@ test('a session keeps all that its backend has agreed, also in another worker', 
   assert.match(who, /^[\w-]{32} ann$/)
   client.send('half')
   await backend.request('the first half', ({ body }) => body.includes('half'))
-  const workers = gateway.workers()
+  const old = gateway.workers()
   await gateway.reload()
+  await until('only new workers take sockets', () => haveLeft(gateway, old))
   client.cut()
-  await until(
-    'the new workers are alone, or the old one waits for the session',
-    async () => {
-      await client.dial()
-      return client.first.resumed && gateway.workers().some((pid) => !workers.includes(pid))
-    },
-    20_000,
-  )
+  await comeBack(client)
+  assert.equal(client.first.resumed, true)
   client.send(' and the other')
   const { body, headers } = await backend.request('both halves', ({ body }) => body.includes('other'))
   assert.deepEqual(

@@ -14,6 +14,8 @@ import { readConfig } from '../../handler/config.ts'
 import { event, request } from '../plugin/support.ts'
 
 const SERVER = path.resolve(import.meta.dirname, '../../handler/server.ts')
+/** A test starts up to five programs, each of which needs half a second of a processor, and more of one that is busy. */
+const LIMIT_MS = 60_000
 
 function start(t: test.TestContext, env: Record<string, string>): ChildProcess {
   const child = spawn(process.execPath, [SERVER], {
@@ -46,7 +48,7 @@ function folder(t: test.TestContext): string {
 }
 
 test('a bad value is one line that names the variable, the value and what was expected', {
-  timeout: 20_000,
+  timeout: LIMIT_MS,
 }, async (t) => {
   const faults: [Record<string, string>, string][] = [
     [
@@ -87,7 +89,7 @@ test('the environment has defaults, and hosts of every kind', () => {
   assert.deepEqual(readConfig({ MAX_MESSAGE_BYTES: '64k' }).maxMessageBytes, 65536)
 })
 
-test('an address that cannot be listened on is one line that says what to do', { timeout: 20_000 }, async (t) => {
+test('an address that cannot be listened on is one line that says what to do', { timeout: LIMIT_MS }, async (t) => {
   const other = createServer().listen(0, '127.0.0.1')
   t.after(() => other.close())
   await once(other, 'listening')
@@ -107,7 +109,7 @@ test('an address that cannot be listened on is one line that says what to do', {
 })
 
 test('it listens on a unix socket, over one that a killed handler left, but not over a living one or a file', {
-  timeout: 20_000,
+  timeout: LIMIT_MS,
 }, async (t) => {
   const file = path.join(folder(t), 'h.sock')
   const env = { HANDLER_LISTEN: `unix:${file}` }
@@ -129,7 +131,7 @@ test('it listens on a unix socket, over one that a killed handler left, but not 
   assert.ok(existsSync(file))
 })
 
-test('SIGTERM and SIGINT end it with 0', { timeout: 20_000 }, async (t) => {
+test('SIGTERM and SIGINT end it with 0', { timeout: LIMIT_MS }, async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const child = start(t, { HANDLER_LISTEN: '127.0.0.1:0' })
     const address = await listening(child)
@@ -140,7 +142,7 @@ test('SIGTERM and SIGINT end it with 0', { timeout: 20_000 }, async (t) => {
   }
 })
 
-test('headers of 60 KB fit', { timeout: 20_000 }, async (t) => {
+test('headers of 60 KB fit', { timeout: LIMIT_MS }, async (t) => {
   const child = start(t, { HANDLER_LISTEN: '127.0.0.1:0' })
   const port = Number((await listening(child)).split(':')[1])
   const { url, headers } = event('message', '/ws/echo', 'hi', { cookie: 'x'.repeat(60_000) })

@@ -59,6 +59,15 @@ export function children(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 }
 
+/** A worker that is leaving may end before the signal. */
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 function exited(child: ChildProcess): Promise<void> {
   return child.exitCode !== null || child.signalCode !== null
     ? Promise.resolve()
@@ -220,7 +229,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     kill: async () => {
       const workers = children(nginx.pid!)
       nginx.kill('SIGKILL') // first, or it would start other workers
-      for (const worker of workers) process.kill(worker, 'SIGKILL')
+      for (const worker of workers) killIfAlive(worker)
       await exited(nginx)
       await until('the workers are gone', () => !workers.some((worker) => existsSync(`/proc/${worker}`)))
     },
