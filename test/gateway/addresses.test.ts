@@ -94,7 +94,7 @@ test('behind a trusted proxy, limits, logs and connections know the client that 
 })
 
 test('MESSAGE_RATE: an IPv6 network of 64 bits has one rate, a network beside it another', async (t) => {
-  const gateway = await startGateway(t, { env: { TRUSTED_PROXIES: '127.0.0.1', MESSAGE_RATE: '1' } })
+  const gateway = await startGateway(t, { env: { TRUSTED_PROXIES: '127.0.0.1', MESSAGE_RATE: '0.01' } })
   const from = (client: string): ReturnType<typeof open> =>
     open(`${gateway.ws}/ws/echo`, { headers: { 'x-forwarded-for': client } })
   const clients = await Promise.all(['2001:db8:1:2::3', '2001:db8:1:2:ffff::4', '2001:db8:1:3::3'].map(from))

@@ -6,8 +6,11 @@ import { gate, startApp } from '../support/app.ts'
 import { open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
-import { rawSocket } from '../support/raw-socket.ts'
+import { frame, type RawSocket, rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
+
+const TEXT = 1
+const CLOSE = 8
 
 type Seen = { type: string; id: string; number: number; body: string; at: number }
 
@@ -15,7 +18,8 @@ type Seen = { type: string; id: string; number: number; body: string; at: number
 async function start(t: Parameters<typeof startGateway>[0], options: { batch?: boolean; workers?: string } = {}) {
   const gateway = await startGateway(t, {
     handler: false,
-    env: { WORKERS: options.workers ?? '1', MAX_CONNECTIONS_PER_IP: 'off' },
+    // Pings cost processor time, and 10,000 sockets are opened slowly.
+    env: { WORKERS: options.workers ?? '1', MAX_CONNECTIONS_PER_IP: 'off', PING_INTERVAL: '1h', IDLE_TIMEOUT: '2h' },
   })
   const seen: Seen[] = []
   const held = gate()
@@ -43,6 +47,20 @@ async function start(t: Parameters<typeof startGateway>[0], options: { batch?: b
   return { gateway, seen, kinds, release: held.open }
 }
 
+/**
+ * Sends messages in one piece. While the first is answered, the others wait already: an alarm that is set by the answer can
+ * come only behind them, however long that takes.
+ */
+function sendTogether(raw: RawSocket, messages: string[]): void {
+  raw.write(...messages.map((message) => frame(TEXT, message)))
+}
+
+async function nextTexts(raw: RawSocket, count: number): Promise<string[]> {
+  const texts: string[] = []
+  while (texts.length < count) texts.push((await raw.frame()).payload.toString())
+  return texts
+}
+
 for (const batch of [true, false]) {
   test(`an alarm comes in time, never early, as a numbered event: batches ${batch ? 'on' : 'off'}`, async (t) => {
     const { gateway, seen } = await start(t, { batch })
@@ -68,36 +86,36 @@ for (const batch of [true, false]) {
 
 test('a new alarm replaces the one before, and 0 takes it away', async (t) => {
   const { gateway, kinds } = await start(t)
-  const client = await open(`${gateway.ws}/ws/clock`)
-  await client.ask('later 60')
-  await client.ask('sooner 0.1')
-  assert.equal(await client.next(), 'ring')
-  await client.ask('sooner 0.1')
-  await client.ask('none 0')
+  const client = await rawSocket(gateway.port, '/ws/clock')
+  sendTogether(client, ['later 60', 'sooner 0.1'])
+  assert.deepEqual(await nextTexts(client, 3), ['later 60', 'sooner 0.1', 'ring'])
+  sendTogether(client, ['sooner 0.1', 'none 0'])
+  assert.deepEqual(await nextTexts(client, 2), ['sooner 0.1', 'none 0'])
   const other = await open(`${gateway.ws}/ws/clock`)
   await other.ask('other 0.5')
   assert.equal(await other.next(), 'ring')
   assert.equal(kinds(), 'open, later 60, sooner 0.1, alarm, sooner 0.1, none 0, open, other 0.5, alarm')
-  await Promise.all([client.close(), other.close()])
+  client.socket.destroy()
+  await other.close()
 })
 
 test('an alarm waits for the event in flight and the messages before it; an answer meanwhile replaces it', async (t) => {
   const { gateway, kinds, release } = await start(t)
-  const client = await open(`${gateway.ws}/ws/clock`)
-  const other = await open(`${gateway.ws}/ws/clock`)
-  await client.ask('alarm 0.1')
-  await other.ask('alarm 0.1')
-  for (const text of ['hold', 'second']) client.socket.send(text)
-  for (const text of ['hold', 'second 60']) other.socket.send(text)
+  const client = await rawSocket(gateway.port, '/ws/clock')
+  const other = await rawSocket(gateway.port, '/ws/clock')
+  sendTogether(client, ['alarm 0.1', 'hold', 'second'])
+  sendTogether(other, ['alarm 0.1', 'hold', 'second 60'])
+  for (const one of [client, other]) assert.deepEqual(await nextTexts(one, 1), ['alarm 0.1'])
   const third = await open(`${gateway.ws}/ws/clock`)
   await third.ask('alarm 0.3')
   assert.equal(await third.next(), 'ring') // so the alarms of the two are due
-  for (const one of [client, other]) one.socket.send('last')
+  for (const one of [client, other]) one.write(frame(TEXT, 'last'))
   release()
-  assert.deepEqual(await Promise.all([1, 2, 3, 4].map(() => client.next())), ['hold', 'second', 'ring', 'last'])
-  assert.deepEqual(await Promise.all([1, 2, 3].map(() => other.next())), ['hold', 'second 60', 'last'])
+  assert.deepEqual(await nextTexts(client, 4), ['hold', 'second', 'ring', 'last'])
+  assert.deepEqual(await nextTexts(other, 3), ['hold', 'second 60', 'last'])
   assert.equal(kinds().split('alarm, ').length, 3)
-  await Promise.all([client.close(), other.close(), third.close()])
+  for (const one of [client, other]) one.socket.destroy()
+  await third.close()
 })
 
 test('the answer to open may set an alarm, which may be due before the 101', async (t) => {
@@ -109,12 +127,14 @@ test('the answer to open may set an alarm, which may be due before the 101', asy
 
 test('an alarm ends with its socket', async (t) => {
   const { gateway, seen } = await start(t)
-  const client = await open(`${gateway.ws}/ws/clock`)
-  await client.ask('alarm 0.2')
-  await client.close()
+  const client = await rawSocket(gateway.port, '/ws/clock')
+  client.write(frame(TEXT, 'alarm 0.2'), frame(CLOSE)) // together: the close waits while the alarm is set
+  await client.closeFrame()
+  await client.end()
   const other = await open(`${gateway.ws}/ws/clock`)
   await other.ask('alarm 0.4')
   assert.equal(await other.next(), 'ring')
+  assert.ok(seen.some(({ body }) => body === 'alarm 0.2'))
   assert.equal(seen.filter(({ type }) => type === 'alarm').length, 1)
   await other.close()
 })
@@ -152,16 +172,19 @@ test('alarms go on in an old worker after a reload', async (t) => {
 
 test('an alarm comes at least once: after a broken connection, and after a time without a handler', async (t) => {
   const gateway = await startGateway(t, { handler: false, env: { HANDLER_WAIT: '300ms' } })
+  let stopping: Promise<void> | undefined
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
     const alarms = handler.events.filter(({ type }) => type === 'framegate.alarm').length
     if (event.type === 'framegate.alarm' && alarms === 1) return void request.socket.destroy()
-    response.writeHead(204, { 'ws-alarm': event.type === 'framegate.close' ? '0' : '0.3' }).end()
+    response.writeHead(204, { 'ws-alarm': event.type === 'framegate.close' ? '0' : '0.3' }).end(() => {
+      if (alarms === 2) stopping ??= handler.stop() // before the next one can be due
+    })
   })
   const client = await open(`${gateway.ws}/ws/any`)
   const first = await handler.seen('alarm')
-  await until('it comes again', () => handler.events.length >= 3)
-  assert.equal(handler.events[2]!.id, first.id)
-  await handler.stop()
+  await until('it comes again', () => stopping !== undefined)
+  await stopping
+  assert.deepEqual([handler.events.length, handler.events[2]!.id], [3, first.id])
   await until('the next is given up', () => /the alarm event has no answer/.test(gateway.log()))
   await handler.start()
   const later = await handler.seen('alarm', ({ id }) => id !== first.id)

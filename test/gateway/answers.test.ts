@@ -221,7 +221,7 @@ test('1.6: HANDLER_TIMEOUT bounds the whole answer, and the close event follows'
   for (const beginning of beginnings) {
     const { error, ms } = await errorOf(gateway, beginning)
     assert.equal(error.statusCode, 504)
-    assert.ok(ms > 900 && ms < 2500, `after ${ms} ms`)
+    assert.ok(ms > 900 && ms < 10_000, `after ${ms} ms`) // unbounded, the shortest of them would take 200 s
   }
   await until(
     'close events',

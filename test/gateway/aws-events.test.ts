@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { open } from '../support/client.ts'
+import { KILLED } from '../support/gateway.ts'
 import { lambdaGateway } from '../support/lambda.ts'
 import { SECRET } from '../support/signatures.ts'
 import { until } from '../support/wait.ts'
@@ -112,7 +113,7 @@ test('a message takes the route that the selection expression finds, to the func
 })
 
 test('a socket of a worker that was killed gets its $disconnect', async (t) => {
-  const { gateway, lambda } = await lambdaGateway(t, () => OK, { expect: [/exited on signal 9/] })
+  const { gateway, lambda } = await lambdaGateway(t, () => OK, { expect: [KILLED] })
   const client = await open(`${gateway.ws}/ws/chat`, { headers: { 'user-agent': 'browser/1', 'x-other': 'y' } })
   const { connectionId } = (await lambda.seen('CONNECT')).requestContext
   for (const worker of gateway.workers()) process.kill(worker, 'SIGKILL')

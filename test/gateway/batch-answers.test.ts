@@ -139,7 +139,7 @@ test('1.6: HANDLER_TIMEOUT bounds a batch, however its answer drips', async (t) 
     }, true),
   )
   const answers = await askInBatches(gateway, ['fine', 'upper', 'list'])
-  assert.ok(performance.now() - began < 2500)
+  assert.ok(performance.now() - began < 10_000) // unbounded, it would never end
   for (const answer of Object.values(answers)) assert.equal(JSON.parse(answer).statusCode, 504)
 })
 

@@ -8,6 +8,7 @@ import { KILLED, type Gateway as RunningGateway, startGateway } from '../support
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { frame, rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
+import { replacements } from '../support/workers.ts'
 
 type Closed = Record<string, any> & { code: number; cause: string }
 
@@ -20,7 +21,8 @@ async function closesOf(gateway: RunningGateway, query = ''): Promise<{ count: n
 async function reached(gateway: RunningGateway, count: number): Promise<Closed[]> {
   return until(`${count} sockets have closed`, async () => {
     const list = await closesOf(gateway)
-    return list.count === count && list.closes
+    // A worker counts a socket before it writes its entry.
+    return list.count === count && list.closes.length === count && list.closes
   })
 }
 
@@ -94,6 +96,7 @@ test('a reload keeps the list, and another worker adds the sockets of one that w
   })
   await open(`${gateway.ws}/ws/echo?token=secret`)
   process.kill(worker!, 'SIGKILL')
+  await replacements(gateway, [worker!], 1)
   const [{ time, id, duration, ...killed }] = (await reached(gateway, 2)) as [Closed]
   assert.deepEqual(killed, {
     address: '127.0.0.1',
@@ -112,7 +115,10 @@ test('the last 1,000 are kept, each once', async (t) => {
     await Promise.all(clients.map((client) => client.close(1000)))
   }
   await until('all have closed', async () => (await ask(gateway, 'GET', '/connections')).json.count === 0)
-  const { count, closes } = await closesOf(gateway, '?limit=1000')
+  const { count, closes } = await until('every entry is written', async () => {
+    const list = await closesOf(gateway, '?limit=1000')
+    return list.closes.length === list.count && list
+  })
   for (const { id, code } of closes) {
     ids.add(id)
     assert.equal(code, 1000)

@@ -116,7 +116,7 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
   CACHE_BYTES: { bad: ['1023k', '2g', 'off'], good: ['1m', '1g'] },
   HISTORY_BYTES: { bad: ['1023k', '65g', 'much'], good: ['1m', '64g'] },
   MESSAGE_RATE: { bad: ['fast', '-1', '0.001', '0'], good: ['1', '0.5', 'off'] },
-  CONTROL_PORT: { bad: ['65536', 'http', 'localhost:1', '127.0.0.1'], good: ['18081', '127.0.0.1:18081'] },
+  CONTROL_PORT: { bad: ['65536', 'http', 'localhost:1', '127.0.0.1'], good: ['10099', '127.0.0.1:10099'] },
   CONTROL_TOKEN: { bad: ['short', 'with spaces in between it'], good: ['0123456789abcdef'] },
   CONTROL_AWS_KEY_ID: { bad: ['a/b', ',', 'a'.repeat(129)], good: ['AKIDEXAMPLE'] },
   CONTROL_AWS_SECRET: { bad: ['short', ','], good: ['wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'] },
@@ -176,15 +176,15 @@ const GATEWAY: Record<string, { bad: string[]; good: string[] }> = {
 /** What a variable needs beside it. */
 const BESIDE: Record<string, Record<string, string>> = {
   CONTROL_PORT: { CONTROL_TOKEN: '0123456789abcdef' },
-  CONTROL_TOKEN: { CONTROL_PORT: '18081' },
+  CONTROL_TOKEN: { CONTROL_PORT: '10099' },
   CONTROL_AWS_KEY_ID: {
     CONTROL_AWS_SECRET: '0123456789abcdef',
-    CONTROL_PORT: '18081',
+    CONTROL_PORT: '10099',
     CONTROL_TOKEN: '0123456789abcdef',
   },
   CONTROL_AWS_SECRET: {
     CONTROL_AWS_KEY_ID: 'AKIDEXAMPLE',
-    CONTROL_PORT: '18081',
+    CONTROL_PORT: '10099',
     CONTROL_TOKEN: '0123456789abcdef',
   },
   OTEL_EXPORTER_OTLP_CERTIFICATE: { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://localhost' },

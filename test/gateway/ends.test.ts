@@ -40,9 +40,8 @@ test('clients that leave while open waits: their places are free, and close foll
   gone[0]!.socket.resetAndDestroy()
   gone[1]!.socket.end()
   gone[2]!.socket.destroy()
-  const began = performance.now()
   const client = await until('a place is free', () => rawSocket(gateway.port, '/ws/free').catch(() => undefined))
-  assert.ok(performance.now() - began < 2000, 'long before open is answered')
+  assert.ok(!held.some(({ writableEnded }) => writableEnded), 'before any open is answered')
   assert.equal(handler.events.filter(({ type }) => type === 'framegate.close').length, 0)
   held[0]!.writeHead(204).end()
   held[1]!.writeHead(403).end()
@@ -102,12 +101,12 @@ test('ended sockets are gone from nginx though their clients keep TCP open, and 
     Array.from({ length: 60 }, () => rawSocket(gateway.port, '/ws/silent', { keepsOpen: true })),
   )
   await until('all have ended', () => handler.events.filter(({ type }) => type === 'framegate.close').length === 60)
-  assert.ok(connectionsAt(gateway.port) > 0, 'nginx waits for the clients to end')
-  const began = performance.now()
+  const held = connectionsAt(gateway.port)
+  const time = performance.now() - handler.events.at(-1)!.at
+  assert.ok(held > 0 || time > 900, `nginx waits for the clients to end: ${held} are left after ${time} ms`) // lingering_timeout
   await until('nginx has let go of them', async () => {
     await fetchOnce(`${gateway.url}/collect`)
     return connectionsAt(gateway.port) === 0
-  })
-  assert.ok(performance.now() - began < 4000, 'within the lingering time')
+  }) // 10 s is five times lingering_time; without an end of the lingering they would stay
   for (const { socket } of silent) socket.destroy()
 })

@@ -53,14 +53,15 @@ for (const [name, opcode] of [
     t.after(stop)
     const times: number[] = []
     for (let i = 0; i < 20; i++) times.push(await milliseconds(() => client.ask(`still here ${i}`)))
-    const health = await milliseconds(() => fetchOnce(`${gateway.url}/healthz`))
+    const health: number[] = []
+    for (let i = 0; i < 5; i++) health.push(await milliseconds(() => fetchOnce(`${gateway.url}/healthz`)))
     stop()
-    times.sort((a, b) => a - b)
+    for (const list of [times, health]) list.sort((a, b) => a - b)
     t.diagnostic(
-      `median ${times[10]!.toFixed(1)} ms, slowest ${times[19]!.toFixed(1)} ms, health ${health.toFixed(1)} ms`,
+      `median ${times[10]!.toFixed(1)} ms, slowest ${times[19]!.toFixed(1)} ms, health ${health[2]!.toFixed(1)} ms`,
     )
     assert.ok(times[10]! < 150, `the median is ${times[10]} ms`)
-    assert.ok(health < 500, `/healthz took ${health} ms`)
+    assert.ok(health[2]! < 500, `/healthz took ${health} ms`)
     await client.close()
   })
 }
@@ -68,7 +69,7 @@ for (const [name, opcode] of [
 test('an endless message ends in time however fast its parts come; many that end have no end in common', async (t) => {
   const gateway = await startGateway(t, {
     handler: false,
-    env: { WORKERS: '1', MESSAGE_TIMEOUT: '1s', IDLE_TIMEOUT: '5s', PING_INTERVAL: '3s' },
+    env: { WORKERS: '1', MESSAGE_TIMEOUT: '2s' },
   })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (_, response) => void response.writeHead(204).end())
   const endless = await rawSocket(gateway.port, '/ws/endless')
@@ -76,17 +77,17 @@ test('an endless message ends in time however fast its parts come; many that end
   endless.write(frame(1, '', { fin: false }))
   const began = performance.now()
   const timer = setInterval(() => endless.socket.writableNeedDrain || endless.write(parts), 1)
-  const { code, reason } = await endless.closeFrame(5000)
+  const { code, reason } = await endless.closeFrame()
   clearInterval(timer)
-  assert.deepEqual([code, reason], [1008, 'a message must end within 1 s'])
+  assert.deepEqual([code, reason], [1008, 'a message must end within 2 s'])
   const time = performance.now() - began
-  assert.ok(time > 900 && time < 3000, `${time} ms`)
+  assert.ok(time > 1900 && time < 10_000, `${time} ms`) // unbounded, it would never end
   // Each piece ends one message and begins the next, so that there is never none.
   const steady = await rawSocket(gateway.port, '/ws/steady')
   const message = frame(2, Buffer.alloc(100))
   steady.write(message.subarray(0, 50))
   const count = (): number => handler.events.filter(({ body }) => body.length === 100).length
-  for (let i = 1; performance.now() - began < time + 2000; i++) {
+  for (let i = 1; performance.now() - began < time + 3000; i++) {
     steady.write(message.subarray(50), message.subarray(0, 50))
     await until('the handler has it', () => count() === i)
   }

@@ -28,15 +28,18 @@ test('an event that needs a lane while no connection is left is answered when th
     if ((await samples(gateway))['lanes{state="idle"}'] === 0) break
   }
   const idle: Socket[] = []
-  await until('nginx has no connection left', () => {
-    if (gateway.log().includes('worker_connections are not enough')) return true
-    const socket = connect(gateway.port, '127.0.0.1').on('error', () => {})
-    socket.write('GET / HTTP/1.1\r\n') // one that has not begun its request would make room for others
-    idle.push(socket)
-    return false
-  })
+  // nginx ends a request that does not go on after 5 s, so others follow until this is in the log.
+  const fillUntil = (line: string): Promise<boolean> =>
+    until(line, () => {
+      if (gateway.log().includes(line)) return true
+      const socket = connect(gateway.port, '127.0.0.1').on('error', () => {})
+      socket.write('GET / HTTP/1.1\r\n') // one that has not begun its request would make room for others
+      idle.push(socket)
+      return false
+    })
+  await fillUntil('worker_connections are not enough')
   client.socket.send('hello')
-  await until('a timer could not run', () => gateway.log().includes('failed to run timer'))
+  await fillUntil('failed to run timer')
   for (const socket of idle) socket.destroy()
   assert.equal(await client.next(), 'hello')
   assert.equal(handler.events.filter(({ body }) => String(body) === 'hello').length, 1)

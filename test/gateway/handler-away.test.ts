@@ -48,8 +48,20 @@ test('away for longer than HANDLER_WAIT: a 503 frame with the id, the socket sta
   await client.close()
 })
 
+test('HANDLER_WAIT=0: nothing waits, and a handler that is back is found by the next event', async (t) => {
+  const gateway = await startGateway(t, { handler: false, env: { HANDLER_WAIT: '0', WORKERS: '1' } })
+  const handler = await startProbeHandler(t, gateway.handlerSocket)
+  const client = await open(`${gateway.ws}/ws/echo`)
+  await handler.stop()
+  client.socket.send('lost')
+  assert.equal((await client.json()).statusCode, 503)
+  await handler.start()
+  assert.equal(await client.ask('back'), 'back')
+  await client.close()
+})
+
 test('closing half-way is 502, no answer in time is 504, and neither is sent again', async (t) => {
-  const gateway = await startGateway(t, { handler: false, env: { HANDLER_TIMEOUT: '400ms' } })
+  const gateway = await startGateway(t, { handler: false, env: { HANDLER_TIMEOUT: '2s' } })
   const handler = await startProbeHandler(t, gateway.handlerSocket, (event, response, request) => {
     if (event.type !== 'framegate.message') return void response.writeHead(204).end()
     const what = event.body.toString()

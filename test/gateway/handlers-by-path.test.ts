@@ -82,8 +82,8 @@ test('a handler that is down, hangs or swallows packets costs the sockets of the
   )
   await until('one is away', () => /no handler can be reached at http:\/\/127.0.0.1:/.test(gateway.log()))
   const after = await latency(client)
-  // A message that waited for one of the others would wait for seconds. The machine may be busy with other things.
-  assert.ok(after.worst < 1000 && after.median < before.median * 3 + 20, JSON.stringify({ before, after }))
+  // A message that waited for one of the others would wait for 2 s, until connecting is given up, or for 30 s.
+  assert.ok(after.worst < 2000 && after.median < before.median * 3 + 20, JSON.stringify({ before, after }))
   const another = await open(`${gateway.ws}/ws/b`)
   assert.equal(await another.ask('y'), 'y')
 
@@ -124,10 +124,11 @@ test('a socket’s close event goes to its handler, also when its worker or the 
     locations: location('/ws/own/', `http://127.0.0.1:${port}`),
   })
   const handler: ProbeHandler = await startProbeHandler(t, port)
-  const closes = (): string[] =>
-    handler.events
-      .filter((event) => event.type === 'framegate.close')
-      .map((event) => `${event.url} ${event.headers['ce-closecode']} ${event.headers['ce-closereason']}`)
+  // A close event whose sender was killed before it had noted the answer may come again.
+  const closes = (): string[] => {
+    const events = handler.events.filter((event) => event.type === 'framegate.close')
+    return [...new Set(events.map((event) => `${event.url} ${event.headers['ce-closecode']}`))]
+  }
 
   const first = await open(`${gateway.ws}/ws/own/first`)
   await first.close()
@@ -147,10 +148,7 @@ test('a socket’s close event goes to its handler, also when its worker or the 
   await gateway.kill()
   await gateway.startAgain()
   await until('the third has its close event', () => closes().length >= 3, 20_000)
-  assert.deepEqual(
-    closes().map((line) => line.split(' ').slice(0, 2).join(' ')),
-    ['/ws/own/first 1005', '/ws/own/second 1006', '/ws/own/third 1006'],
-  )
+  assert.deepEqual(closes(), ['/ws/own/first 1005', '/ws/own/second 1006', '/ws/own/third 1006'])
 })
 
 test('a value that cannot be used is a 500 for this location, and the log names what was expected', async (t) => {

@@ -8,6 +8,7 @@ import { type Gateway, startGateway } from '../support/gateway.ts'
 import { type ProbeHandler, startProbeHandler } from '../support/probe-handler.ts'
 import { RawSocket, rawHandshake, rawSocket } from '../support/raw-socket.ts'
 import { control } from '../support/topic-gateway.ts'
+import { until } from '../support/wait.ts'
 
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
@@ -144,8 +145,13 @@ test('pages of files: what the log advises works', async (t) => {
     assert.equal((await raw.response()).status, 403, origin)
     raw.socket.destroy()
   }
-  const advised = [...plain.log().matchAll(/\(ALLOWED_ORIGINS=(.*?)\)/g)].map((match) => match[1]!)
-  assert.deepEqual([...new Set(advised)].sort(), ['file://', 'null'])
+  const advice = (): string[] => {
+    const values = [...plain.log().matchAll(/\(ALLOWED_ORIGINS=(.*?)\)/g)].map((match) => match[1]!)
+    return [...new Set(values)].sort()
+  }
+  await until('the log has advice', () => advice().length >= 2)
+  const advised = advice()
+  assert.deepEqual(advised, ['file://', 'null'])
   const gateway = await startGateway(t, { env: { ALLOWED_ORIGINS: advised.join(',') } })
   for (const origin of advised) {
     const raw = await rawSocket(gateway.port, '/ws/echo', { headers: { Origin: origin } })

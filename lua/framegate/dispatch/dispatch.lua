@@ -94,9 +94,9 @@ function Dispatch:work()
   while queue:count() > 0 do
     if self.is_away then
       ngx.sleep(PROBE_SECONDS)
-      expire(self)
       queue:take_due()
-      probe(self)
+      probe(self) -- before its time may be over: without a try, nobody would notice a handler that is back
+      expire(self)
     else
       ngx.sleep(self.lanes:recent_seconds())
       queue:take_due()

@@ -274,6 +274,21 @@ describe("dispatch", function()
       assert.stub(Log.warn).was.called(2)
     end)
 
+    it("lets an event try that may not wait, and so finds a handler that is back", function()
+      dispatch.config.HANDLER_WAIT = 0
+      submit "message"
+      Threads.advance(0.01)
+      answer "unavailable"
+      assert.are.equal("unavailable", ended[1].answer.failure)
+      submit "message"
+      Threads.advance(0.2)
+      assert.are.equal(2, #lanes.carried)
+      answer()
+      assert.are.equal(200, ended[2].answer.status)
+      submit "message"
+      assert.are.equal(3, #lanes.carried, "immediately")
+    end)
+
     it("keeps messages for HANDLER_WAIT and close events for 5 minutes", function()
       submit("message", { id = "message" })
       submit("close", { id = "close" })
