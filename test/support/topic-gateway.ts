@@ -1,5 +1,6 @@
 /** What the tests of pushes share: a gateway whose sockets subscribe to a topic, and the control API. */
 import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { startApp } from './app.ts'
 import { type Client, open } from './client.ts'
@@ -8,7 +9,7 @@ import { until } from './wait.ts'
 
 export type Counts = { delivered: number; dropped: number }
 
-/** One request to the control API over its unix socket. */
+/** One request to the control API over its unix socket. Rejects when the worker that answers is killed. */
 export async function control(
   gateway: Gateway,
   method: string,
@@ -24,13 +25,13 @@ export async function control(
         agent: false,
         headers: { 'content-type': 'text/plain' },
       },
-      (response) => {
-        let text = ''
-        response.on('data', (chunk) => {
-          text += chunk
-        })
-        response.on('end', () => resolve({ status: response.statusCode!, json: text ? JSON.parse(text) : undefined }))
-      },
+      (response) =>
+        resolve(
+          text(response).then((answer) => ({
+            status: response.statusCode!,
+            json: answer ? JSON.parse(answer) : undefined,
+          })),
+        ),
     )
     outgoing.on('error', reject)
     outgoing.end(body)
