@@ -9,7 +9,7 @@ import { freePort } from '../support/free-port.ts'
 import { project, startGateway } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser, openPage } from './browser.ts'
-import { openDashboard, rows, shows, TOKEN } from './dashboard.ts'
+import { openDashboard, PATIENCE, rows, shows, TOKEN } from './dashboard.ts'
 
 const run = promisify(execFile)
 
@@ -69,6 +69,7 @@ test('the chat page, a curl push, the dashboard and framegate connections agree 
     { user: 'Grace', topics: ['chat:lobby'] },
   ]
   assert.deepEqual(await listed(), here)
+  await shows(ada.locator('.person'), 'Grace')
   assert.deepEqual(await ada.locator('.person bdi').allTextContents(), ['Ada', 'Grace'])
   for (const { user, topics } of here) await shows(rows(dashboard).filter({ hasText: user }), topics[0]!)
   assert.equal(await rows(dashboard).count(), 3)
@@ -84,7 +85,7 @@ test('the chat page, a curl push, the dashboard and framegate connections agree 
   await until('Grace is not listed', async () => (await listed()).length === 2)
   assert.deepEqual(await listed(), here.slice(0, 2))
   assert.deepEqual(await ada.locator('.person bdi').allTextContents(), ['Ada'])
-  await until('nor on the dashboard', async () => (await rows(dashboard).count()) === 2)
+  await until('nor on the dashboard', async () => (await rows(dashboard).count()) === 2, PATIENCE)
   assert.deepEqual(await push('chat:lobby', 'One cup.'), { delivered: 1, dropped: 0 })
   await shows(ada.locator('.announcement'), 'One cup.')
 })

@@ -36,7 +36,6 @@ export async function openPage(
   const context = await browser.newContext(options)
   t.after(() => context.close())
   const page = await context.newPage()
-  page.setDefaultTimeout(10_000)
   const problems: string[] = []
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text())
@@ -51,4 +50,9 @@ export async function openPage(
   })
   await page.goto(url)
   return { page, problems }
+}
+
+/** The time of a page whose clock is installed stands still 10 s later, and the test moves it. */
+export async function stopTime(page: Page): Promise<void> {
+  await page.clock.pauseAt((await page.evaluate(() => Date.now())) + 10_000)
 }

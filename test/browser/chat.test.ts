@@ -12,7 +12,7 @@ import { startApp } from '../support/app.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
 import { startSwallowingProxy } from '../support/swallowing-proxy.ts'
 import { until } from '../support/wait.ts'
-import { launchBrowser, type OpenedPage, openPage } from './browser.ts'
+import { launchBrowser, type OpenedPage, openPage, stopTime } from './browser.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }
 
@@ -36,10 +36,22 @@ test('the chat, in a browser and through the gateway', async (t) => {
 test('typing over the rate gets a kind notice, and every message arrives', async (t) => {
   const [gateway, browser] = await Promise.all([startChat(t, { MESSAGE_RATE: '1' }), launchBrowser(t)])
   const { page: ada, problems } = await enterChat(t, browser, gateway, 'Ada')
-  for (const text of ['one', 'two', 'three']) await type(ada, text)
+  await ada.clock.install()
+  await stopTime(ada)
+  await ada.evaluate(() => {
+    const text = document.querySelector<HTMLTextAreaElement>('#text')
+    for (const word of ['one', 'two', 'three']) {
+      text!.value = word
+      text!.form!.requestSubmit()
+    }
+  })
   await shows(ada.getByRole('status'), 'That was quick! Your message goes out by itself in a second.')
   await shows(ada.locator('.message.own.pending'), 'three')
-  await shows(said(ada), 'three')
+  await until('all have gone out', async () => {
+    await ada.clock.runFor(1000)
+    return (await said(ada).count()) === 3
+  })
+  await ada.clock.resume()
   assert.deepEqual(await words(said(ada)), ['one', 'two', 'three'])
   await ada.locator('#notice:empty').waitFor({ state: 'attached' })
   assert.deepEqual(problems, [])
@@ -54,6 +66,8 @@ test('after a restart of the gateway everybody is back, and nothing typed in bet
   await type(ada, 'Is this thing on?')
   await shows(ada.locator('.message.own.pending'), 'Is this thing on?')
   await startChat(t, { PORT: String(gateway.port) })
+  // As the browser does when its network is back. Without it, the next dial may be 30 s away.
+  for (const page of [ada, grace]) await page.evaluate(() => dispatchEvent(new Event('online')))
   for (const page of [ada, grace]) {
     await shows(page.locator('.notice'), 'Messages of others are missing here.')
     await shows(page.locator('.notice'), 'You are back.')
@@ -236,10 +250,13 @@ async function sharesTabs(t: TestContext, enter: Enter) {
 async function comesBack(t: TestContext, enter: Enter) {
   const { page: ada, problems } = await enter(t, 'Ada', { room: '#again' })
   const { page: grace } = await enter(t, 'Grace', { room: '#again' })
+  await grace.clock.install()
+  await stopTime(grace)
   await ada.reload()
   await shows(ada.locator('.notice'), 'You are in again, with Grace.')
   await type(ada, 'me again')
   await shows(heard(grace), 'me again')
+  await grace.clock.runFor(4_000)
   assert.deepEqual(await notices(grace), ['You are in again, with Ada.'])
   assert.deepEqual(problems, [])
 }

@@ -6,7 +6,7 @@ import { freePort } from '../support/free-port.ts'
 import { startTwoNodes } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser } from './browser.ts'
-import { fact, openDashboard, overflow, rows, shows, startDashboard, TOKEN } from './dashboard.ts'
+import { fact, openDashboard, overflow, PATIENCE, rows, shows, startDashboard, TOKEN } from './dashboard.ts'
 
 test('nodes, their links and sockets; lists of one node; Redis away', async (t) => {
   const port = await freePort()
@@ -27,7 +27,7 @@ test('nodes, their links and sockets; lists of one node; Redis away', async (t) 
   await shows(rows(page).filter({ hasText: 'Bob' }).locator('.node'), 'south')
 
   await page.locator('#node').selectOption({ label: `south (${members[1]!.id.slice(0, 4)})` })
-  await until('only those of south', async () => (await rows(page).count()) === 2)
+  await until('only those of south', async () => (await rows(page).count()) === 2, PATIENCE)
   assert.deepEqual(await page.locator('.list td.node').allTextContents(), ['south', 'south'])
   await shows(page.locator('#connections-count'), '3')
   await page.getByRole('searchbox').fill('bob')
@@ -64,7 +64,7 @@ test('without a cluster nothing of it is shown', async (t) => {
   const asked = []
   const { page, problems } = await openDashboard(t, browser, gateway.control)
   page.on('response', (response) => response.url().endsWith('/nodes') && asked.push(response))
-  await until('the nodes were asked for', () => asked.length > 0)
+  await until('the nodes were asked for', () => asked.length > 0, PATIENCE)
   await shows(rows(page), 'Ann')
   for (const selector of ['#nodes', '#node-by', '.list .node', '.list thead .of-cluster'])
     assert.ok(await page.locator(selector).isHidden(), selector)

@@ -5,7 +5,16 @@ import type { Browser, BrowserContextOptions } from 'playwright-core'
 import { ask, join, joinMany, leave, type Member } from '../push/support.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser } from './browser.ts'
-import { type DashboardGateway, fact, openDashboard, overflow, rows, shows, startDashboard } from './dashboard.ts'
+import {
+  type DashboardGateway,
+  fact,
+  openDashboard,
+  overflow,
+  PATIENCE,
+  rows,
+  shows,
+  startDashboard,
+} from './dashboard.ts'
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }
 const EVIL = '<img src=x onerror="window.stolen=1">'
@@ -82,6 +91,7 @@ async function countsTraffic(t: TestContext, { browser, gateway }: Scene) {
   await until(
     'the counters go on',
     async () => (await tile('Frames in').locator('.hint').last().textContent()) !== before,
+    PATIENCE,
   )
   assert.match((await tile('Frames in').locator('.spark-line').getAttribute('d')) ?? '', /^M[\d.,]+L/)
   flows = false
@@ -182,6 +192,7 @@ async function listsCloses(t: TestContext, { browser, gateway }: Scene) {
   await page.goto(`${gateway.control}#/connections/${lost.id}`)
   await shows(fact(page, 'User'), 'Ada')
   await strange.client.close(4001, EVIL)
+  await until('its end is known', async () => (await ask(gateway, 'GET', `/connections/${strange.id}`)).status === 410)
   lost.client.socket.terminate()
   await page.getByRole('link', { name: 'How it ended' }).click()
   await shows(fact(page, 'Code'), '1006 no close frame.')
@@ -213,6 +224,7 @@ async function publishes(t: TestContext, { browser, gateway }: Scene) {
   const { page, problems } = await openDashboard(t, browser, gateway.control)
   await page.getByRole('link', { name: 'Topics' }).click()
   await shows(page.locator('#topics-count'), '2')
+  await shows(rows(page), 'tea')
   assert.deepEqual(await rows(page).allInnerTexts(), ['cakes\t2', 'tea\t1'])
   await page.getByRole('link', { name: 'cakes' }).click()
   await page.getByLabel('Frame', { exact: true }).fill('Cake is served')

@@ -8,6 +8,9 @@ import { type OpenedPage, openPage } from './browser.ts'
 
 export const TOKEN = 'a-token-of-some-length'
 
+/** For what the page shows, in ms: after an answer that took 2 s, as on a busy machine, it asks again after 40 s. */
+export const PATIENCE = 60_000
+
 export type DashboardGateway = Gateway & { control: string }
 
 /** `env` may name the ports of a gateway that was there before. */
@@ -28,6 +31,7 @@ export async function openDashboard(
     httpCredentials: { username: 'anybody', password: TOKEN },
     ...options,
   })
+  opened.page.setDefaultTimeout(PATIENCE)
   await shows(opened.page.locator('#state'), 'live')
   return opened
 }

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { startGateway } from '../support/gateway.ts'
 import { startSwallowingProxy } from '../support/swallowing-proxy.ts'
-import { launchBrowser, openPage } from './browser.ts'
+import { launchBrowser, openPage, stopTime } from './browser.ts'
 
 type Scene = { browser: Browser; port: number }
 
@@ -24,6 +24,7 @@ test('a network that swallows packets', async (t) => {
 async function resends(t: TestContext, { browser, port }: Scene) {
   const network = await startSwallowingProxy(t, port)
   const page = await enterChat(t, browser, network.url)
+  await stopTime(page)
   network.swallow()
   await page.getByLabel('Message', { exact: true }).fill('Is anybody there?')
   await page.getByRole('button', { name: 'Send' }).click()
@@ -32,6 +33,7 @@ async function resends(t: TestContext, { browser, port }: Scene) {
   assert.equal(await page.locator('#state').textContent(), 'connected', 'an answer may take 20 s')
   assert.notEqual(network.silent(), 0, 'the browser has not noticed')
   await page.clock.fastForward(2_000)
+  await page.clock.resume()
   await page.locator('.message.own:not(.pending)', { hasText: 'Is anybody there?' }).waitFor()
   await page.locator('.notice', { hasText: 'You are back, and missed nothing.' }).waitFor()
 }

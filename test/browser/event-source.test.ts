@@ -56,12 +56,12 @@ async function listenOn(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** A TCP proxy whose connections the test cuts. */
+/** A TCP proxy whose connections the test cuts. Those that come between `hold` and `release` wait. */
 async function startCuttingProxy(t: TestContext, gatewayPort: number) {
   const clients = new Set<Socket>()
-  const server = createServer((client) => {
+  let held: Socket[] | undefined
+  const join = (client: Socket) => {
     const gateway = connect(gatewayPort, '127.0.0.1')
-    clients.add(client)
     client.pipe(gateway).pipe(client)
     for (const socket of [client, gateway])
       socket
@@ -71,16 +71,28 @@ async function startCuttingProxy(t: TestContext, gatewayPort: number) {
           client.destroy()
           gateway.destroy()
         })
+  }
+  const server = createServer((client) => {
+    clients.add(client)
+    if (held) held.push(client)
+    else join(client)
   })
   const port = await listenOn(server)
   const cut = () => {
     for (const client of clients) client.resetAndDestroy()
   }
+  const hold = () => {
+    held = []
+  }
+  const release = () => {
+    for (const client of held ?? []) join(client)
+    held = undefined
+  }
   t.after(() => {
     cut()
     server.close()
   })
-  return { url: `http://127.0.0.1:${port}`, cut }
+  return { url: `http://127.0.0.1:${port}`, cut, hold, release }
 }
 
 declare global {
@@ -140,10 +152,11 @@ async function comesBack(t: TestContext, scene: Scene) {
   await close(scene, page)
 }
 
-async function close(scene: Scene, page: Page) {
+async function close(scene: Scene, page: Page, whenClosed = () => {}) {
   const [{ id }] = (await connections(scene.gateway)) as [{ id: string }]
   const before = scene.handler.events.filter(({ type }) => type === 'framegate.close').length
   await control(scene.gateway, 'DELETE', `/connections/${id}?code=4001&reason=over`)
+  whenClosed()
   await page.waitForFunction(() => globalThis.source.readyState === 2)
   const closes = await until('its close event', () => {
     const all = scene.handler.events.filter(({ type }) => type === 'framegate.close')
@@ -166,9 +179,10 @@ async function isTooLate(t: TestContext, scene: Scene) {
   const proxy = await startCuttingProxy(t, scene.gateway.port)
   const page = await listen(t, scene, '/ws/news', proxy.url)
   await hears(page, ['open', 'welcome'])
+  proxy.hold()
   proxy.cut()
   await until('it is away', async () => (await connections(scene.gateway))[0]?.session?.away >= 0)
-  await close(scene, page)
+  await close(scene, page, proxy.release)
   await hears(page, ['open', 'welcome', 'error 0', 'error 2'])
 }
 
@@ -181,7 +195,9 @@ async function isForeign(t: TestContext, scene: Scene) {
   const other = scene.gateway.url.replace('127.0.0.1', 'localhost')
   const page = await listen(t, scene, `${other}/ws/news`)
   await hears(page, ['error 2'])
-  assert.match(scene.gateway.log(), /origin http:\/\/127\.0\.0\.1:\d+ is not allowed here/)
+  await until('the log shows it', () =>
+    /origin http:\/\/127\.0\.0\.1:\d+ is not allowed here/.test(scene.gateway.log()),
+  )
   await page.evaluate(
     (url) => fetch(url, { mode: 'no-cors', headers: { accept: 'text/event-stream' } }),
     `${other}/ws/news`,

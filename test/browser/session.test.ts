@@ -100,8 +100,11 @@ async function survivesOffline(t: TestContext, scene: Scene) {
   await closes(page, scene)
 }
 
-/** One open, nothing lost, and one close event. */
+/** One open, nothing lost, and one close event. Without a connection, the session would wait for the page. */
 async function closes(page: Page, { events }: Scene) {
+  await page.waitForFunction(() => globalThis.socket.state === 'open')
+  await page.evaluate(() => globalThis.socket.send('bye'))
+  await page.waitForFunction(() => globalThis.seen.at(-1) === 'bye')
   await page.evaluate(() => globalThis.socket.close(1000))
   await until('the close event', () => events.includes('close'))
   assert.deepEqual(events, ['open', 'close'])

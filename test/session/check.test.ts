@@ -7,6 +7,7 @@ import { rawHandshake } from '../support/raw-socket.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
+import { comeBack } from './support.ts'
 
 const TEXT = { 'content-type': 'text/plain' }
 
@@ -128,7 +129,7 @@ test('a client that leaves while its return is decided can come back again', asy
   await handler.seen('resume')
   raw.socket.destroy()
   answers[0]!()
-  const dialed = client.dial()
+  const dialed = comeBack(client) // 503 while the first return is not over
   await until('the second return', () => answers.length === 2)
   answers[1]!()
   await dialed

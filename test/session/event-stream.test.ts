@@ -379,7 +379,7 @@ test('comments come while nothing else does, and what the client sends is ignore
 
 test('a client that accepts nothing for IDLE_TIMEOUT has left', async (t) => {
   const { gateway, handler, open } = await scene(t, { 'ws-subscribe': 'news' }, '', {
-    env: { IDLE_TIMEOUT: '1', PING_INTERVAL: '0.3', OUTBOX_BYTES: '64k' },
+    env: { IDLE_TIMEOUT: '4', PING_INTERVAL: '0.3', OUTBOX_BYTES: '64k' }, // in which the outbox fills up
   })
   const stream = await open()
   stream.response.pause()

@@ -44,7 +44,7 @@ async function begin(t: TestContext, random: Random, count: number): Promise<Sce
 
 async function areLinked(gateway: Gateway): Promise<boolean> {
   const { json } = await control(gateway, 'GET', '/status').catch(() => ({ json: undefined }))
-  return json?.workers.length === 4 && json.missing_links === 0
+  return json?.workers?.length === 4 && json.missing_links === 0
 }
 
 async function finish({ gateway, handler, publications, travellers }: Scene, running: Promise<void>[]): Promise<void> {

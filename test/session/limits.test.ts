@@ -14,7 +14,7 @@ async function start(t: TestContext, env: Record<string, string>): Promise<Gatew
   await startProbeHandler(t, gateway.handlerSocket, (event, response) =>
     event.type === 'framegate.message'
       ? void response.writeHead(200, { 'content-type': 'text/plain' }).end('x'.repeat(1000))
-      : void response.writeHead(204, event.type === 'framegate.open' ? { 'ws-session': '60' } : {}).end(),
+      : void response.writeHead(204, event.type === 'framegate.open' ? { 'ws-session': '600' } : {}).end(),
   )
   return gateway
 }

@@ -6,6 +6,7 @@ import { startProbeHandler } from '../support/probe-handler.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
+import { comeBack } from './support.ts'
 
 const ALLOW = { 'ws-session': '60' }
 
@@ -66,7 +67,7 @@ test('a stop and a start: the session goes on with what waited, and its handler 
   await gateway.startAgain()
   await Promise.all(
     clients.map(async (client, i) => {
-      await client.dial()
+      await comeBack(client)
       assert.equal(client.first.resumed, true, `client ${i}`)
       if (i < 10) assert.equal(await client.next(), 'hello')
       client.send('still')

@@ -8,6 +8,7 @@ import { startProbeHandler } from '../support/probe-handler.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
+import { comeBack } from './support.ts'
 
 const ALLOW = { 'ws-session': '60', 'ws-subscribe': 'news' }
 
@@ -58,7 +59,7 @@ test('after a reload with DRAIN_SECONDS clients get 1012, and come back to a new
   await away(2)
   assert.equal((await control(gateway, 'POST', '/topics/news', 'hello')).json.delivered, 2)
   for (const client of [here!, gone!]) {
-    await client.dial()
+    await comeBack(client)
     assert.equal(client.first.resumed, true)
     assert.equal(await client.next(), 'hello')
   }

@@ -109,7 +109,7 @@ test(`streams move with their sessions while workers are killed; seed ${SEED}`, 
     process.kill(workers[random.int(0, workers.length - 1)]!, 'SIGKILL')
     await until('all workers are linked again', async () => {
       const { json } = await control(gateway, 'GET', '/status').catch(() => ({ json: undefined }))
-      return json?.workers.length === 4 && json.missing_links === 0
+      return json?.workers?.length === 4 && json.missing_links === 0
     })
   }
   for (const wanderer of wanderers) wanderer.stop()

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import type { Command } from '../../cli/service/child.ts'
 import { nginxCommand } from '../../cli/service/nginx.ts'
@@ -74,17 +75,12 @@ function exited(child: ChildProcess): Promise<void> {
     : new Promise((resolve) => child.once('exit', () => resolve()))
 }
 
-/** Asks something of a server on a unix socket; the status and body of its answer. */
+/** Asks something of a server on a unix socket; the status and body of its answer. Rejects when that breaks off. */
 export async function askSocket(path: string, socketPath: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    request({ socketPath, path, agent: false }, (response) => {
-      let body = ''
-      response
-        .on('data', (chunk) => {
-          body += chunk
-        })
-        .on('end', () => resolve({ status: response.statusCode!, body }))
-    })
+    request({ socketPath, path, agent: false }, (response) =>
+      resolve(text(response).then((body) => ({ status: response.statusCode!, body }))),
+    )
       .on('error', reject)
       .end()
   })
@@ -158,11 +154,11 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     writeFileSync(`${run}/nginx/locations.d/test.conf`, options.locations)
   }
   if (options.logLevel) {
-    const text = readFileSync(`${run}/nginx/nginx.conf`, 'utf8')
+    const configuration = readFileSync(`${run}/nginx/nginx.conf`, 'utf8')
     rmSync(`${run}/nginx/nginx.conf`)
     writeFileSync(
       `${run}/nginx/nginx.conf`,
-      text.replace('error_log stderr warn;', `error_log stderr ${options.logLevel};`),
+      configuration.replace('error_log stderr warn;', `error_log stderr ${options.logLevel};`),
     )
   }
   const handler = options.handler === false ? undefined : startHandler(run, env)

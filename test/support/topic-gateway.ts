@@ -8,7 +8,7 @@ import { until } from './wait.ts'
 
 export type Counts = { delivered: number; dropped: number }
 
-/** One request to the control API over its unix socket, as `ask` makes it. */
+/** One request to the control API over its unix socket, as `ask` makes it. Rejects when the worker that answers is killed. */
 export async function control(
   gateway: Gateway,
   method: string,

@@ -220,7 +220,9 @@ end
 ---@return "busy"? err when it may succeed later
 function Resumption.find(client, parts)
   local id, is_known = await_opened(client.key)
-  if not is_known then
+  if Client.has_left() then
+    return nil -- one that is gone takes no socket from one that is not
+  elseif not is_known then
     return find_elsewhere(client, parts)
   end
   local found, holder = nil, nil

@@ -140,6 +140,14 @@ describe("the return to a session", function()
     assert.are.same({}, found[2])
   end)
 
+  it("is not for a client that has left: it would take the socket from one that has not", function()
+    worker.request.has_left = true
+    assert.are.same({}, find())
+    Places.move(connection.id, "nodeother")
+    assert.are.same({}, find())
+    Places.move(connection.id, "nodeworker")
+  end)
+
   it("waits while it moves, for a while", function()
     find()
     assert.is_nil(answers.recalled)
