@@ -52,7 +52,11 @@ async function watcher(gateway: Gateway): Promise<Watcher> {
 }
 
 /** Every watcher has all frames of each publisher, once and in their order. */
-async function publishThrough(cluster: Cluster, fault: (refusals: () => number) => Promise<void>, watched = cluster.nodes) {
+async function publishThrough(
+  cluster: Cluster,
+  fault: (refusals: () => number) => Promise<void>,
+  watched = cluster.nodes,
+) {
   const watchers = await Promise.all(watched.flatMap((node) => [watcher(node), watcher(node), watcher(node)]))
   const publishers = cluster.nodes.map((node, i) => publisher(node, `p${i}`))
   await during(300)

@@ -87,10 +87,6 @@ export async function startProbeHandler(
       current = next
     },
     seen: (type, fits = () => true, ms = 20_000) =>
-      until(
-        `the event ${type}`,
-        () => events.find((event) => event.type === `framegate.${type}` && fits(event)),
-        ms,
-      ),
+      until(`the event ${type}`, () => events.find((event) => event.type === `framegate.${type}` && fits(event)), ms),
   }
 }
