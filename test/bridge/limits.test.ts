@@ -112,9 +112,11 @@ async function pushUntilFull(t: TestContext, options: string[]): Promise<{ bridg
   await device.has(1)
   device.socket.pause()
   const frame = 'y'.repeat(500_000)
+  // Or the bridge closes it before: a machine that is busy may take longer for so many pushes than --timeout.
+  const isClosed = (): boolean => bridge.output().includes('has not read what waits for it')
   await until(
     'a push is dropped',
-    async () => (await control(gateway, 'POST', '/broadcast', frame)).json.dropped === 1,
+    async () => isClosed() || (await control(gateway, 'POST', '/broadcast', frame)).json.dropped === 1,
     30_000,
   )
   return { bridge, device }
@@ -157,7 +159,8 @@ test('a UDP device that was refused gets one handshake in a second', async (t) =
   await reaches(bridge, 'bridge_sockets_refused_total{transport="udp",cause="refused"}', 1)
   for (let i = 0; i < 100; i += 1) peer.send('b')
   await reaches(bridge, 'bridge_datagrams_dropped_total{direction="in"}', 101)
-  assert.equal(handler.events.length, 1)
+  const times = handler.events.map(({ at }) => at)
+  for (const [i, at] of times.slice(1).entries()) assert.ok(at - times[i]! > 990, `handshakes at ${times}`)
   handler.answer(echo)
   await until('it has a socket', async () => {
     peer.send('c')

@@ -3,6 +3,7 @@ import { createSocket, type Socket as Datagrams } from 'node:dgram'
 import { connect, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { READY, type Run, run } from '../cli/framegate.ts'
+import { fetchOnce } from '../support/fetch-once.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
 import { type Samples, samplesOf } from '../support/metrics.ts'
@@ -28,7 +29,7 @@ export async function startBridge(t: TestContext, gateway: string, ...options: s
     ...started,
     tcp,
     udp,
-    samples: async () => samplesOf(await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()),
+    samples: async () => samplesOf(await (await fetchOnce(`http://127.0.0.1:${metrics}/metrics`)).text()),
     stop: () => {
       started.process.kill('SIGTERM')
       return started.ended

@@ -9,6 +9,8 @@ import { during, startTraffic } from './traffic.ts'
 const SECONDS = Number(process.env.SECONDS ?? 15)
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6))
 
+const HELD_MS = 10_000 // a link waits for so long for what is under way
+
 /** Numbers below a limit, the same for the same seed (a linear congruential generator). */
 function random(seed: number): (limit: number) => number {
   let state = seed
@@ -58,7 +60,7 @@ test('faults of every kind', { timeout: (SECONDS + 90) * 1000 }, async (t) => {
   for (const node of nodes) {
     const began = performance.now()
     await node.quit()
-    assert.ok(performance.now() - began < 5000)
+    assert.ok(performance.now() - began < HELD_MS)
   }
   await until('all nodes have left', async () => (await redis.ask('HLEN', 'framegate:nodes')) === ':0\r\n')
 })

@@ -8,7 +8,7 @@ import { type Client, open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { KILLED } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
-import { startRedis, startReplica } from '../support/redis.ts'
+import { FAILOVER_MS, startRedis, startReplica, startSentinel } from '../support/redis.ts'
 import { holderOf } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
 import { type Cluster, nodesInRedis, startCluster, startNode } from './support.ts'
@@ -33,6 +33,7 @@ function publisher(gateway: Gateway, name: string) {
     return i
   })()
   return {
+    refusals: () => refused,
     stop: async () => {
       isOver = true
       return { count: await run, refused }
@@ -51,11 +52,15 @@ async function watcher(gateway: Gateway): Promise<Watcher> {
 }
 
 /** Every watcher has all frames of each publisher, once and in their order. */
-async function publishThrough(cluster: Cluster, fault: () => Promise<void>, watched = cluster.nodes) {
+async function publishThrough(
+  cluster: Cluster,
+  fault: (refusals: () => number) => Promise<void>,
+  watched = cluster.nodes,
+) {
   const watchers = await Promise.all(watched.flatMap((node) => [watcher(node), watcher(node), watcher(node)]))
   const publishers = cluster.nodes.map((node, i) => publisher(node, `p${i}`))
   await during(300)
-  await fault()
+  await fault(() => publishers.reduce((sum, { refusals }) => sum + refusals(), 0))
   await during(300)
   const results = await Promise.all(publishers.map(({ stop }) => stop()))
   const expected = results.map(({ count }, i) => Array.from({ length: count }, (_, n) => `p${i} ${n}`))
@@ -125,12 +130,21 @@ test('the link changes hands at a reload', async (t) => {
 
 test('Redis without memory: a push is refused, and goes on when there is room', async (t) => {
   const { redis, nodes } = await startCluster(t, 1, { env: { ...ENV, CLUSTER_WAIT: '0.5' }, routes: historyRoutes })
-  const { position } = await publish(nodes[0]!, 'chat:1', 'a')
+  // A node whose lease was refused too tries again after 2 s.
+  const published = (body: string) =>
+    until(`"${body}" is stored`, async () => {
+      const { status, json } = await ask(nodes[0]!, 'POST', '/topics/chat:1', {
+        body,
+        headers: { 'idempotency-key': body },
+      })
+      return status === 200 && json
+    })
+  const { position } = await published('a')
   await redis.ask('CONFIG', 'SET', 'maxmemory', '1')
   assert.equal((await ask(nodes[0]!, 'POST', '/topics/chat:1', { body: 'full' })).status, 503)
-  assert.match(nodes[0]!.log(), /Redis refuses what HISTORY needs \(OOM /)
+  await until('it is logged', () => /Redis refuses what HISTORY needs \(OOM /.test(nodes[0]!.log()))
   await redis.ask('CONFIG', 'SET', 'maxmemory', '0')
-  await publish(nodes[0]!, 'chat:1', 'b')
+  await published('b')
   assert.deepEqual(
     (await kept(nodes[0]!, 'chat:1', `?after=${position}`)).messages.map(({ text }) => text),
     ['b'],
@@ -141,10 +155,11 @@ test('Redis is killed while frames are published and comes back empty: a new epo
   const cluster = await startCluster(t, 2, { env: ENV, routes: historyRoutes })
   const { redis, nodes } = cluster
   let position = ''
-  const { refused, total } = await publishThrough(cluster, async () => {
+  const { refused, total } = await publishThrough(cluster, async (refusals) => {
     position = (await kept(nodes[0]!, 'chat:1', '?last=1')).position
     await redis.stop('SIGKILL')
     await until('a list is refused', async () => (await kept(nodes[0]!, 'chat:1')).status === 503)
+    await until('a push is refused', () => refusals() > 0)
     const late = await open(`${nodes[1]!.ws}/ws/from/chat:1?last=5`)
     assert.equal(await late.next(), 'hello')
     const { statusCode, message } = await late.json()
@@ -156,7 +171,8 @@ test('Redis is killed while frames are published and comes back empty: a new epo
   })
   t.diagnostic(`${total} frames, ${refused} refusals`)
   assert.ok(refused > 0)
-  for (const node of nodes) assert.match(node.log(), /this is another Redis than before, or it was started again/)
+  for (const node of nodes)
+    await until('it is logged', () => /this is another Redis than before, or it was started again/.test(node.log()))
   for (const node of nodes) assert.equal((await kept(node, 'chat:1', `?after=${position}`)).status, 410)
   const client = await open(`${nodes[1]!.ws}/ws/from/chat:1?after=${position}`)
   assert.equal(await client.next(), 'hello')
@@ -197,29 +213,32 @@ test('publications of answers wait for Redis, and are counted when they are lost
   const before = await lost()
   await redis.stop('SIGKILL')
   writer.socket.send('publish chat:1 lost')
-  await until('it is counted', async () => (await lost()) > before, 15_000)
+  await until('it is counted', async () => (await lost()) > before, 30_000) // it is kept for 10 s
   for (const client of [reader, writer]) client.socket.terminate()
 })
 
 test('a replica becomes the master: what it has is still there, and nothing is doubled', {
-  timeout: 60_000,
+  timeout: 110_000,
 }, async (t) => {
   const master = await startRedis(t)
   const replica = await startReplica(t, master)
-  const sentinel = await startRedis(t, { watches: master })
-  await until(
-    'the Sentinel knows the replica',
-    async () => (await sentinel.ask('SENTINEL', 'REPLICAS', 'mymaster')).includes(String(replica.port)),
-    20_000,
-  )
+  const sentinel = await startSentinel(t, master, replica)
   const env = { ...ENV, REDIS_SENTINELS: `127.0.0.1:${sentinel.port}`, REDIS_MASTER: 'mymaster' }
   const nodes = [await startNode(t, env, { routes: historyRoutes }), await startNode(t, env, { routes: historyRoutes })]
   await nodesInRedis(master, 2)
   let position = ''
   const { refused, total, watchers } = await publishThrough({ redis: master, nodes }, async () => {
-    position = (await kept(nodes[0]!, 'chat:1', '?last=1')).position
+    const last = await until('there are frames', async () => {
+      const now = await kept(nodes[0]!, 'chat:1', '?last=2')
+      return now.messages.length === 2 && now
+    })
+    position = last.position
+    await until('the replica has them', async () => {
+      const top = await replica.ask('HGET', 'framegate:facts:chat:1', 'top')
+      return Number(top.split('\r\n')[1]) >= Number(position.split('.')[1])
+    })
     await master.stop('SIGKILL')
-    await nodesInRedis(replica, 2, 20_000)
+    await nodesInRedis(replica, 2, FAILOVER_MS)
     await during(500)
   })
   t.diagnostic(`${total} frames, ${refused} refusals`)

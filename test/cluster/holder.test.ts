@@ -1,66 +1,46 @@
 // The worker that holds a node's link to Redis changes: it is killed, replaced by a reload, or its node leaves.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import { ask, leave } from '../push/support.ts'
 import { configure, type Gateway, KILLED } from '../support/gateway.ts'
-import type { Redis } from '../support/redis.ts'
+import { holderOf, otherHolder } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
 import { listener, nodesInRedis, reaches, startCluster, startNode, urlOf } from './support.ts'
 import { during, startTraffic } from './traffic.ts'
 
-/** The inodes of this process's connections to a port (proc(5), /proc/net/tcp). */
-function connectionsTo(port: number): Set<string> {
-  const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  const lines = readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1)
-  return new Set(
-    lines
-      .map((line) => line.trim().split(/\s+/))
-      .filter((fields) => fields[2]!.endsWith(remote) && fields[3] === '01')
-      .map((fields) => `socket:[${fields[9]}]`),
-  )
-}
-
-/** What the open files of a process are; nothing when it has ended meanwhile. */
-function filesOf(pid: number): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => {
-      try {
-        return readlinkSync(`/proc/${pid}/fd/${fd}`)
-      } catch {
-        return '' // closed meanwhile
-      }
-    })
-  } catch {
-    return []
-  }
-}
-
-/** The worker that holds the link. */
-function holderOf(gateway: Gateway, redis: Redis): number | undefined {
-  const inodes = connectionsTo(redis.port)
-  return gateway.workers().find((pid) => filesOf(pid).some((file) => inodes.has(file)))
+/** Resolves when a push through this node reaches all nodes. */
+async function isWhole(node: Gateway): Promise<void> {
+  await until('a push is whole', async () => (await ask(node, 'POST', '/topics/nobody', { body: 'x' })).status === 200)
 }
 
 test('the worker that holds the link is killed in the middle of pushing', async (t) => {
   const { redis, nodes } = await startCluster(t, 2, { expect: [KILLED, /worker process \d+ exited/] })
   const traffic = await startTraffic(t, nodes)
+  const gaps: Array<{ from: number; to: number }> = []
   for (const node of nodes) {
     await during(500)
-    const holder = await until('there is a holder', () => holderOf(node, redis))
+    const holder = await holderOf(node, redis)
+    const from = performance.now()
     process.kill(holder, 'SIGKILL')
-    await until('another one holds the link', () => (holderOf(node, redis) ?? holder) !== holder, 3000)
+    await otherHolder(node, redis, holder)
     await nodesInRedis(redis, 2)
+    for (const each of nodes) await isWhole(each)
+    gaps.push({ from, to: performance.now() })
   }
   await during(500)
   await traffic.stop()
-  const statuses = traffic.pushes.map(({ answer }) => answer.status)
-  t.diagnostic(`${statuses.length} pushes, of them not 200: ${statuses.filter((status) => status !== 200)}`)
+  const failed = traffic.pushes.filter(({ answer }) => answer.status !== 200)
+  const statuses = failed.map(({ answer }) => answer.status)
+  t.diagnostic(`${traffic.pushes.length} pushes, of them not 200: ${statuses}`)
   assert.ok(
-    statuses.every((status) => [0, 200, 503, 504].includes(status)),
+    statuses.every((status) => [0, 503, 504].includes(status)),
     `${statuses}`,
   )
-  assert.ok(statuses.filter((status) => status !== 200).length < 12, `${statuses}`)
+  for (const { sentAt, answeredAt, answer } of failed)
+    assert.ok(
+      gaps.some(({ from, to }) => answeredAt >= from && sentAt <= to),
+      `${answer.status} while each node had a link`,
+    )
   const { answer } = traffic.pushes.at(-1)!
   assert.equal(answer.status, 200, answer.body)
   await traffic.check({ hasKilled: true })
@@ -71,12 +51,9 @@ test('reloads in the middle of pushing: nothing is refused, lost, doubled or out
   const traffic = await startTraffic(t, nodes)
   for (const node of [nodes[0]!, nodes[1]!, nodes[0]!]) {
     await during(300)
-    const before = holderOf(node, redis)
+    const before = await holderOf(node, redis)
     await node.reload()
-    await until('a new worker holds the link', () => {
-      const after = holderOf(node, redis)
-      return after !== undefined && after !== before
-    })
+    await otherHolder(node, redis, before)
     await during(700)
     await nodesInRedis(redis, 2)
   }
@@ -136,10 +113,14 @@ test('a node that stops leaves: pushes through the others are answered 200 immed
   await reaches(b, 'stop', 3)
   await a.quit()
   for (const node of [b, c]) {
-    const began = performance.now()
-    const { status, json } = await ask(node, 'POST', '/topics/stop', { body: 'x' })
-    assert.deepEqual([status, json], [200, { delivered: 2, dropped: 0 }])
-    assert.ok(performance.now() - began < 300)
+    const times: number[] = [] // one of them may be long because the machine stood still
+    for (let i = 0; i < 3; i += 1) {
+      const began = performance.now()
+      const { status, json } = await ask(node, 'POST', '/topics/stop', { body: 'x' })
+      assert.deepEqual([status, json], [200, { delivered: 2, dropped: 0 }])
+      times.push(performance.now() - began)
+    }
+    assert.ok(Math.min(...times) < 300, `${times}`) // one that waits for a node takes 500 ms and more
     assert.equal((await ask(node, 'POST', `/connections/${all[0]!.id}`, { body: 'x' })).status, 410)
   }
   await nodesInRedis(redis, 2)

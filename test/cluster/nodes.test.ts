@@ -66,7 +66,8 @@ test('while Redis is away the list says so and why, and the counters outlive the
   const { redis, north } = await startTwoNodes(t, { expect: [KILLED] })
   redis.freeze()
   const frozen = await untilNodes(north, 'the link is down', ({ link }) => !link!.is_up)
-  assert.equal(frozen.link!.reason, 'Redis does not answer')
+  // After 1 s, and after 2 s, when the connection is broken. Who stands still for a second sees only the second.
+  assert.match(frozen.link!.reason!, /^Redis does not answer$|^no answer to a command within 2 s/)
   assert.deepEqual(
     frozen.nodes.map((node) => node.is_up),
     [false, null],

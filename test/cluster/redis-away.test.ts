@@ -1,15 +1,18 @@
 // Redis is stopped, killed, cut off or replaced in the middle of pushing: nodes go on alone, promise nothing that they cannot
-// keep, and are one again within 3 s of its return.
+// keep, and are one again soon after its return.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { ask, leave } from '../push/support.ts'
-import { startRedis, startReplica } from '../support/redis.ts'
+import { FAILOVER_MS, startRedis, startReplica, startSentinel } from '../support/redis.ts'
 import { startSwallowingProxy } from '../support/swallowing-proxy.ts'
 import { until } from '../support/wait.ts'
 import { type Cluster, listener, nodesInRedis, reaches, startCluster, startNode } from './support.ts'
 import { during, startTraffic } from './traffic.ts'
 
-const LOCAL_MS = 300 // what a push takes to the sockets of its own node on a busy machine
+const LOCAL_MS = 500 // to the sockets of its own node; one that waits for Redis takes up to 1 s, the shortest fault
+// The pause between two dials is 1 s at most, and so is the wait for an answer to each. Then the topics are subscribed to.
+const RETURN_MS = 9000
+const BROKEN_MS = 2000 // a link without an answer for this long is made anew
 
 type Fault = {
   /** Begins the fault. */
@@ -34,23 +37,25 @@ async function pushThrough(
   await during(fault.ms)
   const ended = performance.now()
   await fault.end()
+  const back = performance.now()
   const one = await listener(nodes[0]!, 'plain')
   for (const node of nodes) {
-    await reaches(node, 'traffic', 4 * nodes.length, 3000 - (performance.now() - ended))
+    await reaches(node, 'traffic', 4 * nodes.length, RETURN_MS - (performance.now() - back))
     await until(
       'a new subscription counts',
       async () => (await ask(node, 'PUT', `/topics/after-${node.port}/connections/${one.id}`)).status === 204,
-      3000,
+      RETURN_MS,
     )
     await reaches(node, `after-${node.port}`, 1)
   }
   await traffic.stop()
-  assert.ok(traffic.localLatency(began, ended) < LOCAL_MS, `${traffic.localLatency(began, ended)} ms to local sockets`)
+  const [before, meanwhile] = [traffic.localLatency(0, began), traffic.localLatency(began, ended)]
+  assert.ok(meanwhile < LOCAL_MS + 3 * before, `${meanwhile} ms to local sockets, ${before} ms before`)
   const refused = await traffic.repeatFailed()
-  const lost = await traffic.check({ isOrdered: fault.ms < 2000 && !fault.breaksLinks })
+  const lost = await traffic.check({ isOrdered: back - began < BROKEN_MS && !fault.breaksLinks })
   leave(one)
   t.diagnostic(
-    `${traffic.pushes.length} pushes, ${refused} refused, ${lost} publications lost, ${Math.round(traffic.localLatency(0, began))} ms to local sockets before and ${Math.round(traffic.localLatency(began, ended))} ms meanwhile`,
+    `${traffic.pushes.length} pushes, ${refused} refused, ${lost} publications lost, ${Math.round(before)} ms to local sockets before and ${Math.round(meanwhile)} ms meanwhile`,
   )
   return { refused, lost }
 }
@@ -127,15 +132,7 @@ test('the way of one node to Redis swallows everything', async (t) => {
     { redis, nodes },
     {
       begin: proxy.swallow,
-      end: () =>
-        until(
-          'it is linked again',
-          async () => {
-            await nodesInRedis(redis, 2)
-            return true
-          },
-          6000,
-        ).then(() => undefined),
+      end: () => nodesInRedis(redis, 2),
       ms: 1000,
       breaksLinks: true,
     },
@@ -145,12 +142,7 @@ test('the way of one node to Redis swallows everything', async (t) => {
 test('another Redis becomes the master', { timeout: 110_000 }, async (t) => {
   const master = await startRedis(t)
   const replica = await startReplica(t, master)
-  const sentinel = await startRedis(t, { watches: master })
-  await until(
-    'the Sentinel knows the replica',
-    async () => (await sentinel.ask('SENTINEL', 'REPLICAS', 'mymaster')).includes(String(replica.port)),
-    20_000,
-  )
+  const sentinel = await startSentinel(t, master, replica)
   const env = { REDIS_SENTINELS: `127.0.0.1:${sentinel.port}`, REDIS_MASTER: 'mymaster' }
   const nodes = [await startNode(t, env), await startNode(t, env)]
   await nodesInRedis(master, 2)
@@ -159,7 +151,7 @@ test('another Redis becomes the master', { timeout: 110_000 }, async (t) => {
     { redis: master, nodes },
     {
       begin: () => master.stop('SIGKILL'),
-      end: () => nodesInRedis(replica, 2, 20_000),
+      end: () => nodesInRedis(replica, 2, FAILOVER_MS),
       ms: 500,
       breaksLinks: true,
     },

@@ -5,6 +5,8 @@ import { startRedis } from '../support/redis.ts'
 import { startLink } from '../support/redis-link.ts'
 import { until } from '../support/wait.ts'
 
+const RETURN_MS = 9000 // a pause of 1 s between two dials at most, and 1 s for each of two answers; thrice
+
 const up = ['the link is up', (state: { is_up: boolean }) => state.is_up] as const
 
 test('commands are answered in their order, over a unix socket and over TCP', async (t) => {
@@ -65,6 +67,7 @@ test('pushes come between replies, and a SUBSCRIBE is done when Redis has confir
   const { replies, lost, most } = await link.ask('/flood', 20_000, 10)
   assert.deepEqual([replies, lost], [20_000, 0])
   assert.ok(most > 20_000 * 40 && most < 20_000 * 60, `${most} bytes waited at the most`)
+  await link.until('the last push has come', (state) => state.push_count >= 20_001)
   assert.equal((await link.state()).push_count, 20_001)
   const many = Array.from({ length: 2000 }, (_, i) => `c${i}`)
   assert.equal((await link.subscribe(...many)).reply, true)
@@ -90,13 +93,11 @@ test('a Redis that is killed and comes back: commands are lost once, and the lin
   assert.deepEqual(await link.command('PING'), { is_queued: false })
   await link.logged(/\[warn\] .*no link to Redis at 127\.0\.0\.1:\d+: nothing listens there: start Redis/)
   await redis.start()
-  const began = Date.now()
-  const state = await link.until('it is subscribed again', ({ subscriptions }) => subscriptions === 2, 3000)
-  assert.ok(Date.now() - began < 3000)
+  const state = await link.until('it is subscribed again', ({ subscriptions }) => subscriptions === 2, RETURN_MS)
   assert.deepEqual([state.ups, state.reconnects, state.downs.length], [2, 1, 1])
   assert.equal((await link.command('PING')).reply, 'PONG')
   assert.equal(link.log().match(/nothing listens there/g)!.length, 1)
-  assert.match(link.log(), /\[info\] .*the link to Redis at 127\.0\.0\.1:\d+ is up again after \d+\.\d s/)
+  await link.logged(/\[info\] .*the link to Redis at 127\.0\.0\.1:\d+ is up again after \d+\.\d s/)
 })
 
 test('a connection that Redis ends is made again', async (t) => {
@@ -115,17 +116,17 @@ test('a Redis that stands still is away after 1 s, and the connection is broken 
   await link.until(...up)
   redis.freeze()
   t.after(() => redis.thaw())
-  const began = Date.now()
+  const began = performance.now()
   const lost = link.command('PING')
   await link.until('the link is away', (state) => state.is_away && state.is_up)
-  assert.ok(Date.now() - began >= 1000)
+  assert.ok(performance.now() - began >= 1000)
   assert.deepEqual(await lost, { is_queued: true, err: 'lost', calls: 1 })
-  const seconds = (Date.now() - began) / 1000
-  assert.ok(seconds >= 2 && seconds < 4, `broken after ${seconds} s`)
+  const seconds = (performance.now() - began) / 1000
+  assert.ok(seconds >= 2 && seconds < 7, `broken after ${seconds} s`) // it is looked at every 0.25 s; thrice
   await link.logged(/no answer to a command within 2 s/)
   await link.logged(/connected, but no answer within 1 s/)
   redis.thaw()
-  await link.until('it is up again', ({ ups, is_up }) => ups === 2 && is_up, 3000)
+  await link.until('it is up again', ({ ups, is_up }) => ups === 2 && is_up, RETURN_MS)
   assert.equal((await link.command('PING')).reply, 'PONG')
 })
 
@@ -141,7 +142,7 @@ test('what Redis does not read breaks the connection, and a large backlog is sho
   assert.deepEqual([replies, lost], [0, 2000])
   assert.equal((await link.state()).waiting_bytes, 0)
   redis.thaw()
-  await link.until('it is up again', ({ ups, is_up }) => ups === 2 && is_up, 3000)
+  await link.until('it is up again', ({ ups, is_up }) => ups === 2 && is_up, RETURN_MS)
 })
 
 test('a worker that stood still itself does not break the connection', async (t) => {

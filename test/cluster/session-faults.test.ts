@@ -7,6 +7,7 @@ import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
+import { comeBack } from '../session/support.ts'
 import { checkEnds, idsOf } from '../support/ends.ts'
 import { type Gateway, KILLED, startGateway } from '../support/gateway.ts'
 import { type ProbeHandler, type Reply, startProbeHandler } from '../support/probe-handler.ts'
@@ -129,7 +130,7 @@ test('two nodes stop at once: the third takes all their sessions', async (t) => 
   assert.equal((await control(nodes[2]!, 'POST', '/topics/a', 'a 1')).json.delivered, 60)
   assert.deepEqual(await Promise.all([nodes[0]!.quit(), nodes[1]!.quit()]), [0, 0])
   for (const client of clients) client.port = nodes[2]!.port
-  await Promise.all(clients.map((client) => client.dial()))
+  await Promise.all(clients.map(comeBack))
   assert.ok(clients.every((client) => client.first.resumed))
   for (const client of clients) assert.equal(await client.next(), 'a 1')
   assert.deepEqual(idsOf(handler, 'framegate.close'), [])
@@ -146,7 +147,7 @@ for (const what of ['nonce', 'token'])
       client.cut()
       client.token = key // as if it had read nothing
       client.port = nodes[i % 3]!.port
-      await client.dial()
+      await comeBack(client)
       assert.equal(client.first.resumed, true, `dial ${i}`)
     }
     assert.equal(handler.events.length, 1)

@@ -55,8 +55,11 @@ export function startNode(
   })
 }
 
-/** Resolves when Redis sees so many nodes, each with one link. */
-export async function nodesInRedis(redis: Redis, count: number, ms?: number): Promise<void> {
+/**
+ * Resolves when Redis sees so many nodes, each with one link. A link that another worker has taken over goes on for 10 s
+ * while it has something under way.
+ */
+export async function nodesInRedis(redis: Redis, count: number, ms = 30_000): Promise<void> {
   await until(
     `${count} nodes`,
     async () => {
@@ -105,8 +108,8 @@ export async function listeners(gateway: Gateway, path: string, count: number): 
   return all
 }
 
-/** Resolves when a push to a topic reaches so many sockets, through this node. */
-export async function reaches(gateway: Gateway, topic: string, count: number, ms = 3000): Promise<void> {
+/** Resolves when a push to a topic reaches so many sockets, through this node. One that does not takes CLUSTER_WAIT, 2 s. */
+export async function reaches(gateway: Gateway, topic: string, count: number, ms?: number): Promise<void> {
   await until(
     `a push reaches ${count}`,
     async () => {

@@ -17,7 +17,7 @@ type Arrival = { frame: string; at: number }
 
 type Watcher = { node: number; client: Client; arrivals: Arrival[] }
 
-export type Push = { frame: string; node: number; sentAt: number; answer: Answer }
+export type Push = { frame: string; node: number; sentAt: number; answeredAt: number; answer: Answer }
 
 export type Traffic = {
   pushes: Push[]
@@ -29,7 +29,7 @@ export type Traffic = {
    *  When a worker was killed, only its sockets may miss something, and publications that it had in hand. A node that was
    *  linked anew gets what it missed behind what came meanwhile, so publications are in order only without that. */
   check: (options?: { hasKilled?: boolean; isOrdered?: boolean }) => Promise<number>
-  /** The longest of 99 % of the times from a push to its arrival at the sockets of the same node, in ms. */
+  /** The longest of 90 % of the times from a push to its arrival at the sockets of the same node, in ms. */
   localLatency: (from: number, to: number) => number
 }
 
@@ -78,7 +78,7 @@ export async function startTraffic(t: TestContext, nodes: Gateway[], { pauseMs =
       const frame = `${run}h${i} ${n}`
       const sentAt = performance.now()
       const answer = await push(node, frame).catch((error) => ({ status: 0, body: String(error) }) as Answer)
-      pushes.push({ frame, node: i, sentAt, answer })
+      pushes.push({ frame, node: i, sentAt, answeredAt: performance.now(), answer })
       await sleep(pauseMs)
     }
   })
@@ -117,27 +117,32 @@ export async function startTraffic(t: TestContext, nodes: Gateway[], { pauseMs =
       return failed.length
     },
     check: async ({ hasKilled = false, isOrdered = false } = {}) => {
-      const last = published.filter(
-        ({ frame }, i) => published.findLastIndex((p) => p.frame.split(' ')[0] === frame.split(' ')[0]) === i,
-      )
       const living = watchers.filter(({ client }) => client.socket.readyState === WebSocket.OPEN)
-      const hasCome = ({ frame }: { frame: string }): boolean =>
-        living.every(({ arrivals }) => arrivals.some((arrival) => arrival.frame === frame))
-      await until(
-        'the last publications arrive, or are lost',
-        async () => last.every(hasCome) || hasKilled || (await lost()) > lostBefore,
-        15_000,
-      )
+      const isOwed = ({ answer, node }: Push, watcher: Watcher): boolean =>
+        answer.status === 200 || (node === watcher.node && !hasKilled)
+      // Those who push hear of it before the clients do, and a publication may wait for Redis.
+      const isSettled = async (): Promise<boolean> => {
+        const missing = new Set<string>()
+        for (const watcher of living) {
+          const counts = framesOf(watcher)
+          if (pushes.some((one) => isOwed(one, watcher) && !counts.has(one.frame))) return false
+          for (const { frame } of published) if (!counts.has(frame)) missing.add(frame)
+        }
+        return hasKilled || missing.size <= (await lost()) - lostBefore
+      }
+      await until('what is promised arrives', isSettled, 15_000).catch(() => {}) // what is not there is named below
       const missing = new Set<string>()
       for (const watcher of living) {
         const counts = framesOf(watcher)
         for (const [frame, count] of counts) assert.equal(count, 1, `${frame} came ${count} times`)
-        for (const { frame, answer, node } of pushes)
-          if (answer.status === 200 || (node === watcher.node && !hasKilled))
+        for (const one of pushes) {
+          const { frame, answer, node } = one
+          if (isOwed(one, watcher))
             assert.ok(
               counts.has(frame),
               `${frame} (${answer.status}, ${answer.body.trim()}) of node ${node} is missing at node ${watcher.node}`,
             )
+        }
         for (const { frame } of published) if (!counts.has(frame)) missing.add(frame)
         for (const i of nodes.keys()) if (i === watcher.node) assertInOrder(watcher, `${run}h${i} `)
       }
@@ -160,7 +165,7 @@ export async function startTraffic(t: TestContext, nodes: Gateway[], { pauseMs =
             times.push(at.get(frame)! - sentAt)
       }
       times.sort((a, b) => a - b)
-      return times[Math.floor(times.length * 0.99)] ?? 0
+      return times[Math.floor(times.length * 0.9)] ?? 0
     },
   }
 }

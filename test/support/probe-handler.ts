@@ -25,7 +25,7 @@ export type ProbeHandler = {
   /** Changes how events are answered. */
   answer: (reply: Reply) => void
   /** The first event that fits, now or later. */
-  seen: (type: string, fits?: (event: SeenEvent) => boolean) => Promise<SeenEvent>
+  seen: (type: string, fits?: (event: SeenEvent) => boolean, ms?: number) => Promise<SeenEvent>
   /** Stops listening and breaks all connections. */
   stop: () => Promise<void>
   start: () => Promise<void>
@@ -86,11 +86,7 @@ export async function startProbeHandler(
     answer: (next) => {
       current = next
     },
-    seen: (type, fits = () => true) =>
-      until(
-        `the event ${type}`,
-        () => events.find((event) => event.type === `framegate.${type}` && fits(event)),
-        20_000,
-      ),
+    seen: (type, fits = () => true, ms = 20_000) =>
+      until(`the event ${type}`, () => events.find((event) => event.type === `framegate.${type}` && fits(event)), ms),
   }
 }

@@ -51,7 +51,8 @@ function write(folder: string, redis: { port: number; tlsPort: number; path: str
     ...(watches
       ? [
           `sentinel monitor mymaster 127.0.0.1 ${watches.port} 1`,
-          'sentinel down-after-milliseconds mymaster 500',
+          // A Sentinel that has stood still for 2 s names nobody (TILT); for less, it must not find its master down either.
+          'sentinel down-after-milliseconds mymaster 2000',
           'sentinel failover-timeout mymaster 2000',
         ]
       : [`unixsocket ${redis.path}`, 'unixsocketperm 700', 'save ""', 'repl-diskless-sync-delay 0']),
@@ -133,6 +134,23 @@ export async function startRedis(t: TestContext, options: RedisOptions = {}): Pr
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
   }
+}
+
+/**
+ * How long a Sentinel may need to name another master. For 30 s after it has stood still for 2 s (TILT) it does nothing, and
+ * after a failover that failed it waits for 4 s.
+ */
+export const FAILOVER_MS = 60_000
+
+/** Starts a Sentinel; resolves when it knows the replica so well that it would make it the master. */
+export async function startSentinel(t: TestContext, master: Redis, replica: Redis): Promise<Redis> {
+  const sentinel = await startRedis(t, { watches: master })
+  const isKnown = async (): Promise<boolean> => {
+    const list = await sentinel.ask('SENTINEL', 'REPLICAS', 'mymaster')
+    return list.includes(String(replica.port)) && /master-link-status\r\n\$2\r\nok\r\n/.test(list)
+  }
+  await until('the Sentinel knows the replica', isKnown, 30_000) // it asks the others every 10 s
+  return sentinel
 }
 
 /** Starts a replica of a Redis; resolves when it is linked with it. */

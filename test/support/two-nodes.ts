@@ -59,19 +59,36 @@ export async function startTwoNodes(
 
 /** The process id of the worker that holds the link: the one with a connection to the port of Redis. */
 export async function holderOf(gateway: Gateway, redis: Redis): Promise<number> {
-  return until('a worker holds the link', () => linkedWorker(gateway, redis.port))
+  return until('a worker holds the link', () => linkedWorkers(gateway, redis)[0])
 }
 
-function linkedWorker(gateway: Gateway, port: number): number | undefined {
+/** Waits until another worker holds the link, and `former`, which has up to 10 s to finish, does not any more. */
+export async function otherHolder(gateway: Gateway, redis: Redis, former: number): Promise<number> {
+  const other = (): number | false | undefined => {
+    const linked = linkedWorkers(gateway, redis)
+    return !linked.includes(former) && linked[0]
+  }
+  return until('another worker holds the link', other, 30_000)
+}
+
+/** The workers with a connection to Redis (proc(5), /proc/net/tcp): two while the link changes hands. */
+function linkedWorkers(gateway: Gateway, { port }: Redis): number[] {
   const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   const inodes = readFileSync('/proc/net/tcp', 'utf8')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[2]?.endsWith(remote))
+    .filter((fields) => fields[2]?.endsWith(remote) && fields[3] === '01')
     .map((fields) => `socket:[${fields[9]}]`)
-  const holds = (pid: number): boolean =>
-    readdirSync(`/proc/${pid}/fd`).some((fd) => inodes.includes(linkOf(`/proc/${pid}/fd/${fd}`)))
-  return gateway.workers().find(holds)
+  return gateway.workers().filter((pid) => filesOf(pid).some((file) => inodes.includes(file)))
+}
+
+/** What the open files of a process are; nothing when it has ended meanwhile. */
+function filesOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`))
+  } catch {
+    return []
+  }
 }
 
 function linkOf(path: string): string {
