@@ -75,7 +75,7 @@ function NodeService:receive(head, payload)
     self.running = self.running - 1
     facts.place = head.args.place
     if not head.is_read then
-      self.seen:keep(head.id, cjson.encode(facts))
+      self.seen:keep(head.id, facts)
     end
     answer(self, head.from, head.id, facts)
   end
