@@ -1,4 +1,4 @@
-// HANDLER_SECRET and GRIP need OpenSSL: where it is missing, start and reload fail in one line before any worker does.
+// HANDLER_SECRET, GRIP and CONTROL_AWS_SECRET need OpenSSL: where it is missing, start and reload fail in one line before any worker does.
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,10 +33,17 @@ test('without OpenSSL a secret is refused by reload and start, and the workers s
   await (await open(`ws://127.0.0.1:${port}/ws/echo`)).close()
   await client.close()
 
-  for (const line of [`HANDLER_SECRET=${SECRET}`, 'HANDLER_PROTOCOL=grip', 'GRIP_KEY=secret']) {
-    writeFileSync(settings, `${line}\n`)
+  const aws = {
+    CONTROL_AWS_KEY_ID: 'AKIDEXAMPLE',
+    CONTROL_AWS_SECRET: 'a-secret-of-some-length',
+    CONTROL_PORT: `127.0.0.1:${await freePort()}`,
+    CONTROL_TOKEN: 'a-token-of-some-length',
+  }
+  for (const needing of [{ HANDLER_SECRET: SECRET }, { HANDLER_PROTOCOL: 'grip' }, { GRIP_KEY: 'secret' }, aws]) {
+    const lines = Object.entries(needing).map((pair) => pair.join('='))
+    writeFileSync(settings, `${lines.join('\n')}\n`)
     const start = command('start', { PORT: String(await freePort()), RUN_DIR: folder(t) })
-    assert.equal(await start.ended, 1, line)
+    assert.equal(await start.ended, 1, lines[0])
     assert.match(start.output(), REFUSAL)
   }
 })

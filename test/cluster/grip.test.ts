@@ -64,6 +64,52 @@ test('a node that cannot be reached is a 503, and the repeat reaches it alone', 
   await until('it knows that Redis is away', async () => (await publish(gateway, { items })).status === 503)
   assert.equal(await client.next(), 'while Redis is away')
   await publish(gateway, { items })
-  await publish(gateway, { items: [{ ...items[0], id: '2', formats: { 'ws-message': { content: 'next' } } }] })
+  const next = { ...items[0], id: '2', 'prev-id': '1', formats: { 'ws-message': { content: 'next' } } }
+  for (const what of ['the item', 'its repeat, which waits for nothing'])
+    assert.equal((await publish(gateway, { items: [next] })).status, 503, what)
   assert.equal(await client.next(), 'next')
+})
+
+test('an item waits for the one before it, whichever node has got that one', async (t) => {
+  const channels = ['news', 'kept']
+  const backend = await startRawBackend(t, ({ body }) => ({
+    headers: { 'sec-websocket-extensions': 'grip' },
+    body:
+      body === 'OPEN\r\n'
+        ? body + channels.map((channel) => event('TEXT', `c:{"type":"subscribe","channel":"${channel}"}`)).join('')
+        : '',
+  }))
+  const redis = await startRedis(t)
+  const start = (name: string) =>
+    startGripGateway(t, backend.url, {
+      env: { REDIS_URL: `redis://127.0.0.1:${redis.port}`, NODE_NAME: name, HISTORY: 'kept=100/10m' },
+    })
+  const [north, south, west] = await Promise.all([start('north'), start('south'), start('west')])
+  const nodes = [north, south, west]
+  for (const node of nodes) await untilNodes(node, 'all nodes are up', areUp(3))
+  const clients = [await open(`${north.ws}/ws/a`), await open(`${south.ws}/ws/a`)] // and none at the third
+  const send = async (node: typeof north, channel: string, id: number): Promise<void> => {
+    const formats = { 'ws-message': { content: `${channel} ${id}` } }
+    const item = { channel, id: `${channel} ${id}`, 'prev-id': `${channel} ${id - 1}`, formats }
+    assert.equal((await publish(node, { items: [item] })).status, 200)
+  }
+  for (const channel of channels) {
+    await send(north, channel, 1)
+    for (const [node, id] of [
+      [west, 6],
+      [south, 3],
+      [west, 4],
+      [north, 5],
+      [west, 2],
+    ] as const)
+      await send(node, channel, id)
+    for (const client of clients) {
+      const got: unknown[] = []
+      while (got.length < 6) got.push(await client.next())
+      assert.deepEqual(
+        got,
+        [1, 2, 3, 4, 5, 6].map((id) => `${channel} ${id}`),
+      )
+    }
+  }
 })

@@ -43,6 +43,12 @@ const failed = (event: LambdaEvent, message: string): Record<string, string> => 
   requestId: event.requestContext.requestId,
 })
 
+/** What these return says that they have accepted, but the rest of it is wrong. */
+const UNUSABLE: Record<string, LambdaFunction> = {
+  'has-an-object-as-body': () => ({ ...OK, body: {} }),
+  'is-not-base64': () => ({ ...OK, body: '%', isBase64Encoded: true }),
+}
+
 const FAILING: Record<string, LambdaFunction> = {
   throws: () => {
     throw new TypeError('no such table')
@@ -51,8 +57,7 @@ const FAILING: Record<string, LambdaFunction> = {
   'returns-a-text': () => 'hello',
   'has-no-status': () => ({ body: 'hello' }),
   'has-a-wrong-status': () => ({ statusCode: 'ok' }),
-  'has-an-object-as-body': () => ({ ...OK, body: {} }),
-  'is-not-base64': () => ({ ...OK, body: '%', isBase64Encoded: true }),
+  ...UNUSABLE,
 }
 
 const ACTS: Record<string, LambdaFunction> = {
@@ -65,13 +70,14 @@ const ACTS: Record<string, LambdaFunction> = {
   'ws-close': () => ({ ...OK, headers: { 'ws-close': '4000' }, body: 'still open' }),
   unauthorized: () => ({ statusCode: 401, headers: { 'Content-Type': 'text/plain' }, body: 'who are you?' }),
   forbidden: () => ({ statusCode: 403 }),
+  'sets-a-wrong-cookie': () => ({ ...OK, headers: { 'Set-Cookie': 'a=b\r\nx-evil: c' } }),
   'has-a-wrong-header': () => ({ statusCode: 403, headers: { 'x-a': 'b\r\nx-evil: c' } }),
   protocol: () => ({ ...OK, headers: { 'Sec-WebSocket-Protocol': 'two' }, body: 'is not sent' }),
   lists: () => ({ ...OK, multiValueHeaders: { 'sec-websocket-protocol': ['two'], 'Set-Cookie': ['a=1', 'b=2'] } }),
 }
 
 test('one gateway', async (t) => {
-  const { gateway, lambda } = await lambdaGateway(t, doing(ACTS))
+  const { gateway, lambda } = await lambdaGateway(t, doing(ACTS), { expect: [/subprotocol|Sec-WebSocket-Protocol/] })
 
   await t.test('the body that a function returns for a message goes to the client', async () => {
     const client = await open(`${gateway.ws}/ws/chat`)
@@ -98,26 +104,36 @@ test('one gateway', async (t) => {
     await client.close()
   })
 
-  await t.test('$connect refuses a handshake, and fails with 502; no $disconnect follows', async () => {
+  await t.test('$connect refuses a handshake, and fails with 502; $disconnect follows if it had accepted', async () => {
+    const before = lambda.invocations.map(({ event }) => event.requestContext.connectionId)
     const refuse = (how: string): Promise<{ status: number; body: string; type?: string }> =>
       refusal(gateway.url, `/ws/chat?how=${how}`)
     assert.deepEqual(await refuse('unauthorized'), { status: 401, body: 'who are you?', type: 'text/plain' })
     assert.equal((await refuse('forbidden')).status, 403)
-    for (const how of [...Object.keys(FAILING), 'has-a-wrong-header']) {
+    const idOf = async (how: string): Promise<string> => {
+      const isIt = ({ queryStringParameters }: LambdaEvent): boolean => queryStringParameters?.how === how
+      return (await lambda.seen('CONNECT', isIt)).requestContext.connectionId
+    }
+    for (const how of [...Object.keys(FAILING), 'sets-a-wrong-cookie', 'has-a-wrong-header']) {
       const { status, body } = await refuse(how)
       const event = await lambda.seen('CONNECT', ({ queryStringParameters }) => queryStringParameters?.how === how)
       assert.deepEqual([status, JSON.parse(body)], [502, failed(event, 'Internal server error')], how)
     }
-    const client = await open(`${gateway.ws}/ws/chat?last`)
-    const isLast = ({ queryStringParameters }: LambdaEvent): boolean => queryStringParameters?.last === ''
-    const { connectionId } = (await lambda.seen('CONNECT', isLast)).requestContext
+    assert.equal((await refuse('protocol')).status, 500, 'the subprotocol was not offered')
+    const client = await open(`${gateway.ws}/ws/chat?how=last`)
     await client.close()
-    await lambda.seen('DISCONNECT', ({ requestContext }) => requestContext.connectionId === connectionId)
-    const count = (eventType: string): number =>
-      lambda.invocations.filter(({ event }) => event.requestContext.eventType === eventType).length
-    const refused = 2 + Object.keys(FAILING).length + 1
-    await until('the others have ended', () => count('DISCONNECT') >= count('CONNECT') - refused)
-    assert.equal(count('DISCONNECT'), count('CONNECT') - refused)
+
+    const ended = [...Object.keys(UNUSABLE), 'sets-a-wrong-cookie', 'protocol', 'last']
+    const ids = await Promise.all(ended.map(idOf))
+    const isEnded = ({ requestContext }: LambdaEvent): boolean => requestContext.connectionId === ids.at(-1)
+    await lambda.seen('DISCONNECT', isEnded)
+    const disconnected = (): string[] =>
+      lambda.invocations
+        .filter(({ event }) => event.requestContext.eventType === 'DISCONNECT')
+        .map(({ event }) => event.requestContext.connectionId)
+        .filter((id) => !before.includes(id))
+    await until('each that had accepted has its $disconnect', () => disconnected().length >= ids.length)
+    assert.deepEqual(disconnected().sort(), ids.sort(), 'and no other one')
   })
 
   await t.test('$connect chooses a subprotocol by its header, and may set cookies', async () => {

@@ -95,7 +95,7 @@ test('one gateway with two keys', async (t) => {
       const { method, path, headers, body } = { ...request, ...changes }
       return ask(gateway, method, path, { headers, body, port })
     }
-    assert.equal((await send({})).status, 200)
+    assert.equal((await send({})).status, 200, 'again, which is a repeat of the SDK')
     const authorization = request.headers.authorization!
     const changed: Array<Partial<Signed>> = [
       { body: 'another' },
@@ -124,7 +124,7 @@ test('one gateway with two keys', async (t) => {
       { headers: { ...request.headers, 'x-amz-date': '20260101T000000Z' } },
     ]
     for (const changes of changed) assertRefused(await send(changes), 403, 'ForbiddenException')
-    assert.deepEqual([await member.client.next(), await member.client.next()], ['a text', 'a text'])
+    assert.equal(await member.client.next(), 'a text')
     assert.equal(await member.client.ask('no more'), 'no more')
     leave(member)
   })

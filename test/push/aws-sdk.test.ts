@@ -21,7 +21,7 @@ test('one gateway', async (t) => {
   await t.test('the SDK posts text and bytes, describes a connection and closes it', async (t) => {
     const client = await open(`${gateway.ws}/ws/in/news`, { headers: { 'user-agent': 'a program "x"/1.0' } })
     const id = String(await client.next())
-    for (const path of ['', '/prod', '/prod/', '/v1~a']) {
+    for (const path of ['', '/prod', '/prod/', '/v1~a', '/dashboard', '/shared/']) {
       await new Sdk(t, port, { path }).post(id, `text ä over ${path}`)
       assert.equal(await client.next(), `text ä over ${path}`)
     }

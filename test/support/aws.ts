@@ -32,6 +32,11 @@ export async function awsGateway(t: TestContext, env: Record<string, string> = {
   return { gateway: await pushGateway(t, { ...awsEnv(port), ...env }), port }
 }
 
+/** One attempt of the SDK, as it is sent. */
+export type Attempt = { headers: Record<string, string>; port?: number }
+
+export type AttemptAnswer = { response: { statusCode: number; headers: Record<string, string> } }
+
 /** The SDK, with the three operations of @connections as functions. It tries once, unless `config` has other settings. */
 export class Sdk {
   readonly client: ApiGatewayManagementApiClient
@@ -49,6 +54,13 @@ export class Sdk {
       ...config,
     })
     t.after(() => this.client.destroy())
+  }
+
+  /** Puts a function between the SDK and the network: it gets each attempt, and what sends that. */
+  carry(by: (attempt: Attempt, send: () => Promise<AttemptAnswer>) => Promise<AttemptAnswer>): void {
+    const handler = this.client.config.requestHandler
+    const handle = handler.handle.bind(handler)
+    handler.handle = ((attempt, options) => by(attempt, () => handle(attempt, options))) as typeof handler.handle
   }
 
   async post(id: string, data: string | Uint8Array): Promise<void> {

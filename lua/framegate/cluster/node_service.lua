@@ -2,6 +2,7 @@
 -- Answers of one turn of the event loop to the same node go out as one message.
 
 local cjson = require "cjson.safe"
+local LastItems = require "framegate.cluster.last_items"
 local Log = require "framegate.runtime.log"
 local Message = require "framegate.cluster.message"
 
@@ -74,8 +75,11 @@ function NodeService:receive(head, payload)
   local function finish(facts)
     self.running = self.running - 1
     facts.place = head.args.place
+    if head.args.item then
+      LastItems.note(head.args.topic, head.args.item)
+    end
     if not head.is_read then
-      self.seen:keep(head.id, cjson.encode(facts))
+      self.seen:keep(head.id, facts)
     end
     answer(self, head.from, head.id, facts)
   end

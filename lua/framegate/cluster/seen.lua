@@ -1,6 +1,8 @@
 -- The ids of requests that this node has run, for 60 s: a repeat is not run again, and gets the first answer.
 -- They are in shared memory, because another worker may hold the link when the repeat comes.
 
+local cjson = require "cjson.safe"
+
 local Seen = {}
 Seen.__index = Seen
 
@@ -33,13 +35,20 @@ function Seen:claim(id)
   return false, answer
 end
 
---- Keeps the answer to a claimed request.
----@param id string
----@param answer string
-function Seen:keep(id, answer) self.dict:set(id, answer, SECONDS) end
-
 --- Gives a claim back, because the request was not run.
 ---@param id string
 function Seen:release(id) self.dict:delete(id) end
+
+--- Keeps the answer to a claimed request. If its only socket had no room for a message, a repeat is run.
+---@param id string
+---@param facts { results: table[] } that JSON can represent
+function Seen:keep(id, facts)
+  for _, result in ipairs(facts.results) do
+    if result.is_undone then
+      return self:release(id)
+    end
+  end
+  self.dict:set(id, cjson.encode(facts), SECONDS)
+end
 
 return Seen

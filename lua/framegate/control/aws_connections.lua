@@ -17,6 +17,7 @@ local AwsConnections = {}
 
 local MOST_BYTES = 128 * 1024 -- of a message, as API Gateway allows
 local NORMAL = 1000
+local INVOCATION = "amz-sdk-invocation-id" -- SDKs keep it when they repeat a request
 
 local push
 
@@ -57,6 +58,17 @@ end
 
 local function is_too_large(bytes) return bytes > MOST_BYTES or bytes > Config.MAX_MESSAGE_BYTES end
 
+-- What is the same in a repeat of a request, and in no other one; nil without the header of SDKs. It counts in the whole
+-- cluster. A request that has the id of another one, and asks for something else, is no repeat of it.
+local function key_of(id, request)
+  local invocation = request.headers[INVOCATION]
+  if type(invocation) ~= "string" or invocation == "" then
+    return nil
+  end
+  local parts = { invocation, request.method, id, request.payload }
+  return "aws/" .. ngx.encode_base64(ngx.sha1_bin(table.concat(parts, "\0")))
+end
+
 -- The SDKs send all messages with one content type, so the bytes decide what a message is.
 local function post(id, request)
   local payload, traceparent = request.payload, request.headers.traceparent
@@ -66,6 +78,7 @@ local function post(id, request)
   local result, err = push:send(id, {
     payload = payload,
     is_text = Utf8.is_valid(payload),
+    key = key_of(id, request),
     traceparent = type(traceparent) == "string" and traceparent or nil,
   })
   if not result then
@@ -93,8 +106,9 @@ local function describe(id)
   }
 end
 
-local function delete(id)
-  local result, err = push:ask(id, { op = "close", args = { code = NORMAL, reason = "" }, payload = "" })
+local function delete(id, request)
+  local args = { code = NORMAL, reason = "" }
+  local result, err = push:ask(id, { op = "close", args = args, payload = "", key = key_of(id, request) })
   return result and { status = 204, body = "" } or failed(err)
 end
 

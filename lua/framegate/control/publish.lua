@@ -73,7 +73,13 @@ end
 local OPERATIONS = { send = "publish", close = "close_topic", refresh = "refresh_topic" }
 
 local function send(item, key, traceparent)
-  local args = { topic = item.channel, meta = item.meta, code = item.code, reason = item.reason }
+  local args = {
+    topic = item.channel,
+    meta = item.meta,
+    code = item.code,
+    reason = item.reason,
+    item = not item.has_no_order and item.id or nil,
+  }
   local message =
     { payload = item.payload or "", is_text = item.is_text ~= false, key = key, traceparent = traceparent }
   return push:to_many(OPERATIONS[item.action], args, message)

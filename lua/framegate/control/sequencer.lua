@@ -1,43 +1,26 @@
 -- The order of items with a `prev-id` (POST /publish): one that comes before its predecessor waits for it, up to 5 s.
--- The ids of the last items are in memory of all workers, so the items may come to different ones. Each node keeps its own:
--- it orders what it is asked to publish.
+-- All workers and nodes know the last item of a channel (cluster/last_items.lua), so the items may come to different ones.
 
 local Clock = require "framegate.runtime.clock"
+local LastItems = require "framegate.cluster.last_items"
 local Log = require "framegate.runtime.log"
 local Threads = require "framegate.runtime.threads"
 
 local Sequencer = {}
 
 local WAIT_SECONDS, STEP_SECONDS = 5, 0.01
-local KEPT_SECONDS = 60 -- for which the last id of a channel, and the ids of all items, are known
 local MOST_WAITING, MOST = 100, 1000 -- of a channel and of all, in one worker
 local MOST_BYTES = 16 * 1024 * 1024 -- of the payloads of all, in one worker
 
-local seen = ngx.shared.seen
 local waiting = {} -- how many items wait, by channel
 local total, bytes = 0, 0 -- of all that wait
 
-local function name_of(channel) return "last/" .. channel end
-
--- Whether the item before this one is still to come. Where no last id is known, nothing can be said.
-local function is_early(item)
-  local last = item.previous and seen:get(name_of(item.channel))
-  return last ~= nil and last ~= item.previous
-end
-
--- Notes that an item was published. Returns false for a repeat.
-local function is_first(item)
-  local name = "sent/" .. ngx.encode_base64(ngx.sha1_bin(item.channel .. "\0" .. item.id))
-  local ok, err = seen:add(name, true, KEPT_SECONDS)
-  return ok or err ~= "exists"
-end
-
 local function send(item, run)
   local counts, err = run()
-  if not item.id then
-    seen:delete(name_of(item.channel))
-  elseif is_first(item) then
-    seen:set(name_of(item.channel), item.id, KEPT_SECONDS)
+  if item.id then
+    LastItems.note(item.channel, item.id)
+  else
+    LastItems.forget(item.channel)
   end
   return counts, err
 end
@@ -52,7 +35,7 @@ end
 local function send_later(_, entry)
   local item = entry.item
   local deadline = Clock.monotonic() + WAIT_SECONDS
-  while is_early(item) and Clock.monotonic() < deadline and not ngx.worker.exiting() do
+  while LastItems.is_early(item) and Clock.monotonic() < deadline and not ngx.worker.exiting() do
     ngx.sleep(STEP_SECONDS)
   end
   local ok, result, err = xpcall(send, debug.traceback, item, entry.run)
@@ -81,7 +64,7 @@ end
 function Sequencer.run(item, run)
   if item.has_no_order then
     return run()
-  elseif not is_early(item) or not has_room(item) then
+  elseif not LastItems.is_early(item) or not has_room(item) then
     return send(item, run)
   end
   change(item, 1)

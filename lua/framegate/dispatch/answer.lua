@@ -23,6 +23,7 @@ local Utf8 = require "framegate.protocol.utf8"
 ---@field retry_after number? seconds; only with "closing"
 ---@field effects table[]? what it asks for, where a dialect has read that already
 ---@field is_refusal boolean? whether it refuses a handshake, whatever its status
+---@field is_owed boolean? of a refusal: whether the handler has accepted the handshake, so a close event is owed
 local Answer = {}
 
 local FAILURES = {

@@ -129,12 +129,12 @@ local function checked(result)
   return { status = tonumber(result.statusCode), headers = headers_of(result), body = body, is_text = is_text }
 end
 
-local function is_success(result) return result.status >= 200 and result.status < 300 end
+local function is_success(status) return status >= 200 and status < 300 end
 
 local function first(value) return type(value) == "table" and value[1] or value end
 
 local function open_answer(connection, result)
-  if not is_success(result) then
+  if not is_success(result.status) then
     return { status = result.status, headers = result.headers, body = result.body, is_refusal = true, effects = {} }
   end
   connection:set_handshake(AwsEvent.kept(connection.handshake))
@@ -169,8 +169,15 @@ local function thrown(event, detail)
   return { status = OK, headers = {}, body = "", effects = { { kind = "send", payload = text, is_text = true } } }
 end
 
--- A function that fails at `$connect` refuses the handshake, and hears nothing more of it.
-local function fail(event, detail)
+-- Whether a function has accepted its socket, whatever else it returned.
+local function has_accepted(document)
+  local status = type(document) == "table" and tonumber(document.statusCode) or 0
+  return is_success(status)
+end
+
+-- A function that fails at `$connect` refuses the handshake. `$disconnect` is owed if the function may have accepted it, in
+-- an answer that cannot be used.
+local function fail(event, detail, is_owed)
   if event.kind ~= "open" then
     return Answer.failed("malformed", detail)
   end
@@ -180,6 +187,7 @@ local function fail(event, detail)
     headers = { ["content-type"] = TYPE },
     body = Aws.error_frame(event, { status = BAD_GATEWAY }),
     is_refusal = true,
+    is_owed = is_owed,
     effects = {},
   }
 end
@@ -208,7 +216,7 @@ function Aws.answer(event, response)
   if detail and event.kind == "message" and response.status == OK and not read.failure then
     return thrown(event, detail)
   elseif detail then
-    return fail(event, detail)
+    return fail(event, detail, read.failure == "malformed")
   elseif event.kind == "close" then
     return NOTHING -- whatever the function returns
   end
@@ -218,7 +226,7 @@ function Aws.answer(event, response)
     answer = event.kind == "open" and open_answer(event.connection, result) or message_answer(result)
     detail = Border.defect_of(answer)
   end
-  return detail and fail(event, detail) or answer
+  return detail and fail(event, detail, has_accepted(document)) or answer
 end
 
 return Aws

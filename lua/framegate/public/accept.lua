@@ -154,8 +154,7 @@ local function open(connection, handshake, headers)
   end
   local effects, err = Effects.read(answer)
   if not is_for_a_socket(answer, effects) then
-    OpenEvent.forgo(connection)
-    return Rejection.pass_on(answer)
+    return Rejection.pass_on(answer, connection)
   end
   err = err or defect_of(answer, headers)
   if err then

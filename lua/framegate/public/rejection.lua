@@ -39,18 +39,23 @@ local function abort(connection)
   connection:finish()
 end
 
+-- Ends an open that gets no socket. Without a slot for its event it has no record.
+local function end_open(connection, answer, was_sent)
+  if OpenEvent.may_be_accepted(answer) then
+    abort(connection)
+  elseif was_sent then
+    OpenEvent.forgo(connection)
+  end
+end
+
 local CAUSES = { timeout = "timeout", unavailable = "unavailable", closing = "unavailable" }
 
---- Refuses the handshake because no handler answered. Without a slot for its event it has no record.
+--- Refuses the handshake because no handler answered.
 ---@param connection Connection
 ---@param answer Answer
 ---@param event Event? nil when it was not sent
 function Rejection.fail(connection, answer, event)
-  if OpenEvent.may_be_accepted(answer) then
-    abort(connection)
-  elseif event then
-    OpenEvent.forgo(connection)
-  end
+  end_open(connection, answer, event ~= nil)
   return Rejection.refuse(
     CAUSES[answer.failure] or "error",
     { status = answer.status, message = answer.error.message, headers = { ["Retry-After"] = 5 } }
@@ -59,7 +64,11 @@ end
 
 --- The handler refused: the client gets its answer.
 ---@param answer Answer
-function Rejection.pass_on(answer)
+---@param connection Connection? whose open event it answers; nil for a client that comes back
+function Rejection.pass_on(answer, connection)
+  if connection then
+    end_open(connection, answer, true)
+  end
   Lifecycle.refused("handler", answer.status)
   ngx.status = answer.status
   Headers.pass_on(answer.headers)

@@ -42,7 +42,7 @@ local function once(self, key, run)
     error(facts, 0)
   end
   if key then
-    self.seen:keep(key, cjson.encode(facts))
+    self.seen:keep(key, facts)
   end
   return facts
 end

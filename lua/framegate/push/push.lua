@@ -86,13 +86,14 @@ local function is_shared(self, op, args, payload)
   return op == "publish" and self.history.is_shared == true and self.history:takes(args.topic, payload)
 end
 
+-- Without a group a request goes to all nodes: each of them may be asked to publish the item behind one of GRIP.
 local function request_to_many(self, op, args, message)
   local is_kept = is_shared(self, op, args, message.payload)
   return {
     id = message.key or self.nodes:new_id(),
     op = op,
     args = args,
-    group = group_of(op, args),
+    group = not args.item and group_of(op, args) or nil,
     kept = is_kept and self.history:publication(args, message.key ~= nil) or nil,
   }
 end
@@ -124,7 +125,7 @@ end
 --- Sends a message to a topic, a user or all connections.
 ---@param op "publish"|"close_topic"|"refresh_topic"|"send_to_user"|"broadcast"
 ---@param args { topic: string?, user: string?, except: string?, replace: string?, meta: table?, code: integer?,
---- reason: string? } gets `is_text`, and `place` in a kept topic
+--- reason: string?, item: string? } gets `is_text`, and `place` in a kept topic; `item`: the id of an item whose order counts
 ---@param message { payload: string, is_text: boolean, key: string? } `key` as in ConnectionRequest
 ---@return { delivered: integer, dropped: integer, position: string|userdata|nil } counts over all workers and nodes that
 --- answered; `position` in a kept topic, null for a frame that it does not keep

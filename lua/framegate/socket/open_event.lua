@@ -55,10 +55,11 @@ function OpenEvent.is_success(answer)
   return not answer.failure and not answer.is_refusal and answer.status >= 200 and answer.status < 300
 end
 
---- Whether the handler may have accepted the socket although its answer was lost. If so, a close event is owed.
+--- Whether the handler may have accepted the socket although its answer was lost, or cannot be used. If so, a close event
+--- is owed.
 ---@param answer Answer
 ---@return boolean
-function OpenEvent.may_be_accepted(answer) return MAY_BE_ACCEPTED[answer.failure] ~= nil end
+function OpenEvent.may_be_accepted(answer) return MAY_BE_ACCEPTED[answer.failure] ~= nil or answer.is_owed == true end
 
 -- Returns whether the semaphore was posted in time, with the client still connected.
 local function await(self, posted, seconds)

@@ -87,14 +87,16 @@ function Operations:broadcast(args, payload)
   return Delivery.to("broadcast", all_connections(self), args, payload)
 end
 
---- Sends a message to one connection.
+--- Sends a message to one connection. Without room for it nothing is done, and a repeat of the request is run.
 function Operations:send(args, payload)
   return on_connection(self, args, function(connection)
     if connection.outbox.is_closed then
       return GONE
     end
     local is_queued = connection:offer(Encoder.message(payload, args.is_text))
-    return Delivery.counted("connection", is_queued and 1 or 0, is_queued and 0 or 1)
+    local counts = Delivery.counted("connection", is_queued and 1 or 0, is_queued and 0 or 1)
+    counts.is_undone = not is_queued or nil
+    return counts
   end)
 end
 

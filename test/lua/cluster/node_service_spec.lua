@@ -6,9 +6,12 @@ local Message = require "framegate.cluster.message"
 local Seen = require "framegate.cluster.seen"
 
 describe("what other nodes request", function()
-  local saved, logged, redis, service, asked, told
+  local saved, logged, redis, service, asked, told, last_items
 
   before_each(function()
+    rawset(ngx.shared, "seen", Dictionary.new())
+    package.loaded["framegate.cluster.last_items"] = nil
+    last_items = require "framegate.cluster.last_items"
     saved = package.loaded["framegate.runtime.log"] or false
     logged = {}
     package.loaded["framegate.runtime.log"] = {
@@ -71,6 +74,15 @@ describe("what other nodes request", function()
     receive { id = "1", op = "publish", waits = true, from = "far1" }
     assert.are.equal(1, #asked)
     assert.are.same({ { "c:node:far1", "1", 2 } }, answers())
+  end)
+
+  it("is the last item of its channel when the workers have it, if it is an item", function()
+    last_items.note("news", "1")
+    local function is_early() return last_items.is_early { channel = "news", id = "3", previous = "2" } end
+    receive { id = "1", op = "publish", waits = true, args = { topic = "news", item = "2" } }
+    assert.is_true(is_early())
+    asked[1].on_done({}, true)
+    assert.is_false(is_early())
   end)
 
   it("is told to all workers when nobody waits for the results", function()

@@ -16,8 +16,15 @@ describe("the ids of requests that were run", function()
   it("are claimed once by all workers, and then have the first answer", function()
     assert.is_true(seen("one"):claim "id")
     assert.are.same({ false }, { seen("two"):claim "id" })
-    seen("one"):keep("id", '{"results":{}}')
+    seen("one"):keep("id", { results = {} })
     assert.are.same({ false, '{"results":{}}' }, { seen("two"):claim "id" })
+  end)
+
+  it("are claimed again when the socket of the request had no room", function()
+    local one = seen "one"
+    one:claim "id"
+    one:keep("id", { results = { { delivered = 0, dropped = 1, is_undone = true } } })
+    assert.is_true(one:claim "id")
   end)
 
   it("are forgotten after 60 s, or when they were not run", function()

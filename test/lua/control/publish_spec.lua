@@ -9,13 +9,13 @@ describe("POST /publish", function()
   before_each(function()
     rawset(ngx.shared, "seen", Dictionary.new())
     rawset(Config, "MAX_MESSAGE_BYTES", 1000)
-    for _, name in ipairs { "sequencer", "publish" } do
-      package.loaded["framegate.control." .. name] = nil
+    for _, name in ipairs { "cluster.last_items", "control.sequencer", "control.publish" } do
+      package.loaded["framegate." .. name] = nil
     end
     Publish = require "framegate.control.publish"
     pushed = {}
     local function to_many(_, op, args, message)
-      pushed[#pushed + 1] = { op = op, topic = args.topic, message = message }
+      pushed[#pushed + 1] = { op = op, topic = args.topic, item = args.item, message = message }
       return { delivered = 1, dropped = 0 }
     end
     Publish.wire { push = { to_many = to_many } }
@@ -42,5 +42,15 @@ describe("POST /publish", function()
         message = { payload = "", is_text = true, key = "key/2", traceparent = "parent" },
       },
     }, pushed)
+  end)
+
+  it("names an item whose order counts, for all nodes", function()
+    local formats = { ["ws-message"] = { content = "hi" } }
+    local items = {
+      { channel = "a", id = "1", formats = formats },
+      { channel = "a", id = "2", ["no-seq"] = true, formats = formats },
+    }
+    Publish.run { payload = cjson.encode { items = items } }
+    assert.are.same({ "1" }, { pushed[1].item, pushed[2].item })
   end)
 end)

@@ -11,6 +11,7 @@ describe("the order of items", function()
     Loop.reset()
     rawset(ngx.shared, "seen", Dictionary.new())
     rawset(ngx, "worker", { exiting = function() return false end })
+    package.loaded["framegate.cluster.last_items"] = nil
     package.loaded["framegate.control.sequencer"] = nil
     Sequencer = require "framegate.control.sequencer"
     stub(Log, "error")
@@ -60,6 +61,15 @@ describe("the order of items", function()
     publish "1"
     publish("3", "2")
     assert.are.same({ "1", "2", "1", "3" }, sent)
+  end)
+
+  it("lets a repeat go out without delay, so that its answer is that of the publish", function()
+    publish "1"
+    publish("2", "1")
+    publish("3", "2")
+    local function fail() return {}, "unreachable" end
+    assert.are.equal("unreachable", select(2, publish("2", "1", "", fail)))
+    assert.is_false(Sequencer.is_busy())
   end)
 
   it("is given up for an item that is too large to wait with the others", function()

@@ -102,6 +102,16 @@ describe("the dialect of AWS", function()
     assert.are.same({ true, 502 }, { refused.is_refusal, refused.status })
   end)
 
+  it("owes $disconnect to a function that has accepted in an answer that cannot be used, or may have", function()
+    local function owed(...) return answer("open", ...).is_owed == true end
+    assert.is_true(owed { statusCode = 200, body = {} })
+    assert.is_true(owed({ statusCode = 200, body = ("x"):rep(2000) }))
+    assert.is_false(owed { statusCode = 401, body = {} })
+    assert.is_false(owed { body = "x" })
+    assert.is_false(owed { errorMessage = "x" })
+    assert.is_false(owed({}, { status = 500 }))
+  end)
+
   it("leaves out headers that are null, as functions in Python return them", function()
     local null = cjson.null
     local headers = { ["Sec-WebSocket-Protocol"] = null, ["Set-Cookie"] = null, A = 1, ["ws-close"] = "4000" }

@@ -227,6 +227,8 @@ describe("a push", function()
     outcome.missing[1] = "far"
     assert.are.equal("unreachable", select(2, push():to_many("broadcast", {}, message)))
     assert.is_nil(requested[2][1].group)
+    push():to_many("publish", { topic = "news", item = "1" }, message)
+    assert.is_nil(requested[3][1].group, "all nodes learn which item came last")
   end)
 
   it("to a kept topic stores the frame once for one key, and gives its position again", function()
