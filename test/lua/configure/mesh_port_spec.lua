@@ -1,6 +1,6 @@
 local MeshPort = require "framegate.configure.mesh_port"
 
--- What is chosen when chance brings these ports, in this order.
+-- What is chosen when chance brings these ports, in this order. Another program may listen on one of the last ones.
 local function choose(settings, ports)
   local i = 0
   return MeshPort.choose("/nowhere", settings, function()
@@ -10,7 +10,7 @@ local function choose(settings, ports)
 end
 
 describe("the port of the mesh", function()
-  it("is any that is free", function() assert.are.equal(29999, choose({}, { 29999 })) end)
+  it("is any that is free", function() assert.is_true(choose({}, { 29999, 29998, 29997 }) >= 29997) end)
 
   it("is none that the settings name", function()
     local settings = {
@@ -20,6 +20,7 @@ describe("the port of the mesh", function()
       HANDLER_URL = { "http://127.0.0.1:10005" },
       REDIS_URL = "redis://127.0.0.1:10006/1",
     }
-    assert.are.equal(29999, choose(settings, { 10001, 10002, 10003, 10004, 10005, 10006, 29999 }))
+    local port = choose(settings, { 10001, 10002, 10003, 10004, 10005, 10006, 29999, 29998, 29997 })
+    assert.is_true(port >= 29997)
   end)
 end)
