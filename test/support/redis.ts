@@ -51,7 +51,7 @@ function write(folder: string, redis: { port: number; tlsPort: number; path: str
     ...(watches
       ? [
           `sentinel monitor mymaster 127.0.0.1 ${watches.port} 1`,
-          'sentinel down-after-milliseconds mymaster 500',
+          'sentinel down-after-milliseconds mymaster 2000',
           'sentinel failover-timeout mymaster 2000',
         ]
       : [`unixsocket ${redis.path}`, 'unixsocketperm 700', 'save ""', 'repl-diskless-sync-delay 0']),

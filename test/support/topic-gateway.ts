@@ -30,6 +30,7 @@ export async function control(
           text += chunk
         })
         response.on('end', () => resolve({ status: response.statusCode!, json: text ? JSON.parse(text) : undefined }))
+        response.on('error', reject)
       },
     )
     outgoing.on('error', reject)

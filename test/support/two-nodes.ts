@@ -69,9 +69,16 @@ function linkedWorker(gateway: Gateway, port: number): number | undefined {
     .map((line) => line.trim().split(/\s+/))
     .filter((fields) => fields[2]?.endsWith(remote))
     .map((fields) => `socket:[${fields[9]}]`)
-  const holds = (pid: number): boolean =>
-    readdirSync(`/proc/${pid}/fd`).some((fd) => inodes.includes(linkOf(`/proc/${pid}/fd/${fd}`)))
+  const holds = (pid: number): boolean => filesOf(pid).some((fd) => inodes.includes(linkOf(`/proc/${pid}/fd/${fd}`)))
   return gateway.workers().find(holds)
+}
+
+function filesOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`)
+  } catch {
+    return [] // it has ended since it was listed
+  }
 }
 
 function linkOf(path: string): string {
