@@ -173,7 +173,7 @@ stop_at(Certificate.check_authorities(settings))
 if settings.NODE_NAME == "" then
   settings.NODE_NAME = output("uname -n"):gsub("[^%w%-%._]", "-")
 end
-settings.mesh_port = MeshPort.choose(run, Ports.check(settings, {}))
+settings.mesh_port = MeshPort.choose(run, settings)
 settings.ports = Ports.plain(settings)
 machine.mesh_port = settings.mesh_port
 

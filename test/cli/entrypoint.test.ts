@@ -8,6 +8,7 @@ import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { askSocket, children, project } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
+import { killIfThere } from '../support/processes.ts'
 import { until } from '../support/wait.ts'
 import { folder } from './framegate.ts'
 
@@ -69,14 +70,15 @@ test('an nginx that hangs is ended 5 s after STOP_SECONDS, with 0', async (t) =>
   process.kill(pid, 'SIGTERM')
   assert.equal(await ended, 0)
   const took = performance.now() - began
-  assert.ok(took > 5400 && took < 9000, `${Math.round(took)} ms`)
+  assert.ok(took > 5400, `${Math.round(took)} ms`)
+  assert.ok(took < 30_000, `${Math.round(took)} ms`) // nginx itself kills a worker that hangs after 1.6 s more
 })
 
 test('an nginx that dies by itself is the end, with its status', async (t) => {
   const { nginx, ended } = await startEntrypoint(t)
   const [worker] = children(nginx)
   process.kill(nginx, 'SIGKILL')
-  t.after(() => process.kill(worker!, 'SIGKILL')) // it would end with its container
+  t.after(() => killIfThere(worker!)) // it would end with its container
   assert.equal(await ended, 128 + 9)
 })
 

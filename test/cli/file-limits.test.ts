@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { type Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { rawHandshake } from '../support/raw-socket.ts'
+import { until } from '../support/wait.ts'
 import { folder, READY, run } from './framegate.ts'
 
 test('with 1,024 open files it says what it can hold, holds it, and refuses the next', async (t) => {
@@ -36,7 +37,9 @@ test('with 1,024 open files it says what it can hold, holds it, and refuses the 
     clients.map((_, i) => `still here ${i}`),
   )
   assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 200)
-  assert.match(framegate.output(), /\[warn\].*takes no more: raise the limit of open files/)
+  await until('the log has the reason', () =>
+    /\[warn\].*takes no more: raise the limit of open files/.test(framegate.output()),
+  )
   assert.doesNotMatch(framegate.output(), /\[(error|crit|alert|emerg)\]/)
   for (const { socket } of clients) socket.terminate()
 })

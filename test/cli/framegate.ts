@@ -1,4 +1,5 @@
 // Runs the command of a project's copy, and reads what it prints.
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -8,6 +9,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { freePort } from '../support/free-port.ts'
 import { project } from '../support/gateway.ts'
+import { until } from '../support/wait.ts'
 
 /** The line after which the gateway answers. */
 export const READY = 'Press Ctrl-C to stop'
@@ -78,7 +80,8 @@ export async function startFramegate(
 
 export function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'framegate-'))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
+  // Hooks run in the order of their registration: what was started in the folder may still write to it.
+  t.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 10 }))
   return path
 }
 
@@ -100,6 +103,18 @@ export function isListening(port: number): Promise<boolean> {
       .once('error', () => resolve(false))
       .once('connect', () => socket.destroy())
   })
+}
+
+/** Waits until a program listens, which takes long where the machine is slow. Fails with its output when it ends before. */
+export async function listening(program: Run, port: number): Promise<void> {
+  await until(
+    'it listens',
+    () => {
+      assert.equal(program.process.exitCode, null, program.output())
+      return isListening(port)
+    },
+    60_000,
+  )
 }
 
 /** The processes that were started for a run directory: its name is in their command line or environment. */

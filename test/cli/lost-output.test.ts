@@ -9,6 +9,9 @@ import { askSocket, project } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
 import { folder, processesOf, READY, run, startFramegate } from './framegate.ts'
 
+/** For which an event waits while a slow machine starts another handler. */
+const HANDLER_WAIT = '1m'
+
 /** Has the gateway write a line: its handler is killed, and comes back. */
 async function goesOn(runDirectory: string, port: number): Promise<void> {
   const client = await open(`ws://127.0.0.1:${port}/ws/echo`)
@@ -20,7 +23,7 @@ async function goesOn(runDirectory: string, port: number): Promise<void> {
 }
 
 test('the reader of its output ends', async (t) => {
-  const framegate = await startFramegate(t)
+  const framegate = await startFramegate(t, { HANDLER_WAIT })
   await framegate.said(READY)
   framegate.process.stdout!.destroy()
   framegate.process.stderr!.destroy()
@@ -31,7 +34,7 @@ test('the reader of its output ends', async (t) => {
 })
 
 test('its log is on a disk that is full', async (t) => {
-  const env = { PORT: String(await freePort()), RUN_DIR: folder(t) }
+  const env = { PORT: String(await freePort()), RUN_DIR: folder(t), HANDLER_WAIT }
   const full = openSync('/dev/full', 'w') // each write fails with ENOSPC (full(4))
   const framegate = spawn(process.execPath, ['cli/bin.js', 'start'], {
     cwd: project,
@@ -40,7 +43,11 @@ test('its log is on a disk that is full', async (t) => {
   })
   closeSync(full)
   t.after(() => framegate.kill('SIGKILL'))
-  await until('it answers', () => askSocket('/healthz', `${env.RUN_DIR}/control/control.sock`).catch(() => undefined))
+  await until(
+    'it answers', // nobody can read the line that says so
+    () => askSocket('/healthz', `${env.RUN_DIR}/control/control.sock`).catch(() => undefined),
+    60_000,
+  )
   await goesOn(env.RUN_DIR, Number(env.PORT))
   assert.equal(framegate.exitCode, null)
   const stop = run(t, process.execPath, ['cli/bin.js', 'stop'], env)
@@ -48,7 +55,7 @@ test('its log is on a disk that is full', async (t) => {
 })
 
 test('SIGUSR1, with which nginx would open its log again, opens no debugger', async (t) => {
-  const framegate = await startFramegate(t)
+  const framegate = await startFramegate(t, { HANDLER_WAIT })
   await framegate.said(READY)
   framegate.process.kill('SIGUSR1')
   await goesOn(framegate.runDirectory, framegate.port)

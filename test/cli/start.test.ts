@@ -79,7 +79,7 @@ test('it names every public port, the site and the dashboard', async (t) => {
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) {
   test(`${signal} ends all of it within STOP_SECONDS, open sockets with 1001`, async (t) => {
-    const framegate = await startFramegate(t, { STOP_SECONDS: '2s' })
+    const framegate = await startFramegate(t, { STOP_SECONDS: '2s', WORKERS: '1' }) // each worker spreads its own sockets
     await framegate.said(READY)
     const sockets = await Promise.all([1, 2, 3, 4].map(() => openSocket(framegate.port)))
 
@@ -138,7 +138,7 @@ test('a killed nginx ends it with one line, and its socket files do not hinder t
 })
 
 test('a killed handler comes back', async (t) => {
-  const framegate = await startFramegate(t)
+  const framegate = await startFramegate(t, { HANDLER_WAIT: '1m' }) // for which the event waits while a slow machine starts another
   await framegate.said(READY)
   const [handler] = processesOf(framegate.runDirectory, 'handler/server.ts')
   process.kill(handler!, 'SIGKILL')
@@ -167,7 +167,7 @@ test('with WATCH=on an edit of the handler starts it again, and a mistake in it 
   await framegate.said('the previous one keeps running')
   assert.equal(await socket.ask('hello'), 'hello')
   writeFileSync(route, original.replace('return request.body', 'return `edited: ${request.body}`'))
-  await until('the edit lives', async () => (await socket.ask('hello')) === 'edited: hello')
+  await until('the edit lives', async () => (await socket.ask('hello')) === 'edited: hello', 30_000)
   socket.socket.terminate()
 })
 

@@ -6,8 +6,10 @@ import { folder, READY, run } from '../cli/framegate.ts'
 import { files, read } from '../project/files.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
+import { askSocket } from '../support/gateway.ts'
 import { startRedis } from '../support/redis.ts'
 import { control, subscribers, topicGateway } from '../support/topic-gateway.ts'
+import { areUp, untilNodes } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
 import { printed, runsOf, shell } from './console.ts'
 import { blocks, onlyBlock, page, section } from './markdown.ts'
@@ -35,10 +37,10 @@ test('two nodes in two terminals are one room', async (t) => {
     run(t, 'sh', ['-c', second![0]!]),
   ]
   await Promise.all(nodes.map((node) => node.said(READY)))
-  await until(
-    'both are in the cluster',
-    async () => (await shell(`redis-cli -p ${redis} hlen framegate:nodes`)) === '2\n',
-  )
+  for (const place of [runOne, runTwo])
+    await until('both are in the cluster', async () =>
+      areUp(2)(JSON.parse((await askSocket('/nodes', `${place}/control/control.sock`)).body)),
+    )
   const room = await Promise.all([one, two].map((port) => open(`ws://127.0.0.1:${port}/ws/chat/lobby`)))
   const runs = blocks(walk, 'console').flatMap(({ text }) => runsOf(text))
   assert.equal(runs.length, 2)
@@ -68,7 +70,7 @@ async function pair(t: TestContext) {
   const url = `redis://${name}:${password}@127.0.0.1:${redis.port}/1`
   const env = { WORKERS: '2', REDIS_URL: url, TIMERS: '1s /ws/timers/tick', HISTORY: 'kept=10/1m' }
   const [here, there] = await Promise.all([topicGateway(t, { env }), topicGateway(t, { env })])
-  await until('both are linked', async () => (await control(here, 'POST', '/topics/news', 'x')).status === 200)
+  for (const gateway of [here, there]) await untilNodes(gateway, 'both nodes are up', areUp(2))
   const [[near], [far]] = await Promise.all([subscribers(here, 1), subscribers(there, 1)])
   return { redis, here, there, near: near!, far: far! }
 }
@@ -91,7 +93,7 @@ test('the user of Redis may do all that a pair of nodes does, and no more', asyn
   assert.equal((await control(there, 'GET', '/topics/kept/messages')).json.messages.length, 1)
 
   await redis.ask('CLIENT', 'KILL', 'TYPE', 'pubsub')
-  await until('the nodes are linked again', async () => (await publish()).json.delivered === 2)
+  await until('the nodes are linked again', async () => (await publish()).json.delivered === 2, 30_000) // 5 s for each publish
   await near.client.close()
   await there.quit()
   await until('one node has left', async () => (await control(here, 'GET', '/connections')).json.count === 0)
@@ -118,7 +120,7 @@ test('the user of Redis may clean up after a node that was killed', async (t) =>
   await until('nobody waits for it any more', async () => (await publish()).status === 200, 40_000)
   assert.equal(await near.client.next(), 'to the rest')
   const graves = `redis-cli -p ${redis.port} -n 1 exists framegate:graves framegate:records:${far.id.slice(0, 4)}`
-  await until('nothing of it is left', async () => (await shell(graves)) === '0\n')
+  await until('nothing of it is left', async () => (await shell(graves)) === '0\n', 30_000) // its lease is 9 s
   assert.equal(await redis.ask('ACL', 'LOG'), '*0\r\n', 'Redis has refused nothing')
 })
 

@@ -8,7 +8,6 @@ import { promisify } from 'node:util'
 import { copyOfProject, READY, run } from '../cli/framegate.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
-import { until } from '../support/wait.ts'
 import { type Block, blocks, page, section } from './markdown.ts'
 
 const PUSH = section(page('README.md'), '## Push')
@@ -84,5 +83,5 @@ test('a route, cron, curl and PHP reach a socket', async (t) => {
   assert.equal(await other.next(), 'hello from curl', 'not its own')
   await Promise.all([reader.close(), other.close()])
   started.process.kill('SIGTERM')
-  await until('everything has stopped', () => started.process.exitCode !== null)
+  assert.equal(await started.ended, 0, started.output())
 })

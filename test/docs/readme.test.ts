@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { copyOfProject, folder, isListening, READY, run } from '../cli/framegate.ts'
+import { copyOfProject, folder, listening, READY, run } from '../cli/framegate.ts'
 import { files } from '../project/files.ts'
 import { Client, open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
@@ -80,8 +80,10 @@ test('the route is seen at once, does what the README says, and lets sockets be'
   await started.said(READY)
   const other = await open(`ws://127.0.0.1:${port}/ws/echo`)
   withRoute(copy)
-  const client = await until('the route is there', () =>
-    open(`ws://127.0.0.1:${port}/ws/greet/hall`).catch(() => undefined),
+  const client = await until(
+    'the route is there',
+    () => open(`ws://127.0.0.1:${port}/ws/greet/hall`).catch(() => undefined),
+    30_000, // a handler starts while tsc runs
   )
 
   const [, sent, answer] = /send\('(.*?)'\)[^]*?\/\/ (\{.*\})/.exec(only('## Write a route', 'js'))!
@@ -134,10 +136,7 @@ test('the plugin works in a project of one’s own, behind a gateway', async (t)
   await execute(TSC, ['-p', join(copy, 'plugin/own.json')])
 
   const running = run(t, process.execPath, [own])
-  await until('the app listens', () => {
-    assert.equal(running.process.exitCode, null, running.output())
-    return isListening(app.port)
-  })
+  await listening(running, app.port)
   const gateway = await startGateway(t, { handler: false, env: { HANDLER_URL: `http://127.0.0.1:${app.port}` } })
   const client = await open(`${gateway.ws}/ws/hello`)
   assert.equal(await client.ask('Ada'), 'hello Ada')

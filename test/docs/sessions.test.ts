@@ -13,6 +13,8 @@ import { blocks, onlyBlock, page, rows, section } from './markdown.ts'
 import { projectWithRoute, startProject } from './recipes/routes.ts'
 
 const PAGE = page('docs/sessions.md')
+/** How long the second client may be away: long enough for it to come back on a slow machine. */
+const KEPT = '4s'
 
 /** Runs the script of the page. Its WebSockets can be cut: `ws` shows the TCP connection of each. */
 async function runClient(t: TestContext, port: string): Promise<{ socket: any; cut: () => void }> {
@@ -48,7 +50,7 @@ test('the route and the script of the page: a cut loses nothing', async (t) => {
 })
 
 test('the route of the page that shows who is away', async (t) => {
-  const copy = projectWithRoute(t, 'desk', onlyBlock(PAGE, 'ts', /desk/).replace("'2m'", "'1s'"))
+  const copy = projectWithRoute(t, 'desk', onlyBlock(PAGE, 'ts', /desk/).replace("'2m'", `'${KEPT}'`))
   const { ws } = await startProject(t, copy)
   const ada = await open(`${ws}/ws/desk?name=Ada`)
   assert.equal(await ada.next(), 'Ada is here')

@@ -5,11 +5,10 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { run } from '../cli/framegate.ts'
+import { READY, run } from '../cli/framegate.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { isOffline } from '../support/offline.ts'
-import { until } from '../support/wait.ts'
 import { checkout } from './checkout.ts'
 import { onlyBlock, page, section } from './markdown.ts'
 
@@ -43,7 +42,8 @@ test('the unit starts, reloads and stops a fresh clone', { timeout: 240_000 }, a
   const [command, ...args] = words('ExecStart', clone)
   const started = run(t, '/usr/bin/env', ['-i', `--chdir=${clone}`, `PATH=${PATH}`, command!, ...args])
   const url = `ws://127.0.0.1:${port}/ws/echo`
-  const socket = await until('the gateway answers', () => open(url).catch(() => undefined), 30_000)
+  await started.said(READY)
+  const socket = await open(url)
   assert.match((await line('ExecReload', clone)).stdout, /^reloaded/)
   assert.equal(await socket.ask('still here'), 'still here')
   started.process.kill('SIGTERM')

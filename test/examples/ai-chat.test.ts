@@ -1,8 +1,9 @@
 // examples/ai-chat runs as its README shows.
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { run } from '../cli/framegate.ts'
+import { listening, run } from '../cli/framegate.ts'
 import { page } from '../docs/markdown.ts'
 import { linkPackages } from '../support/built-package.ts'
 import { Client, open } from '../support/client.ts'
@@ -26,15 +27,21 @@ function textOf(frames: Frame[]): string {
 test('the chat with a model streams, keeps and stops', async (t) => {
   const { folder, port, commands } = await copyOfExample(t, 'ai-chat')
   linkPackages(folder)
+  const file = join(folder, 'chat.js')
+  const fast = readFileSync(file, 'utf8')
+  const slow = fast.replace('delay(50,', 'delay(200,') // so that there is time to ask, and to stop, meanwhile
+  assert.notEqual(slow, fast)
+  writeFileSync(file, slow)
   const [, history] = /HISTORY=(\S+)/.exec(page('examples/ai-chat/README.md'))!
   const env = { HANDLER_URL: `http://127.0.0.1:${port}`, HISTORY: history! }
   const gateway = await startGateway(t, { handler: false, env })
   const [variable] = commands[0]!
   assert.match(variable!, /^CONTROL_SOCKET=/)
-  const handler = run(t, process.execPath, [join(folder, 'chat.js')], {
+  const handler = run(t, process.execPath, [file], {
     CONTROL_SOCKET: `${gateway.run}/control/control.sock`,
   })
 
+  await listening(handler, port)
   await assert.rejects(new Client(`${gateway.ws}/ws/chat`).opened, /400/)
   const url = `${gateway.ws}/ws/chat?chat=7`
   const client = await open(url)

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { toNodeHandler } from '../../plugin/events/index.ts'
-import { folder, isListening, run } from '../cli/framegate.ts'
+import { folder, listening, run } from '../cli/framegate.ts'
 import { page } from '../docs/markdown.ts'
 import { Client, open } from '../support/client.ts'
 import { openStream } from '../support/event-stream.ts'
@@ -58,10 +58,7 @@ test('an nginx with a site passes its sockets on', async (t) => {
   writeFileSync(join(own, 'site.conf'), conf)
   writeFileSync(join(own, 'nginx.conf'), nginxConf(own))
   const nginx = run(t, '/usr/sbin/nginx', ['-e', 'stderr', '-c', join(own, 'nginx.conf')])
-  await until('nginx listens', () => {
-    assert.equal(nginx.process.exitCode, null, nginx.output())
-    return isListening(port)
-  })
+  await listening(nginx, port)
 
   const front = `127.0.0.1:${port}`
   assert.equal(await (await fetch(`http://${front}/prices`)).text(), 'page /prices')

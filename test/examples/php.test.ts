@@ -10,6 +10,7 @@ import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, project, startGateway } from '../support/gateway.ts'
 import { type PhpPool, startPhp } from '../support/php.ts'
+import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 
 const EXAMPLE = join(project, 'examples/php')
@@ -152,11 +153,11 @@ test('framegate.php pushes over the unix socket, and over TCP with a token', asy
   ]) {
     const client = await open(`${gateway.ws}/ws/a`)
     await client.next()
-    const control = JSON.parse(
+    const list = JSON.parse(
       (await run('curl', ['-s', '--unix-socket', `${gateway.run}/control/control.sock`, 'http://g/connections']))
         .stdout,
     )
-    const id = control.connections[0].id
+    const id = list.connections[0].id
     const { stdout } = await run('php', [script, join(php.folder, 'framegate.php'), id], {
       env: { ...process.env, ...env },
     })
@@ -167,6 +168,7 @@ test('framegate.php pushes over the unix socket, and over TCP with a token', asy
       ['text', Buffer.from([255, 0]), '', 'one'],
     )
     assert.deepEqual(await client.closed, { code: 4000, reason: 'über & out' })
-    await until('it is gone', () => gateway.log() === '' && client.socket.readyState === 3)
+    await until('it is gone', async () => (await control(gateway, 'GET', '/connections')).json.count === 0)
+    assert.equal(gateway.log(), '')
   }
 })

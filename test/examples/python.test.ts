@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { isListening, run } from '../cli/framegate.ts'
+import { listening, run } from '../cli/framegate.ts'
 import { open } from '../support/client.ts'
 import { startGateway } from '../support/gateway.ts'
 import { until } from '../support/wait.ts'
@@ -15,10 +15,7 @@ test('the handler in Python', async (t) => {
   const script = join(folder, file!)
   assert.ok(readFileSync(script, 'utf8').trimEnd().split('\n').length <= 25, 'it is short')
   const handler = run(t, python!, [script])
-  await until('the handler listens', () => {
-    assert.equal(handler.process.exitCode, null, handler.output())
-    return isListening(port)
-  })
+  await listening(handler, port)
   const gateway = await startGateway(t, { handler: false, env: { HANDLER_URL: `http://127.0.0.1:${port}` } })
   const clients = await Promise.all(Array.from({ length: 20 }, () => open(`${gateway.ws}/ws/any`)))
   for (const word of ['hello', 'Grüße ☃', '']) {

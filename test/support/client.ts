@@ -52,11 +52,15 @@ export class Client {
     const message = this.#messages.shift()
     if (message !== undefined) return message
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no message came for ${ms} ms`)), ms)
-      this.#takers.push((next) => {
+      const take = (next: string | Buffer): void => {
         clearTimeout(timer)
         resolve(next)
-      })
+      }
+      const timer = setTimeout(() => {
+        this.#takers.splice(this.#takers.indexOf(take), 1) // a message that comes later is for the next call
+        reject(new Error(`no message came for ${ms} ms`))
+      }, ms)
+      this.#takers.push(take)
     })
   }
 

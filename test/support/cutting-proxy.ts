@@ -72,8 +72,8 @@ class Pair {
 
   /** Lets it live for ever, unless its fault has come. */
   spare(): void {
-    if (this.#left > 0) this.#left = Number.POSITIVE_INFINITY
-    else this.end()
+    if (this.#isSwallowing) this.end()
+    else this.#left = Number.POSITIVE_INFINITY // it may have been 0, before any byte came
   }
 
   #join(from: Socket, to: Socket): void {

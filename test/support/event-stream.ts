@@ -43,7 +43,7 @@ export class EventStream {
   }
 
   /** The next event that has data. */
-  async next(ms?: number): Promise<StreamEvent> {
+  async next(ms = 20_000): Promise<StreamEvent> {
     return until(
       'an event',
       () => {
@@ -57,7 +57,7 @@ export class EventStream {
     )
   }
 
-  async end(ms?: number): Promise<'whole' | 'broken'> {
+  async end(ms = 20_000): Promise<'whole' | 'broken'> {
     return until('the end of the stream', () => this.ended, ms)
   }
 

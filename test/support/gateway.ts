@@ -12,6 +12,7 @@ import type { TestContext } from 'node:test'
 import type { Command } from '../../cli/service/child.ts'
 import { nginxCommand } from '../../cli/service/nginx.ts'
 import { freePort } from './free-port.ts'
+import { killIfThere } from './processes.ts'
 import { until } from './wait.ts'
 
 export const project = join(import.meta.dirname, '..', '..')
@@ -58,15 +59,6 @@ export type Gateway = {
 /** The processes whose parent is this one. */
 export function children(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
-}
-
-/** A worker that is leaving may end before the signal. */
-function killIfAlive(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
 }
 
 function exited(child: ChildProcess): Promise<void> {
@@ -137,7 +129,9 @@ function checkLog(log: string, expected: RegExp[]): void {
 
 /** Whether all workers live and know one another. */
 async function areLinked(run: string, workers: string): Promise<boolean> {
-  const status = JSON.parse((await askSocket('/status', `${run}/control/control.sock`)).body)
+  const answer = await askSocket('/status', `${run}/control/control.sock`)
+  if (answer.status !== 200) return false
+  const status = JSON.parse(answer.body)
   return status.workers.length === Number(workers) && status.missing_links === 0
 }
 
@@ -192,16 +186,19 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     checkLog(log, expected)
   })
   const answers = (): Promise<boolean> =>
-    until(`the gateway answers\n${log}`, async () => {
-      if (nginx.exitCode !== null) throw new Error(`nginx ended with ${nginx.exitCode}: ${log}`)
-      return (
-        (await askSocket('/healthz', `${run}/control/control.sock`).then(
-          (answer) => answer.status === 200,
-          () => false,
-        )) &&
-        (options.linked === false || areLinked(run, env.WORKERS))
-      )
-    })
+    until(
+      () => `the gateway answers\n${log}`,
+      async () => {
+        if (nginx.exitCode !== null) throw new Error(`nginx ended with ${nginx.exitCode}: ${log}`)
+        return (
+          (await askSocket('/healthz', `${run}/control/control.sock`).then(
+            (answer) => answer.status === 200,
+            () => false,
+          )) &&
+          (options.linked === false || areLinked(run, env.WORKERS))
+        )
+      },
+    )
   await answers()
   return {
     url: `http://127.0.0.1:${port}`,
@@ -223,9 +220,10 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       return nginx.exitCode
     },
     kill: async () => {
+      nginx.kill('SIGSTOP') // or it would start other workers
       const workers = children(nginx.pid!)
-      nginx.kill('SIGKILL') // first, or it would start other workers
-      for (const worker of workers) killIfAlive(worker)
+      nginx.kill('SIGKILL')
+      for (const worker of workers) killIfThere(worker)
       await exited(nginx)
       await until('the workers are gone', () => !workers.some((worker) => existsSync(`/proc/${worker}`)))
     },

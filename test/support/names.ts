@@ -38,7 +38,7 @@ export async function startNameServer(t: TestContext, address: string, names: Re
       from.address,
     )
   })
-  await new Promise<void>((resolve) => server.bind(53, address, resolve))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).bind(53, address, resolve))
   t.after(() => server.close())
 }
 

@@ -32,7 +32,6 @@ type PoolOptions = {
 const configuration = (folder: string, { children = 4, grace = 5, more = '' }: PoolOptions): string => `
 [global]
 error_log = ${folder}/log
-pid = ${folder}/pid
 process_control_timeout = ${grace}s
 [test]
 user = www-data
@@ -49,6 +48,7 @@ ${more}
 
 /** Starts a pool; `t.after` ends it. */
 export async function startPhp(t: TestContext, options: PoolOptions = {}): Promise<PhpPool> {
+  const { grace = 5 } = options
   const folder = mkdtempSync(join(tmpdir(), 'framegate-php-'))
   chmodSync(folder, 0o777)
   const [program] = globSync('/usr/sbin/php-fpm*')
@@ -86,8 +86,12 @@ export async function startPhp(t: TestContext, options: PoolOptions = {}): Promi
     stop,
     reload: async () => {
       const before = log().split('ready to handle connections').length
-      process.kill(Number(readFileSync(`${folder}/pid`, 'utf8')), 'SIGUSR2')
-      await until('the pool is reloaded', () => log().split('ready to handle connections').length > before)
+      master!.kill('SIGUSR2') // it executes itself again, with the same process id
+      await until(
+        () => `the pool is reloaded: ${log()}`,
+        () => log().split('ready to handle connections').length > before,
+        10_000 + grace * 1000,
+      )
     },
   }
 }

@@ -98,7 +98,7 @@ export class RawSocket {
     const length = this.headers['content-length']
     const complete = (): boolean =>
       length !== undefined ? this.#buffer.length >= Number(length) : this.#buffer.includes('0\r\n\r\n')
-    while (!complete() && !this.#ended) await this.#more(ms).catch(() => {})
+    while (!complete() && !this.#ended) await this.#more(ms)
     const text = this.#buffer.toString()
     return length !== undefined ? text : text.replace(/[0-9a-f]+\r\n([^]*?)\r\n/g, '$1')
   }

@@ -105,7 +105,10 @@ export async function startLink(t: TestContext, env: Record<string, string>): Pr
     const now = await ask(socket, '/state', [])
     return { ...now, downs: Object.values(now.downs), pushes: Object.values(now.pushes) } // cjson writes an empty list as {}
   }
-  await until(`nginx answers: ${log}`, () => state().then(Boolean, () => false))
+  await until(
+    () => `nginx answers: ${log}`,
+    () => state().then(Boolean, () => false),
+  )
   return {
     log: () => log,
     state,
@@ -115,7 +118,12 @@ export async function startLink(t: TestContext, env: Record<string, string>): Pr
     subscribe: (...channels) => ask(socket, '/subscribe', channels),
     unsubscribe: (...channels) => ask(socket, '/unsubscribe', channels),
     ask: (path, ...list) => ask(socket, path, list),
-    logged: (pattern, ms) => until(`a line ${pattern} in\n${log}`, () => pattern.exec(log)?.[0], ms),
+    logged: (pattern, ms) =>
+      until(
+        () => `a line ${pattern} in\n${log}`,
+        () => pattern.exec(log)?.[0],
+        ms,
+      ),
     worker: children(nginx.pid!)[0]!,
     quit: async () => {
       nginx.kill('SIGQUIT')

@@ -24,33 +24,48 @@ local function kept(run)
   end
 end
 
--- The ports on which somebody listens, and those on which this gateway will.
-local function taken_ports(own)
-  local taken = {}
-  for port in pairs(own) do
-    taken[port] = true
-  end
+local function add_listening(taken)
   for _, table_name in ipairs { "tcp", "tcp6" } do
     for port in (read("/proc/net/" .. table_name) or ""):gmatch(":(%x%x%x%x) ") do
       taken[tonumber(port, 16)] = true
     end
   end
-  return taken
+end
+
+-- Ports that the settings name: nginx will listen there, or a handler or a Redis of this machine that starts later.
+-- Other numbers among the settings are avoided too, which costs nothing.
+local function add_named(taken, value)
+  if type(value) == "table" then
+    for _, member in pairs(value) do
+      add_named(taken, member)
+    end
+  elseif type(value) == "number" or type(value) == "string" then
+    for number in tostring(value):gmatch("%d+") do
+      taken[tonumber(number)] = true
+    end
+  end
+end
+
+local function random_number()
+  local file = assert(io.open("/dev/urandom", "rb"))
+  local a, b = file:read(2):byte(1, 2)
+  file:close()
+  return a * 256 + b
 end
 
 --- Chooses the port.
 ---@param run string the run directory
----@param own table<integer, any> the other ports of this gateway
+---@param settings table as Variables.read returns it
+---@param random? fun(): integer a whole number from 0 to 65535; without one, from /dev/urandom
 ---@return integer
-function MeshPort.choose(run, own)
-  local port, taken = kept(run), taken_ports(own)
-  local random = io.open("/dev/urandom", "rb")
+function MeshPort.choose(run, settings, random)
+  local port, taken = kept(run), {}
+  add_listening(taken)
+  add_named(taken, settings)
   while not port do
-    local a, b = random:read(2):byte(1, 2)
-    local candidate = LOWEST + (a * 256 + b) % COUNT
+    local candidate = LOWEST + (random or random_number)() % COUNT
     port = not taken[candidate] and candidate or nil
   end
-  random:close()
   return port
 end
 

@@ -1,9 +1,11 @@
 // docs/recipes/history.md works as it stands there: the scripts of the pages run here, with `ws` as their WebSocket.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import WebSocket from 'ws'
 import { ReconnectingSocket } from '../../../web/client/reconnecting-socket.js'
 import { open } from '../../support/client.ts'
+import { askSocket } from '../../support/gateway.ts'
 import { SmallReader } from '../../support/small-reader.ts'
 import { until } from '../../support/wait.ts'
 import { code } from './recipe.ts'
@@ -71,7 +73,7 @@ test('an answer of a model: whole and in order, although the page was cut and lo
   const { ws } = await startProject(t, copy, environment(/thread/))
   const storage: Record<string, string> = {}
   const load = () => pageOf(t, ws, code('history', 'js', /thread/), 'answer', storage)
-  const question = Array.from({ length: 40 }, (_, i) => `w${i}`).join(' ')
+  const question = Array.from({ length: 80 }, (_, i) => `w${i}`).join(' ') // a word in 50 ms
   const whole = `You have asked: ${question} `
   const first = load()
   first.socket.send(question)
@@ -97,6 +99,8 @@ test('prices: a reader that stops gets the newest of each symbol, and no strange
   await assert.rejects(open(`${ws}/ws/feed`), /401/)
   const quick = await open(`${ws}/ws/prices`)
   const slow = new SmallReader(t, Number(new URL(ws).port), '/ws/prices')
+  const socket = join(copy, 'run/control/control.sock')
+  await until('both subscribe', async () => JSON.parse((await askSocket('/topics/prices', socket)).body).count === 2)
   const feed = await open(`${ws}/ws/feed`, { headers: { authorization: `Bearer ${env.FEED_TOKEN}` } })
   const symbols = Array.from({ length: 10 }, (_, i) => `SYMBOL-${i}`)
   let count = 0

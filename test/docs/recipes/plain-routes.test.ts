@@ -5,8 +5,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { isListening, run } from '../../cli/framegate.ts'
+import { listening, run } from '../../cli/framegate.ts'
 import { open } from '../../support/client.ts'
+import { fetchOnce } from '../../support/fetch-once.ts'
 import { project, startGateway } from '../../support/gateway.ts'
 import { startProbeHandler } from '../../support/probe-handler.ts'
 import { until } from '../../support/wait.ts'
@@ -27,7 +28,7 @@ const LOCATION = code('plain-routes', 'nginx')
 /** The page's fetch, from a page of this site. */
 function publish(site: string): Promise<Response> {
   const [, options] = /fetch\('\/news', (\{[^]*\})\)\n$/.exec(code('plain-routes', 'js'))!
-  return fetch(`${site}/news`, new Function(`return ${options}`)())
+  return fetchOnce(`${site}/news`, new Function(`return ${options}`)()) // the gateway is reloaded meanwhile
 }
 
 test('a page reaches POST /news of the handler once its location is there', async (t) => {
@@ -91,8 +92,10 @@ test('a handler that is away is a 502 and a line in the log that names it', asyn
 test('whoever reaches the handler’s own port can be any user, as the page warns', async (t) => {
   const curl = onlyBlock(section(page('docs/recipes/plain-routes.md'), "## Keep the handler's port closed"), 'sh')
   const { text, port } = await withFreePort(curl, 3000)
-  run(t, process.execPath, [join(project, 'handler/server.ts')], { HANDLER_LISTEN: `127.0.0.1:${port}` })
-  await until('the handler listens', () => isListening(port))
+  const handler = run(t, process.execPath, [join(project, 'handler/server.ts')], {
+    HANDLER_LISTEN: `127.0.0.1:${port}`,
+  })
+  await listening(handler, port)
   const { stdout } = await execute('sh', ['-c', text])
   const [publication] = JSON.parse(stdout).effects
   assert.equal(JSON.parse(publication.publish.text).name, 'root')

@@ -1,10 +1,9 @@
 /** What the tests of docs/recipes share: the code of a page runs as the page shows it, behind a real gateway. */
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { isListening, run } from '../../cli/framegate.ts'
+import { listening, run } from '../../cli/framegate.ts'
 import { Client, open } from '../../support/client.ts'
 import { type Gateway, startGateway } from '../../support/gateway.ts'
-import { until } from '../../support/wait.ts'
 import { onlyBlock, page } from '../markdown.ts'
 
 export type Handler = { command: string; args: string[]; port: number; env?: NodeJS.ProcessEnv }
@@ -21,14 +20,7 @@ export function code(recipe: string, language: string, fits?: RegExp): string {
 export async function behindGateway(t: TestContext, handler: Handler): Promise<Gateway> {
   const { command, args, port, env } = handler
   const started = run(t, command, args, env)
-  await until(
-    'the handler listens',
-    () => {
-      assert.equal(started.process.exitCode, null, started.output())
-      return isListening(port)
-    },
-    60_000,
-  )
+  await listening(started, port)
   const url = `http://127.0.0.1:${port}`
   return startGateway(t, { handler: false, env: { HANDLER_URL: url, SITE_URL: url } })
 }

@@ -3,11 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { copyOfProject, type Run, run } from '../../cli/framegate.ts'
-import { open } from '../../support/client.ts'
+import { copyOfProject, READY, type Run, run } from '../../cli/framegate.ts'
 import { freePort } from '../../support/free-port.ts'
 import { project } from '../../support/gateway.ts'
-import { until } from '../../support/wait.ts'
 
 /** A copy of the project with a route in `handler/routes/` that compiles, registered as the README shows. */
 export function projectWithRoute(t: TestContext, name: string, route: string): string {
@@ -33,7 +31,6 @@ export async function startProject(
   const own = { PORT: String(port), RUN_DIR: join(copy, 'run'), ...env }
   const started = run(t, process.execPath, [join(copy, 'cli/bin.js'), 'start'], own)
   const [http, ws] = [`http://127.0.0.1:${port}`, `ws://127.0.0.1:${port}`]
-  const socket = await until('sockets can be opened', () => open(`${ws}/ws/echo`).catch(() => undefined), 30_000)
-  await socket.close()
+  await started.said(READY)
   return { ...started, http, ws }
 }

@@ -7,7 +7,8 @@ import { projectWithRoute, startProject } from './routes.ts'
 
 test('a turn clock: a move that nobody answers in time is announced to both, and no other', async (t) => {
   const copy = projectWithRoute(t, 'game', code('time', 'ts', /turn|TURN_SECONDS/))
-  const { ws } = await startProject(t, copy, { TURN_SECONDS: '1' })
+  // Long enough for the second move to be in time on a slow machine.
+  const { ws } = await startProject(t, copy, { TURN_SECONDS: '3' })
   const [ada, bob] = [await open(`${ws}/ws/game/7`), await open(`${ws}/ws/game/7`)]
   ada.socket.send('e4')
   for (const player of [ada, bob]) assert.deepEqual(await player.json(), { number: 1, move: 'e4' })
