@@ -28,8 +28,8 @@ function workersOf(master: number): number[] {
   return read(`${master}/task/${master}/children`).split(' ').filter(Boolean).map(Number)
 }
 
-/** nginx changes the title of a worker that is shutting down. */
-function isShuttingDown(worker: number): boolean {
+/** Whether this worker takes no more sockets: nginx changes the title of one that is shutting down. */
+export function isShuttingDown(worker: number): boolean {
   const title = read(`${worker}/cmdline`)
   return title === '' || title.includes('shutting down')
 }

@@ -25,9 +25,13 @@ export async function start({ environment, stop, watches, beside }: StartOptions
   const directory = await lockRunDirectory(runDirectory(readEnvironment(environment)))
   const supervisor = new Supervisor({ run: directory.path, environment, watches, info })
   const stopRequested = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
   const started = supervisor.start()
   started.catch(() => {}) // it is handled below
-  const socket = await serveSupervisor(directory.path, routesOf({ supervisor, started, stopRequested }))
+  const socket = await serveSupervisor(
+    directory.path,
+    routesOf({ supervisor, started, stopRequested, released: released.promise }),
+  )
   let companion: Companion | undefined
   try {
     const run = started.then(async () => {
@@ -40,14 +44,22 @@ export async function start({ environment, stop, watches, beside }: StartOptions
   } finally {
     await Promise.race([Promise.all([supervisor.stop(), companion?.close()]), stop.requestedAgain])
     await supervisor.kill()
-    await socket.close()
+    const closed = socket.close()
     directory.release()
+    released.resolve()
+    await closed
   }
 }
 
-type Parts = { supervisor: Supervisor; started: Promise<string[]>; stopRequested: PromiseWithResolvers<void> }
+type Parts = {
+  supervisor: Supervisor
+  started: Promise<string[]>
+  stopRequested: PromiseWithResolvers<void>
+  /** Another gateway may start in the run directory: the command that stops this one may be followed by a start. */
+  released: Promise<void>
+}
 
-function routesOf({ supervisor, started, stopRequested }: Parts): Routes {
+function routesOf({ supervisor, started, stopRequested, released }: Parts): Routes {
   return {
     'GET /': async () => ({ pid: process.pid }),
     'GET /started': () => started,
@@ -63,6 +75,7 @@ function routesOf({ supervisor, started, stopRequested }: Parts): Routes {
       const stopped = supervisor.stop(seconds === null ? undefined : Number(seconds) * 1000)
       stopRequested.resolve()
       await stopped
+      await released
     },
   }
 }

@@ -11,8 +11,10 @@ import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import type { Command } from '../../cli/service/child.ts'
 import { nginxCommand } from '../../cli/service/nginx.ts'
+import { isShuttingDown } from '../../cli/service/nginx-workers.ts'
 import { freePort } from './free-port.ts'
 import { killIfThere } from './processes.ts'
+import { isHeld } from './standstill.ts'
 import { until } from './wait.ts'
 
 export const project = join(import.meta.dirname, '..', '..')
@@ -45,6 +47,7 @@ export type Gateway = {
   output: () => string
   /** Reads nothing more of that. */
   deafen: () => void
+  /** Resolves when new workers run, and the old ones take no more sockets. */
   reload: () => Promise<void>
   stop: () => Promise<void>
   /** Tells nginx to end gracefully, as `npm start` and Docker do, and waits until it has: its exit code. */
@@ -198,6 +201,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
           (options.linked === false || areLinked(run, env.WORKERS))
         )
       },
+      30_000,
     )
   await answers()
   return {
@@ -236,6 +240,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       const before = children(nginx.pid!)
       nginx.kill('SIGHUP')
       await until('new workers run', () => children(nginx.pid!).some((pid) => !before.includes(pid)))
+      await until('the others leave', () => before.every((pid) => isShuttingDown(pid) || isHeld(pid)))
     },
   }
 }

@@ -2,8 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { until } from './wait.ts'
 
+/** False also for one that has ended. */
 export function isHeld(pid: number): boolean {
-  return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') T ')
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') T ')
+  } catch {
+    return false
+  }
 }
 
 /**

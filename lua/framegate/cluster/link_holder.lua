@@ -100,8 +100,11 @@ local function run(_, self)
   end
 end
 
---- Begins to watch which worker should hold the link.
+--- Begins to watch which worker should hold the link, if there is a Redis.
 function LinkHolder:start()
+  if not self.is_enabled then
+    return
+  end
   Threads.run(run, self, function(_, err)
     Log.warn(nil, "the link to Redis could not begin, and is tried again: ", err)
     self:start()

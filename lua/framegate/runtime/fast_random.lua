@@ -39,12 +39,13 @@ for value = 0, 255 do
 end
 
 --- Writes random hexadecimal digits.
----@param target ffi.cdata* uint16_t *, of two digits each
+---@param target ffi.cdata* char *
 ---@param words integer of eight digits each
 function FastRandom.write_hex(target, words)
   if not is_seeded then
     seed()
   end
+  target = ffi.cast("uint16_t *", target)
   for i = 0, 4 * words - 4, 4 do
     local word = next_word()
     target[i] = digits[band(word, 255)]

@@ -1,7 +1,6 @@
 -- A span as OTLP has it in JSON (opentelemetry.io/docs/specs/otlp, opentelemetry-proto 1.x, trace.proto).
 
 local cjson = require "cjson.safe"
-local Clock = require "framegate.runtime.clock"
 local Utf8 = require "framegate.protocol.utf8"
 
 local concat, find, format = table.concat, string.find, string.format
@@ -42,15 +41,16 @@ end
 ---@field link Traceparent? a span of another trace to which it belongs
 ---@field name string
 ---@field kind integer
----@field seconds number how long it took; it ends now
+---@field ended integer in microseconds since 1970
+---@field seconds number how long it took
 ---@field attributes table as `attributes` takes them
 ---@field failure string? why it failed; an empty text needs no words
 
---- Writes a span that ends now.
+--- Writes a span.
 ---@param facts SpanFacts
 ---@return string JSON
 function Span.encode(facts)
-  local ending = Clock.unix_microseconds()
+  local ending = facts.ended
   local beginning = ending - math.floor(facts.seconds * 1000000)
   local parent, link, failure = facts.parent, facts.link, facts.failure
   return concat {

@@ -12,13 +12,30 @@ local now = Clock.monotonic
 
 ---@class Tracer
 ---@field private ratio number the share of events and pushes without a parent that are sampled
----@field private export fun(span: string) takes a span in JSON; must not yield
+---@field private skips number how many of them are not, before the next one that is
+---@field private export fun(span: EndedSpan) takes a span; must not yield
 local Tracer = {}
 Tracer.__index = Tracer
 
----@param options { ratio: number, export: fun(span: string) }
+-- How many come before the next one that is sampled, if each is with this probability: the geometric distribution.
+local function draw_skips(ratio)
+  if ratio <= 0 or ratio >= 1 then
+    return ratio <= 0 and math.huge or 0
+  end
+  return math.floor(math.log(1 - FastRandom.share()) / math.log(1 - ratio))
+end
+
+---@class EndedSpan what a span is written from, later and in another thread: LuaJIT does not compile that, and leaving
+---  compiled code for one event of a hundred would slow down the others
+---@field encode fun(self: EndedSpan): string JSON
+---@field ended integer in microseconds since 1970
+
+---@param options { ratio: number, export: fun(span: EndedSpan) }
 ---@return Tracer
-function Tracer.new(options) return setmetatable({ ratio = options.ratio, export = options.export }, Tracer) end
+function Tracer.new(options)
+  local ratio = options.ratio
+  return setmetatable({ ratio = ratio, skips = draw_skips(ratio), export = options.export }, Tracer)
+end
 
 -- The context of the handshake to which an event belongs. That of a connection is kept with it.
 local function context_of(event)
@@ -40,7 +57,12 @@ local function is_sampled(self, parent)
   if parent then
     return parent.is_sampled
   end
-  return self.ratio >= 1 or self.ratio > 0 and FastRandom.share() < self.ratio
+  if self.skips > 0 then
+    self.skips = self.skips - 1
+    return false
+  end
+  self.skips = draw_skips(self.ratio)
+  return true
 end
 
 --- Gives an event its trace context. Does not yield.
@@ -52,45 +74,59 @@ function Tracer:begin(event)
   event.trace_context, event.traceparent = context, TraceContext.new(trace_id, is_sampled(self, parent))
 end
 
-local function failure_of(answer)
-  if answer.failure then
-    return answer.error.message, answer.failure
-  elseif answer.status >= 400 then
-    return "", tostring(answer.status)
-  end
+local function encode_event(span)
+  local traceparent, parent, failure, status = span.traceparent, span.parent, span.failure, span.status
+  local message = failure and span.message or status and status >= 400 and "" or nil
+  return Span.encode {
+    trace_id = Traceparent.trace_id(traceparent),
+    span_id = Traceparent.span_id(traceparent),
+    parent = span.is_of_handshake and parent or nil,
+    link = not span.is_of_handshake and parent or nil,
+    name = "framegate." .. span.kind,
+    kind = Span.CLIENT,
+    ended = span.ended,
+    seconds = span.seconds,
+    failure = message,
+    attributes = {
+      { "cloudevents.event_id", span.event_id },
+      { "framegate.connection.id", span.connection_id },
+      { "url.path", span.path and SocketLog.path(span.path) },
+      { "http.request.method", "POST" },
+      { "http.request.body.size", span.bytes },
+      { "http.request.resend_count", span.attempts > 1 and span.attempts - 1 or nil },
+      { "http.response.status_code", status },
+      { "http.response.body.size", span.answer_bytes },
+      { "error.type", failure or message and tostring(status) },
+    },
+  }
 end
 
 --- Exports the span of an event, if it is sampled. Does not yield.
 ---@param event Event
 ---@param answer Answer
 function Tracer:ended(event, answer)
-  local traceparent, parent = event.traceparent, event.trace_context.parent
-  if not Traceparent.is_sampled(traceparent) then
+  if not Traceparent.is_sampled(event.traceparent) then
     return
   end
-  local connection, is_of_it = event.connection, is_of_handshake(event)
-  local failure, kind = failure_of(answer)
-  self.export(Span.encode {
-    trace_id = Traceparent.trace_id(traceparent),
-    span_id = Traceparent.span_id(traceparent),
-    parent = is_of_it and parent or nil,
-    link = not is_of_it and parent or nil,
-    name = "framegate." .. event.kind,
-    kind = Span.CLIENT,
+  local connection, failure = event.connection, answer.failure
+  self.export {
+    encode = encode_event,
+    ended = Clock.unix_microseconds(),
     seconds = now() - event.since,
+    traceparent = event.traceparent,
+    parent = event.trace_context.parent,
+    is_of_handshake = is_of_handshake(event),
+    kind = event.kind,
+    event_id = event.id,
+    connection_id = connection.id,
+    path = connection.path,
+    bytes = #event.body,
+    attempts = event.attempts,
     failure = failure,
-    attributes = {
-      { "cloudevents.event_id", event.id },
-      { "framegate.connection.id", connection.id },
-      { "url.path", connection.path and SocketLog.path(connection.path) },
-      { "http.request.method", "POST" },
-      { "http.request.body.size", #event.body },
-      { "http.request.resend_count", event.attempts > 1 and event.attempts - 1 or nil },
-      { "http.response.status_code", not answer.failure and answer.status or nil },
-      { "http.response.body.size", not answer.failure and #answer.body or nil },
-      { "error.type", kind },
-    },
-  })
+    message = failure and answer.error.message,
+    status = not failure and answer.status or nil,
+    answer_bytes = not failure and #answer.body or nil,
+  }
 end
 
 ---@class PushSpan a push that is sampled and has not ended
@@ -112,32 +148,45 @@ function Tracer:begin_push(push, traceparent)
   return { kind = push.kind, target = push.target, bytes = push.bytes, parent = parent, since = now() }
 end
 
---- Exports the span of a push. Does not yield.
----@param span PushSpan
----@param counts { delivered: integer, dropped: integer }? nil when nobody counts
----@param err string? why it did not reach everybody
-function Tracer:end_push(span, counts, err)
-  local parent, kind = span.parent, span.kind
+local function encode_push(span)
+  local push, counts, err = span.push, span.counts, span.err
+  local parent, kind = push.parent, push.kind
   local traceparent = TraceContext.new(parent and parent.trace_id, true)
-  self.export(Span.encode {
+  return Span.encode {
     trace_id = Traceparent.trace_id(traceparent),
     span_id = Traceparent.span_id(traceparent),
     parent = parent,
     name = "push " .. kind,
     kind = Span.PRODUCER,
-    seconds = now() - span.since,
+    ended = span.ended,
+    seconds = span.seconds,
     failure = err and "",
     attributes = {
       { "messaging.system", "framegate" },
       { "messaging.operation.type", "send" },
-      { "messaging.destination.name", kind == "topic" and span.target or nil },
-      { "messaging.message.body.size", span.bytes },
-      { "framegate.connection.id", kind == "connection" and span.target or nil },
+      { "messaging.destination.name", kind == "topic" and push.target or nil },
+      { "messaging.message.body.size", push.bytes },
+      { "framegate.connection.id", kind == "connection" and push.target or nil },
       { "framegate.delivered", counts and counts.delivered },
       { "framegate.dropped", counts and counts.dropped },
       { "error.type", err },
     },
-  })
+  }
+end
+
+--- Exports the span of a push. Does not yield.
+---@param span PushSpan
+---@param counts { delivered: integer, dropped: integer }? nil when nobody counts
+---@param err string? why it did not reach everybody
+function Tracer:end_push(span, counts, err)
+  self.export {
+    encode = encode_push,
+    ended = Clock.unix_microseconds(),
+    seconds = now() - span.since,
+    push = span,
+    counts = counts,
+    err = err,
+  }
 end
 
 return Tracer

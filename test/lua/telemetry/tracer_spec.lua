@@ -28,7 +28,7 @@ describe("a tracer", function()
 
   local function new(ratio)
     spans = {}
-    tracer = Tracer.new { ratio = ratio, export = function(span) spans[#spans + 1] = cjson.decode(span) end }
+    tracer = Tracer.new { ratio = ratio, export = function(span) spans[#spans + 1] = cjson.decode(span:encode()) end }
   end
 
   local function begun(event)
