@@ -41,11 +41,8 @@ async function watch(gateway: Gateway, node: number): Promise<Watcher> {
   return { node, client, arrivals }
 }
 
-/** A worker that a reload has replaced may have done nothing, and asks for another attempt. */
-async function push(gateway: Gateway, frame: string): Promise<Answer> {
-  const request = { body: frame, headers: { 'idempotency-key': frame } }
-  const answer = await ask(gateway, 'POST', `/topics/${TOPIC}`, request)
-  return answer.headers['retry-after'] === '0' ? push(gateway, frame) : answer
+function push(gateway: Gateway, frame: string): Promise<Answer> {
+  return ask(gateway, 'POST', `/topics/${TOPIC}`, { body: frame, headers: { 'idempotency-key': frame } })
 }
 
 function framesOf(watcher: Watcher): Map<string, number> {
