@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import { GoneException, LimitExceededException } from '@aws-sdk/client-apigatewaymanagementapi'
 import { type Attempt, type AttemptAnswer, awsEnv, awsGateway, Sdk, TOKEN } from '../support/aws.ts'
 import { freePort } from '../support/free-port.ts'
+import { ask, join, leave } from '../support/push-gateway.ts'
 import { hold } from '../support/standstill.ts'
 import { startTwoNodes } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
-import { ask, join, leave } from './support.ts'
 
 /** What becomes of the answer to an attempt. */
 const FAULTS: Record<string, (answer: AttemptAnswer) => AttemptAnswer> = {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { freePort } from '../support/free-port.ts'
+import { type Answer, ask, join, joinAll, joinMany, leave, pushGateway } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
-import { type Answer, ask, join, joinAll, joinMany, leave, pushGateway } from './support.ts'
 
 function assertProblem({ status, headers, json }: Answer, expected: number, detail: RegExp): void {
   assert.equal(status, expected)

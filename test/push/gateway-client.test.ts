@@ -11,8 +11,8 @@ import { folder } from '../cli/framegate.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
+import { controlSocket, join, joinMany, leave, pushGateway } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
-import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
 
 function withEnvironment(t: TestContext, env: Record<string, string | undefined>): void {
   const before = { ...process.env }

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { open } from '../support/client.ts'
 import { children, type Gateway, KILLED } from '../support/gateway.ts'
+import { join, leave, pushGateway } from '../support/push-gateway.ts'
 import { hold, isHeld } from '../support/standstill.ts'
 import { type Counts, control, subscribers, topicGateway } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
 import { workersOf } from '../support/workers.ts'
-import { join, leave, pushGateway } from './support.ts'
 
 /** Reloads, and stops the first new worker at the moment in which it is there. */
 async function reloadAndHold(gateway: Gateway): Promise<number> {

@@ -1,9 +1,9 @@
 /** What the tests of pushes share: a gateway whose sockets subscribe to a topic, and the control API. */
 import type { TestContext } from 'node:test'
-import { ask } from '../push/support.ts'
 import { startApp } from './app.ts'
 import { type Client, open } from './client.ts'
 import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
+import { ask } from './push-gateway.ts'
 import { spread } from './workers.ts'
 
 export type Counts = { delivered: number; dropped: number }

@@ -1,11 +1,11 @@
-/** What these tests share: a gateway whose sockets say who they are, and raw HTTP with its control API. */
+/** A gateway whose sockets say who they are, and raw HTTP with its control API. */
 import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http'
 import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { startApp } from '../support/app.ts'
-import { type Client, open } from '../support/client.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
-import { spread } from '../support/workers.ts'
+import { startApp } from './app.ts'
+import { type Client, open } from './client.ts'
+import { type Gateway, startGateway } from './gateway.ts'
+import { spread } from './workers.ts'
 
 export type Answer = { status: number; headers: IncomingHttpHeaders; body: string; json: any }
 
