@@ -1,8 +1,8 @@
 // The dashboard of a node in a cluster: its nodes, the link to Redis, and lists of one node.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { join, leave } from '../push/support.ts'
 import { freePort } from '../support/free-port.ts'
+import { join, leave } from '../support/push-gateway.ts'
 import { startTwoNodes } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser } from './browser.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { type TestContext, test } from 'node:test'
-import { join, leave } from '../push/support.ts'
+import { join, leave } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser } from './browser.ts'
 import { openDashboard, startDashboard, TOKEN } from './dashboard.ts'

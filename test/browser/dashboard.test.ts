@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Browser, BrowserContextOptions } from 'playwright-core'
-import { ask, join, joinMany, leave, type Member } from '../push/support.ts'
+import { ask, join, joinMany, leave, type Member } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
 import { launchBrowser } from './browser.ts'
 import {

@@ -1,9 +1,9 @@
 /** A gateway whose control server has a port, and its dashboard in a browser that knows the token. */
 import type { TestContext } from 'node:test'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
-import { pushGateway } from '../push/support.ts'
 import { freePort } from '../support/free-port.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { pushGateway } from '../support/push-gateway.ts'
 import { type OpenedPage, openPage } from './browser.ts'
 
 export const TOKEN = 'a-token-of-some-length'

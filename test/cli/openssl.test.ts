@@ -1,4 +1,4 @@
-// HANDLER_SECRET, GRIP and CONTROL_AWS_SECRET need OpenSSL: where it is missing, start and reload fail in one line before any worker does.
+// HANDLER_SECRET, GRIP and CONTROL_AWS_SECRET need OpenSSL: where it is missing, start and reload fail in one line.
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

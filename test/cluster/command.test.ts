@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { commandFor } from '../push/command.ts'
-import { join, leave } from '../push/support.ts'
+import { join, leave } from '../support/push-gateway.ts'
 import { areUp, startTwoNodes, untilNodes } from '../support/two-nodes.ts'
 
 test('status and connections show the nodes, and that Redis is away', async (t) => {

@@ -1,8 +1,8 @@
 // The worker that holds a node's link to Redis changes: it is killed, replaced by a reload, or its node leaves.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ask, leave } from '../push/support.ts'
 import { configure, type Gateway, KILLED } from '../support/gateway.ts'
+import { ask, leave } from '../support/push-gateway.ts'
 import { holderOf, otherHolder } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
 import { listener, nodesInRedis, reaches, startCluster, startNode, urlOf } from './support.ts'

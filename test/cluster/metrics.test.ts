@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ask, join, leave, pushGateway } from '../push/support.ts'
 import { open } from '../support/client.ts'
 import { KILLED } from '../support/gateway.ts'
 import { type Samples, samples } from '../support/metrics.ts'
+import { ask, join, leave, pushGateway } from '../support/push-gateway.ts'
 import { areUp, holderOf, otherHolder, startTwoNodes, untilNodes } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
 

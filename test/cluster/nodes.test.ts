@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Gateway as Api } from '../../plugin/gateway/gateway.ts'
-import { ask, controlSocket, join, joinMany, leave, pushGateway } from '../push/support.ts'
 import { KILLED } from '../support/gateway.ts'
+import { ask, controlSocket, join, joinMany, leave, pushGateway } from '../support/push-gateway.ts'
 import { areUp, holderOf, nodesOf, startTwoNodes, untilNodes } from '../support/two-nodes.ts'
 
 test('without a cluster there is one node, and no link', async (t) => {

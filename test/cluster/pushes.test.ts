@@ -1,9 +1,9 @@
 // Pushes over three nodes: each frame once at each socket that it is for, each publisher's in order, and true counts.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ask, leave } from '../push/support.ts'
 import { open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { ask, leave } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
 import { type Listener, listener, listeners, startCluster, startNode, urlOf } from './support.ts'
 

@@ -2,7 +2,7 @@
 // keep, and are one again soon after its return.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { ask, leave } from '../push/support.ts'
+import { ask, leave } from '../support/push-gateway.ts'
 import { FAILOVER_MS, startRedis, startReplica, startSentinel } from '../support/redis.ts'
 import { startSwallowingProxy } from '../support/swallowing-proxy.ts'
 import { until } from '../support/wait.ts'

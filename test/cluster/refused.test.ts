@@ -2,9 +2,9 @@
 // sockets, and it joins the others by itself once that is repaired.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { ask, leave } from '../push/support.ts'
 import { open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { ask, leave } from '../support/push-gateway.ts'
 import { type Redis, startRedis, startReplica } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 import { listener, nodesInRedis, reaches, startNode, urlOf } from './support.ts'

@@ -2,9 +2,9 @@
 // SCENE_FRAMES=1000 is the whole scene, SCENE_SEED another one.
 import { test } from 'node:test'
 import { pause, Random } from '../fuzz/random.ts'
-import { pushGateway } from '../push/support.ts'
 import { Scene } from '../session/scene.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { pushGateway } from '../support/push-gateway.ts'
 import { startRedis } from '../support/redis.ts'
 import { nodesInRedis, urlOf } from './support.ts'
 

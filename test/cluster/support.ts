@@ -1,9 +1,9 @@
 /** What these tests share: gateways that are one cluster over a Redis of the test's own, and sockets that note what comes. */
 import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { ask, type Member, pushGateway } from '../push/support.ts'
 import { type Client, open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { ask, type Member, pushGateway } from '../support/push-gateway.ts'
 import { type Redis, startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import WebSocket from 'ws'
-import { type Answer, ask } from '../push/support.ts'
 import { type Client, open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
+import { type Answer, ask } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
 import { PROBE } from './support.ts'
 
@@ -41,11 +41,8 @@ async function watch(gateway: Gateway, node: number): Promise<Watcher> {
   return { node, client, arrivals }
 }
 
-/** A worker that a reload has replaced may have done nothing, and asks for another attempt. */
-async function push(gateway: Gateway, frame: string): Promise<Answer> {
-  const request = { body: frame, headers: { 'idempotency-key': frame } }
-  const answer = await ask(gateway, 'POST', `/topics/${TOPIC}`, request)
-  return answer.headers['retry-after'] === '0' ? push(gateway, frame) : answer
+function push(gateway: Gateway, frame: string): Promise<Answer> {
+  return ask(gateway, 'POST', `/topics/${TOPIC}`, { body: frame, headers: { 'idempotency-key': frame } })
 }
 
 function framesOf(watcher: Watcher): Map<string, number> {

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Gateway } from '../../plugin/gateway/gateway.ts'
-import { ask, controlSocket } from '../push/support.ts'
 import { open } from '../support/client.ts'
 import { KILLED, type Gateway as RunningGateway, startGateway } from '../support/gateway.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
+import { ask, controlSocket } from '../support/push-gateway.ts'
 import { frame, rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
 import { replacements } from '../support/workers.ts'
@@ -19,11 +19,12 @@ async function closesOf(gateway: RunningGateway, query = ''): Promise<{ count: n
 }
 
 async function reached(gateway: RunningGateway, count: number): Promise<Closed[]> {
-  return until(`${count} sockets have closed`, async () => {
+  const isReached = async (): Promise<Closed[] | false> => {
     const list = await closesOf(gateway)
     // A worker counts a socket before it writes its entry.
     return list.count === count && list.closes.length === count && list.closes
-  })
+  }
+  return until(`${count} sockets have closed`, isReached, 30_000) // a worker looks for killed ones every 10 s
 }
 
 test('sockets that closed, on all workers, with code, cause and reason, and without what is secret', async (t) => {

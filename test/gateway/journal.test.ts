@@ -53,10 +53,11 @@ function journals(gateway: Gateway): string[] {
 
 /** Resolves when nothing is owed any more: the only journals are those of the workers that run, and they are empty. */
 async function areSettled(gateway: Gateway): Promise<void> {
-  await until('nothing is owed', () => {
+  const isSettled = (): boolean => {
     const files = journals(gateway).map((name) => statSync(`${gateway.run}/journal/${name}`, { throwIfNoEntry: false }))
     return files.length === gateway.workers().length && files.every((file) => file?.size === 0)
-  })
+  }
+  await until('nothing is owed', isSettled, ADOPTED_MS)
 }
 
 test('kill -9 of master and workers: the next start sends 500 close events, once each, under their ids', async (t) => {

@@ -126,7 +126,7 @@ test('ends that the gateway makes have their line too: a killed worker, a stop',
       .map(({ cause, code }) => [cause, code])
   await open(`${gateway.ws}/ws/echo`)
   process.kill(gateway.workers()[0]!, 'SIGKILL')
-  await until('the end is told', () => ends().length === 1, 30_000) // a worker looks for killed ones every 10 s
+  await until('the end is logged', () => ends().length === 1, 30_000) // a worker looks for killed ones every 10 s
   await open(`${gateway.ws}/ws/echo`)
   await gateway.quit()
   assert.deepEqual(ends(), [
@@ -156,14 +156,14 @@ test('stdout: whoever does not read it holds up nobody', async (t) => {
   assert.equal(await (await open(`${gateway.ws}/ws/echo`)).ask('hello'), 'hello')
 })
 
-test('a log that cannot be written holds up nobody, and is told once', async (t) => {
+test('a log that cannot be written holds up nobody, and that is logged once', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'framegate-log-'))
   const gateway = await startGateway(t, { env: { SOCKET_LOG: `${folder}/sockets.log`, WORKERS: '1' } })
   rmdirSync(folder)
   for (let i = 0; i < 3; i++) await (await open(`${gateway.ws}/ws/echo`)).close()
   await until('the lines are counted', async () => (await samples(gateway)).log_lines_lost_total === 6)
-  const told = /SOCKET_LOG=.*sockets.log: a line could not be written: No such file or directory/g
-  const lines = await until('it is told', () => gateway.log().match(told))
+  const line = /SOCKET_LOG=.*sockets.log: a line could not be written: No such file or directory/g
+  const lines = await until('it is logged', () => gateway.log().match(line))
   assert.equal(lines.length, 1)
 })
 

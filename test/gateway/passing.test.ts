@@ -120,6 +120,7 @@ test('headers of 20 KB pass; with more the log says what was wrong, and with who
   for (const path of ['/many?token=secret', '/closes']) {
     assert.match(await exchange(gateway.port, get(path)), /^HTTP\/1\.1 502 /)
   }
+  await until('both are logged', () => ['/many', '/closes'].every((path) => gateway.log().includes(`GET ${path}: 502`)))
   assert.match(
     gateway.log(),
     /the site gave no proper answer to GET \/many: 502 \(\S+\): its answer is no HTTP, or has headers that are larger/,
@@ -158,6 +159,7 @@ test('SITE_TIMEOUT and SITE_STREAM_TIMEOUT: how long the site may be silent', as
   const stream = say(gateway.port, get('/events', 'Accept: text/event-stream'))
   const never = await exchange(gateway.port, get('/never'))
   assert.match(never, /^HTTP\/1\.1 504 /)
+  await until('the log has it', () => gateway.log().includes('GET /never: 504'))
   assert.match(gateway.log(), /the site gave no answer to GET \/never: 504 \(\S+\): it took too long \(SITE_TIMEOUT\)/)
   assert.match(await exchange(gateway.port, get('/late', 'Accept: text/event-stream')), /late$/)
   await until('a page that stops in the middle ends', async () =>

@@ -31,7 +31,7 @@ async function startSite(t: TestContext): Promise<string> {
   return `http://127.0.0.1:${(site.address() as AddressInfo).port}`
 }
 
-/** What a worker logs that has to end although it holds something, 5 s after STOP_SECONDS. */
+/** What a worker logs that has to end although it holds something, 4 s after STOP_SECONDS. */
 const BROKEN_OFF = /what is left is broken off/
 
 type Visit = { hasEnded: boolean }

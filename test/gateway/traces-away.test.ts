@@ -50,6 +50,7 @@ test('while it is away spans wait, and what is too much is dropped; when it is b
   await talk(client, 1)
   await collector.received(2_702 - dropped)
   await until('they are counted', async () => (await outcomes(gateway)).sent === 2_702 - dropped)
+  await until('the log has both lines', () => /cannot be sent to[^]*can be sent again/.test(gateway.log()))
   assert.equal(gateway.log().match(/spans cannot be sent to/g)!.length, 1)
   assert.equal(gateway.log().match(/spans can be sent again/g)!.length, 1)
 })

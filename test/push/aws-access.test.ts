@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { ForbiddenException } from '@aws-sdk/client-apigatewaymanagementapi'
 import { awsGateway, KEY, Sdk, TOKEN } from '../support/aws.ts'
 import { freePort } from '../support/free-port.ts'
-import { type Answer, ask, join, leave, pushGateway, type Question } from './support.ts'
+import { type Answer, ask, join, leave, pushGateway, type Question } from '../support/push-gateway.ts'
 
 type Signed = { method: string; path: string; headers: Record<string, string>; body: string }
 

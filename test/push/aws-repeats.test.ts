@@ -4,9 +4,10 @@ import { test } from 'node:test'
 import { GoneException, LimitExceededException } from '@aws-sdk/client-apigatewaymanagementapi'
 import { type Attempt, type AttemptAnswer, awsEnv, awsGateway, Sdk, TOKEN } from '../support/aws.ts'
 import { freePort } from '../support/free-port.ts'
+import { ask, join, leave } from '../support/push-gateway.ts'
+import { hold } from '../support/standstill.ts'
 import { startTwoNodes } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
-import { ask, join, leave } from './support.ts'
 
 /** What becomes of the answer to an attempt. */
 const FAULTS: Record<string, (answer: AttemptAnswer) => AttemptAnswer> = {
@@ -114,19 +115,18 @@ test('a repeat of what found no room is sent when there is room', async (t) => {
 test('a node that did not answer in time has delivered once, over whichever node the repeat comes', async (t) => {
   const ports: Record<string, number> = { north: await freePort(), south: await freePort() }
   const { south } = await startTwoNodes(t, {
-    env: (name) => ({ ...awsEnv(ports[name]!), CLUSTER_WAIT: '500ms' }),
+    env: (name) => ({ ...awsEnv(ports[name]!), CLUSTER_WAIT: '1s' }),
   })
   const member = await join(south, 'news')
-  const signal = (name: NodeJS.Signals): void => {
-    for (const pid of [south.pid, ...south.workers()]) process.kill(pid, name)
-  }
+  const processes = [south.pid, ...south.workers()]
+  const release = (): void => processes.forEach((pid) => void process.kill(pid, 'SIGCONT'))
   for (const second of ['north', 'south']) {
     const sdk = new Sdk(t, ports.north!, { maxAttempts: 3 })
     const statuses: number[] = []
     sdk.carry(async (attempt, send) => {
       attempt.port = ports[statuses.length === 0 ? 'north' : second]!
-      if (statuses.length === 0) signal('SIGSTOP')
-      const answer = await send().finally(() => signal('SIGCONT'))
+      if (statuses.length === 0) await Promise.all(processes.map(hold))
+      const answer = await send().finally(release)
       statuses.push(answer.response.statusCode)
       return answer
     })

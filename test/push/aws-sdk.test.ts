@@ -9,9 +9,9 @@ import {
 import { awsEnv, awsGateway, Sdk } from '../support/aws.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
+import { ask, join, leave } from '../support/push-gateway.ts'
 import { startTwoNodes } from '../support/two-nodes.ts'
 import { until } from '../support/wait.ts'
-import { ask, join, leave } from './support.ts'
 
 const LARGEST = 128 * 1024
 

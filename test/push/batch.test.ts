@@ -1,7 +1,7 @@
 // Many requests in one, and requests that are repeated.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ask, join, joinMany, leave, pushGateway } from './support.ts'
+import { ask, join, joinMany, leave, pushGateway } from '../support/push-gateway.ts'
 
 test('a batch: an answer for each element, in their order', async (t) => {
   const gateway = await pushGateway(t, { WORKERS: '4', MAX_MESSAGE_BYTES: '1k' })

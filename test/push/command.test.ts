@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { folder } from '../cli/framegate.ts'
 import { freePort } from '../support/free-port.ts'
+import { controlSocket, join, joinMany, leave, pushGateway } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
 import { commandFor, framegate, type Options } from './command.ts'
-import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
 
 test('send, publish, user and broadcast', async (t) => {
   const gateway = await pushGateway(t, { WORKERS: '4' })

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { join as joinPath } from 'node:path'
 import { type Gateway, project } from '../support/gateway.ts'
-import { controlSocket } from './support.ts'
+import { controlSocket } from '../support/push-gateway.ts'
 
 export type Ended = { status: number | null; stdout: string; stderr: string }
 

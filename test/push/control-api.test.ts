@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { freePort } from '../support/free-port.ts'
+import { type Answer, ask, join, joinAll, joinMany, leave, pushGateway } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
-import { type Answer, ask, join, joinAll, joinMany, leave, pushGateway } from './support.ts'
 
 function assertProblem({ status, headers, json }: Answer, expected: number, detail: RegExp): void {
   assert.equal(status, expected)
@@ -241,7 +241,7 @@ test('nginx’s own refusals are problems too, and nothing that is asked is a 50
   )
 })
 
-test('a reader that is too slow: 429, dropped, and its outbox is told', async (t) => {
+test('a reader that is too slow: 429, dropped, and its outbox is shown', async (t) => {
   const gateway = await pushGateway(t, { OUTBOX_BYTES: '64k' })
   const [slow, quick] = [await join(gateway, 'news'), await join(gateway, 'news')]
   slow.client.socket.pause()

@@ -5,8 +5,8 @@ import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
+import { ask, join, leave, pushGateway } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
-import { ask, join, leave, pushGateway } from './support.ts'
 
 const TOKEN = 'a-token-of-this-test'
 

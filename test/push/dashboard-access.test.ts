@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
-import { ask, join, leave, pushGateway } from './support.ts'
+import { ask, join, leave, pushGateway } from '../support/push-gateway.ts'
 
 const TOKEN = 'a-token-of-some-length:with-a-colon'
 const PAGE = [

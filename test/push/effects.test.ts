@@ -4,9 +4,9 @@ import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { type Client, open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { ask, join, leave, pushGateway } from '../support/push-gateway.ts'
 import { rawSocket } from '../support/raw-socket.ts'
 import { until } from '../support/wait.ts'
-import { ask, join, leave, pushGateway } from './support.ts'
 
 type Params = { room: string }
 

@@ -11,8 +11,8 @@ import { folder } from '../cli/framegate.ts'
 import { open } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway } from '../support/gateway.ts'
+import { controlSocket, join, joinMany, leave, pushGateway } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
-import { controlSocket, join, joinMany, leave, pushGateway } from './support.ts'
 
 function withEnvironment(t: TestContext, env: Record<string, string | undefined>): void {
   const before = { ...process.env }
@@ -177,7 +177,7 @@ test('over TCP with a token', async (t) => {
   assert.equal((await new Gateway().status()).workers.length, 2)
 })
 
-test('what cannot be reached is told in a sentence', async (t) => {
+test('an error has a sentence about what cannot be reached', async (t) => {
   const here = folder(t)
   const socket = joinPath(here, 'control.sock')
   const unreachable = async (api: Gateway, detail: RegExp): Promise<void> => {
@@ -287,8 +287,8 @@ test('a worker that goes away is asked no more, and what part of a cluster has m
   await listen(t, server, path)
   const api = new Gateway({ url: `unix:${path}` })
   t.after(() => api.end())
-  const push = async (...told: Array<[number, string]>): Promise<number> => {
-    answers.push(...told)
+  const push = async (...next: Array<[number, string]>): Promise<number> => {
+    answers.push(...next)
     asked = 0
     await api.publish('a', 'x')
     return asked

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
+import { joinMany, pushGateway } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
 import { flood, historyGateway, kept, publish, TAIL, take, takeRun } from './history.ts'
-import { joinMany, pushGateway } from './support.ts'
 
 test('20,000 publishes by 4 workers while 200 sockets subscribe: none missing, none twice, in one order', async (t) => {
   const gateway = await historyGateway(t, { HISTORY: 'chat:=50000/10m', WORKERS: '4', OUTBOX_BYTES: '16m' })

@@ -7,9 +7,9 @@ import { Gateway as Api } from '../../plugin/index.ts'
 import { open } from '../support/client.ts'
 import { KILLED } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
+import { ask, join, pushGateway } from '../support/push-gateway.ts'
 import { until } from '../support/wait.ts'
 import { historyGateway, kept, publish, take } from './history.ts'
-import { ask, join, pushGateway } from './support.ts'
 
 test('a kept topic: positions, messages, bounds by number', async (t) => {
   const gateway = await historyGateway(t, { HISTORY: 'chat:=3/10m', WORKERS: '2' })

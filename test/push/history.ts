@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { type Client, open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
-import { ask, pushGateway } from './support.ts'
+import { ask, pushGateway } from '../support/push-gateway.ts'
 
 export type Message = { position: string; time: string; type: string; text?: string; base64?: string }
 export type Kept = { status: number; messages: Message[]; position: string }

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KILLED, startGateway } from '../support/gateway.ts'
+import { ask, join, leave, pushGateway } from '../support/push-gateway.ts'
 import { hold } from '../support/standstill.ts'
-import { ask, join, leave, pushGateway } from './support.ts'
 
 test('when there is no room for another key the request is refused, and what was kept still counts', async (t) => {
   const gateway = await pushGateway(t, { WORKERS: '1' })

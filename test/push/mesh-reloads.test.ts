@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { open } from '../support/client.ts'
 import { children, type Gateway, KILLED } from '../support/gateway.ts'
+import { join, leave, pushGateway } from '../support/push-gateway.ts'
 import { hold, isHeld } from '../support/standstill.ts'
 import { type Counts, control, subscribers, topicGateway } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
-import { join, leave, pushGateway } from './support.ts'
+import { workersOf } from '../support/workers.ts'
 
 /** Reloads, and stops the first new worker at the moment in which it is there. */
 async function reloadAndHold(gateway: Gateway): Promise<number> {
@@ -68,7 +69,7 @@ test('many reloads with sockets that stay: all workers are linked again within m
     all.push(...(await subscribers(gateway, 6)))
   }
   await until('nobody misses a link', async () => (await control(gateway, 'GET', '/status')).json.missing_links === 0)
-  const { size } = new Set(all.map(({ id }) => id.slice(0, 10)))
+  const { size } = workersOf(all)
   assert.ok(size >= 16, `sockets of ${size} workers: each configuration has one at least`)
   assert.ok(gateway.workers().length >= size, `${gateway.workers().length} workers`)
   await pushReaches(gateway, all.length)

@@ -5,9 +5,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { project, read } from '../project/files.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { type Answer, ask, join, leave, pushGateway, type Question } from '../support/push-gateway.ts'
 import { SessionClient } from '../support/session-client.ts'
 import { until } from '../support/wait.ts'
-import { type Answer, ask, join, leave, pushGateway, type Question } from './support.ts'
 
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'options', 'head', 'trace']
 

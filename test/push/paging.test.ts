@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Gateway } from '../../plugin/gateway/gateway.ts'
-import { ask, controlSocket, joinAll, joinMany, leave, pushGateway } from './support.ts'
+import { ask, controlSocket, joinAll, joinMany, leave, pushGateway } from '../support/push-gateway.ts'
 
 for (const workers of [2, 4]) {
   test(`connections of ${workers} workers, page by page: each once, in the order of ids`, async (t) => {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { ask, join, pushGateway } from '../support/push-gateway.ts'
 import { SmallReader } from '../support/small-reader.ts'
 import { until } from '../support/wait.ts'
-import { ask, join, pushGateway } from './support.ts'
 
 const KEYS = 20
 

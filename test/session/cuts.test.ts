@@ -89,11 +89,12 @@ for (const [name, start, meanBytes] of [
     )
     const broken = (): number => Object.values(proxy.counts).reduce((sum, count) => sum + count)
     let sent = 0
-    for (; sent < MESSAGES || broken() <= CLIENTS; sent++) {
+    for (; sent < MESSAGES || (broken() <= CLIENTS && sent < 20 * MESSAGES); sent++) {
       for (const { socket, random } of clients) socket.send(text(random, 'up', sent))
       const { status } = await control(gateway, 'POST', '/topics/news', text(clients[0]!.random, 'down', sent))
       assert.equal(status, 200)
     }
+    assert.ok(broken() > CLIENTS, `only ${broken()} connections broke`)
     proxy.calm()
     const expected = Array.from({ length: sent }, (_, i) => i)
     const hasAll = ({ messages }: Player): boolean => messages.length >= 2 * sent

@@ -86,7 +86,8 @@ async function disturb(scene: Scene, random: Random, times: number, run: (worker
     await pause(random.int(50, 700))
     const workers = scene.gateway.workers()
     await run(workers[random.int(0, workers.length - 1)]!)
-    await until('all workers are linked again', () => areLinked(scene.gateway))
+    // Another worker notices one that was killed within 10 s.
+    await until('all workers are linked again', () => areLinked(scene.gateway), 30_000)
   }
 }
 

@@ -10,8 +10,8 @@ import { samples } from '../support/metrics.ts'
 import { startProbeHandler } from '../support/probe-handler.ts'
 import { frame } from '../support/raw-socket.ts'
 import { SessionClient } from '../support/session-client.ts'
-import { control } from '../support/topic-gateway.ts'
 import { until } from '../support/wait.ts'
+import { replacements } from '../support/workers.ts'
 
 const SEED = Number(process.env.SEED ?? randomInt(1_000_000))
 const CLIENTS = 6
@@ -106,11 +106,9 @@ test(`streams move with their sessions while workers are killed; seed ${SEED}`, 
   for (let i = 0; i < KILLS; i++) {
     await pause(random.int(100, 800))
     const workers = gateway.workers()
-    process.kill(workers[random.int(0, workers.length - 1)]!, 'SIGKILL')
-    await until('all workers are linked again', async () => {
-      const { json } = await control(gateway, 'GET', '/status').catch(() => ({ json: undefined }))
-      return json?.workers?.length === 4 && json.missing_links === 0
-    })
+    const victim = workers[random.int(0, workers.length - 1)]!
+    process.kill(victim, 'SIGKILL')
+    await replacements(gateway, [victim], 4)
   }
   for (const wanderer of wanderers) wanderer.stop()
   await Promise.all(running)

@@ -8,9 +8,9 @@ import {
   type GetConnectionCommandOutput,
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi'
-import { pushGateway } from '../push/support.ts'
 import { freePort } from './free-port.ts'
 import type { Gateway } from './gateway.ts'
+import { pushGateway } from './push-gateway.ts'
 
 export const KEY = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }
 export const TOKEN = 'a-token-for-everything'

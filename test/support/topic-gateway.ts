@@ -1,10 +1,10 @@
 /** What the tests of pushes share: a gateway whose sockets subscribe to a topic, and the control API. */
 import type { TestContext } from 'node:test'
-import { ask } from '../push/support.ts'
 import { startApp } from './app.ts'
 import { type Client, open } from './client.ts'
 import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
-import { until } from './wait.ts'
+import { ask } from './push-gateway.ts'
+import { spread } from './workers.ts'
 
 export type Counts = { delivered: number; dropped: number }
 
@@ -19,7 +19,7 @@ export async function control(
   return { status, json }
 }
 
-/** A gateway of 4 workers; a socket on /ws/topic/NAME subscribes to NAME and is told its id in its first frame. */
+/** A gateway of 4 workers; a socket on /ws/topic/NAME subscribes to NAME and gets its id in its first frame. */
 export async function topicGateway(t: TestContext, options: GatewayOptions = {}): Promise<Gateway> {
   const gateway = await startGateway(t, {
     ...options,
@@ -59,17 +59,11 @@ export async function subscribers(
   return all
 }
 
-/** Opens sockets, `count` or more, until each worker has one of them: the kernel decides which worker gets which. */
+/** Opens `count` sockets or more, and one at least of each worker. */
 export async function subscribersOfAll(
   gateway: Gateway,
   count: number,
   workers: number,
 ): Promise<Array<{ client: Client; id: string }>> {
-  const all = await subscribers(gateway, count)
-  const holders = (): number => new Set(all.map(({ id }) => id.slice(0, 10))).size
-  await until(
-    'each worker has a socket',
-    async () => holders() === workers || !all.push(...(await subscribers(gateway, 10))),
-  )
-  return all
+  return spread(await subscribers(gateway, count), workers, () => subscribers(gateway, 10))
 }

@@ -52,3 +52,20 @@ export async function replacements(gateway: Gateway, killed: number[], count: nu
   }
   return until(`${count} other workers`, pids, REPLACED_MS)
 }
+
+/** The names of the workers that hold these sockets; an id has it behind the four characters of its node. */
+export function workersOf(sockets: Array<{ id: string }>): Set<string> {
+  return new Set(sockets.map(({ id }) => id.slice(4, 10)))
+}
+
+/** Adds sockets until each worker holds one of them: the kernel decides which worker gets which. */
+export async function spread<T extends { id: string }>(
+  sockets: T[],
+  workers: number,
+  openMore: () => Promise<T[]>,
+): Promise<T[]> {
+  const areEverywhere = async (): Promise<boolean> =>
+    workersOf(sockets).size === workers || !sockets.push(...(await openMore()))
+  await until('each worker has a socket', areEverywhere)
+  return sockets
+}

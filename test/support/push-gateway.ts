@@ -1,11 +1,11 @@
-/** What these tests share: a gateway whose sockets say who they are, and raw HTTP with its control API. */
+/** A gateway whose sockets say who they are, and raw HTTP with its control API. */
 import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http'
 import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { startApp } from '../support/app.ts'
-import { type Client, open } from '../support/client.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
-import { until } from '../support/wait.ts'
+import { startApp } from './app.ts'
+import { type Client, open } from './client.ts'
+import { type Gateway, startGateway } from './gateway.ts'
+import { spread } from './workers.ts'
 
 export type Answer = { status: number; headers: IncomingHttpHeaders; body: string; json: any }
 
@@ -53,7 +53,7 @@ function askOnce(
   })
 }
 
-/** A gateway for tests of pushes; a socket on /ws/in/TOPIC?user=NAME is told its id in its first frame. */
+/** A gateway for tests of pushes; a socket on /ws/in/TOPIC?user=NAME gets its id in its first frame. */
 export async function pushGateway(
   t: TestContext,
   env: Record<string, string> = {},
@@ -102,18 +102,9 @@ export async function joinMany(gateway: Gateway, path: string, count: number): P
   return all
 }
 
-/** The names of the workers that hold these sockets. */
-export function workersOf(members: Array<{ id: string }>): Set<string> {
-  return new Set(members.map(({ id }) => id.slice(4, 10)))
-}
-
-/** `count` sockets or more, until each worker has one of them: the kernel decides which worker gets which. */
+/** `count` sockets or more, and one at least of each worker. */
 export async function joinAll(gateway: Gateway, path: string, count: number, workers: number): Promise<Member[]> {
-  const all = await joinMany(gateway, path, count)
-  await until('each worker has a socket', async () => {
-    return workersOf(all).size === workers || !all.push(...(await joinMany(gateway, path, 10)))
-  })
-  return all
+  return spread(await joinMany(gateway, path, count), workers, () => joinMany(gateway, path, 10))
 }
 
 export function leave(...members: Member[]): void {
