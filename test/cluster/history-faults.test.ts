@@ -235,7 +235,7 @@ test('a replica becomes the master: what it has is still there, and nothing is d
     position = last.position
     await until('the replica has them', async () => {
       const top = await replica.ask('HGET', 'framegate:facts:chat:1', 'top')
-      return Number(top.split('\r\n')[1]) >= Number(position.split('.')[1])
+      return Number(top.split('\r\n')[1]) >= Number.parseInt(position.split('.')[1]!, 16)
     })
     await master.stop('SIGKILL')
     await nodesInRedis(replica, 2, FAILOVER_MS)

@@ -37,13 +37,25 @@ local function answer(self, to, id, facts)
   list[#list + 1] = facts
 end
 
--- The frame of a kept topic may have another place now, because Redis was replaced and did not have it. Here it was delivered.
-local function answer_again(self, head, facts)
+-- The frame of a kept topic may have another place now, because Redis was replaced and did not have it. The workers know whether
+-- they have delivered it.
+local function answer_again(self, head, payload, facts)
   local place = head.args.place
   if place and facts.place and place.epoch ~= facts.place.epoch then
-    self.bus:tell_all("skip_frame", head.args, "")
+    head.args.former = facts.place
+    self.bus:tell_all("skip_frame", head.args, payload)
   end
   answer(self, head.from, head.id, facts)
+end
+
+-- Whether a worker did not deliver a frame that Redis has lost. Without an answer, the frame comes again.
+local function is_lost(results)
+  for _, result in ipairs(results) do
+    if result.is_lost then
+      return true
+    end
+  end
+  return false
 end
 
 local function run(self, head, payload, on_done)
@@ -69,7 +81,7 @@ function NodeService:receive(head, payload)
     is_new, known = self.seen:claim(head.id)
   end
   if not is_new then
-    return known and answer_again(self, head, cjson.decode(known))
+    return known and answer_again(self, head, payload, cjson.decode(known))
   end
   self.running = self.running + 1
   local function finish(facts)
@@ -81,7 +93,9 @@ function NodeService:receive(head, payload)
     if not head.is_read then
       self.seen:keep(head.id, facts)
     end
-    answer(self, head.from, head.id, facts)
+    if not is_lost(facts.results) then
+      answer(self, head.from, head.id, facts)
+    end
   end
   -- A node of another version may ask for what this one does not know.
   local ok, err = xpcall(run, debug.traceback, self, head, payload, finish)

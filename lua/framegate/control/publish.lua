@@ -70,9 +70,13 @@ local function key_of(item, request, place)
   return request.key and request.key .. "/" .. place
 end
 
+local NOBODY = { delivered = 0, dropped = 0 }
 local OPERATIONS = { send = "publish", close = "close_topic", refresh = "refresh_topic" }
 
 local function send(item, key, traceparent)
+  if not item.action then
+    return NOBODY
+  end
   local args = {
     topic = item.channel,
     meta = item.meta,
@@ -97,11 +101,11 @@ local FAILURES = {
   end,
 }
 
--- Publishes all items. Returns the answer to the last one that failed.
+-- Publishes all items. Returns the answer to the last one that failed. An item that no socket gets may be the one before another.
 local function publish_all(items, request)
   local problem
   for place, item in ipairs(items) do
-    if item.action then
+    if item.action or item.id then
       local counts, err = Sequencer.run(
         item,
         function() return send(item, key_of(item, request, place), request.traceparent) end

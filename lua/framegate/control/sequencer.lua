@@ -10,7 +10,7 @@ local Sequencer = {}
 
 local WAIT_SECONDS, STEP_SECONDS = 5, 0.01
 local MOST_WAITING, MOST = 100, 1000 -- of a channel and of all, in one worker
-local MOST_BYTES = 16 * 1024 * 1024 -- of the payloads of all, in one worker
+local MOST_BYTES = 16 * 1024 * 1024 -- of the payloads and ids of all, in one worker
 
 local waiting = {} -- how many items wait, by channel
 local total, bytes = 0, 0 -- of all that wait
@@ -25,7 +25,7 @@ local function send(item, run)
   return counts, err
 end
 
-local function size_of(item) return #(item.payload or "") end
+local function size_of(item) return #(item.payload or "") + #(item.id or "") + #item.previous end
 
 local function change(item, by)
   local count = (waiting[item.channel] or 0) + by

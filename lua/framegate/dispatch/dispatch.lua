@@ -39,12 +39,12 @@ function Dispatch.new(options)
   return self
 end
 
-local function send(self, lane, events)
+local function send(self, lane, events, is_single)
   for _, event in ipairs(events) do
     event.attempts, event.is_answered = event.attempts + 1, false
   end
   EventMetrics.sent(#events)
-  self.lanes:carry(lane, events)
+  self.lanes:carry(lane, events, is_single)
 end
 
 local function probe(self)
@@ -69,7 +69,7 @@ local function pump(self)
     if not lane then
       return self.pace:begin()
     end
-    send(self, lane, { queue:take_single() })
+    send(self, lane, queue:take_next(lanes:are_busy()))
   end
   while queue:has_batch() do
     local lane = not lanes:are_busy() and lanes:take()

@@ -88,6 +88,19 @@ function EventQueue:take_batch()
   return events
 end
 
+--- Takes what goes over the next lane while an event waits that goes alone: that one, or a batch whose first event is older. So
+--- neither kind keeps the lanes from the other.
+---@param may_gather boolean whether batchable events go on waiting
+---@return Event[] events
+---@return boolean is_single
+function EventQueue:take_next(may_gather)
+  local single, batchable = self.singles:peek(), self.batchables:peek()
+  if batchable and batchable.since < single.since and not may_gather then
+    return self:take_batch(), false
+  end
+  return { self:take_single() }, true
+end
+
 local function expire(queue, is_over, give_up)
   for _ = 1, queue:count() do
     local event = queue:pop()

@@ -2,7 +2,8 @@
 -- A request is recent until twice the typical response time has passed. Its handler is probably busy with it.
 -- One recent request makes the pool busy: the fewer lanes there are, the more events travel together.
 -- For the same time again, FRESH_LANES requests make the pool busy.
--- An older request, or one whose answers are coming, does not count: its handler is slow, not busy.
+-- An older request, or one whose answers are coming, does not count: its handler is slow, not busy. Neither does one with an
+-- event that may not travel in a batch: where many of those follow each other, batches would gather without end.
 -- Another lane is opened beside it, up to HANDLER_CONCURRENCY.
 -- A lane whose answer streams counts among those no more, but among STREAM_CONCURRENCY: streams do not hold up other events.
 
@@ -72,8 +73,9 @@ end
 --- Gives events to a lane that was taken.
 ---@param lane Lane
 ---@param events Event[]
-function LanePool:carry(lane, events)
-  self.fresh[lane] = true
+---@param is_single boolean? whether they are one event that may not travel in a batch
+function LanePool:carry(lane, events, is_single)
+  self.fresh[lane] = not is_single or nil
   lane:carry(events)
 end
 

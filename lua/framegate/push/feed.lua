@@ -177,6 +177,19 @@ end
 ---@return integer
 function Feed:last_of(connection) return math.max(self.last, self.floors[connection] or 0) end
 
+--- Takes out the hints that wait for those before them.
+---@return { offset: integer, frame: table, settle: fun(counts: table) }[] waiting in the order of their offsets
+function Feed:take_waiting()
+  local waiting = {}
+  for offset, entry in pairs(self.pending) do
+    local function settle_it(counts) settle(entry, counts) end
+    waiting[#waiting + 1] = { offset = offset, frame = entry.frame, settle = settle_it }
+  end
+  table.sort(waiting, function(a, b) return a.offset < b.offset end)
+  self.pending = {}
+  return waiting
+end
+
 --- Begins anew: the topic was forgotten, and what is published now has a new number. Or the epoch is another one.
 ---@param id integer
 ---@param last integer? offset of the last frame that is not delivered any more; 0 by default

@@ -10,10 +10,13 @@ local Topic = require "framegate.push.topic"
 ---@field topic string
 ---@field epoch string? nil until Redis has answered
 ---@field is_behind boolean? whether reading failed, and is to be tried again
+---@field former StreamPlace? the last delivered frame of the epoch before
+---@field lost table<string, true> names of places whose frames Redis lost before they were delivered here
 local SharedFeed = {}
 SharedFeed.__index = SharedFeed
 
 local NOTHING = { delivered = 0, dropped = 0 }
+local LOST = { delivered = 0, dropped = 0, is_lost = true } -- NodeService does not answer: the frame comes again
 local READ_BYTES = 1024 * 1024
 
 -- Delivers a frame, but notes it for the sockets that wait for frames before it.
@@ -40,6 +43,7 @@ function SharedFeed.new(parts)
     early = {}, -- frames whose epoch is not known yet
     holds = {}, -- by connection
     floors = setmetatable({}, { __mode = "k" }), -- places in an epoch that is not known here yet, by connection
+    lost = {},
   }, SharedFeed)
   self.feed = Feed.new {
     topic = parts.topic,
@@ -54,45 +58,77 @@ end
 
 local function has_gap(self) return self.feed.last < self.feed.highest end
 
--- Gives the feed those frames that came before their epoch was known. Others belong to an epoch that is over, unless they came
--- while Redis was asked.
+local function name_of(place) return place.epoch .. "/" .. place.offset end
+
+-- Gives the feed a frame of its epoch. A repeat is delivered only if its first place was lost.
+local function give(self, offset, frame)
+  local former = frame.former and name_of(frame.former)
+  if former and not self.lost[former] then
+    frame = { is_had = true }
+  elseif former then
+    self.lost[former] = nil
+  end
+  return self.feed:arrive(offset, frame)
+end
+
+-- Whether a frame of an epoch that is over was delivered, or is itself a repeat.
+local function is_over(self, entry)
+  local former, frame, place = self.former, entry.frame, entry.place
+  return frame.former or frame.is_had or former and former.epoch == place.epoch and place.offset <= former.offset
+end
+
+local function admit(self, entry)
+  local counts = give(self, entry.place.offset, entry.frame)
+  if type(counts) == "function" then
+    counts(entry.settle)
+  else
+    entry.settle(counts)
+  end
+end
+
+-- Gives the feed those frames that came before their epoch was known, and those of an epoch that is over which Redis still has:
+-- they keep their offsets. Redis has lost the others, unless they came while it was asked.
 local function admit_early(self, asked_at)
   local early = self.early
   self.early = {}
   for i, entry in ipairs(early) do
-    if entry.place.epoch == self.epoch then
-      local counts = self.feed:arrive(entry.place.offset, entry.frame)
-      if type(counts) == "function" then
-        counts(entry.settle)
-      else
-        entry.settle(counts)
-      end
+    if entry.place.epoch == self.epoch or i <= asked_at and entry.place.offset <= self.base then
+      admit(self, entry)
     elseif i > asked_at then
       self.early[#self.early + 1] = entry
-    else
+    elseif is_over(self, entry) then
       entry.settle(NOTHING)
+    else
+      self.lost[name_of(entry.place)] = true
+      entry.settle(LOST)
     end
   end
 end
 
 -- Where an epoch begins for this worker. Its subscribers have what was published before Redis was asked, unless it came here
 -- meanwhile. In another epoch the frames up to its base have the offsets that they had before.
-local function beginning_of(self, reply)
+local function beginning_of(self, reply, asked_at)
   if self.epoch then
     return math.min(self.feed.last, reply.base)
   end
   local last = reply.top
-  for _, entry in ipairs(self.early) do
-    if entry.place.epoch == reply.epoch then
+  for i, entry in ipairs(self.early) do
+    if entry.place.epoch == reply.epoch or i <= asked_at and entry.place.offset <= reply.base then
       last = math.min(last, entry.place.offset - 1)
     end
   end
   return last
 end
 
-local function change_epoch(self, reply)
-  local last = beginning_of(self, reply)
-  self.epoch = reply.epoch
+-- What waits for frames before it belongs to an epoch that is over now. Returns how many early frames came before Redis was asked.
+local function change_epoch(self, reply, asked_at)
+  local last, waiting = beginning_of(self, reply, asked_at), self.feed:take_waiting()
+  for i, entry in ipairs(waiting) do
+    entry.place = { epoch = self.epoch, offset = entry.offset }
+    table.insert(self.early, i, entry)
+  end
+  self.former = self.epoch and { epoch = self.epoch, offset = self.feed.last }
+  self.epoch, self.base, self.lost = reply.epoch, reply.base, {}
   self.feed:restart(0, last)
   for connection, place in pairs(self.floors) do
     self.floors[connection] = nil
@@ -100,6 +136,7 @@ local function change_epoch(self, reply)
       self.feed:set_floor(connection, place.offset)
     end
   end
+  return asked_at + #waiting
 end
 
 -- Delivers what was read. What Redis does not have any more is skipped.
@@ -124,7 +161,7 @@ local function on_reply(self, reply, asked_at)
   if reply.epoch == self.epoch then
     use(self, reply)
   else
-    change_epoch(self, reply)
+    asked_at = change_epoch(self, reply, asked_at)
   end
   admit_early(self, asked_at)
   if has_gap(self) or self.feed.last < reply.top or self.early[1] then
@@ -145,11 +182,12 @@ end
 
 --- Accepts a frame that comes from Redis. Does not yield.
 ---@param place StreamPlace
----@param frame { payload: string, is_text: boolean, except: string?, replace: string? }
+---@param frame { payload: string, is_text: boolean, except: string?, replace: string?, former: StreamPlace?, is_had: boolean? }
+--- `former`: of a repeat, the place in another epoch that it had when it came first; `is_had`: as of Feed
 ---@return table counts, or a function that gets a function which accepts them later (see Bus)
 function SharedFeed:arrive(place, frame)
   if place.epoch == self.epoch then
-    local result = self.feed:arrive(place.offset, frame)
+    local result = give(self, place.offset, frame)
     if has_gap(self) then
       self:catch_up()
     end

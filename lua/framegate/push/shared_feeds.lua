@@ -88,6 +88,16 @@ function SharedFeeds:resume()
   self.looking:begin()
 end
 
+local function frame_of(args, payload)
+  return {
+    payload = payload,
+    is_text = args.is_text,
+    except = args.except,
+    replace = args.replace,
+    former = args.former,
+  }
+end
+
 --- Accepts a frame that comes from Redis. One that another kind of history has stored is delivered as it comes. Does not yield.
 ---@param args { topic: string, place: StreamPlace, is_text: boolean, except: string?, replace: string? }
 ---@param payload string
@@ -97,16 +107,17 @@ function SharedFeeds:arrive(args, payload)
   if not feed then
     return self.deliver(args, payload)
   end
-  local frame = { payload = payload, is_text = args.is_text, except = args.except, replace = args.replace }
-  return feed:arrive(args.place, frame)
+  return feed:arrive(args.place, frame_of(args, payload))
 end
 
---- Takes note that the frame of a place was delivered before, under another one. Does not yield.
----@param args { topic: string, place: StreamPlace }
-function SharedFeeds:skip(args)
+--- Accepts a frame that has come before, with the place `former`. It is delivered only where Redis lost it before. Does not yield.
+---@param args { topic: string, place: StreamPlace, former: StreamPlace?, is_text: boolean, except: string?, replace: string? }
+---@param payload string
+function SharedFeeds:accept_again(args, payload)
   local feed = self.by_topic[args.topic]
   if feed then
-    feed:arrive(args.place, { is_had = true })
+    -- A worker of an earlier release does not send `former`.
+    feed:arrive(args.place, args.former and frame_of(args, payload) or { is_had = true })
   end
 end
 

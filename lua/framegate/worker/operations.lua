@@ -202,10 +202,10 @@ function Operations.end_life()
   return {}
 end
 
---- Takes note that a frame of a kept topic, which has a new place, was delivered before.
-function Operations:skip_frame(args)
+--- Accepts a frame of a kept topic that has come before and has a new place now.
+function Operations:skip_frame(args, payload)
   if self.worker.history.is_shared then
-    self.worker.feeds:skip(args)
+    self.worker.feeds:accept_again(args, payload)
   end
   return {}
 end

@@ -37,7 +37,7 @@ describe("what other nodes request", function()
           end
           asked[#asked + 1] = { "all", request.op, request.payload, on_done = on_done }
         end,
-        tell_all = function(_, op, _, payload) told[#told + 1] = { op, payload } end,
+        tell_all = function(_, op, args, payload) told[#told + 1] = { op, payload, args.former } end,
       },
     }
   end)
@@ -93,13 +93,22 @@ describe("what other nodes request", function()
     assert.are.equal(3, #answers())
   end)
 
+  it("comes again when a worker did not deliver it and Redis has lost it", function()
+    receive { id = "1", op = "publish", waits = true, args = { topic = "t", place = { epoch = "a", offset = 4 } } }
+    asked[1].on_done({ { delivered = 0, dropped = 0, is_lost = true } }, true)
+    assert.are.same({}, answers())
+    receive { id = "1", op = "publish", waits = true, args = { topic = "t", place = { epoch = "b", offset = 1 } } }
+    assert.are.same({ { "skip_frame", "hi", { epoch = "a", offset = 4 } } }, told)
+    assert.are.same({ { "c:node:far0", "1", 1 } }, answers())
+  end)
+
   it("is passed over by the workers when it was run and has a place in another epoch now", function()
     for _ = 1, 2 do
       receive { id = "1", op = "publish", args = { topic = "t", place = { epoch = "a", offset = 4 } } }
     end
     assert.are.equal(1, #told)
     receive { id = "1", op = "publish", args = { topic = "t", place = { epoch = "b", offset = 1 } } }
-    assert.are.same({ "skip_frame", "" }, told[2])
+    assert.are.same({ "skip_frame", "hi", { epoch = "a", offset = 4 } }, told[2])
   end)
 
   it("may be for one worker, which may be gone", function()

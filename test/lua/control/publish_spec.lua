@@ -53,4 +53,15 @@ describe("POST /publish", function()
     Publish.run { payload = cjson.encode { items = items } }
     assert.are.same({ "1" }, { pushed[1].item, pushed[2].item })
   end)
+
+  it("lets an item follow one that no socket gets", function()
+    local formats = { ["ws-message"] = { content = "hi" } }
+    local items = {
+      { channel = "a", id = "1", formats = formats },
+      { channel = "a", id = "2", ["prev-id"] = "1", formats = { ["http-stream"] = { content = "hi" } } },
+      { channel = "a", id = "3", ["prev-id"] = "2", formats = formats },
+    }
+    assert.are.equal(200, Publish.run({ payload = cjson.encode { items = items } }).status)
+    assert.are.same({ 2, "3" }, { #pushed, pushed[2].item })
+  end)
 end)

@@ -121,6 +121,22 @@ describe("dispatch", function()
       assert.are.equal("5", lanes.carried[5][1].id)
     end)
 
+    it("the oldest event first where both kinds wait for a lane, unless batches gather", function()
+      for _, batch in ipairs { false, false, false, false, true, true, false, true, false } do
+        Stub.now = Stub.now + 1
+        submit("message", { id = tostring(Stub.now), batch = batch })
+      end
+      assert.are.equal(4, #lanes.carried)
+      lanes.is_busy = true
+      answer()
+      assert.are.equal("1007", lanes.carried[5][1].id)
+      lanes.is_busy = false
+      answer()
+      assert.are.same({ 3, "1005" }, { #lanes.carried[6], lanes.carried[6][1].id })
+      answer()
+      assert.are.equal("1009", lanes.carried[7][1].id)
+    end)
+
     it("what gathered while lanes were busy in one request", function()
       lanes.is_busy = true
       for i = 1, 3 do

@@ -23,9 +23,9 @@ describe("lanes", function()
     }
   end)
 
-  local function carry()
+  local function carry(is_single)
     local lane = pool:take()
-    pool:carry(lane, {})
+    pool:carry(lane, {}, is_single)
     return lane
   end
 
@@ -56,6 +56,14 @@ describe("lanes", function()
     assert.is_true(pool:are_busy(), "one is recent still")
     wait(3)
     assert.is_false(pool:are_busy(), "one is older, the other too old to count")
+  end)
+
+  it("are not busy with events that may not travel in a batch", function()
+    local lane = carry()
+    assert.is_true(pool:are_busy())
+    answer(lane)
+    carry(true)
+    assert.is_false(pool:are_busy())
   end)
 
   it("two that are older than recent, and not twice as old, are enough", function()

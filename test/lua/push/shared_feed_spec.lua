@@ -21,8 +21,10 @@ describe("a feed of a cluster", function()
     }
   end)
 
-  local function arrive(epoch, offset)
-    local result = feed:arrive({ epoch = epoch, offset = offset }, { payload = epoch .. offset, is_text = true })
+  -- `former`: offset in the epoch "a" that a repeat had
+  local function arrive(epoch, offset, former)
+    local frame = { payload = epoch .. offset, is_text = true, former = former and { epoch = "a", offset = former } }
+    local result = feed:arrive({ epoch = epoch, offset = offset }, frame)
     local answer = {}
     if type(result) == "table" then
       answer.counts = result
@@ -112,9 +114,50 @@ describe("a feed of a cluster", function()
     assert.are.equal("a1 a2 a3 a4 b4", seen())
     local former = arrive("a", 5)
     reply("b", 4, { base = 3 })
-    assert.are.same({ delivered = 0, dropped = 0 }, former.counts)
+    assert.are.same({ delivered = 0, dropped = 0, is_lost = true }, former.counts)
     arrive("b", 5)
     assert.are.equal("a1 a2 a3 a4 b4 b5", seen())
+  end)
+
+  it(
+    "delivers what waited for others when the epoch changed: now if Redis still has it, else when it comes again",
+    function()
+      begin()
+      arrive("a", 1)
+      local kept, lost = arrive("a", 3), arrive("a", 5)
+      reply("b", 3, { base = 3 })
+      assert.are.same({ delivered = 0, dropped = 0, is_lost = true }, lost.counts)
+      reply("b", 3, { base = 3, from = 2 })
+      assert.are.equal("a1 b2 a3", seen())
+      assert.are.same({ delivered = 1, dropped = 0 }, kept.counts)
+      arrive("b", 4, 5)
+      arrive("b", 5, 3)
+      assert.are.equal("a1 b2 a3 b4", seen())
+    end
+  )
+
+  it("delivers what came before any epoch was known, and is in an epoch that is over", function()
+    local kept, lost = arrive("a", 3), arrive("a", 4)
+    table.remove(reads, 1).on_done(nil)
+    feed:catch_up()
+    reply("b", 3, { base = 3 })
+    assert.are.same({ delivered = 1, dropped = 0 }, kept.counts)
+    assert.is_true(lost.counts.is_lost)
+    arrive("b", 4, 4)
+    assert.are.equal("a3 b4", seen())
+  end)
+
+  it("loses nothing that it has delivered, although its message comes late", function()
+    begin()
+    feed:catch_up()
+    reply("a", 2, { from = 1 })
+    feed:catch_up()
+    reply("b", 1, { base = 1 })
+    local late = arrive("a", 2)
+    reply("b", 1, { base = 1 })
+    assert.are.same({ delivered = 0, dropped = 0 }, late.counts)
+    arrive("b", 2, 2)
+    assert.are.equal("a1 a2", seen())
   end)
 
   it("reads what an empty Redis got meanwhile", function()
