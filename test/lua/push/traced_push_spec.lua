@@ -14,7 +14,7 @@ describe("a push with traces", function()
     Push = require "framegate.push.push"
     TracedPush = require "framegate.push.traced_push"
     stub(Push, "to_many").returns { delivered = 2, dropped = 1 }
-    local tracer = Tracer.new { ratio = 1, export = function(span) spans[#spans + 1] = cjson.decode(span) end }
+    local tracer = Tracer.new { ratio = 1, export = function(span) spans[#spans + 1] = cjson.decode(span:encode()) end }
     push = TracedPush.new({}, tracer)
   end)
 
