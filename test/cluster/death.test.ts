@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { startApp } from '../support/app.ts'
+import { Client } from '../support/client.ts'
 import { type Gateway, KILLED, startGateway } from '../support/gateway.ts'
 import { samples } from '../support/metrics.ts'
 import { ask, join, joinMany, type Member } from '../support/push-gateway.ts'
@@ -24,14 +25,14 @@ type Cluster = {
   nodes: Gateway[]
   closes: Close[]
   /** While it is away, it refuses close events with 503, and counts them. */
-  handler: { isAway: boolean; refused: number }
+  handler: { isAway: boolean; refused: number; onOpen?: (connectionId: string) => void }
 }
 
 /** Gateways of one cluster with one handler, which notes the close events. */
 async function startCluster(t: TestContext, count: number): Promise<Cluster> {
   const redis = await startRedis(t)
   const closes: Close[] = []
-  const handler = { isAway: false, refused: 0 }
+  const handler: Cluster['handler'] = { isAway: false, refused: 0 }
   const folder = mkdtempSync(path.join(tmpdir(), 'framegate-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const socket = path.join(folder, 'handler.sock')
@@ -39,6 +40,7 @@ async function startCluster(t: TestContext, count: number): Promise<Cluster> {
     routes: (app) =>
       app.ws('/ws/in/:topic', {
         open(request, reply) {
+          handler.onOpen?.(request.event.connectionId)
           reply.subscribe((request.params as { topic: string }).topic).frame(request.event.connectionId)
         },
         message: (request) => request.body,
@@ -106,14 +108,9 @@ async function checkCounts(node: Gateway, sockets: number): Promise<void> {
   assert.deepEqual(push.json, { delivered: sockets, dropped: 0 })
 }
 
-/** Opens so many sockets at each node, and waits until Redis has their records: what it does not have, nobody can bury. */
-async function joinAll({ nodes, redis }: Cluster, count: number): Promise<Member[][]> {
-  const members = await Promise.all(nodes.map((node) => joinMany(node, 'news', count)))
-  for (const [one] of members) {
-    const records = `framegate:records:${one!.id.slice(0, 4)}`
-    await until('Redis has all records', async () => (await redis.ask('HLEN', records)) === `:${count}\r\n`)
-  }
-  return members
+/** Opens so many sockets at each node. */
+function joinAll({ nodes }: Cluster, count: number): Promise<Member[][]> {
+  return Promise.all(nodes.map((node) => joinMany(node, 'news', count)))
 }
 
 suite('death', { concurrency: 2 }, () => {
@@ -133,6 +130,22 @@ suite('death', { concurrency: 2 }, () => {
     await until('each is counted', async () => (await counted('close_events_of_dead_nodes_total')) === 300)
     assert.equal(await counted('nodes_buried_total'), 1)
     await until('each sees itself and the other', async () => (await counted('cluster_nodes')) === 4)
+  })
+
+  test('a node is killed while the handler has its first open events: each of their sockets has a close event', async (t) => {
+    const { nodes, closes, handler } = await startCluster(t, 2)
+    const opened: string[] = []
+    let killed: Promise<void> | undefined
+    handler.onOpen = (connectionId) => {
+      opened.push(connectionId)
+      killed ??= nodes[1]!.kill()
+    }
+    const clients = Array.from({ length: 20 }, () => new Client(`${nodes[1]!.ws}/ws/in/news`))
+    await Promise.all(clients.map((client) => client.closed))
+    await killed
+    const isClosed = (id: string): boolean => closes.some(({ connection }) => connection === id)
+    await until('the close events are there', () => opened.every(isClosed), BURIED_MS)
+    assert.ok(opened.length > 0)
   })
 
   test('while the handler is away, the close events wait for it', async (t) => {

@@ -3,6 +3,7 @@
 -- While Redis is away they are dropped: a new link writes all records again (node_records.lua).
 
 local Task = require "framegate.runtime.task"
+local semaphore = require "ngx.semaphore"
 
 ---@class SharedRecords
 local SharedRecords = {}
@@ -13,7 +14,8 @@ local MOST = 500 -- records in one batch
 ---@param parts { holders: Holders, bus: Bus }
 ---@return SharedRecords
 function SharedRecords.new(parts)
-  local self = setmetatable({ holders = parts.holders, bus = parts.bus, texts = {}, count = 0 }, SharedRecords)
+  local self =
+    setmetatable({ holders = parts.holders, bus = parts.bus, texts = {}, count = 0, awaited = {} }, SharedRecords)
   self.writing = Task.new("writing the records of sockets to Redis", function() self:write_all() end)
   return self
 end
@@ -42,6 +44,16 @@ local function put_back(self, records)
   end
 end
 
+local function wake(self, records)
+  for _, record in ipairs(records) do
+    local written = self.awaited[record[1]]
+    if written then
+      self.awaited[record[1]] = nil
+      written:post()
+    end
+  end
+end
+
 ---@private
 function SharedRecords:write_all()
   while self.count > 0 do
@@ -49,6 +61,8 @@ function SharedRecords:write_all()
     local result = holder and self.bus:call(holder, "write_records", { records = records })
     if not result and holder ~= self.holders:current() then
       put_back(self, records)
+    else
+      wake(self, records)
     end
   end
 end
@@ -68,6 +82,16 @@ end
 ---@param id string
 ---@param text string
 function SharedRecords:put(id, text) change(self, id, text) end
+
+--- What to wait for after `put`, until Redis has the record, or is away.
+---@param id string
+---@return table? semaphore nil if there is nothing to wait for
+function SharedRecords:written(id)
+  if self.texts[id] then
+    self.awaited[id] = semaphore.new()
+  end
+  return self.awaited[id]
+end
 
 --- Removes the record of a socket. Does not yield.
 ---@param id string

@@ -26,6 +26,8 @@ local Utf8 = require "framegate.protocol.utf8"
 ---@field is_owed boolean? of a refusal: whether the handler has accepted the handshake, so a close event is owed
 local Answer = {}
 
+local MAY_BE_ACCEPTED = { lost = true, timeout = true, malformed = true }
+
 local FAILURES = {
   unavailable = { 503, "no handler could be reached" },
   closing = { 503, "the handler is restarting" },
@@ -76,6 +78,19 @@ Answer.NOTHING = { status = 204, headers = {}, body = "", effects = {} }
 function Answer.too_large()
   return Answer.failed("malformed", ("it is larger than %d bytes (MAX_ANSWER_BYTES)"):format(Config.MAX_ANSWER_BYTES))
 end
+
+--- Whether the handler accepts what was asked.
+---@param answer Answer
+---@return boolean
+function Answer.is_success(answer)
+  return not answer.failure and not answer.is_refusal and answer.status >= 200 and answer.status < 300
+end
+
+--- Whether the handler may have accepted a socket although its answer to open was lost, or cannot be used. If so, a close event
+--- is owed.
+---@param answer Answer
+---@return boolean
+function Answer.may_be_accepted(answer) return MAY_BE_ACCEPTED[answer.failure] ~= nil or answer.is_owed == true end
 
 -- Seconds, or a point in time (RFC 9110 section 10.2.3).
 local function seconds_of(retry_after)

@@ -4,6 +4,7 @@
 local AddressCount = require "framegate.socket.address_count"
 local Admission = require "framegate.public.admission"
 local Agreement = require "framegate.socket.agreement"
+local Answer = require "framegate.dispatch.answer"
 local Apply = require "framegate.socket.apply"
 local Attachment = require "framegate.socket.attachment"
 local Config = require "framegate.config"
@@ -61,7 +62,7 @@ end
 
 -- Whether to open a socket: for a 2xx, or for a close code, which a browser can read only from an open socket.
 local function is_for_a_socket(answer, effects)
-  if OpenEvent.is_success(answer) or answer.headers["ws-close"] then
+  if Answer.is_success(answer) or answer.headers["ws-close"] then
     return true
   end
   local last = effects and effects[#effects]
@@ -97,7 +98,7 @@ end
 local function register(connection, event, effects)
   RequestEnd.own(connection)
   local handshake = event.waiting.handshake
-  if OpenEvent.is_success(event.answer) then
+  if Answer.is_success(event.answer) then
     Agreement.register(connection, event.answer, handshake)
   else
     connection:refuse()

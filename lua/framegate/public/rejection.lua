@@ -1,5 +1,6 @@
 -- What becomes of a handshake that gets no socket: the client learns why, if it is still there.
 
+local Answer = require "framegate.dispatch.answer"
 local Attachment = require "framegate.socket.attachment"
 local Encoder = require "framegate.protocol.encoder"
 local EventMetrics = require "framegate.telemetry.event_metrics"
@@ -41,7 +42,7 @@ end
 
 -- Ends an open that gets no socket. Without a slot for its event it has no record.
 local function end_open(connection, answer, was_sent)
-  if OpenEvent.may_be_accepted(answer) then
+  if Answer.may_be_accepted(answer) then
     abort(connection)
   elseif was_sent then
     OpenEvent.forgo(connection)

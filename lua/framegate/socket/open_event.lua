@@ -30,14 +30,15 @@ local semaphore = require "ngx.semaphore"
 ---@field has_left_place boolean? whether its address was given its place back
 ---@field has_left boolean? whether its client or its request is gone
 ---@field is_waiting boolean?
+---@field is_held boolean? whether the worker lives until its event is sent
 ---@field is_settled boolean? whether the answer was picked up, or none is awaited
 local OpenEvent = {}
 OpenEvent.__index = OpenEvent
 
 local SLACK_SECONDS = 60 -- dispatch answers sooner; this only guards against a defect there
+local RECORD_SECONDS = 1 -- for Redis to write a record: longer than it needs, and a client can wait that long
 local LOOK_SECONDS = 0.1 -- shortest time between two looks at a client
 local LOOKS_A_SECOND = 5000 -- limit over all waiting handshakes
-local MAY_BE_ACCEPTED = { lost = true, timeout = true, malformed = true }
 
 local dispatch
 local slots_of -- by handler: half of its lanes, the others stay free for open sockets
@@ -48,18 +49,6 @@ local waiting = 0
 function OpenEvent.wire(worker)
   dispatch, slots_of = worker.dispatch, {}
 end
-
----@param answer Answer
----@return boolean
-function OpenEvent.is_success(answer)
-  return not answer.failure and not answer.is_refusal and answer.status >= 200 and answer.status < 300
-end
-
---- Whether the handler may have accepted the socket although its answer was lost, or cannot be used. If so, a close event
---- is owed.
----@param answer Answer
----@return boolean
-function OpenEvent.may_be_accepted(answer) return MAY_BE_ACCEPTED[answer.failure] ~= nil or answer.is_owed == true end
 
 -- Returns whether the semaphore was posted in time, with the client still connected.
 local function await(self, posted, seconds)
@@ -108,10 +97,18 @@ local function leave_place(self)
   end
 end
 
+local function release(self)
+  if self.is_held then
+    self.is_held = nil
+    dispatch:hold(-1)
+  end
+end
+
 -- Gives up before the event was sent.
 local function leave_unsent(self)
   if not self.is_settled then
     self.is_settled = true
+    release(self)
     self.slots:leave(self)
     OpenEvent.release_key(self.connection, self.handshake.wanted)
     OpenEvent.forgo(self.connection)
@@ -139,11 +136,26 @@ local function no_slot()
   return answer
 end
 
+-- Sends the event when the record of the socket is safe: whoever knows of the socket gets its close event, also if this
+-- machine is lost. Returns false when the client has left.
 local function submit(self)
-  self.event = Event.open(self.connection)
-  self.event.waiting = self
+  local event = Event.open(self.connection)
   Record.write(self.connection)
-  dispatch:submit(self.event)
+  local written = Record.written(self.connection)
+  if written then
+    self.is_held = true
+    dispatch:hold(1)
+    await(self, written, RECORD_SECONDS)
+  end
+  if self.has_left then
+    leave_unsent(self)
+    dispatch:check_idle()
+    return false
+  end
+  release(self)
+  self.event, event.waiting = event, self
+  dispatch:submit(event)
+  return true
 end
 
 --- Sends the open event and waits for its answer. From now on the request has an owner.
@@ -164,7 +176,9 @@ function OpenEvent.send(connection, handshake)
   if not take_slot(self) then
     return not self.has_left and no_slot() or nil
   end
-  submit(self)
+  if not submit(self) then
+    return nil
+  end
   await(self, self.answered, Config.HANDLER_WAIT + Config.HANDLER_TIMEOUT + SLACK_SECONDS)
   if self.has_left then
     leave_place(self)
@@ -185,8 +199,8 @@ local function settle(self, answer)
   if self.has_left_place then
     AddressCount.add(connection)
   end
-  local is_success = OpenEvent.is_success(answer)
-  if not is_success and not OpenEvent.may_be_accepted(answer) then
+  local is_success = Answer.is_success(answer)
+  if not is_success and not Answer.may_be_accepted(answer) then
     OpenEvent.release_key(connection, self.handshake.wanted)
     return OpenEvent.forgo(connection)
   end
@@ -208,7 +222,8 @@ function OpenEvent:request_ended()
     waiting, self.is_waiting = waiting - 1, nil
   end
   if not self.event then
-    return leave_unsent(self)
+    leave_unsent(self)
+    return dispatch:check_idle()
   end
   local answer = self.event.answer
   if answer and not self.is_settled then

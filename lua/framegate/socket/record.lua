@@ -119,6 +119,11 @@ function Record.write(connection)
   keep(connection, text, true)
 end
 
+--- What to wait for after `write`, until the record outlives this machine. In a cluster, that is Redis.
+---@param connection Connection
+---@return table? semaphore nil if there is nothing to wait for
+function Record.written(connection) return shared:written(connection.id) end
+
 local function flush()
   while next(changed) do
     ngx.sleep(FLUSH_SECONDS)

@@ -50,9 +50,39 @@ describe("the records of a worker", function()
     assert.is_false(records:is_busy())
   end)
 
+  local function await(id)
+    local woken
+    local written = records:written(id)
+    Loop.spawn(function() woken = written:wait(5) end)
+    return function() return woken end
+  end
+
+  it("can be awaited until Redis has them, which the next holder may write", function()
+    answer = nil
+    records:put("a", "1")
+    local is_written = await "a"
+    Loop.run(0)
+    holder = "h2"
+    Loop.run(0.15)
+    assert.is_nil(is_written())
+    answer = { ok = true }
+    Loop.run(0.2)
+    assert.is_true(is_written())
+    assert.is_nil(records:written "a")
+  end)
+
+  it("can be awaited no longer than Redis is there", function()
+    answer = nil
+    records:put("a", "1")
+    local is_written = await "a"
+    Loop.run(1)
+    assert.is_true(is_written())
+  end)
+
   it("are none without a cluster", function()
     holder = nil
     records:put("a", "1")
+    assert.is_nil(records:written "a")
     Loop.run(1)
     assert.are.same({}, calls)
   end)

@@ -69,6 +69,42 @@ describe("a handshake that waits for the answer to open", function()
     end
   end)
 
+  describe("in a cluster", function()
+    local written
+
+    before_each(function()
+      written = require("ngx.semaphore").new()
+      worker.shared_records.written = function() return written end
+    end)
+
+    it("sends the event when Redis has the record of the socket, or takes longer than 1 s", function()
+      begin "a"
+      Loop.run(0.5)
+      assert.are.same({ "", 1 }, { kinds(), worker.dispatch.held })
+      written:post()
+      Loop.run(0)
+      assert.are.same({ "open a", 0 }, { kinds(), worker.dispatch.held })
+      begin "b"
+      Loop.run(1.1)
+      assert.are.same({ "open a, open b", 0 }, { kinds(), worker.dispatch.held })
+    end)
+
+    it("sends none when its client leaves, or nginx ends its request, before that", function()
+      begin "a"
+      worker.request.has_left = true
+      Loop.run(0.2)
+      begin "b"
+      Loop.run(0)
+      RequestEnd.run()
+      Loop.run(2)
+      assert.are.same({ "", 0 }, { kinds(), worker.dispatch.held })
+      for _, id in ipairs { "a", "b" } do
+        assert.is_nil(ngx.shared.sockets:get(id))
+      end
+      assert.is_true(worker.dispatch.idle_checks > 0)
+    end)
+  end)
+
   it("is settled once when nginx ends its request, before the answer or after it", function()
     begin "a"
     Loop.run(0)

@@ -177,7 +177,7 @@ function Worker.new(parts)
       bytes = 16000,
       headers = { "x-tenant" },
     },
-    shared_records = { put = function() end, remove = function() end },
+    shared_records = { put = function() end, written = function() end, remove = function() end },
     groups = { is_known = function() return true end },
     history = {},
     feeds = {},
