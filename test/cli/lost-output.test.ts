@@ -44,7 +44,7 @@ test('its log is on a disk that is full', async (t) => {
   closeSync(full)
   t.after(() => framegate.kill('SIGKILL'))
   await until(
-    'it answers', // nobody can read the line that says so
+    'it answers', // nobody can read its line for that
     () => askSocket('/healthz', `${env.RUN_DIR}/control/control.sock`).catch(() => undefined),
     60_000,
   )

@@ -169,7 +169,7 @@ suite('death', { concurrency: 2 }, () => {
     await nodes[2]!.kill()
     await until('a close event was refused', () => handler.refused > 0, BURIED_MS)
     const isCleaner = (node: Gateway): boolean => node.log().includes('has died')
-    await until('one says that it cleans up', () => nodes.some(isCleaner))
+    await until('one logs that it cleans up', () => nodes.some(isCleaner))
     const [cleaner, other] = isCleaner(nodes[0]!) ? [0, 1] : [1, 0]
     await nodes[cleaner]!.kill() // what it has in flight is refused too
     handler.isAway = false

@@ -5,7 +5,7 @@ import { startRedis } from '../support/redis.ts'
 import { startLink } from '../support/redis-link.ts'
 import { until } from '../support/wait.ts'
 
-const RETURN_MS = 9000 // a pause of 1 s between two dials at most, and 1 s for each of two answers; thrice
+const RETURN_MS = 9000 // a pause of 1 s between two dials at most, and 1 s for each of two answers; three times that
 
 const up = ['the link is up', (state: { is_up: boolean }) => state.is_up] as const
 
@@ -122,7 +122,7 @@ test('a Redis that stands still is away after 1 s, and the connection is broken 
   assert.ok(performance.now() - began >= 1000)
   assert.deepEqual(await lost, { is_queued: true, err: 'lost', calls: 1 })
   const seconds = (performance.now() - began) / 1000
-  assert.ok(seconds >= 2 && seconds < 7, `broken after ${seconds} s`) // it is looked at every 0.25 s; thrice
+  assert.ok(seconds >= 2 && seconds < 7, `broken after ${seconds} s`) // it is looked at every 0.25 s; three times that
   await link.logged(/no answer to a command within 2 s/)
   await link.logged(/connected, but no answer within 1 s/)
   redis.thaw()

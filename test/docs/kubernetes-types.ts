@@ -8,7 +8,7 @@ import { project } from '../project/files.ts'
 const TSC = join(project, 'node_modules/.bin/tsc')
 const OPTIONS = ['--noEmit', '--strict', '--module', 'nodenext', '--skipLibCheck', '--ignoreConfig']
 
-/** What the compiler says of objects as their types; nothing if all fit. */
+/** What the compiler reports about objects as their types; nothing if all fit. */
 export function compile(t: Parameters<typeof folder>[0], objects: any[]): string {
   const own = folder(t)
   symlinkSync(join(project, 'node_modules'), join(own, 'node_modules'))

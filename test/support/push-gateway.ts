@@ -1,4 +1,4 @@
-/** A gateway whose sockets say who they are, and raw HTTP with its control API. */
+/** A gateway whose sockets report their ids, and raw HTTP with its control API. */
 import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http'
 import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'

@@ -53,7 +53,7 @@ export async function replacements(gateway: Gateway, killed: number[], count: nu
   return until(`${count} other workers`, pids, REPLACED_MS)
 }
 
-/** The names of the workers that hold these sockets; an id has it behind the four characters of its node. */
+/** The names of the workers that hold these sockets; an id has it after the four characters of its node. */
 export function workersOf(sockets: Array<{ id: string }>): Set<string> {
   return new Set(sockets.map(({ id }) => id.slice(4, 10)))
 }

@@ -1,4 +1,4 @@
-{{/* The name of all objects; the longest suffix behind it is -control. */}}
+{{/* The name of all objects; the longest suffix after it is -control. */}}
 {{- define "framegate.name" -}}
 {{- $name := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) -}}
 {{- .Values.fullnameOverride | default $name | trunc 55 | trimSuffix "-" -}}

@@ -26,7 +26,7 @@ end
 ---@param channel string
 function LastItems.forget(channel) seen:delete(last_name(channel)) end
 
---- Whether an item comes before the one that it names as the one before it. Without a known last item that cannot be told,
+--- Whether an item comes before the one that it names as the one before it. Without a known last item that cannot be known,
 --- and a repeat does not wait.
 ---@param item { channel: string, id: string?, previous: string? }
 ---@return boolean

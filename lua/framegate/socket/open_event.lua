@@ -136,8 +136,8 @@ local function no_slot()
   return answer
 end
 
--- Sends the event when the record of the socket is safe: whoever knows of the socket gets its close event, also if this
--- machine is lost. Returns false when the client has left.
+-- Sends the event when the record of the socket is safe, so that the handler gets the close event even if this machine is
+-- lost. Returns false when the client has left.
 local function submit(self)
   local event = Event.open(self.connection)
   Record.write(self.connection)
