@@ -1,6 +1,6 @@
--- Which item of POST /publish came last in each channel, as this node knows it: from its own publishers and from other nodes.
--- It is in shared memory, because items come to any worker. An item that names its `prev-id` waits until that is the last one
--- (control/sequencer.lua).
+-- Which item of POST /publish came last in each channel, as this node knows it: from its own publishers and from other
+-- nodes. It is in shared memory, because items come to any worker. An item that names its `prev-id` waits until that is the
+-- last one (control/sequencer.lua).
 
 local LastItems = {}
 
@@ -12,10 +12,15 @@ local function last_name(channel) return "last/" .. channel end
 
 local function item_name(channel, id) return "sent/" .. ngx.encode_base64(ngx.sha1_bin(channel .. "\0" .. id)) end
 
---- Notes that an item has reached the sockets of this node. A repeat changes nothing.
+--- Notes that an item has reached the sockets of this node. A repeat changes nothing, and neither does one whose follower is
+--- known: its publisher may have waited long for another node.
 ---@param channel string
 ---@param id string of the item
-function LastItems.note(channel, id)
+---@param previous string? of the one before it
+function LastItems.note(channel, id, previous)
+  if previous then
+    seen:add(item_name(channel, previous), true, SECONDS)
+  end
   local ok, err = seen:add(item_name(channel, id), true, SECONDS)
   if ok or err ~= "exists" then
     seen:set(last_name(channel), id, SECONDS)
@@ -26,8 +31,8 @@ end
 ---@param channel string
 function LastItems.forget(channel) seen:delete(last_name(channel)) end
 
---- Whether an item comes before the one that it names as the one before it. Without a known last item that cannot be known,
---- and a repeat does not wait.
+--- Whether an item comes before the one that it names as the one before it. While the last item is not known, the answer is
+--- no; a repeat never waits.
 ---@param item { channel: string, id: string?, previous: string? }
 ---@return boolean
 function LastItems.is_early(item)

@@ -88,7 +88,7 @@ function NodeService:receive(head, payload)
     self.running = self.running - 1
     facts.place = head.args.place
     if head.args.item then
-      LastItems.note(head.args.topic, head.args.item)
+      LastItems.note(head.args.topic, head.args.item, head.args.previous)
     end
     if not head.is_read then
       self.seen:keep(head.id, facts)

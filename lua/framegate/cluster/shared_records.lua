@@ -54,12 +54,19 @@ local function wake(self, records)
   end
 end
 
+local function call(self, holder, records)
+  return holder and self.bus:call(holder, "write_records", { records = records })
+end
+
 ---@private
 function SharedRecords:write_all()
   while self.count > 0 do
     local records, holder = take(self), self.holders:current()
-    local result = holder and self.bus:call(holder, "write_records", { records = records })
-    if not result and holder ~= self.holders:current() then
+    local ok, result = pcall(call, self, holder, records)
+    if not ok then
+      wake(self, records)
+      error(result, 0)
+    elseif not result and holder ~= self.holders:current() then
       put_back(self, records)
     else
       wake(self, records)

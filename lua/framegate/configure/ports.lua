@@ -10,7 +10,6 @@ function Ports.plain(settings) return settings.PORTS[1] and settings.PORTS or { 
 --- Refuses a port that two settings use. nginx would accept that, and serve only the first of them.
 ---@param settings table in which a refused value is nil
 ---@param problems string[] lines are added to it
----@return table<integer, string> names of the settings, by port
 function Ports.check(settings, problems)
   local taken = {}
   local function take(name, port)
@@ -33,7 +32,6 @@ function Ports.check(settings, problems)
   if control then
     take("CONTROL_PORT", control)
   end
-  return taken
 end
 
 return Ports

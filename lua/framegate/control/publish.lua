@@ -83,6 +83,7 @@ local function send(item, key, traceparent)
     code = item.code,
     reason = item.reason,
     item = not item.has_no_order and item.id or nil,
+    previous = not item.has_no_order and item.previous or nil,
   }
   local message =
     { payload = item.payload or "", is_text = item.is_text ~= false, key = key, traceparent = traceparent }
@@ -101,7 +102,8 @@ local FAILURES = {
   end,
 }
 
--- Publishes all items. Returns the answer to the last one that failed. An item that no socket gets may be the one before another.
+-- Publishes all items. Returns the answer to the last one that failed. An item that no socket gets may be the one before
+-- another.
 local function publish_all(items, request)
   local problem
   for place, item in ipairs(items) do

@@ -1,5 +1,5 @@
 -- The order of items with a `prev-id` (POST /publish): one that comes before its predecessor waits for it, up to 5 s.
--- All workers and nodes know the last item of a channel (cluster/last_items.lua), so the items may come to different ones.
+-- All workers and nodes know the last item of a channel (cluster/last_items.lua), so items may come to different ones.
 
 local Clock = require "framegate.runtime.clock"
 local LastItems = require "framegate.cluster.last_items"
@@ -18,7 +18,7 @@ local total, bytes = 0, 0 -- of all that wait
 local function send(item, run)
   local counts, err = run()
   if item.id then
-    LastItems.note(item.channel, item.id)
+    LastItems.note(item.channel, item.id, item.previous)
   else
     LastItems.forget(item.channel)
   end

@@ -18,7 +18,7 @@ local UpstreamUrl = require "framegate.protocol.upstream_url"
 local now, concat = Clock.monotonic, table.concat
 
 ---@class SpanExporter
----@field private queue Queue of EndedSpan
+---@field private queue Queue of EndedSpan, or of those that were written before, in JSON
 ---@field private woken table semaphore
 ---@field private peers Peers the addresses of the collector
 ---@field private connection HandlerConnection
@@ -84,16 +84,15 @@ local function read_answer(self)
   return body and response, body
 end
 
--- Writes spans as JSON, a few in each turn of the event loop.
+-- Writes spans as JSON, in their place: a few in each turn of the event loop, and each once.
 local function encode(spans)
-  local texts = {}
   for i, span in ipairs(spans) do
-    texts[i] = span:encode()
+    spans[i] = type(span) == "string" and span or span:encode()
     if i % A_TURN == 0 then
       Turn.next()
     end
   end
-  return concat(texts, ",")
+  return concat(spans, ",")
 end
 
 -- Sends spans in one request. Returns how many were accepted; nil if the collector is to get them later; and why not.
@@ -168,6 +167,12 @@ local function wait(self, seconds, is_over)
   end
 end
 
+-- Counts spans whose request was broken off.
+local function give_up(self)
+  Counters.count(COUNTED.failed, self.in_flight)
+  self.in_flight = 0
+end
+
 local send_safely = Log.caught("sending spans", send_all)
 
 -- Sends what waits. When the worker ends meanwhile, that gets a short time.
@@ -175,6 +180,7 @@ local function send_bounded(self)
   local is_done = false
   local thread = ngx.thread.spawn(function()
     send_safely(self)
+    give_up(self)
     is_done = true
     self.woken:post()
   end)
@@ -183,8 +189,7 @@ local function send_bounded(self)
   if not is_done then
     ngx.thread.kill(thread)
     self.connection:close()
-    Counters.count(COUNTED.failed, self.in_flight)
-    self.in_flight = 0
+    give_up(self)
   end
 end
 

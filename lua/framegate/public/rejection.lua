@@ -40,7 +40,7 @@ local function abort(connection)
   connection:finish()
 end
 
--- Ends an open that gets no socket. Without a slot for its event it has no record.
+-- Ends an open that gets no socket. One that got no slot for its event has no record, so there is nothing to give up.
 local function end_open(connection, answer, was_sent)
   if Answer.may_be_accepted(answer) then
     abort(connection)

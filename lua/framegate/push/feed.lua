@@ -157,6 +157,9 @@ function Feed:arrive(offset, frame)
   if offset <= self.last then
     return self.counts[offset] or self.former_counts[offset] or NOTHING
   end
+  if frame.is_had and self.pending[offset] then
+    return NOTHING -- it waits here, and is delivered in its turn
+  end
   local entry = { frame = frame }
   self.pending[offset] = entry
   self:catch_up(offset)

@@ -86,7 +86,8 @@ local function is_shared(self, op, args, payload)
   return op == "publish" and self.history.is_shared == true and self.history:takes(args.topic, payload)
 end
 
--- Without a group a request goes to all nodes: each of them may be asked to publish the item behind one of GRIP.
+-- Without a group a request goes to all nodes: an item of GRIP with an id does, because the next item may be published at any
+-- of them.
 local function request_to_many(self, op, args, message)
   local is_kept = is_shared(self, op, args, message.payload)
   return {
@@ -125,7 +126,8 @@ end
 --- Sends a message to a topic, a user or all connections.
 ---@param op "publish"|"close_topic"|"refresh_topic"|"send_to_user"|"broadcast"
 ---@param args { topic: string?, user: string?, except: string?, replace: string?, meta: table?, code: integer?,
---- reason: string?, item: string? } gets `is_text`, and `place` in a kept topic; `item`: the id of an item whose order counts
+--- reason: string?, item: string?, previous: string? } gets `is_text`, and `place` in a kept topic; `item`: the id of an item
+--- whose order counts; `previous`: that of the one before it
 ---@param message { payload: string, is_text: boolean, key: string? } `key` as in ConnectionRequest
 ---@return { delivered: integer, dropped: integer, position: string|userdata|nil } counts over all workers and nodes that
 --- answered; `position` in a kept topic, null for a frame that it does not keep

@@ -99,7 +99,7 @@ local function frame_of(args, payload)
 end
 
 --- Accepts a frame that comes from Redis. One that another kind of history has stored is delivered as it comes. Does not yield.
----@param args { topic: string, place: StreamPlace, is_text: boolean, except: string?, replace: string? }
+---@param args { topic: string, place: StreamPlace, former: StreamPlace?, is_text: boolean, except: string?, replace: string? }
 ---@param payload string
 ---@return table counts, or a function that gets a function which accepts them later (see Bus)
 function SharedFeeds:arrive(args, payload)

@@ -55,9 +55,11 @@ local function await(self, posted, seconds)
   local deadline = Clock.monotonic() + seconds
   waiting, self.is_waiting = waiting + 1, true
   local ok = false
-  while not ok and Clock.monotonic() < deadline and not self.has_left do
-    ok = posted:wait(math.max(LOOK_SECONDS, waiting / LOOKS_A_SECOND))
+  local left = seconds
+  while not ok and left > 0 and not self.has_left do
+    ok = posted:wait(math.min(left, math.max(LOOK_SECONDS, waiting / LOOKS_A_SECOND)))
     self.has_left = not ok and Client.has_left()
+    left = deadline - Clock.monotonic()
   end
   waiting, self.is_waiting = waiting - 1, nil
   return ok

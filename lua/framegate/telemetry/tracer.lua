@@ -19,8 +19,10 @@ Tracer.__index = Tracer
 
 -- How many come before the next one that is sampled, if each is with this probability: the geometric distribution.
 local function draw_skips(ratio)
-  if ratio <= 0 or ratio >= 1 then
-    return ratio <= 0 and math.huge or 0
+  if ratio >= 1 then
+    return 0
+  elseif 1 - ratio == 1 then
+    return math.huge
   end
   return math.floor(math.log(1 - FastRandom.share()) / math.log(1 - ratio))
 end

@@ -33,6 +33,12 @@ describe("the last items of channels", function()
     assert.is_false(is_early("1", "0"))
   end)
 
+  it("do not go back to an item whose follower has come from another node", function()
+    LastItems.note("news", "2", "1")
+    LastItems.note("news", "1")
+    assert.is_false(is_early("3", "2"))
+  end)
+
   it("are known for 60 s", function()
     LastItems.note("news", "1")
     Stub.now = 61

@@ -17,7 +17,7 @@ describe("the records of a worker", function()
           table.sort(args.records, function(a, b) return a[1] < b[1] end)
           calls[#calls + 1] = { name, args.records }
           ngx.sleep(0.1)
-          return answer
+          return answer == error and error "no such operation" or answer
         end,
       },
     }
@@ -77,6 +77,16 @@ describe("the records of a worker", function()
     local is_written = await "a"
     Loop.run(1)
     assert.is_true(is_written())
+  end)
+
+  it("are awaited no longer when writing them fails", function()
+    stub(require "framegate.runtime.log", "error")
+    answer = error
+    records:put("a", "1")
+    local is_written = await "a"
+    Loop.run(1)
+    assert.is_true(is_written())
+    require("framegate.runtime.log").error:revert()
   end)
 
   it("are none without a cluster", function()

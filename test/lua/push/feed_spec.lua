@@ -48,6 +48,16 @@ describe("a feed", function()
     assert.is_false(one:is_stuck())
   end)
 
+  it("delivers a frame that waits although it comes again as one that others had", function()
+    local one = feed()
+    arrive(one, 1)
+    local third = arrive(one, 3)
+    one:arrive(3, { payload = "", is_text = true, is_had = true })
+    arrive(one, 2)
+    assert.are.equal("1 2 3", seen())
+    assert.are.equal(3, third.delivered)
+  end)
+
   it("reads a gap from the store, and delivers nothing twice", function()
     local one = feed()
     stored = { [1] = "1", [2] = "2" }
