@@ -14,7 +14,7 @@ local concat = table.concat
 
 local Batch = {}
 
-local PIECES = 17 -- of an event and the comma after it, at most
+local PIECES = 17 -- of an event and the comma after it
 
 local ANSWERS = "application/vnd.framegate.answers"
 local HEAD = "POST / HTTP/1.1\r\nhost: framegate\r\naccept-encoding: identity\r\naccept: "

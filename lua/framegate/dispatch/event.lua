@@ -231,23 +231,20 @@ function Event.to_json(event, pieces, count)
   pieces[count + 1] = batch_prefix(event)
   pieces[count + 2] = rare ~= "" and to_members(rare) or ""
   pieces[count + 3] = event.content_type and CONTENT_TYPE_MEMBERS[event.content_type] or ""
-  if traceparent then
-    pieces[count + 4] = '"traceparent":"'
-    pieces[count + 5] = traceparent
-    pieces[count + 6] = '",'
-    count = count + 3
-  end
-  pieces[count + 4] = event.number and '"ce-eventnumber":"' or ""
-  pieces[count + 5] = event.number or ""
-  pieces[count + 6] = event.number and '",' or ""
-  pieces[count + 7] = TYPE_MEMBERS[event.kind]
-  pieces[count + 8] = event.time
-  pieces[count + 9] = '","ce-id":"'
-  pieces[count + 10] = event.id
-  pieces[count + 11] = event.is_text and '"},"body":' or '"},"body_base64":"'
-  pieces[count + 12] = event.is_text and cjson.encode(event.body) or ngx.encode_base64(event.body)
-  pieces[count + 13] = event.is_text and "}" or '"}'
-  return count + 13
+  pieces[count + 4] = traceparent and '"traceparent":"' or ""
+  pieces[count + 5] = traceparent or ""
+  pieces[count + 6] = traceparent and '",' or ""
+  pieces[count + 7] = event.number and '"ce-eventnumber":"' or ""
+  pieces[count + 8] = event.number or ""
+  pieces[count + 9] = event.number and '",' or ""
+  pieces[count + 10] = TYPE_MEMBERS[event.kind]
+  pieces[count + 11] = event.time
+  pieces[count + 12] = '","ce-id":"'
+  pieces[count + 13] = event.id
+  pieces[count + 14] = event.is_text and '"},"body":' or '"},"body_base64":"'
+  pieces[count + 15] = event.is_text and cjson.encode(event.body) or ngx.encode_base64(event.body)
+  pieces[count + 16] = event.is_text and "}" or '"}'
+  return count + 16
 end
 
 return Event

@@ -54,8 +54,7 @@ end
 local function await(self, posted, seconds)
   local deadline = Clock.monotonic() + seconds
   waiting, self.is_waiting = waiting + 1, true
-  local ok = false
-  local left = seconds
+  local ok, left = false, seconds
   while not ok and left > 0 and not self.has_left do
     ok = posted:wait(math.min(left, math.max(LOOK_SECONDS, waiting / LOOKS_A_SECOND)))
     self.has_left = not ok and Client.has_left()
