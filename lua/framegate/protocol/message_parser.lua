@@ -57,6 +57,10 @@ end
 --- Whether a message or frame has begun but not ended. If not, the parser may serve another socket.
 function MessageParser:is_unfinished() return self.kind ~= nil or self.in_frame or self.position <= #self.buffer end
 
+--- How much of an unfinished message has arrived.
+---@return integer bytes
+function MessageParser:received() return math.max(0, self.bytes - self.remaining) end
+
 local function too_big(self)
   return "error", "a message may have " .. self.max_bytes .. " bytes at most", CloseCode.TOO_BIG
 end

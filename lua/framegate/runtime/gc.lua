@@ -25,7 +25,9 @@ local STEP_KB = 4096
 local MAX_CYCLES = 12
 
 local is_busy = false
-local is_waiting, large_bodies = false, 0
+local large_bodies = 0
+local pausing -- which of LARGE_PAUSES runs; nil if none does
+local pauses = 0 -- that have begun
 local last_frame = 0
 local ended = 0
 
@@ -81,33 +83,35 @@ end
 local wait_for_pause
 
 -- Collects if no large body has passed since the pause began. If one has, the first pause begins again.
-local end_of_pause = Log.caught("collecting garbage", function(premature, pause, seen)
-  if premature then
+local end_of_pause = Log.caught("collecting garbage", function(premature, number, pause, seen)
+  if premature or number ~= pauses then
     return
   end
   if seen == large_bodies then
     collect_in_steps()
-    pause = pause + 1
-  else
-    pause = 1
   end
-  wait_for_pause(pause)
+  if number == pauses then
+    wait_for_pause(seen == large_bodies and pause + 1 or 1)
+  end
 end)
 
 function wait_for_pause(pause)
   local seconds = LARGE_PAUSES[pause]
-  is_waiting = seconds ~= nil and ngx.timer.at(seconds, end_of_pause, pause, large_bodies) ~= nil
+  pauses = pauses + 1
+  pausing = seconds and ngx.timer.at(seconds, end_of_pause, pauses, pause, large_bodies) and pause or nil
 end
 
---- Reports that a message or an answer of a handler was read or released.
+--- Reports that a message or an answer of a handler was read, whole or in part, or released.
 --- While large ones pass, the collector keeps up by itself. After the last one nothing else would collect their
 --- garbage.
 ---@param bytes integer
 function Gc.note_body(bytes)
   if bytes >= LARGE_BYTES then
     large_bodies = large_bodies + 1
-    if not is_waiting then
+    if not pausing then
       wait_for_pause(1)
+    elseif pausing > 2 then
+      wait_for_pause(2) -- the last pause would be too long for it; a short one would collect too often
     end
   end
 end

@@ -9,6 +9,7 @@ local ConnectionInfo = require "framegate.telemetry.connection_info"
 local Counters = require "framegate.telemetry.counters"
 local DirectIo = require "framegate.runtime.direct_io"
 local Encoder = require "framegate.protocol.encoder"
+local Gc = require "framegate.runtime.gc"
 local HttpStatus = require "framegate.protocol.http_status"
 local Keeper = require "framegate.socket.keeper"
 local Log = require "framegate.runtime.log"
@@ -192,6 +193,7 @@ local function work(self, chunk)
     return true
   end
   if messages:is_unfinished() then
+    Gc.note_body(messages:received()) -- it may never be whole
     local is_late = await_rest(self, messages)
     if is_late then
       on_slow_message(self.connection)

@@ -248,6 +248,15 @@ describe("a text that is not UTF-8 fails with 1007 (R13)", function()
   )
 end)
 
+it("shows how much of a message has arrived, and not what it announces", function()
+  local messages = MessageParser.new(100)
+  messages:push(frame(TEXT, "abc", MORE) .. frame(CONTINUATION, "defg"):sub(1, 8))
+  repeat
+    local kind = messages:next()
+  until not kind
+  assert.are.equal(5, messages:received())
+end)
+
 describe("is_unfinished", function()
   local function after(stream)
     local _, messages = Client.read { stream }
