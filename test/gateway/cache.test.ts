@@ -330,9 +330,9 @@ test('a session whose message waits can move to another worker', async (t) => {
     async () => (await samples(gateway)).sessions_detached_total! >= 1,
   )
   held[0]!.writeHead(200, PUBLIC).end('answer')
-  await Promise.all(back)
   await until('the next one is asked', () => held.length === 2)
-  held[1]!.writeHead(200, PUBLIC).end('another')
+  held[1]!.writeHead(200, PUBLIC).end('another') // before all are back: a move waits for the event in flight
+  await Promise.all(back)
   for (const session of sessions) {
     assert.equal(session.first.resumed, true)
     assert.equal(await session.next(), 'answer')
